@@ -1,0 +1,31 @@
+import { failure } from './failure.ts';
+
+export const deadlinePassed = failure<{ what: string; ms: number }>('base.deadline-passed', {
+  says: ({ what, ms }) => `waited ${(ms / 1000).toFixed(1)} s for ${what}, in vain`,
+  hint: 'See why it takes so long, then try again.',
+  retry: 'later',
+});
+
+export const stopped = failure<{ what: string }>('base.stopped', {
+  says: ({ what }) => `${what} was stopped`,
+  hint: 'Start it again when you want it.',
+  retry: 'never',
+});
+
+export const childFailed = failure<{ what: string; status: string; output: string }>('base.child-failed', {
+  says: ({ what, status, output }) => `${what} ended with ${status}${output === '' ? '' : `: ${output}`}`,
+  hint: 'The text after the colon is what the program printed last.',
+  retry: 'later',
+});
+
+export const nativeMissing = failure<{ call: string }>('base.native-missing', {
+  says: ({ call }) => `the call ${call} is not available on this machine`,
+  hint: 'Tidemark runs on Linux with glibc 2.28 or newer.',
+  retry: 'never',
+});
+
+export const systemCallFailed = failure<{ call: string; errno: number }>('base.system-call-failed', {
+  says: ({ call, errno }) => `${call} failed with errno ${errno}`,
+  hint: 'Look the number up with "errno N"; it is the kernel that refused.',
+  retry: 'later',
+});

@@ -1,0 +1,123 @@
+/**
+ * Every call into native code that Node does not offer, in one place.
+ *
+ * libc comes from the machine. Zstandard comes from the Node binary itself, which exports it: with a context kept from
+ * call to call it is three times faster on 64 KiB frames than node:zlib, which makes a new one each time
+ * (docs/decisions/0003-zstd-contexts.md). Numbers are Linux's, the same on x86-64 and arm64 unless a table says otherwise.
+ */
+import koffi from 'koffi';
+import { nativeMissing, systemCallFailed } from './failures.ts';
+
+const libc = koffi.load('libc.so.6');
+const own = koffi.load(null);
+
+const ioctl = libc.func('int ioctl(int fd, unsigned long request, _Inout_ uint8_t *argument)');
+const flock = libc.func('int flock(int fd, int operation)');
+const umount2 = libc.func('int umount2(const char *target, int flags)');
+const prctl = libc.func('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)');
+const syscall = libc.func('long syscall(long number, long a, long b, long c)');
+
+function failOn(call: string, result: number): void {
+  if (result < 0) throw systemCallFailed({ call, errno: koffi.errno() });
+}
+
+/** Takes an advisory lock on an open file without waiting; false when somebody else holds it. */
+export function tryLockFile(fd: number): boolean {
+  const LOCK_EX = 2;
+  const LOCK_NB = 4;
+  const EAGAIN = 11;
+  if ((flock(fd, LOCK_EX | LOCK_NB) as number) === 0) return true;
+  if (koffi.errno() === EAGAIN) return false;
+  throw systemCallFailed({ call: 'flock', errno: koffi.errno() });
+}
+
+export function unmount(path: string, options: { lazy: boolean }): void {
+  const MNT_DETACH = 2;
+  failOn(`umount ${path}`, umount2(path, options.lazy ? MNT_DETACH : 0) as number);
+}
+
+/** Has the kernel send `signal` to this process when its parent dies. */
+export function dieWithParent(signal = 15): void {
+  const PR_SET_PDEATHSIG = 1;
+  failOn('prctl', prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) as number);
+}
+
+/** Puts this process into the idle class of the disk scheduler: it is served when nobody else asks. */
+export function yieldDisk(): void {
+  const number = process.arch === 'arm64' ? 30 : 251;
+  const IOPRIO_WHO_PROCESS = 1;
+  const IDLE_CLASS = 3 << 13;
+  failOn('ioprio_set', Number(syscall(number, IOPRIO_WHO_PROCESS, 0, IDLE_CLASS)));
+}
+
+/** One piece of a file on its disk, as FIEMAP tells it. All three are bytes. */
+export type Extent = { logical: number; physical: number; length: number; flags: number };
+
+/** The extents of an open file, in order, after the kernel has written out what was delayed. */
+export function fileExtents(fd: number): Extent[] {
+  const FS_IOC_FIEMAP = 0xc020660b;
+  const FIEMAP_FLAG_SYNC = 1;
+  const FIEMAP_EXTENT_LAST = 1;
+  const HEADER = 32;
+  const EXTENT = 56;
+  const batch = 1024;
+  const found: Extent[] = [];
+  const buffer = Buffer.alloc(HEADER + EXTENT * batch);
+  for (let start = 0n; ;) {
+    buffer.fill(0, 0, HEADER);
+    buffer.writeBigUInt64LE(start, 0);
+    buffer.writeBigUInt64LE(0xffffffffffffffffn - start, 8);
+    buffer.writeUInt32LE(FIEMAP_FLAG_SYNC, 16);
+    buffer.writeUInt32LE(batch, 24);
+    failOn('ioctl FIEMAP', ioctl(fd, FS_IOC_FIEMAP, buffer) as number);
+    const mapped = buffer.readUInt32LE(20);
+    for (let k = 0; k < mapped; k++) {
+      const at = HEADER + k * EXTENT;
+      const extent = {
+        logical: Number(buffer.readBigUInt64LE(at)),
+        physical: Number(buffer.readBigUInt64LE(at + 8)),
+        length: Number(buffer.readBigUInt64LE(at + 16)),
+        flags: buffer.readUInt32LE(at + 40),
+      };
+      found.push(extent);
+      start = BigInt(extent.logical) + BigInt(extent.length);
+    }
+    if (mapped < batch || ((found.at(-1)?.flags ?? 1) & FIEMAP_EXTENT_LAST) !== 0) return found;
+  }
+}
+
+type Context = { readonly pointer: unknown };
+const zstd = loadZstd();
+
+function loadZstd() {
+  try {
+    return {
+      createCompressor: own.func('void *ZSTD_createCCtx()'),
+      setParameter: own.func('size_t ZSTD_CCtx_setParameter(void *context, int parameter, int value)'),
+      compress: own.func('size_t ZSTD_compress2(void *context, _Out_ uint8_t *to, size_t capacity, const uint8_t *from, size_t size)'),
+      createDecompressor: own.func('void *ZSTD_createDCtx()'),
+      decompress: own.func('size_t ZSTD_decompressDCtx(void *context, _Out_ uint8_t *to, size_t capacity, const uint8_t *from, size_t size)'),
+      isError: own.func('unsigned int ZSTD_isError(size_t code)'),
+    };
+  } catch (cause) {
+    throw nativeMissing({ call: 'ZSTD_compress2' }, cause);
+  }
+}
+
+/** A compressor at one level, kept for many calls. Answers the bytes written into `to`, or -1 when they do not fit. */
+export function openCompressor(level: number): (from: Uint8Array, to: Uint8Array) => number {
+  const ZSTD_c_compressionLevel = 100;
+  const context: Context = { pointer: zstd.createCompressor() as unknown };
+  zstd.setParameter(context.pointer, ZSTD_c_compressionLevel, level);
+  return (from, to) => answer(zstd.compress(context.pointer, to, to.length, from, from.length) as number | bigint);
+}
+
+/** A decompressor kept for many calls. Answers the bytes written into `to`, or -1 when the input is not whole. */
+export function openDecompressor(): (from: Uint8Array, to: Uint8Array) => number {
+  const context: Context = { pointer: zstd.createDecompressor() as unknown };
+  return (from, to) => answer(zstd.decompress(context.pointer, to, to.length, from, from.length) as number | bigint);
+}
+
+function answer(code: number | bigint): number {
+  return (zstd.isError(code) as number) !== 0 ? -1 : Number(code);
+}

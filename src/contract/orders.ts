@@ -1,0 +1,58 @@
+/**
+ * Orders: what the server may ask of a host's transport service over their mutual-TLS link, version 1.
+ * An order is answered within its deadline; long work is a task (tasks.ts).
+ */
+import * as z from 'zod';
+import * as v from './values.ts';
+import { taskEvent, taskKinds, taskState, type TaskKind } from './tasks.ts';
+
+export const contractVersion = 1;
+
+const taskKind = z.enum(Object.keys(taskKinds) as [TaskKind, ...TaskKind[]]);
+
+export const orders = {
+  /** Who answers, and what this host has and lacks. */
+  'host.describe': {
+    input: z.object({}),
+    output: z.object({
+      version: z.string(),
+      contract: z.int(),
+      hostname: z.string(),
+      platform: z.string(),
+      timeMs: z.number(),
+      findings: z.array(z.object({ what: z.string(), ok: z.boolean(), says: z.string() })),
+    }),
+    deadlineMs: 20_000,
+  },
+  'set.discover': { input: z.object({ target: v.mongoTarget }), output: v.discovered, deadlineMs: 60_000 },
+  /** Makes a repository, or opens the one that is there; answers the key that opens all of it. */
+  'repository.open': {
+    input: z.object({ location: v.repositoryLocation, passphrase: z.string().min(1), create: z.boolean() }),
+    output: z.object({ repositoryId: z.string(), keyHex: z.string(), created: z.boolean() }),
+    deadlineMs: 60_000,
+  },
+  /** The key of one set's archive, made from the repository's key; makes the archive when it is not there. */
+  'archive.open': {
+    input: z.object({ location: v.repositoryLocation, repositoryKeyHex: z.string(), setId: z.string(), setName: z.string() }),
+    output: z.object({ archive: v.archiveAccess }),
+    deadlineMs: 30_000,
+  },
+  'archive.window': { input: z.object({ archive: v.archiveAccess }), output: v.window, deadlineMs: 60_000 },
+  'point.delete': { input: z.object({ archive: v.archiveAccess, point: z.string() }), output: z.object({}), deadlineMs: 30_000 },
+  /** Records on the point itself what a proof found. */
+  'point.record-proof': {
+    input: z.object({ archive: v.archiveAccess, point: z.string(), proof: v.pointSummary.shape.proof.unwrap() }),
+    output: z.object({}),
+    deadlineMs: 30_000,
+  },
+  'task.start': { input: z.object({ taskId: z.string(), kind: taskKind, input: z.unknown() }), output: z.object({}), deadlineMs: 20_000 },
+  /** Events from number `after` on, as a stream; ends with the task's final state. */
+  'task.watch': { input: z.object({ taskId: z.string(), after: z.int() }), output: taskState, event: z.object({ number: z.int(), event: taskEvent }), deadlineMs: null },
+  'task.stop': { input: z.object({ taskId: z.string() }), output: z.object({}), deadlineMs: 20_000 },
+  'task.list': { input: z.object({}), output: z.object({ tasks: z.array(z.object({ taskId: z.string(), kind: taskKind, state: taskState })) }), deadlineMs: 20_000 },
+  'task.forget': { input: z.object({ taskId: z.string() }), output: z.object({}), deadlineMs: 20_000 },
+} as const;
+
+export type OrderName = keyof typeof orders;
+export type OrderInput<N extends OrderName> = z.infer<(typeof orders)[N]['input']>;
+export type OrderOutput<N extends OrderName> = z.infer<(typeof orders)[N]['output']>;

@@ -1,0 +1,146 @@
+/**
+ * Tasks: long work that the server orders from a host's transport service.
+ *
+ * The transport runs each task in a child process of its own (a mover) and keeps its result until the server has
+ * acknowledged it, so that a restart of the server loses nothing: it asks `task.list` and watches on.
+ * Every task sends the same progress events; input and output are its own.
+ */
+import * as z from 'zod';
+import * as v from './values.ts';
+
+/** What a running task says, in order. `status` replaces the last one of its key, everything else adds up. */
+export const taskEvent = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('step'), atMs: z.number(), step: z.string() }),
+  z.object({ kind: z.literal('line'), atMs: z.number(), level: z.enum(['info', 'warning', 'error']), text: z.string() }),
+  z.object({
+    kind: z.literal('progress'),
+    atMs: z.number(),
+    /** Bytes so far; `expected` is null while unknown. */
+    processed: z.number(),
+    read: z.number(),
+    transferred: z.number(),
+    stored: z.number(),
+    expected: z.number().nullable(),
+    bottleneck: z.enum(['source read', 'hash', 'network', 'repository write']).nullable(),
+  }),
+  z.object({ kind: z.literal('status'), atMs: z.number(), key: z.string(), value: z.unknown() }),
+]);
+
+const namespaceMap = z.object({ from: z.string().regex(/^[^.]+\..+$/), to: z.string().regex(/^[^.]+\..+$/) });
+
+const restored = z.object({ at: v.clusterTime, documents: z.number().nullable(), seconds: z.number() });
+
+export const taskKinds = {
+  /** Follows a set's oplog into the archive until stopped. Status key `chain`; notices are lines and status key `broken`. */
+  oplog: {
+    input: z.object({ archive: v.archiveAccess, target: v.mongoTarget, setName: z.string(), flushSeconds: z.number().max(10).default(5) }),
+    output: z.object({ through: v.optime.nullable() }),
+  },
+  /** One restore point of a set, from one member whose mongod runs on this host. */
+  backup: {
+    input: z.object({
+      archive: v.archiveAccess,
+      target: v.mongoTarget,
+      source: v.hostAndPort,
+      method: v.copyMethod.nullable().default(null),
+      fullRead: z.boolean().default(false),
+      dropClone: z.boolean().default(false),
+      windowSeconds: z.number().default(60),
+      compression: z.enum(['none', 'fast', 'balanced', 'strong']).default('balanced'),
+    }),
+    output: z.object({ point: v.pointSummary, lockedMs: z.number(), seconds: z.number() }),
+  },
+  /** Opens a point with a real mongod and looks: `open` lists, counts and validates a bounded part; `full` validates all and takes dbHash. */
+  prove: {
+    input: z.object({ archive: v.archiveAccess, point: z.string(), level: z.enum(['open', 'full']), at: v.clusterTime.nullable() }),
+    output: z.object({
+      at: v.clusterTime,
+      level: z.enum(['open', 'full']),
+      collections: z.array(z.object({ ns: z.string(), documents: z.number(), validated: z.boolean() })),
+      dbHash: z.record(z.string(), z.string()).nullable(),
+      mount: z.enum(['fuse', 'fuse-in-user-namespace', 'files']),
+      seconds: z.number(),
+    }),
+  },
+  /** Keeps a mongod up on a mounted point at a moment until stopped or expired. Status key `ready`. */
+  publish: {
+    input: z.object({ archive: v.archiveAccess, point: z.string(), at: v.clusterTime, port: z.int().nullable(), expiresMs: z.number(), withUsers: z.boolean() }),
+    output: z.object({ why: z.enum(['stopped', 'expired']) }),
+  },
+  /** Lays a whole set down into data directories on this host, brought to a moment. */
+  'restore-set': {
+    input: z.object({
+      archive: v.archiveAccess,
+      point: z.string(),
+      at: v.clusterTime,
+      setName: z.string(),
+      members: z.array(z.object({ directory: z.string(), host: z.string(), port: z.int() })).min(1),
+      start: z.boolean(),
+      apply: z.boolean(),
+    }),
+    output: restored.extend({ plan: z.array(z.string()), applied: z.boolean(), startCommands: z.array(z.array(z.string())), keptAside: z.array(z.string()) }),
+  },
+  /** Brings collections, as they were at a moment, into a live set. */
+  'restore-collections': {
+    input: z.object({
+      archive: v.archiveAccess,
+      point: z.string(),
+      at: v.clusterTime,
+      namespaces: z.array(namespaceMap).min(1),
+      into: v.mongoTarget,
+      existing: z.enum(['refuse', 'aside', 'replace']),
+      apply: z.boolean(),
+    }),
+    output: restored.extend({ plan: z.array(z.string()), applied: z.boolean() }),
+  },
+  /** Proves that an archive is whole; with `readDataPercent` the bytes of that share of the packs as well. */
+  check: {
+    input: z.object({ archive: v.archiveAccess, readDataPercent: z.number().min(0).max(100) }),
+    output: z.object({
+      ok: z.boolean(),
+      points: z.int(),
+      chunks: z.number(),
+      packs: z.int(),
+      readBytes: z.number(),
+      damage: z.array(z.object({ object: z.string(), what: z.string() })),
+      hurtPoints: z.array(z.string()),
+      hurtOplog: z.array(z.object({ after: v.clusterTime, through: v.clusterTime })),
+    }),
+  },
+  /** Gives back the space of chunks that no point needs. */
+  sweep: {
+    input: z.object({ archive: v.archiveAccess }),
+    output: z.object({ freedBytes: z.number(), deletedPacks: z.int(), rewrittenPacks: z.int(), keptBytes: z.number() }),
+  },
+  /** Finds operations in the archived oplog. */
+  'oplog-find': {
+    input: z.object({
+      archive: v.archiveAccess,
+      ns: z.string().nullable(),
+      op: z.enum(['insert', 'update', 'delete', 'command']).nullable(),
+      /** Extended JSON: fields of the entry's `o` or `o2` that must be equal. */
+      match: z.string().nullable(),
+      since: v.clusterTime.nullable(),
+      until: v.clusterTime.nullable(),
+      limit: z.int().min(1).max(10_000),
+    }),
+    output: z.object({
+      matches: z.array(z.object({ at: v.optime, wallMs: z.number().nullable(), op: z.string(), ns: z.string(), what: z.string(), entry: z.string() })),
+      examined: z.number(),
+      truncated: z.boolean(),
+    }),
+  },
+} as const;
+
+export type TaskKind = keyof typeof taskKinds;
+export type TaskInput<K extends TaskKind> = z.infer<(typeof taskKinds)[K]['input']>;
+export type TaskOutput<K extends TaskKind> = z.infer<(typeof taskKinds)[K]['output']>;
+export type TaskEvent = z.infer<typeof taskEvent>;
+
+/** How a task stands. A `finished` or `failed` task is kept until `task.forget`. */
+export const taskState = z.discriminatedUnion('state', [
+  z.object({ state: z.literal('running') }),
+  z.object({ state: z.literal('finished'), output: z.unknown() }),
+  z.object({ state: z.literal('failed'), failure: v.wireFailure }),
+]);
+export type TaskState = z.infer<typeof taskState>;

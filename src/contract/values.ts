@@ -1,0 +1,110 @@
+/** The nouns that several messages carry. Times are MongoDB cluster times unless the name ends in `Ms` (UTC milliseconds). */
+import * as z from 'zod';
+
+export const clusterTime = z.object({ t: z.int().min(0).max(0xffffffff), i: z.int().min(0).max(0xffffffff) });
+export const optime = clusterTime.extend({ term: z.int() });
+
+export const hostAndPort = z.object({ host: z.string().min(1), port: z.int().min(1).max(65535) });
+
+/** How to sign in to a database. Secrets in it cross only mutual-TLS links and process pipes. */
+export const databaseCredential = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('none') }),
+  z.object({ kind: z.literal('scram'), user: z.string().min(1), password: z.string(), authSource: z.string().default('admin') }),
+  z.object({ kind: z.literal('x509') }),
+]);
+
+export const databaseTls = z.object({ caPem: z.string().optional(), certificatePem: z.string().optional(), keyPem: z.string().optional(), keyPassword: z.string().optional() });
+
+/** A replica set as it is reached: any of its members, and how to sign in. */
+export const mongoTarget = z.object({
+  hosts: z.array(hostAndPort).min(1),
+  replicaSet: z.string().optional(),
+  credential: databaseCredential,
+  tls: databaseTls.optional(),
+});
+
+/** Where a repository's bytes are. More kinds follow. */
+export const repositoryLocation = z.discriminatedUnion('kind', [z.object({ kind: z.literal('directory'), path: z.string().min(1) })]);
+
+/** One set's archive inside a repository, with the key that opens this archive and no other. */
+export const archiveAccess = z.object({
+  location: repositoryLocation,
+  setId: z.string().regex(/^[0-9a-f]{24}$/),
+  keyHex: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+export const copyMethod = z.enum(['clone', 'window', 'lock']);
+
+/** What a restore point is, as lists show it. */
+export const pointSummary = z.object({
+  id: z.string(),
+  setId: z.string(),
+  setName: z.string(),
+  createdAtMs: z.number(),
+  /** The copy's stable checkpoint: the earliest moment this point can be brought to. */
+  checkpoint: clusterTime,
+  /** The newest entry in the copy's own oplog: the moment the point stands for. */
+  top: optime,
+  method: copyMethod,
+  source: z.string(),
+  mongoVersion: z.string(),
+  featureCompatibilityVersion: z.string(),
+  chain: z.string().nullable(),
+  bytes: z.object({ processed: z.number(), read: z.number(), transferred: z.number(), stored: z.number() }),
+  files: z.int(),
+  proof: z.object({ level: z.enum(['open', 'full']), atMs: z.number(), ok: z.boolean(), says: z.string() }).nullable(),
+});
+
+export const window = z.object({
+  from: clusterTime.nullable(),
+  to: clusterTime.nullable(),
+  lossIfDisasterNowSeconds: z.number().nullable(),
+  spans: z.array(z.object({ chain: z.string(), after: clusterTime, through: clusterTime })),
+  gaps: z.array(z.object({ after: clusterTime, resumesAt: clusterTime.nullable(), reason: z.string() })),
+  barriers: z.array(z.object({ at: clusterTime, what: z.string() })),
+  points: z.array(pointSummary),
+});
+
+export const wireFailure = z.object({ code: z.string(), message: z.string(), hint: z.string(), retry: z.enum(['never', 'later', 'now']), details: z.record(z.string(), z.unknown()) });
+
+export const member = z.object({
+  id: z.int(),
+  host: z.string(),
+  port: z.int(),
+  state: z.enum(['primary', 'secondary', 'arbiter', 'recovering', 'down', 'other']),
+  health: z.boolean(),
+  priority: z.number(),
+  votes: z.int(),
+  hidden: z.boolean(),
+  delaySeconds: z.number(),
+  lagSeconds: z.number().nullable(),
+});
+
+/** What a look at a replica set through one member told. */
+export const discovered = z.object({
+  setId: z.string(),
+  name: z.string(),
+  mongoVersion: z.string(),
+  featureCompatibilityVersion: z.string(),
+  members: z.array(member),
+  /** Members whose mongod runs on the host that answers, with what a copy needs to know. */
+  local: z.array(
+    z.object({
+      member: z.string(),
+      dbPath: z.string(),
+      fileSystem: z.string(),
+      methods: z.array(z.object({ method: copyMethod, possible: z.boolean(), why: z.string() })),
+      binary: z.string(),
+    }),
+  ),
+});
+
+export type MongoTarget = z.infer<typeof mongoTarget>;
+export type DatabaseCredential = z.infer<typeof databaseCredential>;
+export type ArchiveAccess = z.infer<typeof archiveAccess>;
+export type RepositoryLocation = z.infer<typeof repositoryLocation>;
+export type PointSummary = z.infer<typeof pointSummary>;
+export type Window = z.infer<typeof window>;
+export type Discovered = z.infer<typeof discovered>;
+export type Member = z.infer<typeof member>;
+export type CopyMethod = z.infer<typeof copyMethod>;
