@@ -1,0 +1,76 @@
+import { failure } from '../base/failure.ts';
+import { showTime, type ClusterTime } from '../base/cluster-time.ts';
+
+export const moverDied = failure<{ task: string; status: string; lastStep: string }>('agent.mover-died', {
+  says: ({ task, status, lastStep }) => `the mover of task ${task} ended with ${status} while it was at "${lastStep}"`,
+  hint: 'Earlier restore points are not touched and what was stored is used by the next run. Start the session again.',
+  retry: 'now',
+});
+
+export const taskUnknown = failure<{ taskId: string }>('agent.task-unknown', {
+  says: ({ taskId }) => `no task ${taskId} is known to this transport service`,
+  hint: 'The service was restarted, or the result was already taken. Start the session again.',
+  retry: 'never',
+});
+
+export const taskExists = failure<{ taskId: string; kind: string }>('agent.task-exists', {
+  says: ({ taskId, kind }) => `task ${taskId} is already here and is of kind ${kind}`,
+  hint: 'A task id names one task for ever. Use a new id.',
+  retry: 'never',
+});
+
+export const tooManyTasks = failure<{ limit: number }>('agent.too-many-tasks', {
+  says: ({ limit }) => `${limit} tasks run on this host already`,
+  hint: 'Wait until one of them has ended.',
+  retry: 'later',
+});
+
+export const oplogNotThere = failure<{ need: ClusterTime; have: ClusterTime | null; seconds: number }>('agent.oplog-not-archived-yet', {
+  says: ({ need, have, seconds }) =>
+    `the archived oplog reaches ${have === null ? 'nothing' : showTime(have)} after ${seconds} s, and the copy needs it up to ${showTime(need)}`,
+  hint: 'The restore point is stored but cannot be proved yet. See "tidemark window" and the oplog session, then run "tidemark point verify".',
+  retry: 'later',
+});
+
+export const directoryNotEmpty = failure<{ directory: string }>('agent.directory-not-empty', {
+  says: ({ directory }) => `${directory} holds files that are not a mongod's data directory`,
+  hint: 'Name an empty or new directory, or one that holds a data directory: that one is kept aside.',
+  retry: 'never',
+});
+
+export const directoryInUse = failure<{ directory: string; pid: number }>('agent.directory-in-use', {
+  says: ({ directory, pid }) => `mongod ${pid} is running on ${directory}`,
+  hint: 'Stop that mongod first, or restore into another directory.',
+  retry: 'never',
+});
+
+export const portInUse = failure<{ port: number }>('agent.port-in-use', {
+  says: ({ port }) => `port ${port} is in use on this host`,
+  hint: 'Name another port.',
+  retry: 'never',
+});
+
+export const spaceMissing = failure<{ directory: string; needBytes: number; haveBytes: number }>('agent.space-missing', {
+  says: ({ directory, needBytes, haveBytes }) =>
+    `${directory} has ${(haveBytes / 1e9).toFixed(1)} GB free and the restore needs ${(needBytes / 1e9).toFixed(1)} GB`,
+  hint: 'Free some space or name a directory on another volume.',
+  retry: 'never',
+});
+
+export const chunksMissing = failure<{ point: string; count: number }>('agent.chunks-missing', {
+  says: ({ point, count }) => `restore point ${point} lacks ${count} chunks in its repository`,
+  hint: 'Run "tidemark repository check" to see which points are hurt, and use another point.',
+  retry: 'never',
+});
+
+export const proofFailed = failure<{ point: string; what: string }>('agent.proof-failed', {
+  says: ({ point, what }) => `restore point ${point} did not pass: ${what}`,
+  hint: 'Do not rely on this point. Run "tidemark backup run" for a new one and "tidemark repository check --read-data".',
+  retry: 'now',
+});
+
+export const setNotReady = failure<{ set: string; seconds: number; states: string }>('agent.set-not-ready', {
+  says: ({ set, seconds, states }) => `replica set ${set} did not become ready within ${seconds} s: ${states}`,
+  hint: 'The data directories are complete. Look at the members\' logs; start them with the printed commands.',
+  retry: 'never',
+});

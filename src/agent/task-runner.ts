@@ -1,0 +1,197 @@
+/**
+ * The task runner: each task in a child process, its events kept and numbered, its result held until it is forgotten.
+ *
+ *   start ──▶ running ──▶ finished | failed ──forget──▶ gone
+ *               │ stop: the child is asked, and killed 30 s later
+ *
+ * Starting a task that is already here is an answer, not an error, so an order whose acknowledgement was lost can be
+ * given again. The runner holds no state on disk: a mover dies with its transport (it asks the kernel for that), and
+ * what a dead mover left behind is removed by `cleanUp` before its task is called failed, and at the next start.
+ */
+import { fork, type ChildProcess } from 'node:child_process';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { toWire, type WireFailure } from '../base/failure.ts';
+import type { Log } from '../base/log.ts';
+import { stopped } from '../base/failures.ts';
+import type { TaskEvent, TaskKind, TaskState } from '../contract/tasks.ts';
+import { moverDied, taskExists, taskUnknown, tooManyTasks } from './failures.ts';
+import type { Programs } from './task-context.ts';
+
+/** What goes down to a mover, and what comes up. */
+export type ToMover = { kind: 'run'; task: MoverTask } | { kind: 'stop' };
+export type FromMover = { kind: 'event'; event: TaskEvent } | { kind: 'finished'; output: unknown } | { kind: 'failed'; failure: WireFailure };
+export type MoverTask = { taskId: string; kind: TaskKind; input: unknown; directory: string; keepDirectory: string; programs: Programs };
+
+type Task = {
+  readonly kind: TaskKind;
+  readonly child: ChildProcess;
+  /** Events from number `firstEvent` on; the oldest are dropped past `eventsKept`. */
+  events: TaskEvent[];
+  firstEvent: number;
+  state: TaskState;
+  lastStep: string;
+  stopping: boolean;
+  waiters: Set<() => void>;
+};
+
+export type TaskRunner = {
+  start(taskId: string, kind: TaskKind, input: unknown): Promise<void>;
+  /** Calls `onEvent` for every event from number `after` + 1 on, then resolves with the final state. */
+  watch(taskId: string, after: number, onEvent: (number: number, event: TaskEvent) => Promise<void> | void, signal: AbortSignal): Promise<TaskState>;
+  stop(taskId: string): void;
+  list(): { taskId: string; kind: TaskKind; state: TaskState }[];
+  forget(taskId: string): void;
+  /** Stops every task and waits for the children. */
+  close(): Promise<void>;
+};
+
+export type RunnerOptions = {
+  workDirectory: string;
+  programs: Programs;
+  log: Log;
+  /** Removes what a dead mover left in its directory: mounts, temporary mongods, locks. */
+  cleanUp: (directory: string) => Promise<void>;
+  limit?: number;
+  stopWithinMs?: number;
+};
+
+const eventsKept = 2_000;
+
+export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner> {
+  const { log, programs } = options;
+  const tasksDirectory = join(options.workDirectory, 'tasks');
+  const keepDirectory = join(options.workDirectory, 'kept');
+  await mkdir(tasksDirectory, { recursive: true, mode: 0o700 });
+  await mkdir(keepDirectory, { recursive: true, mode: 0o700 });
+  const remove = async (name: string): Promise<void> => {
+    const directory = join(tasksDirectory, name);
+    await options.cleanUp(directory);
+    await rm(directory, { recursive: true, force: true });
+  };
+  for (const name of await readdir(tasksDirectory)) await remove(name);
+
+  const tasks = new Map<string, Task>();
+  const ends = new Set<Promise<void>>();
+
+  const find = (taskId: string): Task => {
+    const task = tasks.get(taskId);
+    if (task === undefined) throw taskUnknown({ taskId });
+    return task;
+  };
+
+  const record = (task: Task, event: TaskEvent): void => {
+    if (event.kind === 'step') task.lastStep = event.step;
+    task.events.push(event);
+    if (task.events.length > eventsKept) {
+      const dropped = task.events.length - eventsKept;
+      task.events.splice(0, dropped);
+      task.firstEvent += dropped;
+    }
+    for (const wake of task.waiters) wake();
+  };
+
+  const finish = (task: Task, state: TaskState): void => {
+    task.state = state;
+    for (const wake of task.waiters) wake();
+  };
+
+  async function run(taskId: string, task: Task): Promise<void> {
+    let outcome: TaskState | undefined;
+    task.child.on('message', (message: FromMover) => {
+      if (message.kind === 'event') record(task, message.event);
+      else if (message.kind === 'finished') outcome = { state: 'finished', output: message.output };
+      else outcome = { state: 'failed', failure: message.failure };
+    });
+    const status = await new Promise<string>((resolve) => {
+      task.child.once('error', (error) => resolve(error.message));
+      task.child.once('close', (code, signal) => resolve(signal ?? `exit code ${code}`));
+    });
+    await remove(taskId).catch((error: unknown) => log.warn('a task directory could not be removed', { taskId, why: String(error) }));
+    const died = task.stopping ? stopped({ what: `task ${taskId}` }) : moverDied({ task: taskId, status, lastStep: task.lastStep });
+    finish(task, outcome ?? { state: 'failed', failure: toWire(died) });
+    log.info('task ended', { taskId, kind: task.kind, state: task.state.state });
+  }
+
+  const stop = (taskId: string): void => {
+    const task = find(taskId);
+    if (task.state.state !== 'running' || task.stopping) return;
+    task.stopping = true;
+    const order: ToMover = { kind: 'stop' };
+    if (task.child.connected) task.child.send(order, () => {});
+    const timer = setTimeout(() => task.child.kill('SIGKILL'), options.stopWithinMs ?? 30_000);
+    task.child.once('close', () => clearTimeout(timer));
+  };
+
+  return {
+    async start(taskId, kind, input) {
+      const known = tasks.get(taskId);
+      if (known !== undefined) {
+        if (known.kind !== kind) throw taskExists({ taskId, kind: known.kind });
+        return;
+      }
+      const limit = options.limit ?? 64;
+      if ([...tasks.values()].filter((task) => task.state.state === 'running').length >= limit) throw tooManyTasks({ limit });
+      const directory = join(tasksDirectory, taskId);
+      const child = fork(programs.mover, [], { execPath: programs.node[0], execArgv: programs.node.slice(1), stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: {} });
+      const task: Task = { kind, child, events: [], firstEvent: 1, state: { state: 'running' }, lastStep: 'start', stopping: false, waiters: new Set() };
+      tasks.set(taskId, task);
+      const end = run(taskId, task).finally(() => ends.delete(end));
+      ends.add(end);
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      const job: ToMover = { kind: 'run', task: { taskId, kind, input, directory, keepDirectory, programs } };
+      child.send(job, (error) => {
+        if (error !== null) child.kill('SIGKILL');
+      });
+      log.info('task started', { taskId, kind, pid: child.pid });
+    },
+
+    async watch(taskId, after, onEvent, signal) {
+      const task = find(taskId);
+      for (let next = Math.max(after + 1, task.firstEvent); ; ) {
+        while (next < task.firstEvent + task.events.length) {
+          signal.throwIfAborted();
+          next = Math.max(next, task.firstEvent);
+          await onEvent(next, task.events[next - task.firstEvent]!);
+          next++;
+        }
+        if (task.state.state !== 'running') return task.state;
+        await awake(task, signal);
+      }
+    },
+
+    stop,
+
+    list: () => [...tasks].map(([taskId, task]) => ({ taskId, kind: task.kind, state: task.state })),
+
+    forget(taskId) {
+      if (find(taskId).state.state !== 'running') tasks.delete(taskId);
+    },
+
+    async close() {
+      for (const taskId of tasks.keys()) stop(taskId);
+      await Promise.all(ends);
+    },
+  };
+}
+
+/** Resolves when the task has news; rejects when the watcher goes away. */
+function awake(task: Task, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const done = (): void => {
+      task.waiters.delete(wake);
+      signal.removeEventListener('abort', leave);
+    };
+    const wake = (): void => {
+      done();
+      resolve();
+    };
+    const leave = (): void => {
+      done();
+      reject(signal.reason as Error);
+    };
+    if (signal.aborted) return leave();
+    task.waiters.add(wake);
+    signal.addEventListener('abort', leave, { once: true });
+  });
+}

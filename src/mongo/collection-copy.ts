@@ -1,0 +1,197 @@
+/**
+ * Brings one collection from a mongod at a moment into a live replica set.
+ *
+ * Promise: a copy that fails or is stopped leaves the live data as it was.
+ *
+ * Order, and why:
+ *   1. look         kind, options and indexes at the source; whether the name is free at the target
+ *   2. build        under a temporary name in the target's database, with the options, without indexes
+ *   3. fill         raw documents, so that no type and no field order can change
+ *   4. index        after the data (faster), every option as it stands at the source; TTL indexes last, so that
+ *                   the TTL monitor deletes nothing before the collection is complete
+ *   5. count        against the source
+ *   6. rename       into place with majority concern, which covers all before it: the only step a reader can see
+ *
+ * Time series and views cannot be renamed by MongoDB. A view is a definition and is made in one step. A time series
+ * is built under its own name, which must be free (or is freed by `replace` after everything else was checked), and is
+ * dropped again when the build fails.
+ */
+import type { Collection, Db, Document, MongoClient } from 'mongodb';
+import { randomId } from '../base/ids.ts';
+import { insertRaw } from './raw-insert.ts';
+import { cannotStandAside, collectionExists, collectionNotThere, copyDiffers, namespaceReserved } from './collection-copy-failures.ts';
+
+export type Existing = 'refuse' | 'aside' | 'replace';
+
+/** A collection as a source lists it. `indexes` are specifications as createIndexes takes them. */
+export type CollectionShape = {
+  readonly kind: 'collection' | 'timeseries' | 'view';
+  readonly options: Document;
+  readonly indexes: readonly Document[];
+  readonly documents: number;
+  readonly bytes: number;
+};
+
+/** What will be done, before it is done. */
+export type CopyPlan = { readonly from: string; readonly to: string; readonly shape: CollectionShape; readonly existing: 'none' | 'aside' | 'replace'; readonly says: string };
+
+const batchBytes = 16 << 20;
+const batchDocuments = 5_000;
+
+export function splitNamespace(ns: string): { db: string; name: string } {
+  const dot = ns.indexOf('.');
+  return { db: ns.slice(0, dot), name: ns.slice(dot + 1) };
+}
+
+/** Looks at both sides and refuses what cannot be done. Changes nothing. */
+export async function planCopy(source: MongoClient, target: MongoClient, from: string, to: string, existing: Existing, at: string): Promise<CopyPlan> {
+  for (const ns of [from, to]) {
+    const { db, name } = splitNamespace(ns);
+    if (db === 'local' || db === 'config' || db === 'admin') throw namespaceReserved({ ns, why: `database ${db} belongs to the server itself` });
+    if (name.startsWith('system.') && name !== 'system.js') throw namespaceReserved({ ns, why: 'collections named system.* are kept by MongoDB' });
+  }
+  const shape = await shapeOf(source, from);
+  if (shape === undefined) throw collectionNotThere({ ns: from, at, near: await neighbours(source, from) });
+  const there = await infoOf(target, to);
+  if (there === undefined) return { from, to, shape, existing: 'none', says: plainly(shape, from, to, 'a new collection') };
+  if (existing === 'refuse') throw collectionExists({ ns: to });
+  const fixed = there.type === 'view' || there.type === 'timeseries' ? there.type : shape.kind === 'collection' ? undefined : shape.kind;
+  if (existing === 'aside' && fixed !== undefined) throw cannotStandAside({ ns: to, kind: fixed });
+  const how = existing === 'aside' ? 'the one there now is renamed aside first' : 'the one there now is replaced';
+  return { from, to, shape, existing, says: plainly(shape, from, to, how) };
+}
+
+function plainly(shape: CollectionShape, from: string, to: string, how: string): string {
+  return `${shape.kind} ${from} → ${to}: ${shape.documents} documents, ${shape.indexes.length} indexes; ${how}`;
+}
+
+/** Carries out a plan. Answers the documents written and the name the old collection got, if it stood aside. */
+export async function copyCollection(
+  source: MongoClient,
+  target: MongoClient,
+  plan: CopyPlan,
+  options: { onBytes: (bytes: number) => void; signal: AbortSignal; asideSuffix: string },
+): Promise<{ documents: number; aside: string | null }> {
+  const { db: dbName, name } = splitNamespace(plan.to);
+  const db = target.db(dbName);
+  if (plan.shape.kind !== 'collection') return await buildInPlace(source, db, name, plan, options);
+  const temporary = `tidemark.building.${randomId().slice(0, 12)}`;
+  try {
+    const documents = await build(source, db, temporary, plan, options);
+    let aside: string | null = null;
+    if (plan.existing === 'aside') {
+      aside = `${name}.${options.asideSuffix}`;
+      await rename(target, `${dbName}.${name}`, `${dbName}.${aside}`, false);
+    }
+    await rename(target, `${dbName}.${temporary}`, `${dbName}.${name}`, plan.existing === 'replace');
+    return { documents, aside: aside === null ? null : `${dbName}.${aside}` };
+  } catch (error) {
+    await drop(db, temporary);
+    throw error;
+  }
+}
+
+/** Views and time series: no temporary name is possible. */
+async function buildInPlace(source: MongoClient, db: Db, name: string, plan: CopyPlan, options: Parameters<typeof copyCollection>[3]): Promise<{ documents: number; aside: null }> {
+  if (plan.existing === 'replace') await db.command({ drop: name, writeConcern: { w: 'majority' } });
+  try {
+    return { documents: await build(source, db, name, plan, options), aside: null };
+  } catch (error) {
+    await drop(db, name);
+    throw error;
+  }
+}
+
+async function build(source: MongoClient, db: Db, name: string, plan: CopyPlan, options: Parameters<typeof copyCollection>[3]): Promise<number> {
+  const { shape } = plan;
+  await db.command({ create: name, ...shape.options, writeConcern: { w: 'majority' } });
+  if (shape.kind === 'view') return 0;
+  const from = splitNamespace(plan.from);
+  const documents = await fill(source.db(from.db).collection(stored(from.name, shape.kind)), db, stored(name, shape.kind), options);
+  const expires = (index: Document): boolean => index['expireAfterSeconds'] !== undefined;
+  for (const indexes of [shape.indexes.filter((index) => !expires(index)), shape.indexes.filter(expires)]) {
+    if (indexes.length > 0) await db.command({ createIndexes: name, indexes, commitQuorum: 'majority', writeConcern: { w: 'majority' } });
+  }
+  const count = await db.collection(stored(name, shape.kind)).countDocuments({});
+  if (documents !== shape.documents || count !== documents) {
+    throw copyDiffers({ ns: plan.to, want: `${shape.documents} documents`, got: `${count} of ${documents} copied documents` });
+  }
+  return documents;
+}
+
+/** The collection that holds the bytes. A time series is a view over its buckets, and only buckets can be copied exactly. */
+function stored(name: string, kind: CollectionShape['kind']): string {
+  return kind === 'timeseries' ? `system.buckets.${name}` : name;
+}
+
+async function fill(from: Collection, db: Db, name: string, options: { onBytes: (bytes: number) => void; signal: AbortSignal }): Promise<number> {
+  const cursor = from.find<Buffer>({}, { raw: true, batchSize: batchDocuments, sort: { $natural: 1 } });
+  let batch: Buffer[] = [];
+  let bytes = 0;
+  let total = 0;
+  const send = async (): Promise<void> => {
+    if (batch.length === 0) return;
+    const answer = await insertRaw(db, name, Buffer.concat(batch, bytes), { bypassDocumentValidation: true, writeConcern: { w: 1 } });
+    if (answer['n'] !== batch.length) throw copyDiffers({ ns: name, want: `${batch.length} documents in a batch`, got: JSON.stringify(answer['writeErrors'] ?? answer['n']) });
+    total += batch.length;
+    options.onBytes(bytes);
+    batch = [];
+    bytes = 0;
+  };
+  try {
+    for await (const document of cursor) {
+      options.signal.throwIfAborted();
+      if (bytes + document.length > batchBytes) await send();
+      batch.push(document);
+      bytes += document.length;
+      if (batch.length >= batchDocuments) await send();
+    }
+    await send();
+  } finally {
+    await cursor.close();
+  }
+  return total;
+}
+
+async function rename(target: MongoClient, from: string, to: string, dropTarget: boolean): Promise<void> {
+  await target.db('admin').command({ renameCollection: from, to, dropTarget, writeConcern: { w: 'majority' } });
+}
+
+async function drop(db: Db, name: string): Promise<void> {
+  await db.command({ drop: name, writeConcern: { w: 'majority' } }).catch(() => {
+    // What cannot be dropped now carries a name that says whose it is.
+  });
+}
+
+async function infoOf(client: MongoClient, ns: string): Promise<{ type: string; options: Document } | undefined> {
+  const { db, name } = splitNamespace(ns);
+  const [info] = await client.db(db).listCollections({ name }, { nameOnly: false }).toArray();
+  return info === undefined ? undefined : { type: info.type ?? 'collection', options: info.options ?? {} };
+}
+
+/** Kind, options, indexes and size of a collection; undefined where there is none. */
+export async function shapeOf(client: MongoClient, ns: string): Promise<CollectionShape | undefined> {
+  const info = await infoOf(client, ns);
+  if (info === undefined) return undefined;
+  const kind = info.type === 'view' || info.type === 'timeseries' ? info.type : 'collection';
+  if (kind === 'view') return { kind, options: info.options, indexes: [], documents: 0, bytes: 0 };
+  const { db, name } = splitNamespace(ns);
+  const collection = client.db(db).collection(name);
+  const documents = await client.db(db).collection(stored(name, kind)).countDocuments({});
+  const [stats] = await collection.aggregate([{ $collStats: { storageStats: {} } }]).toArray();
+  const listed = await collection.listIndexes().toArray();
+  const indexes = listed.filter((index) => index['name'] !== '_id_' && index['clustered'] !== true).map(withoutServerFields);
+  return { kind, options: info.options, indexes, documents, bytes: Number(stats?.['storageStats']?.['size'] ?? 0) };
+}
+
+/** `ns` was written by servers before 4.4 and is refused by createIndexes today. */
+function withoutServerFields(index: Document): Document {
+  const { ns: _, ...specification } = index;
+  return specification;
+}
+
+async function neighbours(client: MongoClient, ns: string): Promise<string> {
+  const { db } = splitNamespace(ns);
+  const names = await client.db(db).listCollections({}, { nameOnly: true }).toArray();
+  return names.map((info) => `${db}.${info.name}`).slice(0, 8).join(', ');
+}
