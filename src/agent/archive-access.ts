@@ -1,0 +1,12 @@
+import { openDirectory } from '../repository/storage/directory.ts';
+import type { Storage } from '../repository/storage/storage.ts';
+import { openArchive, type Archive } from '../repository/archive.ts';
+import type { ArchiveAccess, RepositoryLocation } from '../contract/values.ts';
+
+export async function openStorage(location: RepositoryLocation): Promise<Storage> {
+  return await openDirectory(location.path);
+}
+
+export async function openArchiveAt(access: ArchiveAccess): Promise<Archive> {
+  return await openArchive(await openStorage(access.location), access.setId, Buffer.from(access.keyHex, 'hex'));
+}

@@ -1,0 +1,22 @@
+import type { TaskInput, TaskKind, TaskOutput } from '../../contract/tasks.ts';
+import type { TaskContext } from '../task-context.ts';
+
+type TaskFunctions = { [K in TaskKind]: () => Promise<(input: TaskInput<K>, context: TaskContext) => Promise<TaskOutput<K>>> };
+
+/** Each kind's module is loaded only by the mover that runs it. */
+const functions: TaskFunctions = {
+  oplog: async () => (await import('./oplog.ts')).followSetOplog,
+  backup: async () => (await import('./backup.ts')).backUp,
+  prove: async () => (await import('./prove.ts')).prove,
+  publish: async () => (await import('./publish.ts')).publish,
+  'restore-set': async () => (await import('./restore-set.ts')).restoreSet,
+  'restore-collections': async () => (await import('./restore-collections.ts')).restoreCollections,
+  check: async () => (await import('./check.ts')).checkArchive,
+  sweep: async () => (await import('./sweep.ts')).sweepArchive,
+  'oplog-find': async () => (await import('./oplog-find.ts')).findInOplog,
+};
+
+export async function runTask(kind: TaskKind, input: unknown, context: TaskContext): Promise<unknown> {
+  const run = (await functions[kind]()) as (input: unknown, context: TaskContext) => Promise<unknown>;
+  return await run(input, context);
+}

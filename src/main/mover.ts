@@ -1,0 +1,20 @@
+/** The mover: a child of the transport service that runs one task and ends. Its job, secrets included, comes over the IPC pipe. */
+import { dieWithParent } from '../base/native.ts';
+import { stopped } from '../base/failures.ts';
+import { openLog } from '../base/log.ts';
+import { runMover } from '../agent/mover.ts';
+import type { FromMover, ToMover } from '../agent/task-runner.ts';
+
+dieWithParent(9);
+const log = openLog((line) => process.stderr.write(line));
+const ends = new AbortController();
+
+const send = (message: FromMover): void => {
+  if (process.connected) process.send?.(message);
+};
+
+process.on('disconnect', () => ends.abort(stopped({ what: 'the transport service' })));
+process.on('message', (message: ToMover) => {
+  if (message.kind === 'stop') return ends.abort(stopped({ what: 'the task' }));
+  void runMover(message.task, send, ends.signal, log).finally(() => process.disconnect());
+});

@@ -1,0 +1,151 @@
+/** The whole product on this machine, as an operator runs it: `tidemark up` in a directory of its own, and the CLI. */
+import { spawn, execFile, type ChildProcess } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { withDeadline } from '../../src/base/deadline.ts';
+
+const program = new URL('../../src/main/tidemark.ts', import.meta.url).pathname;
+
+export type CliResult = { readonly code: number; readonly json: any; readonly stdout: string; readonly stderr: string };
+
+export type Platform = {
+  readonly url: string;
+  readonly dataDir: string;
+  /** Runs `tidemark …args --json` against this platform. */
+  tidemark(...args: string[]): Promise<CliResult>;
+  /** The same, and fails the test with the command's own words unless it ends with 0. */
+  ok(...args: string[]): Promise<any>;
+  /** Process ids below `up` whose command line contains `part`: 'server', 'transport', 'mover', 'mount', 'guardian'. */
+  pids(part: string): number[];
+  /** SIGKILL to `up` and everything below it, as a power cut would. */
+  kill9(): Promise<void>;
+  /** Starts `up` again on the same data directory. */
+  start(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+export async function freePort(): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+export async function openPlatform(options: { dataDir?: string } = {}): Promise<Platform> {
+  const own = options.dataDir === undefined;
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'tm-platform-')));
+  const [rest, link] = [await freePort(), await freePort()];
+  let up: ChildProcess | undefined;
+  let ready: { url: string; tokenFile: string } | undefined;
+
+  async function start(): Promise<void> {
+    const child = spawn(process.execPath, [program, 'up', '--data', dataDir, '--listen', `127.0.0.1:${rest}`, '--transport-listen', `127.0.0.1:${link}`, '--json'], {
+      stdio: ['ignore', 'pipe', process.env['TIDEMARK_TEST_VERBOSE'] === undefined ? 'ignore' : 'inherit'],
+    });
+    up = child;
+    ready = await withDeadline(
+      '"tidemark up" to be ready',
+      60_000,
+      () =>
+        new Promise((resolve, reject) => {
+          child.once('close', (code) => reject(new Error(`tidemark up ended with ${code} before it was ready`)));
+          createInterface({ input: child.stdout! }).once('line', (line) => resolve(JSON.parse(line)));
+        }),
+    );
+  }
+
+  async function tidemark(...args: string[]): Promise<CliResult> {
+    const all = [program, ...args, '--json', '--server', ready!.url, '--token-file', ready!.tokenFile];
+    return await new Promise((resolve) => {
+      const child = execFile(process.execPath, all, { timeout: 600_000, maxBuffer: 256 << 20 }, (error, stdout, stderr) => {
+        let json: unknown = undefined;
+        try {
+          json = JSON.parse(stdout);
+        } catch {
+          // Commands that fail print their failure as text.
+        }
+        resolve({ code: child.exitCode ?? (error === null ? 0 : -1), json, stdout, stderr });
+      });
+    });
+  }
+
+  const ended = async (child: ChildProcess): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    await new Promise((resolve) => child.once('close', resolve));
+  };
+
+  await start();
+  return {
+    url: ready!.url,
+    dataDir,
+    tidemark,
+    async ok(...args) {
+      const result = await tidemark(...args);
+      if (result.code !== 0) throw new Error(`tidemark ${args.join(' ')} ended with ${result.code}: ${result.stderr}${result.stdout}`);
+      return result.json;
+    },
+    pids: (part) => descendants(up!.pid!).filter((pid) => commandLine(pid).some((word) => word.endsWith(`/${part}.ts`))),
+    async kill9() {
+      for (const pid of [up!.pid!, ...descendants(up!.pid!)]) kill(pid);
+      await withDeadline('killed processes to end', 30_000, async () => await ended(up!));
+    },
+    start,
+    async [Symbol.asyncDispose]() {
+      if (up !== undefined && up.exitCode === null && up.signalCode === null) {
+        up.kill('SIGTERM');
+        await withDeadline('"tidemark up" to end', 60_000, async () => await ended(up!)).catch(async () => {
+          for (const pid of [up!.pid!, ...descendants(up!.pid!)]) kill(pid);
+        });
+      }
+      if (own) await rm(dataDir, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has just ended by itself.
+  }
+}
+
+/** All processes below one, from /proc. */
+export function descendants(root: number): number[] {
+  const children = new Map<number, number[]>();
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+      const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+      children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  const found: number[] = [];
+  const walk = (pid: number): void => {
+    for (const child of children.get(pid) ?? []) {
+      found.push(child);
+      walk(child);
+    }
+  };
+  walk(root);
+  return found;
+}
+
+function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+}
