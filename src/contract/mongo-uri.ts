@@ -1,0 +1,56 @@
+/** Takes a `mongodb://` string apart into the fields of a target, so that nothing but fields is ever stored or sent. */
+import { failure } from '../base/failure.ts';
+import type { MongoTarget } from './values.ts';
+
+export const uriNotUnderstood = failure<{ why: string }>('contract.uri-not-understood', {
+  says: ({ why }) => `the connection string cannot be used: ${why}`,
+  hint: 'Give mongodb://HOST:PORT[,HOST:PORT…]/?replicaSet=NAME, with the user beside it and the password in a file.',
+  retry: 'never',
+});
+
+export type TakenApart = { readonly target: MongoTarget; /** Files named in the string, for the client to read. */ readonly caFile?: string; readonly certificateKeyFile?: string };
+
+const scheme = 'mongodb://';
+
+export function takeUriApart(uri: string): TakenApart {
+  if (uri.startsWith('mongodb+srv://')) throw uriNotUnderstood({ why: 'mongodb+srv names its members in DNS; name one member with mongodb:// instead' });
+  if (!uri.startsWith(scheme)) throw uriNotUnderstood({ why: 'it does not begin with mongodb://' });
+  const [beforeQuery = '', queryText = ''] = uri.slice(scheme.length).split('?', 2);
+  const [authority = '', authDatabase = ''] = beforeQuery.split('/', 2);
+  const at = authority.lastIndexOf('@');
+  const hosts = authority.slice(at + 1).split(',').map(hostOf);
+  const query = new URLSearchParams(queryText);
+  const wantsTls = query.get('tls') === 'true' || query.get('ssl') === 'true' || query.has('tlsCAFile') || query.has('tlsCertificateKeyFile');
+  const target: MongoTarget = {
+    hosts,
+    replicaSet: query.get('replicaSet') ?? undefined,
+    credential: credentialOf(at < 0 ? '' : authority.slice(0, at), query, decoded(authDatabase)),
+    tls: wantsTls ? {} : undefined,
+  };
+  return { target, caFile: query.get('tlsCAFile') ?? undefined, certificateKeyFile: query.get('tlsCertificateKeyFile') ?? undefined };
+}
+
+function hostOf(text: string): { host: string; port: number } {
+  const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+)(?::(\d{1,5}))?$/.exec(text);
+  if (match?.[1] === undefined) throw uriNotUnderstood({ why: `"${text}" is not HOST or HOST:PORT` });
+  const port = match[2] === undefined ? 27017 : Number(match[2]);
+  if (port < 1 || port > 65535) throw uriNotUnderstood({ why: `${match[2]} is not a port` });
+  return { host: match[1].replace(/^\[|\]$/g, ''), port };
+}
+
+function credentialOf(userInfo: string, query: URLSearchParams, authDatabase: string): MongoTarget['credential'] {
+  if (query.get('authMechanism') === 'MONGODB-X509') return { kind: 'x509' };
+  if (userInfo === '') return { kind: 'none' };
+  const colon = userInfo.indexOf(':');
+  const user = decoded(colon < 0 ? userInfo : userInfo.slice(0, colon));
+  const password = colon < 0 ? '' : decoded(userInfo.slice(colon + 1));
+  return { kind: 'scram', user, password, authSource: query.get('authSource') ?? (authDatabase === '' ? 'admin' : authDatabase) };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw uriNotUnderstood({ why: 'a part of it is not percent-encoded as it should be' });
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * What a REST route declares: one value from which the server validates the question and the answer, the reference
+ * page is generated, and clients take their types. Codes in `failures` are those a caller should know how to meet;
+ * sign-in, validation and link failures can come from any route and are not repeated.
+ */
+import type * as z from 'zod';
+
+export const permissions = {
+  'server.read': 'See the server, its hosts and what they lack.',
+  'sets.read': 'See protected sets and their windows.',
+  'sets.write': 'Add and remove protected sets.',
+  'backups.run': 'Start backups.',
+  'points.read': 'See restore points.',
+  'points.verify': 'Prove restore points by opening them.',
+  'points.hold': 'Hold restore points and release them.',
+  'points.delete': 'Delete restore points.',
+  'restores.run': 'Plan and carry out restores, publish moments, search the archived oplog.',
+  'repositories.read': 'See repositories.',
+  'repositories.write': 'Add repositories.',
+  'repositories.maintain': 'Check and sweep repositories.',
+  'sessions.read': 'See and watch sessions.',
+  'sessions.write': 'Stop and retry sessions.',
+} as const;
+export type Permission = keyof typeof permissions;
+
+export type Route = {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly path: `/api/v1/${string}`;
+  readonly permission: Permission;
+  readonly summary: string;
+  readonly params?: z.ZodObject;
+  readonly query?: z.ZodObject;
+  readonly body?: z.ZodObject;
+  /** 200 answered, 201 made, 202 a session was started. */
+  readonly status: 200 | 201 | 202;
+  readonly answer: z.ZodType;
+  /** The answer is a stream of server-sent events; `answer` is the data of one event. */
+  readonly stream?: true;
+  readonly failures: readonly string[];
+};
+
+type SchemaOf<R, K extends keyof Route> = R extends { readonly [P in K]: infer S extends z.ZodType } ? S : never;
+type Parsed<S> = [S] extends [never] ? undefined : S extends z.ZodType ? z.output<S> : undefined;
+type Given<S> = [S] extends [never] ? undefined : S extends z.ZodType ? z.input<S> : undefined;
+
+/** What a handler receives, defaults filled in. */
+export type Question<R extends Route> = { readonly params: Parsed<SchemaOf<R, 'params'>>; readonly query: Parsed<SchemaOf<R, 'query'>>; readonly body: Parsed<SchemaOf<R, 'body'>> };
+
+/** What a client sends; fields with defaults may be left out. */
+export type Asked<R extends Route> = { [K in 'params' | 'query' | 'body' as SchemaOf<R, K> extends never ? never : K]: Given<SchemaOf<R, K>> };
+
+export type Answer<R extends Route> = z.output<SchemaOf<R, 'answer'>>;

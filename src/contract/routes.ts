@@ -1,0 +1,27 @@
+/** Every REST route, by name. The server has one handler for each; clients are typed from the same table. */
+import { pointRoutes } from './routes/points.ts';
+import { repositoryRoutes } from './routes/repositories.ts';
+import { restoreRoutes } from './routes/restores.ts';
+import { serverRoutes } from './routes/server.ts';
+import { sessionRoutes } from './routes/sessions.ts';
+import { setRoutes } from './routes/sets.ts';
+import type { Answer, Asked, Question, Route } from './route.ts';
+
+export const routes = { ...setRoutes, ...pointRoutes, ...restoreRoutes, ...repositoryRoutes, ...sessionRoutes, ...serverRoutes } as const satisfies Record<string, Route>;
+
+export type RouteName = keyof typeof routes;
+export type RouteQuestion<N extends RouteName> = Question<(typeof routes)[N]>;
+export type RouteAsked<N extends RouteName> = Asked<(typeof routes)[N]>;
+export type RouteAnswer<N extends RouteName> = Answer<(typeof routes)[N]>;
+
+/** `/api/v1/sets/:set` with its parameters in place, for clients. */
+export function fillPath(path: string, params: Readonly<Record<string, string>> = {}): string {
+  return path.replace(/:([a-z]+)/g, (_, name: string) => {
+    const value = params[name];
+    if (value === undefined) throw new Error(`the path ${path} needs ${name}`);
+    return encodeURIComponent(value);
+  });
+}
+
+/** What every route answers when it fails: HTTP 4xx or 5xx with this body. */
+export { wireFailure as failureAnswer } from './values.ts';

@@ -1,0 +1,78 @@
+import * as z from 'zod';
+import * as v from '../values.ts';
+import { session } from '../sessions.ts';
+import type { Route } from '../route.ts';
+
+const repositoryParam = z.object({ repository: z.string().min(1) });
+
+export const repository = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    location: v.repositoryLocation,
+    isDefault: z.boolean(),
+    addedAtMs: z.number(),
+    /** Where the passphrase was written when the server made it up; null when an operator chose it. */
+    passphraseFile: z.string().nullable(),
+    archives: z.array(z.object({ setId: z.string(), setName: z.string(), isProtected: z.boolean(), points: z.int() })),
+  })
+  .meta({ id: 'Repository' });
+export type Repository = z.infer<typeof repository>;
+
+export const repositoryRoutes = {
+  'repository.add': {
+    method: 'POST',
+    path: '/api/v1/repositories',
+    permission: 'repositories.write',
+    summary: 'Make a repository, or open the one that is there.',
+    body: z.object({
+      name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
+      location: v.repositoryLocation,
+      passphrase: z.string().min(8),
+      create: z.boolean().default(true).meta({ description: 'false: only open one that exists' }),
+    }),
+    status: 201,
+    answer: repository,
+    failures: ['server.repository-exists', 'server.host-unreachable'],
+  },
+  'repository.list': {
+    method: 'GET',
+    path: '/api/v1/repositories',
+    permission: 'repositories.read',
+    summary: 'Every repository.',
+    status: 200,
+    answer: z.object({ repositories: z.array(repository) }),
+    failures: [],
+  },
+  'repository.show': {
+    method: 'GET',
+    path: '/api/v1/repositories/:repository',
+    permission: 'repositories.read',
+    summary: 'One repository.',
+    params: repositoryParam,
+    status: 200,
+    answer: repository,
+    failures: ['server.repository-unknown'],
+  },
+  'repository.check': {
+    method: 'POST',
+    path: '/api/v1/repositories/:repository/check',
+    permission: 'repositories.maintain',
+    summary: 'Check that the repository is whole; repairs nothing.',
+    params: repositoryParam,
+    body: z.object({ readDataPercent: z.number().min(0).max(100).default(0).meta({ description: 'share of the stored bytes to read back as well' }) }),
+    status: 202,
+    answer: session,
+    failures: ['server.repository-unknown', 'server.host-unreachable'],
+  },
+  'repository.sweep': {
+    method: 'POST',
+    path: '/api/v1/repositories/:repository/sweep',
+    permission: 'repositories.maintain',
+    summary: 'Give back the space of chunks that no restore point needs; backups go on meanwhile.',
+    params: repositoryParam,
+    status: 202,
+    answer: session,
+    failures: ['server.repository-unknown', 'server.repository-busy', 'server.host-unreachable'],
+  },
+} as const satisfies Record<string, Route>;

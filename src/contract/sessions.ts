@@ -1,0 +1,95 @@
+/** Sessions: everything long. A session is started by a route, watched by its events, and ends in a true state. */
+import * as z from 'zod';
+import * as v from './values.ts';
+import { taskKinds } from './tasks.ts';
+
+export const sessionKinds = ['backup', 'verify', 'publish', 'restore-set', 'restore-collections', 'check', 'sweep', 'oplog-find', 'oplog'] as const;
+export const sessionKind = z.enum(sessionKinds);
+export type SessionKind = (typeof sessionKinds)[number];
+
+export const sessionState = z.enum(['waiting', 'working', 'success', 'warning', 'failed', 'stopped']);
+export type SessionState = z.infer<typeof sessionState>;
+
+export const bottleneck = z.enum(['source read', 'hash', 'network', 'repository write']);
+
+/** Bytes so far. Rate and time left are the server's reckoning over the last seconds. */
+export const sessionProgress = z
+  .object({
+    processed: z.number(),
+    read: z.number(),
+    transferred: z.number(),
+    stored: z.number(),
+    expected: z.number().nullable(),
+    bytesPerSecond: z.number().nullable(),
+    secondsLeft: z.number().nullable(),
+    bottleneck: bottleneck.nullable(),
+  })
+  .meta({ id: 'SessionProgress' });
+
+/** What a session that ended well made or found, by its kind. */
+export const sessionResult = z
+  .discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('backup'),
+      point: z.string(),
+      method: v.copyMethod,
+      bytes: v.pointSummary.shape.bytes,
+      seconds: z.number(),
+      lockedMs: z.number(),
+      /** The point was opened by a real mongod and looked at after it was stored. */
+      verified: z.boolean(),
+    }),
+    taskKinds.prove.output.extend({ kind: z.literal('verify'), point: z.string() }),
+    z.object({ kind: z.literal('publish'), point: z.string(), at: v.clusterTime, why: z.enum(['stopped', 'expired']) }),
+    taskKinds['restore-set'].output.extend({ kind: z.literal('restore-set'), point: z.string() }),
+    taskKinds['restore-collections'].output.extend({ kind: z.literal('restore-collections'), point: z.string() }),
+    z.object({ kind: z.literal('check'), ok: z.boolean(), archives: z.array(taskKinds.check.output.extend({ set: z.string() })) }),
+    z.object({ kind: z.literal('sweep'), freedBytes: z.number(), archives: z.array(taskKinds.sweep.output.extend({ set: z.string() })) }),
+    taskKinds['oplog-find'].output.extend({ kind: z.literal('oplog-find') }),
+    z.object({ kind: z.literal('oplog'), through: v.optime.nullable() }),
+  ])
+  .meta({ id: 'SessionResult' });
+export type SessionResult = z.infer<typeof sessionResult>;
+
+export const session = z
+  .object({
+    id: z.string(),
+    kind: sessionKind,
+    /** What it works on: a set, a repository or a restore point, with the name an operator knows it by. */
+    object: z.object({ kind: z.enum(['set', 'repository', 'point']), id: z.string(), name: z.string() }),
+    state: sessionState,
+    createdAtMs: z.number(),
+    startedAtMs: z.number().nullable(),
+    endedAtMs: z.number().nullable(),
+    steps: z.array(z.object({ name: z.string(), startedAtMs: z.number(), endedAtMs: z.number().nullable() })),
+    progress: sessionProgress.nullable(),
+    warnings: z.int(),
+    result: sessionResult.nullable(),
+    failure: v.wireFailure.nullable(),
+    /** The free text an operator gave for it, for the audit. */
+    reason: z.string().nullable(),
+    retryOf: z.string().nullable(),
+  })
+  .meta({ id: 'Session' });
+export type Session = z.infer<typeof session>;
+
+/**
+ * What a watcher sees. Numbered events are kept with the session and can be asked for again with `after`;
+ * progress is live only and has the number of the last kept event.
+ */
+export const sessionEvent = z
+  .object({
+    number: z.int(),
+    atMs: z.number(),
+    event: z.discriminatedUnion('kind', [
+      z.object({ kind: z.literal('state'), state: sessionState }),
+      z.object({ kind: z.literal('step'), step: z.string() }),
+      z.object({ kind: z.literal('line'), level: z.enum(['info', 'warning', 'error']), text: z.string() }),
+      z.object({ kind: z.literal('progress'), progress: sessionProgress }),
+    ]),
+  })
+  .meta({ id: 'SessionEvent' });
+export type SessionEvent = z.infer<typeof sessionEvent>;
+
+/** The last event of a finished session is one of these states; the stream then ends. */
+export const endStates: ReadonlySet<SessionState> = new Set<SessionState>(['success', 'warning', 'failed', 'stopped']);
