@@ -1,0 +1,58 @@
+/**
+ * Starts a program of this checkout: `node scripts/bootstrap.mjs FILE.ts [arguments]`.
+ *
+ * The only file besides bin/tidemark that has to run on Node 20: it installs the packages when they are missing or not
+ * the locked ones, then hands over to the Node that came with them. Messages go to stderr; stdout is the program's.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const bundledNode = join(root, 'node_modules', '.bin', 'node');
+
+function packagesOf(lockFile) {
+  return JSON.parse(readFileSync(lockFile, 'utf8')).packages;
+}
+
+/** Whether what is installed is what the lock names; optional packages are other platforms' and may be absent. */
+function isInstalled() {
+  const installedLock = join(root, 'node_modules', '.package-lock.json');
+  if (!existsSync(installedLock)) return false;
+  const installed = packagesOf(installedLock);
+  return Object.entries(packagesOf(join(root, 'package-lock.json'))).every(
+    ([place, entry]) => place === '' || entry.optional === true || installed[place]?.version === entry.version,
+  );
+}
+
+function chooseNode() {
+  if (existsSync(bundledNode)) return bundledNode;
+  if (Number(process.versions.node.split('.')[0]) >= 26) return process.execPath;
+  console.error(`tidemark: no Node 26 for ${process.platform} ${process.arch}: install Node 26 and run this with it`);
+  process.exit(1);
+}
+
+if (!isInstalled()) {
+  console.error('tidemark: installing packages (npm ci)');
+  const quiet = ['ci', '--no-fund', '--no-audit', '--loglevel=error'];
+  const { status, error } = spawnSync('npm', quiet, { cwd: root, stdio: ['ignore', 2, 2] });
+  if (status !== 0) {
+    console.error(`tidemark: npm ci ${error === undefined ? `ended with ${status}` : `could not run: ${error.message}`}`);
+    process.exit(1);
+  }
+}
+
+const child = spawn(chooseNode(), process.argv.slice(2), { stdio: 'inherit' });
+// A terminal sends SIGINT to the whole group; this process has only to outlive the program.
+process.on('SIGINT', () => {});
+for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+child.on('error', (error) => {
+  console.error(`tidemark: ${error.message}`);
+  process.exit(1);
+});
+child.on('exit', (code, signal) => {
+  if (signal === null) process.exit(code ?? 1);
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+});

@@ -1,0 +1,77 @@
+import { run } from 'node:test';
+import type { TestFail, TestPass } from 'node:test/reporters';
+import { join, relative } from 'node:path';
+import { inspect } from 'node:util';
+
+export type Tally = { passed: number; failed: number; skipped: number };
+type FileRun = Tally & { problems: string[]; skips: string[]; output: string[] };
+
+const fileDeadlineMs = 20 * 60_000;
+
+/**
+ * Runs test files, each in a process of its own, and says one line for each when it ends; for a failed one, what
+ * failed, why, and what it printed. A file that ends without a test has failed: nothing was shown by it.
+ */
+export async function runFiles(root: string, files: readonly string[], concurrency: number, say: (line: string) => void): Promise<Tally> {
+  const total: Tally = { passed: 0, failed: 0, skipped: 0 };
+  if (files.length === 0) return total;
+  const runs = new Map<string, FileRun>();
+  const runOf = (file: string | undefined): FileRun => {
+    const name = file === undefined ? '(no file)' : relative(root, file);
+    const known = runs.get(name) ?? { passed: 0, failed: 0, skipped: 0, problems: [], skips: [], output: [] };
+    runs.set(name, known);
+    return known;
+  };
+  const started = new Map<string, number>();
+  const stream = run({ files: files.map((file) => join(root, file)), concurrency, timeout: fileDeadlineMs, cwd: root });
+  stream.on('test:pass', (event: TestPass) => count(runOf(event.file), event));
+  stream.on('test:fail', (event: TestFail) => count(runOf(event.file), event));
+  stream.on('test:stdout', (event) => runOf(event.file).output.push(event.message));
+  stream.on('test:stderr', (event) => runOf(event.file).output.push(event.message));
+  stream.on('test:dequeue', (event) => void (event.file !== undefined && !started.has(event.file) && started.set(event.file, performance.now())));
+  const finish = (path: string): void => {
+    const result = runOf(path);
+    if (result.passed + result.failed + result.skipped === 0) {
+      result.failed = 1;
+      result.problems.push('the file ended without a test');
+    }
+    report(relative(root, path), result, performance.now() - (started.get(path) ?? performance.now()), say);
+    for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += result[key];
+    runs.delete(relative(root, path));
+  };
+  stream.on('test:summary', (event) => void (event.file !== undefined && finish(event.file)));
+  for await (const _ of stream);
+  // A file that crashed before its end sends no summary of its own.
+  for (const [name, left] of runs) if (left.failed > 0 || left.passed > 0) finish(join(root, name));
+  return total;
+}
+
+function count(file: FileRun, event: TestPass | TestFail): void {
+  // A file without a test is reported as one passed test that bears the file's name.
+  const isFile = event.file !== undefined && event.nesting === 0 && event.file.endsWith(event.name.replace(/^.*\//, '/'));
+  if (event.details.type === 'suite' || (isFile && !('error' in event.details))) return;
+  if (event.skip !== undefined && event.skip !== false) {
+    file.skipped++;
+    file.skips.push(`${event.name}${typeof event.skip === 'string' && event.skip !== '' ? `: ${event.skip}` : ''}`);
+    return;
+  }
+  if (!('error' in event.details)) {
+    file.passed++;
+    return;
+  }
+  file.failed++;
+  const { error } = event.details as TestFail['details'];
+  file.problems.push(`${event.name}\n${inspect(error.cause ?? error, { colors: false, depth: 6 })}`);
+}
+
+function report(name: string, result: FileRun, ms: number, say: (line: string) => void): void {
+  const counts = [`${result.passed} passed`, ...(result.failed > 0 ? [`${result.failed} failed`] : []), ...(result.skipped > 0 ? [`${result.skipped} skipped`] : [])];
+  say(`${result.failed > 0 ? 'FAIL' : 'ok  '}  ${name}  ${counts.join(', ')}  ${(ms / 1000).toFixed(1)} s`);
+  for (const skip of result.skips) say(`      skipped  ${skip}`);
+  for (const problem of result.problems) say(indent(`failed   ${problem}`));
+  if (result.failed > 0 && result.output.length > 0) say(indent(`it printed\n${result.output.join('').slice(-20_000)}`));
+}
+
+function indent(text: string): string {
+  return text.trimEnd().replace(/^/gm, '      ');
+}

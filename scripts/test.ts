@@ -1,0 +1,39 @@
+/**
+ * `npm test`: sets up what the tests need, runs them, and closes with one line: `N passed, N failed, N skipped`.
+ *
+ *   node scripts/test.ts [--unit] [--fast] [FILE…]
+ *
+ * `--unit` runs the tests beside the sources only; `--no-setup` installs nothing. Unit files run side by side, those of `test/`
+ * that start databases and file systems run one at a time: they measure deadlines of their own.
+ */
+import { globSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { prepareMachine } from './prepare-machine.ts';
+import { runFiles, type Tally } from './test-report.ts';
+
+const root = join(import.meta.dirname, '..');
+const flags = new Set(process.argv.slice(2).filter((word) => word.startsWith('--')));
+const named = process.argv.slice(2).filter((word) => !word.startsWith('--'));
+
+const find = (pattern: string): string[] => globSync(pattern, { cwd: root }).sort();
+const alone = /^test\/(fault|platform|compat|conformance)\//;
+
+const files = named.length > 0 ? named.map((file) => relative(root, file)) : [...find('src/**/*.test.ts'), ...(flags.has('--unit') ? [] : find('test/**/*.test.ts'))];
+const phases = [
+  { files: files.filter((file) => !alone.test(file)), concurrency: 2 },
+  { files: files.filter((file) => alone.test(file)), concurrency: 1 },
+];
+
+if (!flags.has('--no-setup')) await prepareMachine(root, { databases: !flags.has('--unit'), say: (line) => console.error(line) });
+
+const total: Tally = { passed: 0, failed: 0, skipped: 0 };
+for (const phase of phases) {
+  const tally = await runFiles(root, phase.files, phase.concurrency, (line) => console.log(line));
+  for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += tally[key];
+}
+if (total.passed + total.failed === 0) {
+  console.log('no tests were found');
+  total.failed = 1;
+}
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exit(total.failed === 0 ? 0 : 1);

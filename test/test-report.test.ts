@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+
+const root = join(import.meta.dirname, '..');
+const place = mkdtempSync(join(tmpdir(), 'tidemark-runner-'));
+after(() => rmSync(place, { recursive: true }));
+
+const head = "import assert from 'node:assert/strict';\nimport { describe, test } from 'node:test';\n";
+const files: Record<string, string> = {
+  'good.test.ts': `${head}test('one', () => assert.ok(true));\ndescribe('group', () => { test('two', () => assert.ok(true)); });\n`,
+  'bad.test.ts': `${head}test('says why', () => { console.log('a line it printed'); assert.equal(1, 2); });\ntest('fine', () => assert.ok(true));\n`,
+  'skips.test.ts': `${head}test('needs a moon', { skip: 'no moon here' }, () => {});\n`,
+  'crashes.test.ts': "throw new Error('broke before its first test');\n",
+  'leaves.test.ts': `${head}test('is cut off', () => process.exit(7));\n`,
+  'empty.test.ts': 'export {};\n',
+};
+
+function runTests(...names: string[]): { status: number | null; lines: string[]; last: string } {
+  for (const name of names) writeFileSync(join(place, name), files[name]!);
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const args = [join(root, 'scripts/test.ts'), '--no-setup', ...names.map((name) => join(place, name))];
+  const { status, stdout } = spawnSync(process.execPath, args, { encoding: 'utf8', env, timeout: 60_000 });
+  const lines = stdout.trimEnd().split('\n');
+  return { status, lines, last: lines.at(-1)! };
+}
+
+test('a run without failures ends with 0 and one closing line that counts all files', () => {
+  const { status, lines, last } = runTests('good.test.ts', 'skips.test.ts');
+  assert.equal(last, '2 passed, 0 failed, 1 skipped');
+  assert.equal(lines.filter((line) => / passed, \d+ failed/.test(line)).length, 1);
+  assert.ok(lines.some((line) => line.includes('needs a moon: no moon here')), 'a skip names its reason');
+  assert.equal(status, 0);
+});
+
+test('a failed test is named with its reason and what its file printed, and the run ends with 1', () => {
+  const { status, lines, last } = runTests('good.test.ts', 'bad.test.ts');
+  assert.equal(last, '3 passed, 1 failed, 0 skipped');
+  assert.equal(status, 1);
+  const text = lines.join('\n');
+  assert.match(text, /failed {3}says why\n.*1 !== 2/s);
+  assert.match(text, /a line it printed/);
+});
+
+for (const name of ['crashes.test.ts', 'leaves.test.ts', 'empty.test.ts']) {
+  test(`a file that shows nothing counts as failed: ${name}`, () => {
+    const { status, last } = runTests('good.test.ts', name);
+    assert.match(last, /^2 passed, 1 failed, 0 skipped$/);
+    assert.equal(status, 1);
+  });
+}
