@@ -22,6 +22,7 @@ export async function runFiles(root: string, files: readonly string[], concurren
     runs.set(name, known);
     return known;
   };
+  const finished = new Set<string>();
   const started = new Map<string, number>();
   const stream = run({ files: files.map((file) => join(root, file)), concurrency, timeout: fileDeadlineMs, cwd: root });
   stream.on('test:pass', (event: TestPass) => count(runOf(event.file), event));
@@ -37,12 +38,12 @@ export async function runFiles(root: string, files: readonly string[], concurren
     }
     report(relative(root, path), result, performance.now() - (started.get(path) ?? performance.now()), say);
     for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += result[key];
-    runs.delete(relative(root, path));
+    finished.add(relative(root, path));
   };
   stream.on('test:summary', (event) => void (event.file !== undefined && finish(event.file)));
   for await (const _ of stream);
-  // A file that crashed before its end sends no summary of its own.
-  for (const [name, left] of runs) if (left.failed > 0 || left.passed > 0) finish(join(root, name));
+  // A file that crashed or held no test sends no summary of its own.
+  for (const file of files) if (!finished.has(file)) finish(join(root, file));
   return total;
 }
 
