@@ -1,0 +1,21 @@
+import type { Discovered, MongoTarget } from '../contract/values.ts';
+import { openClient, toMember } from '../mongo/connect.ts';
+import { probeCopy } from '../mongo/copy/ladder.ts';
+import { findLocalMongod } from '../mongo/local-mongod.ts';
+import { discoverSet } from '../mongo/topology.ts';
+
+/** A replica set through any of its members, and what of it runs on this host. */
+export async function discover(target: MongoTarget): Promise<Discovered> {
+  await using client = await openClient(target);
+  const set = await discoverSet(client);
+  const local: Discovered['local'] = [];
+  for (const member of set.members) {
+    if (member.state !== 'primary' && member.state !== 'secondary') continue;
+    const address = { host: member.host, port: member.port };
+    const mongod = await findLocalMongod(address);
+    if (mongod === undefined) continue;
+    await using direct = await openClient(toMember(target, address), { member: address });
+    local.push({ member: `${member.host}:${member.port}`, dbPath: mongod.dbPath, fileSystem: mongod.fileSystem, methods: await probeCopy(direct, mongod), binary: mongod.binary });
+  }
+  return { setId: set.setId, name: set.name, mongoVersion: set.mongoVersion, featureCompatibilityVersion: set.featureCompatibilityVersion, members: set.members, local };
+}

@@ -1,0 +1,51 @@
+/** What the agent writes into a restore point beside its files, form 1: everything a restore must know of the source. */
+import * as z from 'zod';
+import type { PointManifest } from '../repository/archive.ts';
+import { copyMethod, type PointSummary } from '../contract/values.ts';
+
+const about = z.object({
+  form: z.literal(1),
+  setName: z.string(),
+  /** host:port of the member the copy was taken from. */
+  source: z.string(),
+  method: copyMethod,
+  mongoVersion: z.string(),
+  featureCompatibilityVersion: z.string(),
+  /** mongod's storage options that must be the same when the files are opened. */
+  storage: z.record(z.string(), z.unknown()),
+  /** The mongod that served the source, as a hint where a matching one is. */
+  binary: z.string(),
+  lockedMs: z.number(),
+  notes: z.array(z.string()),
+  /** What the copy remembers for the next one: opaque to everybody but mongo/copy. */
+  remembered: z.unknown(),
+});
+
+export type PointAbout = z.infer<typeof about>;
+
+export function aboutOf(point: PointManifest): PointAbout {
+  return about.parse(point.about);
+}
+
+const proof = z.object({ level: z.enum(['open', 'full']), atMs: z.number(), ok: z.boolean(), says: z.string() });
+
+export function summarise(setId: string, point: PointManifest, proofs: readonly unknown[], chain: string | null): PointSummary {
+  const known = aboutOf(point);
+  const last = proofs.length === 0 ? null : proof.parse(proofs.at(-1));
+  return {
+    id: point.id,
+    setId,
+    setName: known.setName,
+    createdAtMs: point.createdAtMs,
+    checkpoint: point.checkpoint,
+    top: point.top,
+    method: known.method,
+    source: known.source,
+    mongoVersion: known.mongoVersion,
+    featureCompatibilityVersion: known.featureCompatibilityVersion,
+    chain,
+    bytes: point.bytes,
+    files: point.files.length,
+    proof: last,
+  };
+}

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { until } from '../base/deadline.ts';
+import { silentLog } from '../base/log.ts';
+import type { TaskEvent } from '../contract/tasks.ts';
+import { openTaskRunner, type TaskRunner } from './task-runner.ts';
+
+/** A stand-in for main/mover.ts that does what the task's input says. */
+const mover = `
+process.on('message', (message) => {
+  if (message.kind === 'stop') { process.send({ kind: 'failed', failure: { code: 'base.stopped', message: 'stopped as asked', hint: '', retry: 'never', details: {} } }, () => process.exit(0)); return; }
+  const { input } = message.task;
+  process.send({ kind: 'event', event: { kind: 'step', atMs: 0, step: 'one' } });
+  process.send({ kind: 'event', event: { kind: 'step', atMs: 0, step: 'two' } });
+  if (input.die) process.kill(process.pid, 'SIGKILL');
+  if (input.wait) return setInterval(() => {}, 1000);
+  process.send({ kind: 'finished', output: { echo: input.echo } }, () => process.exit(0));
+});
+`;
+
+type Opened = { runner: TaskRunner; workDirectory: string; cleaned: string[] };
+
+async function open(t: TestContext, options: { limit?: number } = {}): Promise<Opened> {
+  const workDirectory = await mkdtemp(join(tmpdir(), 'tm-runner-'));
+  const program = join(workDirectory, 'mover.cjs');
+  await writeFile(program, mover);
+  await mkdir(join(workDirectory, 'tasks', 'left-by-a-dead-one'), { recursive: true });
+  const cleaned: string[] = [];
+  const programs = { mover: program, mount: '', guardian: '', node: [process.execPath] };
+  const cleanUp = async (directory: string): Promise<void> => void cleaned.push(directory);
+  const runner = await openTaskRunner({ workDirectory, programs, log: silentLog, cleanUp, ...options });
+  t.after(async () => {
+    await runner.close();
+    await rm(workDirectory, { recursive: true });
+  });
+  return { runner, workDirectory, cleaned };
+}
+
+const never = new AbortController().signal;
+
+test('a task runs in a child, its events come in order, and its result stays until it is forgotten', async (t) => {
+  const { runner } = await open(t);
+  await runner.start('t1', 'check', { echo: 7 });
+  await runner.start('t1', 'check', { echo: 7 });
+  const seen: [number, TaskEvent][] = [];
+  const state = await runner.watch('t1', 0, (number, event) => void seen.push([number, event]), never);
+  assert.deepEqual(state, { state: 'finished', output: { echo: 7 } });
+  assert.deepEqual(seen.map(([number, event]) => [number, event.kind === 'step' && event.step]), [[1, 'one'], [2, 'two']]);
+  assert.deepEqual(await runner.watch('t1', 1, (number) => assert.equal(number, 2), never), state);
+  assert.deepEqual(runner.list(), [{ taskId: 't1', kind: 'check', state }]);
+  runner.forget('t1');
+  assert.deepEqual(runner.list(), []);
+  await assert.rejects(runner.watch('t1', 0, () => {}, never), { code: 'agent.task-unknown' });
+});
+
+test('a mover that is killed fails its task, names its last step, and its directory is cleaned and removed', async (t) => {
+  const { runner, workDirectory, cleaned } = await open(t);
+  await runner.start('t2', 'backup', { die: true });
+  const state = await runner.watch('t2', 0, () => {}, never);
+  assert.equal(state.state, 'failed');
+  assert.ok(state.state === 'failed' && state.failure.code === 'agent.mover-died' && state.failure.message.includes('SIGKILL') && state.failure.message.includes('two'));
+  assert.ok(cleaned.includes(join(workDirectory, 'tasks', 't2')));
+  assert.equal(existsSync(join(workDirectory, 'tasks', 't2')), false);
+});
+
+test('a task can be stopped, and a stopped task says so', async (t) => {
+  const { runner } = await open(t);
+  await runner.start('t3', 'publish', { wait: true });
+  const watched = runner.watch('t3', 0, (number) => void (number === 2 && runner.stop('t3')), never);
+  const state = await watched;
+  assert.ok(state.state === 'failed' && state.failure.code === 'base.stopped');
+});
+
+test('what a killed transport left is cleaned before the first task starts', async (t) => {
+  const { workDirectory, cleaned } = await open(t);
+  assert.deepEqual(cleaned, [join(workDirectory, 'tasks', 'left-by-a-dead-one')]);
+  assert.equal(existsSync(cleaned[0]!), false);
+});
+
+test('one id is one task: another kind under it is refused, and so is a task past the limit', async (t) => {
+  const { runner } = await open(t, { limit: 1 });
+  await runner.start('t4', 'publish', { wait: true });
+  await assert.rejects(runner.start('t4', 'check', {}), { code: 'agent.task-exists' });
+  await assert.rejects(runner.start('t5', 'check', {}), { code: 'agent.too-many-tasks' });
+  await until('the task to be listed', 5_000, () => (runner.list().length === 1 ? true : undefined));
+});

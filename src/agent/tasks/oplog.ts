@@ -1,0 +1,116 @@
+/**
+ * Follows a set's oplog into the archive, for as long as the set is protected.
+ *
+ *   new chain ── batches ──▶ following ── every `flushSeconds`, or 8 MB ──▶ one durable slice
+ *                               │ broken (gap, rollback, rolled over)
+ *                               ▼
+ *                   flush what is proved, start a new chain that says why, ask for a new base, follow on
+ *
+ * A barrier (an entry that cannot be replayed over) does not break the chain: it is recorded in it, and a new base is
+ * asked for, because no moment behind it can be reached from a point before it.
+ */
+import type { MongoClient } from 'mongodb';
+import { showTime, type Optime } from '../../base/cluster-time.ts';
+import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
+import { openClient } from '../../mongo/connect.ts';
+import { barrierOf, entriesOf } from '../../mongo/oplog-entry.ts';
+import type { OplogBatch } from '../../mongo/oplog-batch.ts';
+import { chooseChainStart, followOplog, type TailEvent } from '../../mongo/oplog-tail.ts';
+import type { OplogArchive } from '../../repository/archive.ts';
+import { openArchiveAt } from '../archive-access.ts';
+import type { TaskContext } from '../task-context.ts';
+
+type Writer = Awaited<ReturnType<OplogArchive['openChainWriter']>>;
+type Input = TaskInput<'oplog'>;
+
+const sliceBytes = 8 << 20;
+const statusEveryMs = 1_000;
+
+export async function followSetOplog(input: Input, context: TaskContext): Promise<TaskOutput<'oplog'>> {
+  context.step('open the archive');
+  const archive = await openArchiveAt(input.archive);
+  let chain = (await archive.oplog.chains()).at(-1)?.id;
+  if (chain === undefined) chain = await startChain(archive.oplog, input, 'first chain of this set', null, context);
+  for (;;) {
+    await using writer = closing(await archive.oplog.openChainWriter(chain, input.setName));
+    const broken = await follow(archive.oplog, chain, writer, input, context);
+    if (broken === 'stopped') return { through: writer.through };
+    context.say(`the oplog chain is broken after ${showTime(writer.through)}: ${broken}`, 'error');
+    const next = await startChain(archive.oplog, input, broken, chain, context);
+    context.status('broken', { atMs: context.clock.now(), reason: broken, chain, next, after: writer.through });
+    chain = next;
+  }
+}
+
+function closing(writer: Writer): Writer & AsyncDisposable {
+  return Object.assign(writer, { [Symbol.asyncDispose]: async () => await writer.close() });
+}
+
+async function startChain(oplog: OplogArchive, input: Input, why: string, previous: string | null, context: TaskContext): Promise<string> {
+  await using client: MongoClient = await openClient(input.target);
+  const after = await chooseChainStart(client);
+  const chain = await oplog.startChain({ why, after, previous });
+  context.say(`a new oplog chain starts after ${showTime(after)}: ${why}`);
+  return chain;
+}
+
+/** Archives until the chain breaks (answers why) or the task is stopped. What was read is flushed in both cases. */
+async function follow(oplog: OplogArchive, chain: string, writer: Writer, input: Input, context: TaskContext): Promise<string> {
+  const { clock } = context;
+  context.step(`follow the oplog from ${showTime(writer.through)}`);
+  let flushedMs = clock.monotonicMs();
+  let saidMs = Number.NEGATIVE_INFINITY;
+  let entries = 0;
+  let node = '';
+  const flush = async (): Promise<void> => {
+    if (writer.pendingBytes > 0) await writer.flush();
+    flushedMs = clock.monotonicMs();
+  };
+  const say = (committed: Optime | null): void => {
+    const elapsedMs = clock.monotonicMs() - saidMs;
+    if (elapsedMs < statusEveryMs) return;
+    const entriesPerSecond = Number.isFinite(elapsedMs) ? Math.round((entries * 1000) / elapsedMs) : 0;
+    context.status('chain', { chain, through: writer.through, committed, node, entriesPerSecond, atMs: clock.now() });
+    saidMs = clock.monotonicMs();
+    entries = 0;
+  };
+  const archiveBatch = async (batch: OplogBatch): Promise<void> => {
+    await recordBarriers(oplog, chain, batch, context);
+    writer.append(batch);
+    entries += batch.count;
+    if (writer.pendingBytes >= sliceBytes) await flush();
+  };
+  try {
+    for await (const event of followOplog({ address: input.target, after: writer.through, signal: context.signal, log: context.log })) {
+      if (event.kind === 'batch') await archiveBatch(event.batch);
+      else if (event.kind === 'switched') node = sayNode(event, context);
+      else if (event.kind === 'broken') return event.reason;
+      if (clock.monotonicMs() - flushedMs >= input.flushSeconds * 1000) await flush();
+      say(event.kind === 'caught-up' ? event.committed : null);
+    }
+    return 'stopped';
+  } catch (error) {
+    if (context.signal.aborted) return 'stopped';
+    throw error;
+  } finally {
+    await flush();
+    saidMs = Number.NEGATIVE_INFINITY;
+    say(null);
+  }
+}
+
+function sayNode(event: Extract<TailEvent, { kind: 'switched' }>, context: TaskContext): string {
+  context.say(event.from === null ? `reading from ${event.to}` : `switched from ${event.from} to ${event.to}: ${event.why}`);
+  return event.to;
+}
+
+async function recordBarriers(oplog: OplogArchive, chain: string, batch: OplogBatch, context: TaskContext): Promise<void> {
+  for (const entry of entriesOf(batch.bytes)) {
+    if (entry.op !== 'c' && entry.ns !== 'admin.system.version' && 'iudn'.includes(entry.op)) continue;
+    const barrier = barrierOf(entry);
+    if (barrier === undefined) continue;
+    await oplog.addBarrier(chain, entry.at, barrier);
+    context.say(`barrier at ${showTime(entry.at)}: ${barrier}; moments behind it need a new base`, 'warning');
+    context.status('barrier', { at: entry.at, what: barrier, chain });
+  }
+}

@@ -1,0 +1,30 @@
+import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
+import { openMoment, sayMoment } from '../moment.ts';
+import { reachMoment } from '../reach.ts';
+import type { TaskContext } from '../task-context.ts';
+
+/** A moment as a mongod that people and tools connect to, on a mount: nothing is copied, writes are kept aside and thrown away. */
+export async function publish(input: TaskInput<'publish'>, context: TaskContext): Promise<TaskOutput<'publish'>> {
+  context.step('choose the moment');
+  const moment = await openMoment(input.archive, input.point, input.at);
+  context.say(sayMoment(moment));
+  await using reached = await reachMoment(moment, context, { kind: 'serve', port: input.port, withUsers: input.withUsers });
+  const port = reached.mongod.port;
+  context.status('ready', { port, uri: `mongodb://127.0.0.1:${port}/?directConnection=true`, at: moment.at, mount: reached.mount, withUsers: input.withUsers });
+  context.step('published');
+  const ends = new AbortController();
+  const stop = (): void => ends.abort();
+  context.signal.addEventListener('abort', stop, { once: true });
+  const expired = context.clock.wait(input.expiresMs, ends.signal).then(
+    () => 'expired' as const,
+    () => 'stopped' as const,
+  );
+  try {
+    const why = await Promise.race([expired, reached.mongod.exited.then((code) => ({ code }))]);
+    if (typeof why === 'object') throw new Error(`the published mongod ended with ${why.code}`);
+    context.step(`ending: ${why}`);
+    return { why };
+  } finally {
+    ends.abort();
+  }
+}

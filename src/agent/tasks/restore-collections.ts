@@ -1,0 +1,47 @@
+import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
+import { showTime } from '../../base/cluster-time.ts';
+import { openClient } from '../../mongo/connect.ts';
+import { copyCollection, planCopy, type CopyPlan } from '../../mongo/collection-copy.ts';
+import { openMoment, sayMoment } from '../moment.ts';
+import { reachMoment } from '../reach.ts';
+import type { TaskContext } from '../task-context.ts';
+
+/** Collections as they were at a moment, into a live set. Everything is planned before the first write. */
+export async function restoreCollections(input: TaskInput<'restore-collections'>, context: TaskContext): Promise<TaskOutput<'restore-collections'>> {
+  const startedMs = context.clock.monotonicMs();
+  context.step('choose the moment');
+  const moment = await openMoment(input.archive, input.point, input.at);
+  context.say(sayMoment(moment));
+  await using target = await openClient(input.into);
+  await using reached = await reachMoment(moment, context, { kind: 'inspect' });
+  const source = await reached.mongod.client();
+  context.step('look at both sides');
+  const at = showTime(moment.at);
+  const plans: CopyPlan[] = [];
+  for (const { from, to } of input.namespaces) plans.push(await planCopy(source, target, from, to, input.existing, at));
+  const plan = plans.map(({ says }) => says);
+  for (const line of plan) context.say(line);
+  const done = (documents: number | null): TaskOutput<'restore-collections'> => ({
+    at: moment.at,
+    documents,
+    seconds: (context.clock.monotonicMs() - startedMs) / 1000,
+    plan,
+    applied: input.apply,
+  });
+  if (!input.apply) return done(null);
+  const expected = plans.reduce((sum, { shape }) => sum + shape.bytes, 0);
+  const counts = { processed: 0, read: 0, transferred: 0, stored: 0 };
+  const onBytes = (bytes: number): void => {
+    for (const key of ['processed', 'read', 'transferred', 'stored'] as const) counts[key] += bytes;
+    context.progress(counts, expected);
+  };
+  const asideSuffix = `aside-${new Date(context.clock.now()).toISOString().replaceAll(/[-:]|\..*/g, '')}`;
+  let documents = 0;
+  for (const copy of plans) {
+    context.step(`copy ${copy.from} into ${copy.to}`);
+    const result = await copyCollection(source, target, copy, { onBytes, signal: context.signal, asideSuffix });
+    documents += result.documents;
+    context.say(`${copy.to}: ${result.documents} documents${result.aside === null ? '' : `; the old collection is now ${result.aside}`}`);
+  }
+  return done(documents);
+}

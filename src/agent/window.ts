@@ -1,0 +1,69 @@
+/**
+ * The window of an archive: which moments it can be asked for, computed from what the repository holds and nothing else.
+ *
+ * A chain is unbroken by construction (repository/oplog-archive.ts refuses a batch that does not follow), so each chain
+ * is one span, and the gaps are what lies between one chain's end and the next one's start.
+ */
+import { compareTimes, showTime, type ClusterTime } from '../base/cluster-time.ts';
+import type { Archive, PointManifest } from '../repository/archive.ts';
+import type { PointSummary, Window } from '../contract/values.ts';
+import { summarise } from './point-about.ts';
+
+export type ChainSpan = { readonly chain: string; readonly why: string; readonly startedAtMs: number; readonly after: ClusterTime; readonly through: ClusterTime };
+
+/** Each chain as a span, oldest first. A chain without a slice reaches no further than its start. */
+export async function chainSpans(archive: Archive): Promise<ChainSpan[]> {
+  const chains = await archive.oplog.chains();
+  const spans = await Promise.all(
+    chains.map(async ({ id, start, startedAtMs }) => {
+      const slices = await archive.oplog.slices(id);
+      return { chain: id, why: start.why, startedAtMs, after: start.after, through: slices.at(-1)?.through ?? start.after };
+    }),
+  );
+  return spans.sort((a, b) => a.startedAtMs - b.startedAtMs || compareTimes(a.after, b.after));
+}
+
+/** The chain that carries a point from its checkpoint to `at`; the newest one when several do. */
+export function chainFor(spans: readonly ChainSpan[], checkpoint: ClusterTime, at: ClusterTime): ChainSpan | undefined {
+  return spans.findLast((span) => compareTimes(span.after, checkpoint) <= 0 && compareTimes(at, span.through) <= 0);
+}
+
+export async function windowOf(archive: Archive, nowMs: number): Promise<Window> {
+  const [spans, points] = await Promise.all([chainSpans(archive), archive.points()]);
+  const barriers = (await Promise.all(spans.map(async (span) => await archive.oplog.barriers(span.chain)))).flat();
+  const summaries = await Promise.all(points.map(async (point) => await summaryOf(archive, point, spans)));
+  const usable = summaries.filter((point) => point.chain !== null && point.proof?.ok !== false);
+  const from = usable.map((point) => point.checkpoint).sort(compareTimes)[0] ?? null;
+  const ends = usable.flatMap((point) => spans.filter((span) => span.chain === point.chain).map((span) => span.through));
+  const to = ends.sort(compareTimes).at(-1) ?? null;
+  const newest = spans.at(-1);
+  return {
+    from,
+    to,
+    lossIfDisasterNowSeconds: to === null ? null : Math.max(0, Math.round(nowMs / 1000 - to.t)),
+    spans: spans.filter((span) => compareTimes(span.after, span.through) < 0 || span === newest).map(({ chain, after, through }) => ({ chain, after, through })),
+    gaps: gapsBetween(spans),
+    barriers: barriers.map(({ at, what }) => ({ at: { t: at.t, i: at.i }, what })),
+    points: summaries,
+  };
+}
+
+/** Where one chain ended and the next began, with the reason the next one was started for. */
+function gapsBetween(spans: readonly ChainSpan[]): Window['gaps'] {
+  const gaps: Window['gaps'] = [];
+  for (const [index, span] of spans.entries()) {
+    const before = spans[index - 1];
+    if (before === undefined) continue;
+    gaps.push({ after: before.through, resumesAt: compareTimes(span.after, span.through) < 0 ? span.after : null, reason: span.why });
+  }
+  return gaps;
+}
+
+export async function summaryOf(archive: Archive, point: PointManifest, spans: readonly ChainSpan[]): Promise<PointSummary> {
+  const chain = chainFor(spans, point.checkpoint, point.checkpoint);
+  return summarise(archive.setId, point, await archive.proofs(point.id), chain?.chain ?? null);
+}
+
+export function showSpan(span: ChainSpan): string {
+  return `${showTime(span.after)} … ${showTime(span.through)}`;
+}
