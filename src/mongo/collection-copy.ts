@@ -180,14 +180,18 @@ export async function shapeOf(client: MongoClient, ns: string): Promise<Collecti
   const documents = await client.db(db).collection(stored(name, kind)).countDocuments({});
   const [stats] = await collection.aggregate([{ $collStats: { storageStats: {} } }]).toArray();
   const listed = await collection.listIndexes().toArray();
-  const indexes = listed.filter((index) => index['name'] !== '_id_' && index['clustered'] !== true).map(withoutServerFields);
+  const indexes = listed.filter((index) => index['name'] !== '_id_' && index['clustered'] !== true).map((index) => asSpecification(index, info.options));
   return { kind, options: info.options, indexes, documents, bytes: Number(stats?.['storageStats']?.['size'] ?? 0) };
 }
 
-/** `ns` was written by servers before 4.4 and is refused by createIndexes today. */
-function withoutServerFields(index: Document): Document {
+/**
+ * A listed index as createIndexes must be asked for it. `ns` was written by servers before 4.4 and is refused today. An
+ * index listed without a collation has the simple one; left out, it would inherit the collection's.
+ */
+function asSpecification(index: Document, collectionOptions: Document): Document {
   const { ns: _, ...specification } = index;
-  return specification;
+  const inherits = collectionOptions['collation'] !== undefined && specification['collation'] === undefined;
+  return inherits ? { ...specification, collation: { locale: 'simple' } } : specification;
 }
 
 async function neighbours(client: MongoClient, ns: string): Promise<string> {
