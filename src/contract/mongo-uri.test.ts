@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isFailure } from '../base/failure.ts';
-import { takeUriApart, uriNotUnderstood } from './mongo-uri.ts';
+import { uriNotUnderstood } from './failures.ts';
+import { takeUriApart } from './mongo-uri.ts';
 
 test('hosts, user, password and options of a connection string become fields', () => {
   const { target } = takeUriApart('mongodb://tide:p%40ss%3A%2F@db1.example:27018,[::1]:27019,db3/?replicaSet=rs0&authSource=staff&tls=true');

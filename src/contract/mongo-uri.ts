@@ -1,12 +1,6 @@
 /** Takes a `mongodb://` string apart into the fields of a target, so that nothing but fields is ever stored or sent. */
-import { failure } from '../base/failure.ts';
+import { uriNotUnderstood } from './failures.ts';
 import type { MongoTarget } from './values.ts';
-
-export const uriNotUnderstood = failure<{ why: string }>('contract.uri-not-understood', {
-  says: ({ why }) => `the connection string cannot be used: ${why}`,
-  hint: 'Give mongodb://HOST:PORT[,HOST:PORT…]/?replicaSet=NAME, with the user beside it and the password in a file.',
-  retry: 'never',
-});
 
 export type TakenApart = { readonly target: MongoTarget; /** Files named in the string, for the client to read. */ readonly caFile?: string; readonly certificateKeyFile?: string };
 

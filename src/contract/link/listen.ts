@@ -1,0 +1,96 @@
+/**
+ * The listening end of order links. TLS is ended here by hand so that a peer is judged before HTTP reads its first
+ * byte: whoever is not admitted gets no answer at all, not even a status line.
+ */
+import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { WebSocketServer } from 'ws';
+import { describe } from '../../base/failure.ts';
+import type { Log } from '../../base/log.ts';
+import { answerOrders, type OrderHandlers } from './answerer.ts';
+import { openChannel, type Channel, type ChannelOptions } from './channel.ts';
+import { frameBytes, linkPath, type Role } from './frames.ts';
+import { admitPart, judge, tlsOptions, type Admit, type LinkIdentity, type Peer } from './trust.ts';
+
+export type LinkListener = {
+  readonly port: number;
+  readonly address: string;
+  /** Shows a new certificate to those who connect from now on. */
+  renew(identity: LinkIdentity): void;
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+export type ListenOptions = {
+  host: string;
+  port: number;
+  identity: LinkIdentity;
+  admit: Admit;
+  role: Role;
+  version: string;
+  log: Log;
+  onChannel: (channel: Channel) => void;
+  timing?: Pick<ChannelOptions, 'pingMs' | 'deadMs' | 'greetingMs'>;
+};
+
+/** Takes orders on a port: what a transport service does. */
+export async function openOrderServer(options: { host: string; port: number; identity: LinkIdentity; handlers: OrderHandlers; version: string; log: Log; admit?: Admit; timing?: ListenOptions['timing'] }): Promise<LinkListener> {
+  const { handlers, log, admit = admitPart('server'), ...rest } = options;
+  return await listenForLinks({ ...rest, admit, log, role: 'answerer', onChannel: (channel) => answerOrders(channel, handlers, log) });
+}
+
+export async function listenForLinks(options: ListenOptions): Promise<LinkListener> {
+  const { log } = options;
+  const sockets = new Set<Socket>();
+  const peers = new WeakMap<Socket, Peer>();
+  const upgrades = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: frameBytes });
+  const http = createHttpServer((_request, response) => response.writeHead(404).end());
+  http.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    const peer = peers.get(socket);
+    if (peer === undefined || request.url !== linkPath) return void socket.destroy();
+    upgrades.handleUpgrade(request, socket, head, (ws) => {
+      const address = `${peer.part} ${peer.name} (${request.socket.remoteAddress ?? 'unknown address'})`;
+      openChannel(ws, { role: options.role, version: options.version, address, peer, ...options.timing }).then(
+        (channel) => {
+          log.info('link open', { peer: address, contract: channel.contract, version: channel.hello.version });
+          void channel.closed.then((why) => log.info('link closed', { peer: address, why: why.message }));
+          options.onChannel(channel);
+        },
+        (error: unknown) => log.warn('link refused', { peer: address, why: describe(error) }),
+      );
+    });
+  });
+
+  const tls = createTlsServer({ ...tlsOptions(options.identity), requestCert: true, handshakeTimeout: 10_000 }, (socket: TLSSocket) => {
+    const judged = judge(socket, options.admit);
+    if (judged.kind === 'refused') {
+      log.warn('link refused', { peer: socket.remoteAddress ?? 'unknown address', why: judged.why });
+      return void socket.destroy();
+    }
+    peers.set(socket, judged.peer);
+    http.emit('connection', socket);
+  });
+  tls.on('tlsClientError', (error, socket) => log.warn('link refused', { peer: socket.remoteAddress ?? 'unknown address', why: error.message }));
+  tls.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve, reject) => {
+    tls.once('error', reject);
+    tls.listen(options.port, options.host, resolve);
+  });
+  const { port, address } = tls.address() as AddressInfo;
+  const close = async (): Promise<void> => {
+    const done = new Promise<void>((resolve) => tls.close(() => resolve()));
+    for (const socket of sockets) socket.destroy();
+    await done;
+  };
+  return {
+    port,
+    address,
+    renew: (identity) => tls.setSecureContext(tlsOptions(identity)),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
