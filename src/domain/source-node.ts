@@ -1,0 +1,65 @@
+/**
+ * Which member a copy is taken from, and why, in words for the session's log (behaviour: docs/design/source-node.md).
+ *
+ *   1. the preferred member, when one is named and fit
+ *   2. the member of the last restore point, when fit and not now primary: it keeps what a small increment needs
+ *   3. a fit secondary: data-bearing, healthy, in reach, not delayed, lag below the limit. Hidden ones are welcome
+ *   4. the primary, when allowed; it always is in a set with a single data member
+ *   Ties: lowest priority, then non-voting, then lowest member id.
+ */
+export type SourceMember = {
+  readonly id: number;
+  readonly address: string;
+  readonly state: 'primary' | 'secondary' | 'arbiter' | 'recovering' | 'down' | 'other';
+  readonly health: boolean;
+  readonly priority: number;
+  readonly votes: number;
+  readonly hidden: boolean;
+  readonly delaySeconds: number;
+  readonly lagSeconds: number | null;
+  /** Whether a copy can be taken there: its host is managed and one way of copying is possible. */
+  readonly withinReach: boolean;
+};
+
+export type SourceWishes = { readonly preferred?: string; readonly last?: string; readonly primaryAllowed: boolean; readonly lagLimitSeconds: number };
+
+export type SourceChoice = { readonly kind: 'chosen'; readonly address: string; readonly says: string } | { readonly kind: 'none'; readonly reasons: readonly string[] };
+
+export function chooseSource(members: readonly SourceMember[], wishes: SourceWishes): SourceChoice {
+  const data = members.filter(({ state }) => state !== 'arbiter');
+  const primaryAllowed = wishes.primaryAllowed || data.length === 1;
+  const judged = data.map((member) => ({ member, unfit: unfitness(member, wishes, primaryAllowed) }));
+  const fit = judged.filter(({ unfit }) => unfit === undefined).map(({ member }) => member);
+  const notes: string[] = [];
+  const find = (address: string | undefined): SourceMember | undefined => fit.find((member) => member.address === address);
+
+  const preferred = find(wishes.preferred);
+  if (preferred !== undefined) return chosen(preferred, 'as preferred');
+  if (wishes.preferred !== undefined) notes.push(`the preferred ${wishes.preferred} ${judged.find(({ member }) => member.address === wishes.preferred)?.unfit ?? 'is not a data member'}`);
+
+  const secondaries = fit.filter(({ state }) => state === 'secondary');
+  const last = find(wishes.last);
+  if (last !== undefined && (last.state === 'secondary' || secondaries.length === 0)) return chosen(last, ['same node as the last point', ...notes].join('; '));
+  if (last !== undefined) notes.push(`${last.address} of the last point is primary now`);
+
+  const best = (secondaries.length > 0 ? secondaries : fit).sort((a, b) => a.priority - b.priority || a.votes - b.votes || a.id - b.id)[0];
+  if (best === undefined) return { kind: 'none', reasons: judged.map(({ member, unfit }) => `${member.address} ${unfit ?? 'is fit'}`) };
+  if (best.state === 'primary' && data.length > 1) notes.push('no secondary is fit');
+  return chosen(best, notes.join('; '));
+}
+
+function chosen(member: SourceMember, why: string): SourceChoice {
+  const lag = member.lagSeconds === null ? '' : ` ${member.lagSeconds.toFixed(1)} s behind`;
+  const what = member.state === 'primary' ? 'the primary' : `a${member.hidden ? ' hidden' : ''} secondary${lag}`;
+  return { kind: 'chosen', address: member.address, says: `source: ${member.address}, ${what}${why === '' ? '' : ` (${why})`}` };
+}
+
+function unfitness(member: SourceMember, wishes: SourceWishes, primaryAllowed: boolean): string | undefined {
+  if (!member.health || member.state === 'down') return 'is down';
+  if (member.state !== 'primary' && member.state !== 'secondary') return `is ${member.state}`;
+  if (!member.withinReach) return 'runs where no copy can be taken';
+  if (member.state === 'primary') return primaryAllowed ? undefined : 'is primary, which is not allowed as a source';
+  if (member.delaySeconds > 0) return `is delayed by ${member.delaySeconds} s`;
+  if (member.lagSeconds !== null && member.lagSeconds >= wishes.lagLimitSeconds) return `is ${member.lagSeconds.toFixed(0)} s behind`;
+  return undefined;
+}
