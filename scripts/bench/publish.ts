@@ -1,0 +1,64 @@
+/**
+ * From the command to the first answered query of a published moment, with 200 MB and with 2 GB of data: it must not grow
+ * with the data. The page cache is emptied before each; the sizes take turns.
+ */
+import { MongoClient } from 'mongodb';
+import { openReplicaSet, type ReplicaSet } from '../../test/kit/replica-set.ts';
+import { median, round } from './accounting.ts';
+import { loadDataSet, sizeOfDataSet } from './data-set.ts';
+import { openProduct, type Product } from './product.ts';
+import type { Measured, Run } from './run.ts';
+import { forgetPageCache, openVolume } from './volume.ts';
+
+const ROUNDS = 5;
+/** Of the data set that holds 1.43 GB at scale 1. */
+const SIZES = { small: 0.14, large: 1.4 } as const;
+type Size = keyof typeof SIZES;
+
+export async function benchPublish(run: Run): Promise<Measured> {
+  const { stack, say } = run;
+  const volume = stack.use(await openVolume(run.directory, 'volume', 30, say));
+  const product = stack.use(await openProduct(run.directory));
+  const bytes: Record<Size, number> = { small: 0, large: 0 };
+  const points: Record<Size, string> = { small: '', large: '' };
+  for (const size of ['small', 'large'] as const) {
+    await using set = await openReplicaSet({ members: 1, name: size, directory: `${volume.directory}/${size}`, oplogSizeMb: 4000, cacheGb: 1 });
+    bytes[size] = await fill(set, SIZES[size] * run.scale, run);
+    await product.protect(set, size);
+    points[size] = (await product.backup(size)).point;
+  }
+  const seconds: Record<Size, number[]> = { small: [], large: [] };
+  for (let k = 0; k < ROUNDS; k++) {
+    for (const size of k % 2 === 0 ? (['small', 'large'] as const) : (['large', 'small'] as const)) {
+      await forgetPageCache();
+      seconds[size].push(await publishOnce(product, size, points[size]));
+      say(`${size}: ${seconds[size].at(-1)} s from the command to the first answer`);
+    }
+  }
+  const [small, large] = [median(seconds.small), median(seconds.large)];
+  return {
+    ratios: { large_vs_small: round(large / small, 3) },
+    figures: { seconds_large: large, seconds_small: small, all: seconds, bsonBytes: bytes, scale: run.scale },
+  };
+}
+
+async function fill(set: ReplicaSet, scale: number, run: Run): Promise<number> {
+  await using client = await set.client();
+  const db = client.db('shop');
+  await loadDataSet({ db, scale, seed: run.seed });
+  const size = await sizeOfDataSet(db);
+  run.say(`${set.name}: ${round(size.bsonBytes / 1e6, 0)} MB of documents`);
+  return size.bsonBytes;
+}
+
+async function publishOnce(product: Product, name: string, point: string): Promise<number> {
+  const startedMs = performance.now();
+  const published = await product.platform.ok('publish', 'start', name, '--at', point, '--no-users');
+  await using client = new MongoClient(published.uri as string, { serverSelectionTimeoutMS: 10_000 });
+  const found = await client.db('shop').collection('products').findOne({});
+  const seconds = round((performance.now() - startedMs) / 1000);
+  if (found === null) throw new Error(`the published ${name} has no products`);
+  await client.close();
+  await product.platform.ok('publish', 'stop', (published.id ?? published.publication) as string);
+  return seconds;
+}
