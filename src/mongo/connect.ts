@@ -1,6 +1,8 @@
 import { MongoClient, MongoServerError, MongoServerSelectionError, type Document, type MongoClientOptions } from 'mongodb';
 import { isFailure, type Failure } from '../base/failure.ts';
-import { commandFailed, notAuthorized, signInRefused, tlsFailed, unreachable } from './failures.ts';
+import { diagnose } from './connect-diagnosis.ts';
+import { refusedRight } from './rights.ts';
+import { commandFailed, signInRefused, tlsFailed, unreachable } from './failures.ts';
 
 export type HostAndPort = { readonly host: string; readonly port: number };
 
@@ -35,6 +37,8 @@ export type ClientOptions = {
   readonly silenceMs?: number | null;
   readonly connections?: number;
   readonly appName?: string;
+  /** Do not look for the reason when it fails. */
+  readonly undiagnosed?: boolean;
   readonly more?: MongoClientOptions;
 };
 
@@ -56,7 +60,14 @@ export async function openClient(address: MongoAddress, options: ClientOptions =
     return client;
   } catch (error) {
     await client.close().catch(() => {});
-    throw mongoFailure(error, labelOf(address, options.member), { command: 'ping', user: userOf(address) });
+    const failed = mongoFailure(error, labelOf(address, options.member), { command: 'ping', user: userOf(address) });
+    if ('socket' in address || options.undiagnosed === true) throw failed;
+    const plain: MongoAddress = { hosts: [], tls: address.tls };
+    throw await diagnose(failed, {
+      hosts: options.member === undefined ? address.hosts : [options.member],
+      replicaSet: options.member === undefined ? address.replicaSet : undefined,
+      plainly: async (host) => await openClient({ ...plain, hosts: [host] }, { member: host, deadlineMs: 2_000, undiagnosed: true }),
+    });
   }
 }
 
@@ -105,22 +116,12 @@ export function mongoFailure(error: unknown, address: string, at: { command: str
   const code = (cause as { code?: unknown }).code;
   if (cause instanceof MongoServerError) {
     if (code === 18 || code === 8000) return signInRefused({ address, user: at.user, why }, error);
-    if (code === 13) return notAuthorized({ address, user: at.user, missing: [missingRight(why, at.command)], grant: grantFor(at.user) }, error);
+    if (code === 13) return refusedRight(why, address, at, error);
     return commandFailed({ address, command: at.command, why: `${why} (${cause.codeName ?? String(code)})` }, error);
   }
   const text = `${why} ${typeof code === 'string' ? code : ''}`;
   if (/certificate|\bSSL\b|\bTLS\b|wrong version number|self.signed|ERR_TLS|EPROTO|altnames/i.test(text)) return tlsFailed({ address, why }, error);
   return unreachable({ address: failedHost(error) ?? address, why: plainNetwork(text, why) }, error);
-}
-
-function missingRight(why: string, command: string): string {
-  if (/requires authentication/.test(why)) return `${command} without signing in`;
-  const on = /not authorized on (\S+)/.exec(why)?.[1];
-  return on === undefined ? command : `${command} on database ${on}`;
-}
-
-function grantFor(user: string): string {
-  return `db.getSiblingDB("admin").grantRolesToUser(${JSON.stringify(user)}, [{ role: "backup", db: "admin" }, { role: "clusterMonitor", db: "admin" }, { role: "hostManager", db: "admin" }])`;
 }
 
 /** A server-selection error hides the reason in the description of the servers it tried. */

@@ -39,6 +39,18 @@ export const standalone = failure<{ address: string }>('mongo.standalone', {
   retry: 'never',
 });
 
+export const notInitiated = failure<{ address: string }>('mongo.not-initiated', {
+  says: ({ address }) => `the mongod at ${address} was started for a replica set that has no configuration yet`,
+  hint: 'Run rs.initiate() or add it to its set.',
+  retry: 'later',
+});
+
+export const wrongSet = failure<{ address: string; expected: string; actual: string }>('mongo.wrong-set', {
+  says: ({ address, expected, actual }) => `${address} is a member of the replica set ${actual}, not of ${expected}`,
+  hint: 'Give the name that rs.status() shows as "set".',
+  retry: 'never',
+});
+
 export const isArbiter = failure<{ address: string }>('mongo.arbiter', {
   says: ({ address }) => `${address} is an arbiter and holds no data`,
   hint: 'Choose a member that holds data.',
@@ -111,6 +123,12 @@ export const oplogDamaged = failure<{ why: string }>('mongo.oplog-damaged', {
   says: ({ why }) => `bytes that should be oplog entries are not: ${why}`,
   hint: 'Run "tidemark repository check" on the archive they came from.',
   retry: 'never',
+});
+
+export const sourceLost = failure<{ address: string; why: string }>('mongo.source-lost', {
+  says: ({ address, why }) => `${address} can no longer be read: ${why}`,
+  hint: 'Another member is taken when there is one.',
+  retry: 'now',
 });
 
 export const noSource = failure<{ set: string; why: string }>('mongo.no-source', {

@@ -196,7 +196,8 @@ async function initiate(set: ReplicaSet, options: SetOptions): Promise<void> {
   });
   if (options.auth === true) {
     await until('a primary for the first user', GENEROUS_MS, async () => ((await hello(first))?.['isWritablePrimary'] === true ? true : undefined));
-    await client.db('admin').command({ createUser: 'admin', pwd: 'admin', roles: ['root'] });
+    const w = set.members.length - (options.memberConfig?.filter((member) => member['arbiterOnly'] === true).length ?? 0);
+    await client.db('admin').command({ createUser: 'admin', pwd: 'admin', roles: ['root'], writeConcern: { w, wtimeout: GENEROUS_MS } });
   }
   await set.settled();
 }

@@ -1,0 +1,54 @@
+import { readdirSync, readlinkSync } from 'node:fs';
+import { access, constants } from 'node:fs/promises';
+import { runProgram } from '../base/child-process.ts';
+import { binaryMissing } from './failures.ts';
+
+/**
+ * A mongod that can open files written by `version`: the same major and minor, the very same version if there is one.
+ * Looks at the hints first (where the copy's own mongod ran), then at running mongods and the usual places.
+ */
+export async function findBinary(version: string, hints: readonly string[]): Promise<string> {
+  const wanted = version.split('.').slice(0, 2).join('.');
+  const tried = [...new Set([...hints, ...runningBinaries(), ...USUAL, ...unpacked()])];
+  let near: string | undefined;
+  for (const path of tried) {
+    const found = await versionOfBinary(path);
+    if (found === version) return path;
+    if (found !== undefined && near === undefined && found.split('.').slice(0, 2).join('.') === wanted) near = path;
+  }
+  if (near === undefined) throw binaryMissing({ version: wanted, tried });
+  return near;
+}
+
+/** `6.0.5`, or undefined when it is not a mongod that runs here. */
+export async function versionOfBinary(path: string): Promise<string | undefined> {
+  try {
+    await access(path, constants.X_OK);
+    const { code, stdout } = await runProgram(path, ['--version'], { deadlineMs: 30_000 });
+    return code === 0 ? /db version v(\S+)/.exec(stdout)?.[1] : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const USUAL = ['/usr/bin/mongod', '/usr/local/bin/mongod', '/bin/mongod', '/opt/mongodb/bin/mongod'];
+
+function unpacked(): string[] {
+  try {
+    return readdirSync('/opt').map((name) => `/opt/${name}/bin/mongod`);
+  } catch {
+    return [];
+  }
+}
+
+function runningBinaries(): string[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const path = readlinkSync(`/proc/${name}/exe`);
+      return path.endsWith('/mongod') ? [path] : [];
+    } catch {
+      return [];
+    }
+  });
+}
