@@ -1,0 +1,52 @@
+/** The config database: opened, brought up to date, and one store for each noun. */
+import { Kysely, type Dialect } from 'kysely';
+import { Migrator } from 'kysely/migration';
+import { catalogNewer, migrationFailed } from './failures.ts';
+import { migrations } from './migrations/table.ts';
+import { certificateStore, settingStore, tokenStore } from './access.ts';
+import { pointStore } from './points.ts';
+import { publicationStore } from './publications.ts';
+import { repositoryStore } from './repositories.ts';
+import { sessionStore } from './sessions.ts';
+import { setStore } from './sets.ts';
+import { sqliteDialect } from './sqlite.ts';
+import type { Tables } from './tables.ts';
+
+export type Catalog = Awaited<ReturnType<typeof openCatalog>>;
+
+export async function openCatalog(path: string) {
+  return await openCatalogOn(sqliteDialect(path));
+}
+
+export async function openCatalogOn(dialect: Dialect, options: { eventsKept?: number } = {}) {
+  const db = new Kysely<Tables>({ dialect });
+  try {
+    await migrate(db);
+  } catch (error) {
+    await db.destroy();
+    throw error;
+  }
+  const close = async (): Promise<void> => await db.destroy();
+  return {
+    settings: settingStore(db),
+    certificates: certificateStore(db),
+    tokens: tokenStore(db),
+    repositories: repositoryStore(db),
+    sets: setStore(db),
+    points: pointStore(db),
+    sessions: sessionStore(db, options.eventsKept),
+    publications: publicationStore(db),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function migrate(db: Kysely<Tables>): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => await Promise.resolve(migrations) } });
+  const { error, results } = await migrator.migrateToLatest();
+  if (error === undefined) return;
+  const unknown = /corrupted migrations: (?:expected|previously executed) migration ([^ ]+).*missing/.exec(error instanceof Error ? error.message : '');
+  if (unknown?.[1] !== undefined) throw catalogNewer({ migration: unknown[1] }, error);
+  const failed = results?.find(({ status }) => status === 'Error')?.migrationName ?? 'its present form';
+  throw migrationFailed({ migration: failed, why: error instanceof Error ? error.message : String(error) }, error);
+}

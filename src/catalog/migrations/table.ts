@@ -1,0 +1,5 @@
+import type { Migration } from 'kysely/migration';
+import * as first from './0001-first.ts';
+
+/** By name, in alphabetical order. A migration that was released is never changed; the next one mends it. */
+export const migrations: Record<string, Migration> = { '0001-first': first };

@@ -1,0 +1,147 @@
+/**
+ * Sessions as they are kept. A session's state, its end event and its lane change in one transaction, and every change
+ * of state names the state it expects: of two that want the same move, one does it.
+ */
+import type { Kysely, Selectable, Transaction } from 'kysely';
+import { hasEnded, moveSession, type SessionMove, type SessionStanding, type SessionState } from '../domain/session.ts';
+import { laneTaken } from './failures.ts';
+import type { Tables } from './tables.ts';
+
+export type SessionRow = Selectable<Tables['sessions']>;
+export type EventRow = Selectable<Tables['session_events']>;
+export type TaskRow = Selectable<Tables['session_tasks']>;
+
+export type NewSession = Pick<SessionRow, 'id' | 'kind' | 'object_kind' | 'object_id' | 'object_name' | 'set_id' | 'lane' | 'sealed_wish' | 'created_ms' | 'reason' | 'retry_of'>;
+export type SessionEnd = { readonly result: string | null; readonly failure: string | null };
+
+/** An endless session keeps this many of its newest events. */
+export const eventsKept = 10_000;
+
+export function sessionStore(db: Kysely<Tables>, keep = eventsKept) {
+  const append = appender(keep);
+  return {
+    ...records(db, append),
+    ...log(db, append),
+    ...progress(db),
+  };
+}
+
+type Append = ReturnType<typeof appender>;
+
+function records(db: Kysely<Tables>, append: Append) {
+  return {
+    /** Fails with catalog.lane-taken when another open session has the lane. */
+    async open(session: NewSession): Promise<void> {
+      await db.transaction().execute(async (tx) => {
+        if (session.lane !== null) {
+          const holder = await tx.selectFrom('sessions').select('id').where('lane', '=', session.lane).executeTakeFirst();
+          if (holder !== undefined) throw laneTaken({ lane: session.lane, session: holder.id });
+        }
+        const fresh = { state: 'waiting', stopping: 0, started_ms: null, ended_ms: null, progress: null, warnings: 0, result: null, failure: null };
+        await tx.insertInto('sessions').values({ ...session, ...fresh }).execute();
+        await append(tx, session.id, session.created_ms, { kind: 'state', state: 'waiting' });
+      });
+    },
+
+    async find(id: string): Promise<SessionRow | undefined> {
+      return await db.selectFrom('sessions').selectAll().where('id', '=', id).executeTakeFirst();
+    },
+
+    async list(filter: { setId?: string; kind?: string; state?: string; before?: string; limit: number }): Promise<SessionRow[]> {
+      let query = db.selectFrom('sessions').selectAll();
+      if (filter.setId !== undefined) query = query.where('set_id', '=', filter.setId);
+      if (filter.kind !== undefined) query = query.where('kind', '=', filter.kind);
+      if (filter.state !== undefined) query = query.where('state', '=', filter.state);
+      if (filter.before !== undefined) query = query.where('id', '<', filter.before);
+      return await query.orderBy('id', 'desc').limit(filter.limit).execute();
+    },
+
+    /** Sessions a server has to take up when it starts. */
+    async unfinished(): Promise<SessionRow[]> {
+      return await db.selectFrom('sessions').selectAll().where('state', 'in', ['waiting', 'working']).orderBy('id').execute();
+    },
+
+    /** Makes a move of domain/session.ts; answers the new standing, or `refused`. */
+    async move(id: string, move: SessionMove, nowMs: number, end: SessionEnd = { result: null, failure: null }): Promise<SessionStanding | 'refused'> {
+      return await db.transaction().execute(async (tx) => {
+        const row = await tx.selectFrom('sessions').select(['state', 'stopping']).where('id', '=', id).executeTakeFirst();
+        if (row === undefined) return 'refused';
+        const next = moveSession({ state: row.state as SessionState, stopping: row.stopping === 1 }, move);
+        if (next === 'refused') return next;
+        const change: Partial<SessionRow> = { state: next.state, stopping: next.stopping ? 1 : 0 };
+        if (move.kind === 'start') change.started_ms = nowMs;
+        if (hasEnded(next.state)) Object.assign(change, { ended_ms: nowMs, lane: null, ...end });
+        await tx.updateTable('sessions').set(change).where('id', '=', id).execute();
+        if (next.state !== row.state) await append(tx, id, nowMs, { kind: 'state', state: next.state });
+        return next;
+      });
+    },
+  };
+}
+
+function log(db: Kysely<Tables>, append: Append) {
+  return {
+    /** Adds one event; answers its number. `taskAt` moves a task's cursor in the same transaction. */
+    async append(session: string, atMs: number, event: object, taskAt?: { taskId: string; after: number }): Promise<number> {
+      return await db.transaction().execute(async (tx) => {
+        if (taskAt !== undefined) await tx.updateTable('session_tasks').set({ after: taskAt.after }).where('task_id', '=', taskAt.taskId).execute();
+        return await append(tx, session, atMs, event);
+      });
+    },
+    async events(session: string, after: number, limit: number): Promise<EventRow[]> {
+      return await db.selectFrom('session_events').selectAll().where('session', '=', session).where('number', '>', after).orderBy('number').limit(limit).execute();
+    },
+    async steps(session: string): Promise<EventRow[]> {
+      return await db.selectFrom('session_events').selectAll().where('session', '=', session).where('event', 'like', '{"kind":"step"%').orderBy('number').execute();
+    },
+    async setProgress(session: string, progress: string): Promise<void> {
+      await db.updateTable('sessions').set({ progress }).where('id', '=', session).execute();
+    },
+    async addWarning(session: string): Promise<void> {
+      await db.updateTable('sessions').set((row) => ({ warnings: row('warnings', '+', 1) })).where('id', '=', session).execute();
+    },
+  };
+}
+
+function progress(db: Kysely<Tables>) {
+  return {
+    async note(session: string, name: string): Promise<string | undefined> {
+      return (await db.selectFrom('session_notes').select('sealed_value').where('session', '=', session).where('name', '=', name).executeTakeFirst())?.sealed_value;
+    },
+    async putNote(session: string, name: string, sealed_value: string): Promise<void> {
+      await db.insertInto('session_notes').values({ session, name, sealed_value }).onConflict((on) => on.columns(['session', 'name']).doUpdateSet({ sealed_value })).execute();
+    },
+    async task(session: string, name: string): Promise<TaskRow | undefined> {
+      return await db.selectFrom('session_tasks').selectAll().where('session', '=', session).where('name', '=', name).executeTakeFirst();
+    },
+    async addTask(row: Pick<TaskRow, 'task_id' | 'session' | 'name' | 'kind'>): Promise<void> {
+      await db.insertInto('session_tasks').values({ ...row, is_accepted: 0, after: 0, outcome: null }).execute();
+    },
+    async updateTask(taskId: string, change: Partial<Pick<TaskRow, 'is_accepted' | 'after' | 'outcome'>>): Promise<void> {
+      await db.updateTable('session_tasks').set(change).where('task_id', '=', taskId).execute();
+    },
+    async dropTask(taskId: string): Promise<void> {
+      await db.deleteFrom('session_tasks').where('task_id', '=', taskId).execute();
+    },
+    /** Tasks of sessions that are open: those a host is still to run. */
+    async openTasks(): Promise<TaskRow[]> {
+      return await db
+        .selectFrom('session_tasks')
+        .innerJoin('sessions', 'sessions.id', 'session_tasks.session')
+        .selectAll('session_tasks')
+        .where('sessions.state', 'in', ['waiting', 'working'])
+        .where('session_tasks.outcome', 'is', null)
+        .execute();
+    },
+  };
+}
+
+function appender(keep: number) {
+  return async (tx: Transaction<Tables>, session: string, atMs: number, event: object): Promise<number> => {
+    const last = await tx.selectFrom('session_events').select((row) => row.fn.max('number').as('number')).where('session', '=', session).executeTakeFirst();
+    const number = Number(last?.number ?? 0) + 1;
+    await tx.insertInto('session_events').values({ session, number, at_ms: atMs, event: JSON.stringify(event) }).execute();
+    if (number % Math.ceil(keep / 10) === 0) await tx.deleteFrom('session_events').where('session', '=', session).where('number', '<=', number - keep).execute();
+    return number;
+  };
+}

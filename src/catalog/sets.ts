@@ -1,0 +1,48 @@
+import type { Kysely, Selectable } from 'kysely';
+import type { Tables } from './tables.ts';
+
+export type SetRow = Selectable<Tables['sets']>;
+export type AlarmRow = Selectable<Tables['alarms']>;
+
+export function setStore(db: Kysely<Tables>) {
+  return {
+    async add(row: SetRow): Promise<void> {
+      await db.insertInto('sets').values(row).execute();
+    },
+    async list(): Promise<SetRow[]> {
+      return await db.selectFrom('sets').selectAll().orderBy('name').execute();
+    },
+    async find(nameOrId: string): Promise<SetRow | undefined> {
+      return await db.selectFrom('sets').selectAll().where((or) => or.or([or('id', '=', nameOrId), or('name', '=', nameOrId)])).executeTakeFirst();
+    },
+    async refresh(id: string, discovered: string, nowMs: number): Promise<void> {
+      await db.updateTable('sets').set({ discovered, refreshed_ms: nowMs }).where('id', '=', id).execute();
+    },
+    async remove(id: string): Promise<void> {
+      await db.deleteFrom('sets').where('id', '=', id).execute();
+    },
+
+    async putStanding(setId: string, standing: string, nowMs: number): Promise<void> {
+      const row = { set_id: setId, standing, at_ms: nowMs };
+      await db.insertInto('oplog_standings').values(row).onConflict((on) => on.column('set_id').doUpdateSet({ standing, at_ms: nowMs })).execute();
+    },
+    async standing(setId: string): Promise<{ standing: string; at_ms: number } | undefined> {
+      return await db.selectFrom('oplog_standings').select(['standing', 'at_ms']).where('set_id', '=', setId).executeTakeFirst();
+    },
+
+    /** False when this very alarm is known already: what raised it was told twice. */
+    async raiseAlarm(row: AlarmRow): Promise<boolean> {
+      const { numInsertedOrUpdatedRows } = await db.insertInto('alarms').values(row).onConflict((on) => on.column('id').doNothing()).executeTakeFirst();
+      return (numInsertedOrUpdatedRows ?? 0n) > 0n;
+    },
+    async answerAlarm(id: string, session: string): Promise<void> {
+      await db.updateTable('alarms').set({ backup_session: session }).where('id', '=', id).execute();
+    },
+    async alarms(setId: string, limit = 20): Promise<AlarmRow[]> {
+      return await db.selectFrom('alarms').selectAll().where('set_id', '=', setId).orderBy('at_ms', 'desc').limit(limit).execute();
+    },
+    async unansweredAlarms(): Promise<AlarmRow[]> {
+      return await db.selectFrom('alarms').selectAll().where('backup_session', 'is', null).orderBy('at_ms').execute();
+    },
+  };
+}

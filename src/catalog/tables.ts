@@ -1,0 +1,62 @@
+/**
+ * The tables, as every dialect has them: text, integer and bigint alone. Times are UTC milliseconds in columns that end
+ * in `_ms`; documents are JSON text; what is sealed was encrypted before it came here.
+ */
+export type Tables = {
+  settings: { name: string; value: string };
+  certificates: { serial: string; part: string; name: string; issued_ms: number; not_after_ms: number; revoked_ms: number | null };
+  tokens: { id: string; name: string; role: string; hash: string; created_ms: number };
+  repositories: {
+    id: string;
+    name: string;
+    location: string;
+    sealed_passphrase: string;
+    sealed_key: string;
+    passphrase_file: string | null;
+    is_default: number;
+    added_ms: number;
+  };
+  archives: { repository: string; set_id: string; set_name: string; sealed_key: string };
+  sets: {
+    id: string;
+    name: string;
+    repository: string;
+    sealed_target: string;
+    sign_in: string;
+    hosts: string;
+    discovered: string;
+    added_ms: number;
+    refreshed_ms: number;
+  };
+  oplog_standings: { set_id: string; standing: string; at_ms: number };
+  alarms: { id: string; set_id: string; at_ms: number; what: string; says: string; backup_session: string | null };
+  points: { id: string; set_id: string; repository: string; created_ms: number; summary: string; lost: number };
+  holds: { point: string; since_ms: number; reason: string };
+  sessions: {
+    id: string;
+    kind: string;
+    object_kind: string;
+    object_id: string;
+    object_name: string;
+    set_id: string | null;
+    /** What this session has for itself while it runs: two sessions with one lane cannot both be open. */
+    lane: string | null;
+    state: string;
+    stopping: number;
+    sealed_wish: string;
+    created_ms: number;
+    started_ms: number | null;
+    ended_ms: number | null;
+    progress: string | null;
+    warnings: number;
+    result: string | null;
+    failure: string | null;
+    reason: string | null;
+    retry_of: string | null;
+  };
+  session_events: { session: string; number: number; at_ms: number; event: string };
+  /** What a session has decided and done so far, by name: read again when the server takes it up after a restart. */
+  session_notes: { session: string; name: string; sealed_value: string };
+  session_tasks: { task_id: string; session: string; name: string; kind: string; is_accepted: number; after: number; outcome: string | null };
+  publications: { id: string; set_id: string; set_name: string; point: string; at: string; session: string; started_ms: number; expires_ms: number; state: string; uri: string | null; says: string | null };
+};
