@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { fileExtents, openCompressor, openDecompressor, tryLockFile } from './native.ts';
+import { isFailure } from './failure.ts';
+import { systemCallFailed } from './failures.ts';
+import { fileExtents, mountFileSystem, openCompressor, openDecompressor, tryLockFile, unmount, unmountAside } from './native.ts';
 
 test('what the kept compressor makes, node:zlib opens, and the other way round', () => {
   const plain = Buffer.concat([Buffer.alloc(30_000, 'tide'), randomBytes(5_000)]);
@@ -40,6 +42,18 @@ test('the extents of a written file cover all its bytes, and a second lock on it
   } finally {
     closeSync(fd);
     closeSync(other);
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('a mount that cannot be made fails with the errno, and so does the end of a mount that is not there', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'tidemark-native-'));
+  const refused = (errnos: number[]) => (error: unknown) => isFailure(error, systemCallFailed) && errnos.includes(error.details['errno'] as number);
+  try {
+    assert.throws(() => mountFileSystem('none', directory, 'no-such-type', ''), refused([1, 19]));
+    assert.throws(() => unmount(directory, { lazy: false }), refused([1, 22]));
+    assert.equal(await unmountAside(directory, { lazy: true }), false);
+  } finally {
     rmSync(directory, { recursive: true });
   }
 });

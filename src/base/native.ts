@@ -13,6 +13,7 @@ const own = koffi.load(null);
 
 const ioctl = libc.func('int ioctl(int fd, unsigned long request, _Inout_ uint8_t *argument)');
 const flock = libc.func('int flock(int fd, int operation)');
+const mount2 = libc.func('int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)');
 const umount2 = libc.func('int umount2(const char *target, int flags)');
 const prctl = libc.func('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)');
 const syscall = libc.func('long syscall(long number, long a, long b, long c)');
@@ -31,9 +32,33 @@ export function tryLockFile(fd: number): boolean {
   throw systemCallFailed({ call: 'flock', errno: koffi.errno() });
 }
 
-export function unmount(path: string, options: { lazy: boolean }): void {
+/** mount(2), without set-user-id programs, devices and access times. Throws `base.system-call-failed` with the errno. */
+export function mountFileSystem(source: string, target: string, type: string, data: string): void {
+  const MS_NOSUID = 2;
+  const MS_NODEV = 4;
+  const MS_NOATIME = 1024;
+  failOn(`mount ${target}`, mount2(source, target, type, MS_NOSUID | MS_NODEV | MS_NOATIME, data) as number);
+}
+
+/** `lazy` takes it out of the tree although files are open; `force` first breaks the connection to a server of our own. */
+export function unmount(path: string, options: { lazy: boolean; force?: boolean }): void {
+  failOn(`umount ${path}`, umount2(path, unmountFlags(options)) as number);
+}
+
+/**
+ * The same on another thread, for the process that serves the mount: the kernel writes out what is dirty before it lets
+ * go, and those writes come to this process. False when the kernel refused.
+ */
+export async function unmountAside(path: string, options: { lazy: boolean }): Promise<boolean> {
+  return await new Promise((resolve, reject) => {
+    umount2.async(path, unmountFlags(options), (error: Error | null, result: number) => (error ? reject(error) : resolve(result === 0)));
+  });
+}
+
+function unmountFlags({ lazy, force }: { lazy: boolean; force?: boolean }): number {
+  const MNT_FORCE = 1;
   const MNT_DETACH = 2;
-  failOn(`umount ${path}`, umount2(path, options.lazy ? MNT_DETACH : 0) as number);
+  return (lazy ? MNT_DETACH : 0) | (force === true ? MNT_FORCE : 0);
 }
 
 /** Has the kernel send `signal` to this process when its parent dies. */
