@@ -1,9 +1,10 @@
-import { run } from 'node:test';
-import type { TestFail, TestPass } from 'node:test/reporters';
+import { run, type EventData } from 'node:test';
 import { join, relative } from 'node:path';
 import { inspect } from 'node:util';
 
 export type Tally = { passed: number; failed: number; skipped: number };
+type TestPass = EventData.TestPass;
+type TestFail = EventData.TestFail;
 type FileRun = Tally & { problems: string[]; skips: string[]; output: string[] };
 
 const fileDeadlineMs = 20 * 60_000;

@@ -3,7 +3,7 @@
  *
  *   node scripts/test.ts [--unit] [--fast] [FILE…]
  *
- * `--unit` runs the tests beside the sources only; `--no-setup` installs nothing. Unit files run side by side, those of `test/`
+ * `--unit` runs the tests beside the sources only (src, scripts); `--no-setup` installs nothing. Unit files run side by side, those of `test/`
  * that start databases and file systems run one at a time: they measure deadlines of their own.
  */
 import { globSync } from 'node:fs';
@@ -18,7 +18,7 @@ const named = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const find = (pattern: string): string[] => globSync(pattern, { cwd: root }).sort();
 const alone = /^test\/(fault|platform|compat|conformance)\//;
 
-const files = named.length > 0 ? named.map((file) => relative(root, file)) : [...find('src/**/*.test.ts'), ...(flags.has('--unit') ? [] : find('test/**/*.test.ts'))];
+const files = named.length > 0 ? named.map((file) => relative(root, file)) : [...find('{src,scripts}/**/*.test.ts'), ...(flags.has('--unit') ? [] : find('test/**/*.test.ts'))];
 const phases = [
   { files: files.filter((file) => !alone.test(file)), concurrency: 2 },
   { files: files.filter((file) => alone.test(file)), concurrency: 1 },

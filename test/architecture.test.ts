@@ -36,7 +36,7 @@ test('packages are pinned exactly, and every one of them is in the table or a to
 
 test('tests stand where CONTRIBUTING.md says', () => {
   const folders = readdirSync(join(root, 'test'), { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  const known = new Set(['kit', 'conformance', 'fault', 'compat', 'platform', 'fixtures']);
+  const known = new Set(['kit', 'conformance', 'fault', 'compat', 'platform', 'fixtures', 'scripts']);
   assert.deepEqual(folders.map((entry) => entry.name).filter((name) => !known.has(name)), []);
 });
 

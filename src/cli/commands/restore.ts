@@ -1,0 +1,44 @@
+import type { RouteAsked } from '../../contract/routes.ts';
+import type { Session } from '../../contract/sessions.ts';
+import { isGiven, listOf, textOf, type Invocation } from '../command.ts';
+import { readTarget } from '../database-target.ts';
+import type { ExitCode } from '../exit-codes.ts';
+import { describeRestore } from '../restore-text.ts';
+import { isApplied } from '../numbers.ts';
+import { readMembers, readNamespaces } from '../restore-words.ts';
+import { answerWithSession } from '../session-answer.ts';
+
+type Existing = RouteAsked<'restore.collections'>['body']['existing'];
+
+export async function restoreSet(invocation: Invocation): Promise<ExitCode> {
+  const body = {
+    at: textOf(invocation, 'at')!,
+    members: readMembers(invocation),
+    name: textOf(invocation, 'name'),
+    start: isGiven(invocation, 'start'),
+    apply: isApplied(invocation),
+    reason: textOf(invocation, 'reason'),
+  };
+  const client = await invocation.client();
+  const session = await client.call('restore.set', { params: { set: invocation.args[0]! }, body });
+  return await answerWithSession(invocation, client, session, (ended) => restoreText(ended, invocation));
+}
+
+export async function restoreCollections(invocation: Invocation): Promise<ExitCode> {
+  const into = textOf(invocation, 'into');
+  const body = {
+    at: textOf(invocation, 'at')!,
+    namespaces: readNamespaces(invocation, listOf(invocation, 'ns')),
+    into: into === undefined ? undefined : await readTarget(into, invocation),
+    existing: textOf(invocation, 'existing') as Existing,
+    apply: isApplied(invocation),
+    reason: textOf(invocation, 'reason'),
+  };
+  const client = await invocation.client();
+  const session = await client.call('restore.collections', { params: { set: invocation.args[0]! }, body });
+  return await answerWithSession(invocation, client, session, (ended) => restoreText(ended, invocation));
+}
+
+function restoreText({ result }: Session, invocation: Invocation): string {
+  return result?.kind === 'restore-set' || result?.kind === 'restore-collections' ? describeRestore(result, invocation.surroundings.timeZone) : '';
+}

@@ -1,0 +1,74 @@
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { textOf, type Invocation } from '../command.ts';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { parseAddress, requireFreePort } from '../up/address.ts';
+import { takeDataDirectory } from '../up/data-directory.ts';
+import { openPartLog, type PartLog } from '../up/part-log.ts';
+import { localParts } from '../up/parts.ts';
+import { readyFile, type Ready } from '../up/ready.ts';
+import { supervise } from '../up/supervisor.ts';
+
+export async function runUp(invocation: Invocation): Promise<ExitCode> {
+  const { surroundings, clock, say } = invocation;
+  const listen = parseAddress(textOf(invocation, 'listen') ?? '127.0.0.1:9419', '--listen');
+  const transport = parseAddress(textOf(invocation, 'transportListen') ?? '127.0.0.1:6162', '--transport-listen');
+  const path = resolve(textOf(invocation, 'data') ?? surroundings.dataDirectories[0]!);
+  const directory = await takeDataDirectory(path, surroundings.processId, async (fd) => await surroundings.tryLock(fd));
+  await requireFreePort(listen);
+  await requireFreePort(transport);
+
+  await mkdir(join(path, 'log'), { recursive: true, mode: 0o700 });
+  const logs = { server: openPartLog(join(path, 'log/server.log')), transport: openPartLog(join(path, 'log/transport.log')) };
+  const parts = localParts({ path, listen, transport, programs: surroundings.programs, logs });
+  const supervisor = supervise(parts, { node: surroundings.programs.node, clock, say });
+
+  const asked = Promise.withResolvers<'asked'>();
+  let asks = 0;
+  const release = surroundings.onInterrupt(() => {
+    if (++asks > 1) supervisor.atOnce();
+    asked.resolve('asked');
+  });
+  try {
+    const first = await Promise.race([supervisor.ready, asked.promise]);
+    if (first === 'asked') return exitCodes.done;
+    const ready = readyOf(first, path, listen, transport, surroundings.processId);
+    await writeReady(path, ready);
+    invocation.terminal.stdout(invocation.json ? `${JSON.stringify(ready)}\n` : `ready: ${ready.url}  data ${path}  token ${ready.tokenFile}\n`);
+    await asked.promise;
+    say('stopping');
+    return exitCodes.done;
+  } finally {
+    await supervisor.stop();
+    release();
+    await rm(join(path, readyFile), { force: true });
+    await closeAll(logs);
+    await directory.close();
+  }
+}
+
+function readyOf(said: Record<string, unknown>, path: string, listen: { host: string; port: number }, transport: { host: string; port: number }, pid: number): Ready {
+  const server = (said['server'] ?? {}) as { url?: string; tokenFile?: string };
+  return {
+    url: server.url ?? `https://${showHost(listen.host)}:${listen.port}`,
+    tokenFile: server.tokenFile ?? join(path, 'admin.token'),
+    caFile: join(path, 'ca.pem'),
+    dataDir: path,
+    transport: `${showHost(transport.host)}:${transport.port}`,
+    pid,
+  };
+}
+
+async function writeReady(path: string, ready: Ready): Promise<void> {
+  const file = join(path, readyFile);
+  await writeFile(file, `${JSON.stringify(ready)}\n`, { mode: 0o600 });
+  await chmod(file, 0o600);
+}
+
+async function closeAll(logs: Record<string, PartLog>): Promise<void> {
+  for (const log of Object.values(logs)) await log.close();
+}
+
+function showHost(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}

@@ -1,0 +1,30 @@
+import type { CommandDefinition } from './command.ts';
+import { machineCommands } from './definitions/machine.ts';
+import { pointCommands } from './definitions/points.ts';
+import { repositoryCommands } from './definitions/repositories.ts';
+import { restoreCommands } from './definitions/restores.ts';
+import { sessionCommands } from './definitions/sessions.ts';
+import { setCommands } from './definitions/sets.ts';
+
+/** Every command, in the order in which help and reference show them. */
+export const definitions: readonly CommandDefinition[] = [
+  ...machineCommands.filter((command) => command.name !== 'completion'),
+  ...setCommands,
+  ...pointCommands,
+  ...restoreCommands,
+  ...repositoryCommands,
+  ...sessionCommands,
+  ...machineCommands.filter((command) => command.name === 'completion'),
+];
+
+/** What a noun is about, for `tidemark --help`. */
+export const nouns: Readonly<Record<string, string>> = {
+  set: 'replica sets under protection',
+  backup: 'make a restore point',
+  oplog: 'search the archived oplog',
+  point: 'restore points',
+  restore: 'bring back a moment',
+  publish: 'look at a moment without copying it',
+  repository: 'where backups are kept',
+  session: 'work that runs or ran',
+};

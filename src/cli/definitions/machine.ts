@@ -1,0 +1,50 @@
+import type { CommandDefinition } from '../command.ts';
+
+export const machineCommands: readonly CommandDefinition[] = [
+  {
+    name: 'up',
+    takes: '',
+    summary: 'Run everything on this machine: server, transport service and a local repository.',
+    text: `Runs in the foreground until Ctrl-C or SIGTERM and prints one line when it is ready. The first start makes the
+certificate authority, the catalog, a repository and the admin token, all in the data directory, which is for its
+owner only. A part that ends is started again. Nothing is left running when this command is killed.
+
+Commands on the same machine find the server by themselves when it runs on the default data directory.`,
+    options: [
+      { flags: '--data <dir>', says: 'data directory (/var/lib/tidemark for root, else ~/.local/share/tidemark)' },
+      { flags: '--listen <host:port>', says: 'where the REST API answers (127.0.0.1:9419)' },
+      { flags: '--transport-listen <host:port>', says: 'where the transport service answers the server (127.0.0.1:6162)' },
+    ],
+    client: false,
+    examples: ['tidemark up', 'tidemark up --data /srv/tidemark --listen 127.0.0.1:9420 --json'],
+    exits: { 0: 'stopped by a signal', 1: 'a part cannot run, or a port is taken', 5: 'the data directory is in use by another "tidemark up"' },
+    see: ['tidemark doctor', 'tidemark set add'],
+    load: async () => (await import('../commands/up.ts')).runUp,
+  },
+  {
+    name: 'doctor',
+    takes: '',
+    summary: 'Show what this machine has and lacks for backup and restore.',
+    text: `Looks at this machine (mongod, mounts, reflinks, rights, space, ports, clock), and when a server answers, at the
+server and its hosts as well. Changes nothing.`,
+    options: [{ flags: '--data <dir>', says: 'data directory to look at' }],
+    client: true,
+    examples: ['tidemark doctor', 'tidemark doctor --json'],
+    exits: { 0: 'nothing is lacking', 3: 'something is lacking; it is listed' },
+    see: ['tidemark up'],
+    load: async () => (await import('../commands/doctor.ts')).runDoctor,
+  },
+  {
+    name: 'completion',
+    takes: '<shell>',
+    summary: 'Print the completion script for bash, zsh or fish.',
+    options: [],
+    client: false,
+    examples: [
+      'tidemark completion bash > /etc/bash_completion.d/tidemark',
+      'tidemark completion zsh > "${fpath[1]}/_tidemark"',
+      'tidemark completion fish > ~/.config/fish/completions/tidemark.fish',
+    ],
+    load: async () => (await import('../commands/completion.ts')).runCompletion,
+  },
+];

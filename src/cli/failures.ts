@@ -1,0 +1,67 @@
+import { failure } from '../base/failure.ts';
+
+export const usage = failure<{ why: string; command: string }>('cli.usage', {
+  says: ({ why }) => why,
+  hint: ({ command }) => `See "${command} --help".`,
+  retry: 'never',
+});
+
+export const serverUnreachable = failure<{ server: string; why: string }>('cli.server-unreachable', {
+  says: ({ server, why }) => `no answer from ${server}: ${why}`,
+  hint: 'Start the server with "tidemark up", or name another with --server or TIDEMARK_SERVER.',
+  retry: 'later',
+});
+
+export const serverNotTrusted = failure<{ server: string; why: string }>('cli.server-not-trusted', {
+  says: ({ server, why }) => `${server} did not prove that it is the right server: ${why}`,
+  hint: 'Name the certificate authority of that server with --ca-file; "tidemark up" keeps it in ca.pem in its data directory.',
+  retry: 'never',
+});
+
+export const answerNotUnderstood = failure<{ server: string; route: string; why: string }>('cli.answer-not-understood', {
+  says: ({ server, route, why }) => `the answer of ${server} to ${route} is not what this version expects: ${why}`,
+  hint: 'Use the command line of the same version as the server; "tidemark doctor" shows both.',
+  retry: 'never',
+});
+
+export const tokenMissing = failure<{ looked: string }>('cli.token-missing', {
+  says: ({ looked }) => `no server is known here: ${looked}, and no token file was named`,
+  hint: 'Name it with --token-file or TIDEMARK_TOKEN_FILE; "tidemark up" prints where it wrote the admin token.',
+  retry: 'never',
+});
+
+export const fileUnreadable = failure<{ what: string; path: string; why: string }>('cli.file-unreadable', {
+  says: ({ what, path, why }) => `the ${what} ${path} cannot be read: ${why}`,
+  hint: 'Check the path and its permissions.',
+  retry: 'never',
+});
+
+export const noAnswerYet = failure<{ publication: string; why: string }>('cli.publication-ended', {
+  says: ({ publication, why }) => `publication ${publication} ended before it could be used: ${why}`,
+  hint: 'See the session with "tidemark session show" for what happened.',
+  retry: 'later',
+});
+
+export const dataDirectoryInUse = failure<{ directory: string; pid: number | null }>('cli.data-directory-in-use', {
+  says: ({ directory, pid }) => `another "tidemark up"${pid === null ? '' : ` (pid ${pid})`} uses the data directory ${directory}`,
+  hint: 'Stop that one, or name another directory with --data.',
+  retry: 'never',
+});
+
+export const dataDirectoryUnusable = failure<{ directory: string; why: string }>('cli.data-directory-unusable', {
+  says: ({ directory, why }) => `the data directory ${directory} cannot be used: ${why}`,
+  hint: 'Name a directory that this user owns and may write with --data.',
+  retry: 'never',
+});
+
+export const portInUse = failure<{ port: number; by: string }>('cli.port-in-use', {
+  says: ({ port, by }) => `port ${port} is in use by ${by}`,
+  hint: ({ port }) => `Stop it, or choose another port with ${port === 6162 ? '--transport-listen' : '--listen'}.`,
+  retry: 'never',
+});
+
+export const partNotReady = failure<{ part: string; why: string }>('cli.part-not-ready', {
+  says: ({ part, why }) => `the ${part} did not start: ${why}`,
+  hint: 'The lines above are what it printed. Its log is in the data directory.',
+  retry: 'later',
+});

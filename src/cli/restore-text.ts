@@ -1,0 +1,21 @@
+import type { TaskOutput } from '../contract/tasks.ts';
+import { plural, showClusterTime, showSeconds } from './format.ts';
+
+type Restored = (TaskOutput<'restore-collections'> | TaskOutput<'restore-set'>) & { readonly point: string };
+
+export function describeRestore(restored: Restored, timeZone: string): string {
+  const moment = showClusterTime(restored.at, timeZone);
+  if (!restored.applied) return [`plan for ${moment}, from point ${restored.point}`, ...restored.plan.map((line) => `  ${line}`), 'Nothing was changed; add --apply to do it.'].join('\n');
+  const documents = restored.documents === null ? '' : `, ${plural(restored.documents, 'document')}`;
+  const lines = [`restored ${moment} from point ${restored.point} in ${showSeconds(restored.seconds)}${documents}`];
+  if ('keptAside' in restored) lines.push(...restored.keptAside.map((directory) => `kept aside: ${directory}`), ...startLines(restored.startCommands));
+  return lines.join('\n');
+}
+
+function startLines(commands: readonly (readonly string[])[]): string[] {
+  return commands.length === 0 ? [] : ['start the members with', ...commands.map((words) => `  ${words.map(quoted).join(' ')}`)];
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,32 @@
+import type { Clock } from '../base/clock.ts';
+import type { DirectRepository } from './direct-repository.ts';
+
+/** Where the words go. `columns` is asked each time: windows are resized. */
+export type Terminal = {
+  stdout(text: string): void;
+  stderr(text: string): void;
+  /** Whether stderr is watched by a person: then progress is a bar. */
+  readonly isWatched: boolean;
+  columns(): number;
+};
+
+/** What the front door knows and the room does not look for itself: environment, terminal, signals, other rooms. */
+export type Surroundings = {
+  readonly version: string;
+  readonly terminal: Terminal;
+  readonly clock: Clock;
+  readonly timeZone: string;
+  /** From TIDEMARK_SERVER, TIDEMARK_TOKEN_FILE, TIDEMARK_CA_FILE. */
+  readonly settings: { readonly server?: string; readonly tokenFile?: string; readonly caFile?: string };
+  /** Data directories where a local server may have left its address and token, the likeliest first. */
+  readonly dataDirectories: readonly string[];
+  /** Calls `act` for every Ctrl-C and SIGTERM until the answered function is called; then they have their usual effect again. */
+  onInterrupt(act: () => void): () => void;
+  /** The programs `up` starts. */
+  readonly programs: { readonly node: readonly string[]; readonly server: string; readonly transport: string };
+  readonly processId: number;
+  tryLock(fd: number): Promise<boolean>;
+  /** What this machine has and lacks. */
+  inspectMachine(directory: string): Promise<readonly { what: string; ok: boolean; says: string }[]>;
+  openRepositoryDirect(directory: string, passphrase: string): Promise<DirectRepository>;
+};

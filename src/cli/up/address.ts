@@ -1,0 +1,26 @@
+import { createServer } from 'node:net';
+import { portInUse, usage } from '../failures.ts';
+import { findPortOwner } from './port-owner.ts';
+
+export type Address = { readonly host: string; readonly port: number };
+
+/** `127.0.0.1:9419`, `[::1]:9419`. */
+export function parseAddress(text: string, option: string): Address {
+  const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (match === null || port < 1 || port > 65535) throw usage({ why: `${option} ${text} is not HOST:PORT`, command: 'tidemark up' });
+  return { host: match[1]!.replace(/^\[|\]$/g, ''), port };
+}
+
+/** Fails and names who has the port, if somebody has. A port that is free now can be taken before it is used: then the part says so. */
+export async function requireFreePort({ host, port }: Address): Promise<void> {
+  const problem = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+    const probe = createServer();
+    probe.once('error', resolve);
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(undefined)));
+  });
+  if (problem === undefined) return;
+  if (problem.code !== 'EADDRINUSE') throw usage({ why: `cannot listen on ${host}:${port}: ${problem.message}`, command: 'tidemark up' });
+  const owner = await findPortOwner(port);
+  throw portInUse({ port, by: owner === undefined ? 'a process of another user' : `pid ${owner.pid} (${owner.name})` });
+}

@@ -1,0 +1,39 @@
+import { chmod, mkdir, open, readdir, readFile, stat, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { dataDirectoryInUse, dataDirectoryUnusable } from '../failures.ts';
+
+const lockName = 'up.lock';
+
+export type DataDirectory = { readonly path: string; close(): Promise<void> };
+
+/**
+ * Makes the data directory its owner's alone and takes it for this process; a second taker is refused while the first
+ * lives, however it ends. A directory that holds somebody else's files is left as it is.
+ */
+export async function takeDataDirectory(path: string, processId: number, tryLock: (fd: number) => Promise<boolean>): Promise<DataDirectory> {
+  await prepare(path).catch((error: unknown) => {
+    throw (error as { code?: string }).code?.startsWith('cli.') === true ? error : dataDirectoryUnusable({ directory: path, why: (error as Error).message }, error);
+  });
+  const lock = await open(join(path, lockName), 'a+', 0o600);
+  if (!(await tryLock(lock.fd))) {
+    const pid = Number.parseInt(await readFile(join(path, lockName), 'utf8'), 10);
+    await lock.close();
+    throw dataDirectoryInUse({ directory: path, pid: Number.isNaN(pid) ? null : pid });
+  }
+  await sign(lock, processId);
+  return { path, close: async () => await lock.close() };
+}
+
+async function sign(lock: FileHandle, processId: number): Promise<void> {
+  await lock.truncate(0);
+  await lock.write(`${processId}\n`);
+}
+
+async function prepare(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  const names = (await readdir(path)).filter((name) => name !== 'lost+found');
+  if (names.length > 0 && !names.includes(lockName)) {
+    throw dataDirectoryUnusable({ directory: path, why: `it holds files that are not Tidemark's, such as ${names[0]}` });
+  }
+  if (((await stat(path)).mode & 0o777) !== 0o700) await chmod(path, 0o700);
+}

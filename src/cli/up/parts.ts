@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import type { Surroundings } from '../surroundings.ts';
+import type { Address } from './address.ts';
+import type { PartLog } from './part-log.ts';
+import type { Part } from './supervisor.ts';
+
+/** The parts of an all-in-one machine, in the order in which they start. Stopped in reverse: first who carries out, then who orders. */
+export function localParts(options: {
+  path: string;
+  listen: Address;
+  transport: Address;
+  programs: Surroundings['programs'];
+  logs: { server: PartLog; transport: PartLog };
+}): Part[] {
+  const { path, programs, logs } = options;
+  const at = ({ host, port }: Address): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
+  return [
+    {
+      name: 'server',
+      program: programs.server,
+      args: ['--data', path, '--listen', at(options.listen), '--transport', at(options.transport)],
+      log: logs.server,
+      stopWithinMs: 15_000,
+    },
+    {
+      name: 'transport',
+      program: programs.transport,
+      args: ['--identity', join(path, 'transport.json'), '--work', join(path, 'work'), '--listen', at(options.transport)],
+      log: logs.transport,
+      stopWithinMs: 40_000,
+    },
+  ];
+}

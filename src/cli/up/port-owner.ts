@@ -1,0 +1,28 @@
+/** Who listens on a TCP port of this machine, from /proc: `/proc/net/tcp` names a socket, `/proc/PID/fd` its holder. */
+import { readdir, readFile, readlink } from 'node:fs/promises';
+
+export type PortOwner = { readonly pid: number; readonly name: string };
+
+const listening = '0A';
+
+export async function findPortOwner(port: number): Promise<PortOwner | undefined> {
+  const tables = await Promise.all(['/proc/net/tcp', '/proc/net/tcp6'].map((path) => readFile(path, 'utf8').catch(() => '')));
+  const sockets = new Set(tables.flatMap((table) => socketsOf(table, port)));
+  if (sockets.size === 0) return undefined;
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+      const target = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => '');
+      if (!sockets.has(target)) continue;
+      const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => 'unknown');
+      return { pid: Number(pid), name: name.trim() };
+    }
+  }
+  return undefined;
+}
+
+/** `socket:[inode]` of every listener on the port in one of the kernel's tables. */
+export function socketsOf(table: string, port: number): string[] {
+  const hexPort = port.toString(16).toUpperCase().padStart(4, '0');
+  const rows = table.split('\n').slice(1).map((line) => line.trim().split(/\s+/));
+  return rows.filter((row) => row[1]?.endsWith(`:${hexPort}`) === true && row[3] === listening).map((row) => `socket:[${row[9]}]`);
+}

@@ -1,0 +1,93 @@
+/**
+ * A repository without a server: opened with its passphrase, its moments chosen by the same rules as the server's, its
+ * restores run by the same tasks in the same kind of child process as on a managed host. Reads the repository only.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openArchiveAt, openStorage } from '../agent/archive-access.ts';
+import { openTransport } from '../agent/transport.ts';
+import { windowOf } from '../agent/window.ts';
+import { systemClock } from '../base/clock.ts';
+import type { ClusterTime } from '../base/cluster-time.ts';
+import { fromWire } from '../base/failure.ts';
+import { randomId } from '../base/ids.ts';
+import { silentLog } from '../base/log.ts';
+import type { DirectRepository, DirectWatch } from '../cli/direct-repository.ts';
+import { usage } from '../cli/failures.ts';
+import { taskKinds, type TaskKind, type TaskOutput } from '../contract/tasks.ts';
+import type { OrderHandlers } from '../contract/link/answerer.ts';
+import type { ArchiveAccess, Window } from '../contract/values.ts';
+import { momentUnreachable } from '../domain/failures.ts';
+import { parseMoment } from '../domain/moment.ts';
+import { chooseRestore } from '../domain/restore-choice.ts';
+import { listArchives, openRepository } from '../repository/repository.ts';
+import { programs, version } from './installation.ts';
+
+type Opened = { readonly setId: string; readonly setName: string; readonly access: ArchiveAccess };
+
+export async function openRepositoryDirect(directory: string, passphrase: string): Promise<DirectRepository> {
+  const location = { kind: 'directory', path: directory } as const;
+  const storage = await openStorage(location);
+  const { id, key } = await openRepository(storage, passphrase);
+  const archives = (await listArchives(storage, key)).map((archive) => {
+    const access = { location, setId: archive.setId, keyHex: Buffer.from(archive.key).toString('hex') };
+    return { setId: archive.setId, setName: archive.setName, access };
+  });
+  const workDirectory = await mkdtemp(join(tmpdir(), 'tidemark-open-'));
+  const transport = await openTransport({ workDirectory, programs, version, log: silentLog });
+
+  const find = (set: string): Opened => {
+    const found = archives.find((archive) => archive.setId === set || archive.setName === set);
+    if (found === undefined) throw usage({ why: `no set ${set} is in this repository`, command: 'tidemark repository open' });
+    return found;
+  };
+  return {
+    id,
+    path: directory,
+    sets: async () => await Promise.all(archives.map(async ({ setId, setName, access }) => ({ setId, setName, window: await lookAt(access) }))),
+    async restoreSet(set, question, watch) {
+      const { access, setName } = find(set);
+      const { point, at } = await choose(access, question.at);
+      const input = { archive: access, point, at, setName: question.name ?? setName, members: question.members, start: question.start, apply: question.apply };
+      return { ...(await runTask(transport.handlers, 'restore-set', input, watch)), point };
+    },
+    async restoreCollections(set, question, watch) {
+      const { access } = find(set);
+      const { point, at } = await choose(access, question.at);
+      const input = { archive: access, point, at, namespaces: question.namespaces, into: question.into, existing: question.existing ?? 'refuse', apply: question.apply };
+      return { ...(await runTask(transport.handlers, 'restore-collections', input, watch)), point };
+    },
+    async close() {
+      await transport.close();
+      await rm(workDirectory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function lookAt(access: ArchiveAccess): Promise<Window> {
+  return await windowOf(await openArchiveAt(access), systemClock.now());
+}
+
+async function choose(access: ArchiveAccess, at: string): Promise<{ point: string; at: ClusterTime }> {
+  const window = await lookAt(access);
+  const wanted = parseMoment(at, new Set(window.points.map((point) => point.id)));
+  const facts = { ...window, points: window.points.map((point) => ({ ...point, proved: point.proof?.ok ?? null })) };
+  const choice = chooseRestore(facts, wanted);
+  if (choice.kind === 'refused') throw momentUnreachable({ at: choice.at, why: choice.why, lastSafe: choice.lastSafe });
+  return choice;
+}
+
+/** Runs a task to its end. A stop is passed on, and the end is still waited for: the task cleans up after itself. */
+async function runTask<K extends TaskKind>(handlers: OrderHandlers, kind: K, input: unknown, watch: DirectWatch): Promise<TaskOutput<K>> {
+  const taskId = randomId();
+  const context = { signal: new AbortController().signal, emit: async () => {} };
+  await handlers['task.start']({ taskId, kind, input: taskKinds[kind].input.parse(input) }, context);
+  const stop = (): void => void handlers['task.stop']({ taskId }, context);
+  watch.signal.addEventListener('abort', stop, { once: true });
+  if (watch.signal.aborted) stop();
+  const state = await handlers['task.watch']({ taskId, after: 0 }, { ...context, emit: async ({ event }) => watch.onEvent(event) });
+  watch.signal.removeEventListener('abort', stop);
+  if (state.state === 'failed') throw fromWire(state.failure);
+  return taskKinds[kind].output.parse(state.state === 'finished' ? state.output : undefined) as TaskOutput<K>;
+}

@@ -1,0 +1,40 @@
+/** Front door of the command line. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../base/clock.ts';
+import { runCommandLine } from '../cli/run.ts';
+import type { Surroundings } from '../cli/surroundings.ts';
+import { programs, version } from './installation.ts';
+
+const { env, stdout, stderr } = process;
+
+const surroundings: Surroundings = {
+  version,
+  terminal: {
+    stdout: (text) => void stdout.write(text),
+    stderr: (text) => void stderr.write(text),
+    isWatched: stderr.isTTY && env['TERM'] !== 'dumb',
+    columns: () => stderr.columns ?? 80,
+  },
+  clock: systemClock,
+  timeZone: Temporal.Now.timeZoneId(),
+  settings: { server: env['TIDEMARK_SERVER'], tokenFile: env['TIDEMARK_TOKEN_FILE'], caFile: env['TIDEMARK_CA_FILE'] },
+  dataDirectories: [process.getuid?.() === 0 ? '/var/lib/tidemark' : join(env['XDG_DATA_HOME'] ?? join(homedir(), '.local/share'), 'tidemark')],
+  onInterrupt(act) {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, act);
+    return () => {
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, act);
+    };
+  },
+  programs: { node: programs.node, server: new URL('server.ts', import.meta.url).pathname, transport: new URL('transport.ts', import.meta.url).pathname },
+  processId: process.pid,
+  // Rooms with native code are loaded by the commands that need them: the others start faster without.
+  tryLock: async (fd) => (await import('../base/native.ts')).tryLockFile(fd),
+  inspectMachine: async (directory) => await (await import('../agent/findings.ts')).findings(directory),
+  openRepositoryDirect: async (directory, passphrase) => await (await import('./direct-repository.ts')).openRepositoryDirect(directory, passphrase),
+};
+
+// The reader of a pipe may leave early; that is no failure of ours.
+for (const stream of [stdout, stderr]) stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+process.exitCode = await runCommandLine(process.argv.slice(2), surroundings);
