@@ -1,11 +1,12 @@
+import { join } from 'node:path';
 import type { Discovered, MongoTarget } from '../contract/values.ts';
-import { openClient, toMember } from '../mongo/connect.ts';
+import { hostLabel, openClient, toMember } from '../mongo/connect.ts';
 import { probeCopy } from '../mongo/copy/ladder.ts';
 import { findLocalMongod } from '../mongo/local-mongod.ts';
 import { discoverSet } from '../mongo/topology.ts';
 
 /** A replica set through any of its members, and what of it runs on this host. */
-export async function discover(target: MongoTarget): Promise<Discovered> {
+export async function discover(target: MongoTarget, workDirectory: string): Promise<Discovered> {
   await using client = await openClient(target);
   const set = await discoverSet(client);
   const local: Discovered['local'] = [];
@@ -15,7 +16,9 @@ export async function discover(target: MongoTarget): Promise<Discovered> {
     const mongod = await findLocalMongod(address);
     if (mongod === undefined) continue;
     await using direct = await openClient(toMember(target, address), { member: address });
-    local.push({ member: `${member.host}:${member.port}`, dbPath: mongod.dbPath, fileSystem: mongod.fileSystem, methods: await probeCopy(direct, mongod), binary: mongod.binary });
+    const { ways } = await probeCopy({ client: direct, local: mongod, workDirectory: join(workDirectory, 'kept', 'copies') });
+    local.push({ member: hostLabel(address), dbPath: mongod.dbPath, fileSystem: mongod.fileSystem, methods: [...ways], binary: mongod.binary });
   }
-  return { setId: set.setId, name: set.name, mongoVersion: set.mongoVersion, featureCompatibilityVersion: set.featureCompatibilityVersion, members: set.members, local };
+  const members = set.members.map(({ id, host, port, state, health, priority, votes, hidden, delaySeconds, lagSeconds }) => ({ id, host, port, state, health, priority, votes, hidden, delaySeconds, lagSeconds }));
+  return { setId: set.setId, name: set.name, mongoVersion: set.mongoVersion, featureCompatibilityVersion: set.featureCompatibilityVersion, members, local };
 }

@@ -12,7 +12,9 @@ const about = z.object({
   mongoVersion: z.string(),
   featureCompatibilityVersion: z.string(),
   /** mongod's storage options that must be the same when the files are opened. */
-  storage: z.record(z.string(), z.unknown()),
+  storage: z.object({ engine: z.string(), directoryPerDb: z.boolean(), directoryForIndexes: z.boolean(), encrypted: z.boolean() }),
+  /** Whether users had to sign in: a restored set that is started asks for it too. */
+  accessControl: z.boolean(),
   /** The mongod that served the source, as a hint where a matching one is. */
   binary: z.string(),
   lockedMs: z.number(),

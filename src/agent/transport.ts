@@ -36,7 +36,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
       timeMs: systemClock.now(),
       findings: await findings(workDirectory),
     }),
-    'set.discover': async ({ target }) => await discover(target),
+    'set.discover': async ({ target }) => await discover(target, workDirectory),
     'repository.open': async ({ location, passphrase, create }) => {
       const storage = await openStorage(location, { create });
       const made = create && (await storage.stat('tidemark.json')) === undefined;

@@ -11,11 +11,13 @@
  * The server then has the point proved; this task claims nothing about it.
  */
 import { join } from 'node:path';
+import type { MongoClient } from 'mongodb';
 import { showTime } from '../../base/cluster-time.ts';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
-import { openClient } from '../../mongo/connect.ts';
-import { takeCopy, type FileToRead } from '../../mongo/copy/ladder.ts';
+import { hostLabel, openClient, runCommand, toMember } from '../../mongo/connect.ts';
+import { takeCopy, type Copy, type FileToRead } from '../../mongo/copy/ladder.ts';
 import { undoLeftovers } from '../../mongo/copy/leftovers.ts';
+import type { LocalMongod } from '../../mongo/local-mongod.ts';
 import { requireCopySource } from '../../mongo/refusals.ts';
 import type { Archive, ArchiveWriter, PointManifest, StoredFile } from '../../repository/archive.ts';
 import { sortableId } from '../../base/ids.ts';
@@ -28,95 +30,111 @@ type Input = TaskInput<'backup'>;
 
 export async function backUp(input: Input, context: TaskContext): Promise<TaskOutput<'backup'>> {
   const startedMs = context.clock.monotonicMs();
-  const source = `${input.source.host}:${input.source.port}`;
+  const source = hostLabel(input.source);
   context.step(`look at ${source}`);
-  await using client = await openClient(input.target, { member: input.source });
+  const address = toMember(input.target, input.source);
+  await using client = await openClient(address, { member: input.source });
   const local = await requireCopySource(client, input.source);
-  const workDirectory = join(context.keepDirectory, 'copies', input.archive.setId);
-  for (const undone of await undoLeftovers({ client, local, workDirectory, log: context.log })) context.say(undone, 'warning');
+  const workDirectory = join(context.keepDirectory, 'copies');
+  for (const undone of await undoLeftovers({ client, workDirectory, log: context.log })) context.say(undone, 'warning');
 
   context.step('open the archive');
   const archive = await openArchiveAt(input.archive);
   const points = await archive.points();
-  const previous = points.findLast((point) => aboutOf(point).source === source) ?? points.at(-1);
+  const base = input.fullRead ? undefined : (points.findLast((point) => aboutOf(point).source === source) ?? points.at(-1));
   const writer = await archive.openWriter({ level: input.compression, clock: context.clock });
   try {
-    const files = storing(writer, input.fullRead ? undefined : previous, context);
+    const files = storing(writer, base, context);
     const copy = await takeCopy(
       {
         client,
+        address,
         local,
-        source,
         workDirectory,
         method: input.method,
         windowMs: input.windowSeconds * 1000,
-        previous: input.fullRead || previous === undefined ? undefined : { point: previous.id, source: aboutOf(previous).source, remembered: aboutOf(previous).remembered },
+        previous: base === undefined ? undefined : aboutOf(base).remembered,
         keepClone: !input.dropClone,
-        guardian: [...context.programs.node, context.programs.guardian],
+        guardianProgram: [...context.programs.node, context.programs.guardian],
         log: context.log,
         signal: context.signal,
       },
       files.store,
     );
-    context.say(`${copy.method} copy of checkpoint ${showTime(copy.checkpoint)}, lock held ${copy.lockedMs} ms`);
-    for (const note of copy.notes) context.say(note);
-    context.step('publish the restore point');
-    await writer.flush();
-    const id = sortableId(context.clock);
-    const about: PointAbout = {
-      form: 1,
-      setName: archive.setName,
-      source,
-      method: copy.method,
-      mongoVersion: copy.mongoVersion,
-      featureCompatibilityVersion: copy.featureCompatibilityVersion,
-      storage: copy.storage,
-      binary: local.binary,
-      lockedMs: copy.lockedMs,
-      notes: copy.notes,
-      remembered: copy.remembered,
-    };
-    const point = await writer.publish({ id, checkpoint: copy.checkpoint, top: copy.top, about, files: files.finished(copy.files) });
-    await copy.keepFor(id);
-    return { point: await summarised(archive, point), lockedMs: copy.lockedMs, seconds: (context.clock.monotonicMs() - startedMs) / 1000 };
+    try {
+      const point = await publishPoint(archive, writer, copy, local, await hasAccessControl(client), files.finished(copy.files), context);
+      await copy.published();
+      return { point: await summarised(archive, point), lockedMs: copy.lockedMs, seconds: (context.clock.monotonicMs() - startedMs) / 1000 };
+    } catch (error) {
+      await copy.forget();
+      throw error;
+    }
   } finally {
     await writer.close();
   }
+}
+
+async function publishPoint(archive: Archive, writer: ArchiveWriter, copy: Copy, local: LocalMongod, accessControl: boolean, files: StoredFile[], context: TaskContext): Promise<PointManifest> {
+  context.say(`${copy.method} copy of checkpoint ${showTime(copy.checkpoint)}, lock held ${copy.lockedMs} ms`);
+  for (const note of copy.notes) context.say(note);
+  context.step('publish the restore point');
+  await writer.flush();
+  const about: PointAbout = {
+    form: 1,
+    setName: archive.setName,
+    source: copy.source,
+    method: copy.method,
+    mongoVersion: copy.mongoVersion,
+    featureCompatibilityVersion: copy.fcv,
+    storage: local.storage,
+    accessControl,
+    binary: local.binary,
+    lockedMs: copy.lockedMs,
+    notes: [...copy.notes],
+    remembered: copy.remembered,
+  };
+  return await writer.publish({ id: sortableId(context.clock), checkpoint: copy.checkpoint, top: copy.top ?? copy.topAtLeast, about, files });
+}
+
+async function hasAccessControl(client: MongoClient): Promise<boolean> {
+  const { parsed } = await runCommand(client, 'admin', { getCmdLineOpts: 1 }, { deadlineMs: 20_000 });
+  const security = (parsed?.['security'] ?? {}) as { authorization?: string; keyFile?: string };
+  return security.authorization === 'enabled' || security.keyFile !== undefined;
 }
 
 async function summarised(archive: Archive, point: PointManifest): Promise<TaskOutput<'backup'>['point']> {
   return await summaryOf(archive, point, await chainSpans(archive));
 }
 
-/** Two files at a time keep the workers busy over the ends of small files; chunks within a file go in parallel anyway. */
+/** Several files at a time keep the workers busy over the ends of small ones; the chunks of a file go in parallel anyway. */
 const filesAtOnce = 4;
 
 /** Stores passes of files; a file of a later pass replaces the same path of an earlier one, and is compared with it. */
 function storing(writer: ArchiveWriter, base: PointManifest | undefined, context: TaskContext) {
   const before = new Map(base?.files.map((file) => [file.path, file]));
   const stored = new Map<string, StoredFile>();
-  const one = async (file: FileToRead, expected: number): Promise<void> => {
+  const one = async (file: FileToRead, expected: number): Promise<boolean> => {
     context.signal.throwIfAborted();
     const from = stored.get(file.path) ?? before.get(file.path);
     const changed = file.unchanged === true ? [] : file.changed;
     const answer = await writer.storeFile({ path: file.path, from: file.from, bytes: file.bytes, mode: file.mode, base: from, changed: from === undefined ? undefined : changed });
     if (answer.kind === 'stored') stored.set(file.path, answer.file);
-    else context.say(`${file.path} vanished while it was copied; the checkpoint does not need it`);
     context.progress(writer.counts, expected);
+    return answer.kind === 'stored';
   };
   return {
-    async store(files: readonly FileToRead[], pass: 'pre' | 'final'): Promise<void> {
+    async store(files: readonly FileToRead[], pass: 'pre' | 'final'): Promise<readonly string[]> {
       const expected = files.reduce((sum, file) => sum + file.bytes, 0);
       context.step(pass === 'pre' ? `pre-copy ${files.length} files` : `store ${files.length} files`);
+      const gone: string[] = [];
       // The big files first: the last one to end decides how long all take.
       const queue = [...files].sort((a, b) => b.bytes - a.bytes).values();
       const lane = async (): Promise<void> => {
-        for (const file of queue) await one(file, expected);
+        for (const file of queue) if (!(await one(file, expected))) gone.push(file.path);
       };
       await Promise.all(Array.from({ length: filesAtOnce }, lane));
+      return gone;
     },
-    finished(files: readonly { path: string }[]): StoredFile[] {
-      return files.flatMap(({ path }) => stored.get(path) ?? []);
-    },
+    finished: (files: readonly { path: string }[]): StoredFile[] => files.flatMap(({ path }) => stored.get(path) ?? []),
   };
 }

@@ -1,0 +1,108 @@
+/** SIGKILL to each part at each step of a backup and of a restore: nothing lost, nothing left behind, and the session says what happened. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import type { MongoClient } from 'mongodb';
+import { until } from '../../src/base/deadline.ts';
+import { openPlatform, type Platform } from '../kit/platform.ts';
+import { openReplicaSet, type ReplicaSet } from '../kit/replica-set.ts';
+
+let set: ReplicaSet;
+let client: MongoClient;
+let platform: Platform;
+let firstPoint: string;
+
+before(async () => {
+  set = await openReplicaSet({ members: 2 });
+  client = await set.client();
+  await client.db('shop').collection('orders').insertMany(Array.from({ length: 20_000 }, (_, n) => ({ n, text: `order ${n}`.repeat(8) })));
+  platform = await openPlatform();
+  await platform.ok('set', 'add', set.uri);
+  firstPoint = (await platform.ok('backup', 'run', 'rs0')).point;
+});
+after(async () => {
+  await platform[Symbol.asyncDispose]();
+  await client.close();
+  await set.stop();
+});
+
+type Session = { id: string; state: string; steps: { name: string }[]; failure: { message: string; hint: string } | null };
+
+const ended = new Set(['success', 'warning', 'failed', 'stopped']);
+
+/** The server may be down at the moment of asking: that is what is being tested. */
+async function look(id: string): Promise<Session | undefined> {
+  const { code, json } = await platform.tidemark('session', 'show', id);
+  return code === 0 ? json : undefined;
+}
+
+async function end(id: string): Promise<Session> {
+  return await until(`session ${id} to end`, 180_000, async () => {
+    const session = await look(id);
+    return session !== undefined && ended.has(session.state) ? session : undefined;
+  }, { everyMs: 300 });
+}
+
+/** Kills `part` as soon as the session has reached its step number `step`, and answers how the session ended. */
+async function killAt(id: string, step: number, part: string): Promise<Session> {
+  await until(`step ${step} of ${id}`, 120_000, async () => {
+    const session = await look(id);
+    return session !== undefined && (session.steps.length >= step || ended.has(session.state)) ? true : undefined;
+  }, { everyMs: 20 });
+  for (const pid of platform.pids(part)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It ended by itself in this instant.
+    }
+  }
+  return await end(id);
+}
+
+function mountsOfPlatform(): string[] {
+  return readFileSync('/proc/self/mountinfo', 'utf8').split('\n').filter((line) => line.includes(platform.dataDir));
+}
+
+async function nothingLeftBehind(): Promise<void> {
+  for (const member of set.members) {
+    await using direct = await member.client();
+    const { fsyncLock } = await direct.db('admin').command({ currentOp: 1 });
+    assert.notEqual(fsyncLock, true, `${member.name} is still locked`);
+  }
+  await until('mounts to be gone', 60_000, () => (mountsOfPlatform().length === 0 ? true : undefined), { everyMs: 200 });
+}
+
+async function startBackup(...flags: string[]): Promise<string> {
+  return await until('the server to take a backup', 60_000, async () => {
+    const { code, json } = await platform.tidemark('backup', 'run', 'rs0', '--detach', ...flags);
+    return code === 0 ? (json.session as string) : undefined;
+  }, { everyMs: 300 });
+}
+
+for (const part of ['mover', 'transport', 'server'] as const) {
+  test(`a ${part} killed at any step of a backup: the session ends in a true state and earlier points stay whole`, async () => {
+    for (const step of [1, 2, 3, 4]) {
+      await client.db('shop').collection('orders').insertOne({ step, part });
+      const session = await killAt(await startBackup(), step, part);
+      assert.ok(ended.has(session.state));
+      if (session.state === 'failed') assert.ok(session.failure!.message.length > 10 && session.failure!.hint.length > 10);
+      await nothingLeftBehind();
+    }
+    const again = await end(await startBackup());
+    assert.equal(again.state, 'success', JSON.stringify(again.failure));
+    assert.equal((await platform.tidemark('point', 'verify', firstPoint)).code, 0);
+  });
+}
+
+test('a mover killed while it restores a collection leaves the live set as it was', async () => {
+  await client.db('shop').collection('live').insertOne({ version: 'live' });
+  for (const step of [2, 4, 5]) {
+    const started = await platform.ok('restore', 'collections', 'rs0', '--at', firstPoint, '--ns', 'shop.orders=shop.live', '--existing', 'replace', '--apply', '--detach');
+    await killAt(started.session, step, 'mover');
+    const names = (await client.db('shop').listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name);
+    assert.ok(names.includes('live'));
+    const live = await client.db('shop').collection('live').findOne();
+    assert.ok(live?.['version'] === 'live' || (await client.db('shop').collection('live').countDocuments()) === 20_000, 'all or nothing');
+    await nothingLeftBehind();
+  }
+});

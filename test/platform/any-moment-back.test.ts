@@ -1,0 +1,139 @@
+/** The main job, with the ordinary commands, against a real replica set: protect, go on writing, bring any moment back. */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { MongoClient } from 'mongodb';
+import { until } from '../../src/base/deadline.ts';
+import { hashAll } from '../../src/mongo/dbhash.ts';
+import { freePort, openPlatform, type Platform } from '../kit/platform.ts';
+import { openReplicaSet, type ReplicaSet } from '../kit/replica-set.ts';
+
+let set: ReplicaSet;
+let client: MongoClient;
+let platform: Platform;
+let work: string;
+
+before(async () => {
+  work = await mkdtemp(join(tmpdir(), 'tm-any-moment-'));
+  set = await openReplicaSet({ members: 3 });
+  client = await set.client();
+  platform = await openPlatform();
+});
+after(async () => {
+  await platform[Symbol.asyncDispose]();
+  await client.close();
+  await set.stop();
+  await rm(work, { recursive: true, force: true });
+});
+
+const shop = () => client.db('shop').collection<{ _id: number; n: number }>('orders');
+
+/** Runs a write with majority concern and answers its cluster time as operators type it. */
+async function at(write: (options: { session: import('mongodb').ClientSession; writeConcern: { w: 'majority' } }) => Promise<unknown>): Promise<string> {
+  const session = client.startSession();
+  try {
+    await write({ session, writeConcern: { w: 'majority' } });
+    const { operationTime } = session;
+    return `${operationTime!.getHighBitsUnsigned()},${operationTime!.getLowBitsUnsigned()}`;
+  } finally {
+    await session.endSession();
+  }
+}
+
+/** Until the archive holds a moment. */
+async function archived(moment: string): Promise<void> {
+  const [t, i] = moment.split(',').map(Number) as [number, number];
+  await until(`the archive to reach ${moment}`, 60_000, async () => {
+    const { to } = await platform.ok('window', 'rs0');
+    return to !== null && (to.t > t || (to.t === t && to.i >= i)) ? true : undefined;
+  }, { everyMs: 250 });
+}
+
+async function published<T>(moment: string, look: (client: MongoClient) => Promise<T>): Promise<T> {
+  const publication = await platform.ok('publish', 'start', 'rs0', '--at', moment);
+  const visitor = await MongoClient.connect(publication.uri);
+  try {
+    return await look(visitor);
+  } finally {
+    await visitor.close();
+    await platform.ok('publish', 'stop', publication.id);
+  }
+}
+
+let created: string;
+let updated: string;
+let dropped: string;
+
+test('a set is protected with one command, and a backup ends with success only after a mongod has opened it', async () => {
+  created = await at((options) => shop().insertMany(Array.from({ length: 2_000 }, (_, n) => ({ _id: n, n: 0 })), options));
+  await platform.ok('set', 'add', set.uri);
+  const backup = await platform.ok('backup', 'run', 'rs0');
+  assert.equal(backup.state, 'success');
+  assert.equal(backup.verified, true);
+  assert.ok(['clone', 'window', 'lock'].includes(backup.method));
+  assert.ok(backup.bytes.processed > 0 && backup.bytes.stored > 0 && backup.bytes.stored < backup.bytes.processed);
+  const { points } = await platform.ok('point', 'list', 'rs0');
+  assert.equal(points.length, 1);
+  assert.equal(points[0].proof.ok, true);
+});
+
+test('every later moment can be looked at, to the operation, and the window says which', async () => {
+  updated = await at((options) => shop().updateMany({}, { $inc: { n: 1 } }, options));
+  dropped = await at((options) => client.db('shop').dropCollection('orders', options));
+  await archived(dropped);
+  const window = await platform.ok('window', 'rs0');
+  assert.deepEqual(window.gaps, []);
+  assert.equal(await published(updated, async (visitor) => await visitor.db('shop').collection('orders').countDocuments({ n: 1 })), 2_000);
+  assert.equal(await published(`before:${dropped}`, async (visitor) => await visitor.db('shop').collection('orders').countDocuments()), 2_000);
+  assert.equal(await published(dropped, async (visitor) => await visitor.db('shop').collection('orders').countDocuments()), 0);
+});
+
+test('the operation that dropped a collection is found, and the collection comes back beside or in its place', async () => {
+  const { matches } = await platform.ok('oplog', 'find', 'rs0', '--ns', 'shop.orders', '--op', 'command');
+  const drop = matches.find((match: { what: string }) => match.what.includes('drop'));
+  assert.equal(`${drop.at.t},${drop.at.i}`, dropped);
+  await platform.ok('restore', 'collections', 'rs0', '--at', `before:${dropped}`, '--ns', 'shop.orders=shop.orders_back');
+  assert.equal(await client.db('shop').collection('orders_back').countDocuments(), 0, 'a plan changes nothing');
+  await platform.ok('restore', 'collections', 'rs0', '--at', `before:${dropped}`, '--ns', 'shop.orders=shop.orders_back', '--apply');
+  assert.equal(await client.db('shop').collection('orders_back').countDocuments({ n: 1 }), 2_000);
+  await platform.ok('restore', 'collections', 'rs0', '--at', created, '--ns', 'shop.orders', '--apply').then(
+    () => assert.fail('a moment before the first restore point must be refused'),
+    (error: Error) => assert.match(error.message, /domain\.moment-unreachable/),
+  );
+});
+
+test('an incremental reads less than a full, and both are the same to a restore', async () => {
+  const first = (await platform.ok('point', 'list', 'rs0')).points[0];
+  const backup = await platform.ok('backup', 'run', 'rs0');
+  assert.equal(backup.verified, true);
+  assert.ok(backup.bytes.stored < first.bytes.stored, `${backup.bytes.stored} < ${first.bytes.stored}`);
+  const verify = await platform.ok('point', 'verify', backup.point, '--full');
+  assert.ok(Object.keys(verify.dbHash).includes('shop.orders_back'));
+});
+
+test('the whole set comes back in new directories, becomes primary, takes writes, and has the same dbHash', async () => {
+  const last = await at((options) => client.db('shop').collection<{ _id: number }>('marker').insertOne({ _id: 1 }, options));
+  await archived(last);
+  const wanted = await hashAll(client);
+  const ports = [await freePort(), await freePort(), await freePort()];
+  const members = ports.map((port, k) => `${join(work, `member-${k}`)}:${port}`);
+  const flags = members.flatMap((member) => ['--to-dir', member]);
+  const plan = await platform.ok('restore', 'set', 'rs0', '--at', last, '--name', 'rs0-restored', ...flags);
+  assert.equal(plan.applied, false);
+  const restored = await platform.ok('restore', 'set', 'rs0', '--at', last, '--name', 'rs0-restored', ...flags, '--start', '--apply');
+  assert.equal(restored.applied, true);
+  const back = await MongoClient.connect(`mongodb://127.0.0.1:${ports[0]},127.0.0.1:${ports[1]},127.0.0.1:${ports[2]}/?replicaSet=rs0-restored`);
+  try {
+    assert.deepEqual(await hashAll(back), wanted);
+    await back.db('shop').collection('after').insertOne({ alive: true }, { writeConcern: { w: 3, wtimeoutMS: 30_000 } });
+  } finally {
+    for (const port of ports) {
+      const member = await MongoClient.connect(`mongodb://127.0.0.1:${port}/?directConnection=true`);
+      await member.db('admin').command({ shutdown: 1, force: true }).catch(() => {});
+      await member.close();
+    }
+    await back.close();
+  }
+});
