@@ -21,6 +21,8 @@ export async function runProgram(
         reject(childFailed({ what: program, status: why, output: stderr.trim().slice(-500) }, error));
       },
     );
+    // A program may end without reading its input.
+    child.stdin?.on('error', () => {});
     child.stdin?.end(options.input ?? '');
   });
 }
