@@ -1,0 +1,61 @@
+/**
+ * What a killed run left on this host: locks and clones. Asked at every start of an agent, before anything new is begun.
+ *
+ * A lock is undone only when its marker says that it was ours and its guardian is dead; somebody else's lock is never
+ * touched. Clones that were being made by a dead process go; a kept clone stays for the next copy.
+ */
+import type { MongoClient } from 'mongodb';
+import type { Log } from '../../base/log.ts';
+import { labelOfClient, mongoFailure, runCommand } from '../connect.ts';
+import { freeBytes } from './clone-places.ts';
+import { undoMarked } from './guardian.ts';
+import { dropClone, isBeingMade, listRecords } from './kept-clones.ts';
+import { isGuarded, listMarkers } from './lock-marker.ts';
+
+/** Says what was undone, one sentence each. Without a client, markers are left to a later call. */
+export async function undoLeftovers(options: { client: MongoClient | null; workDirectory: string; log: Log }): Promise<string[]> {
+  const locks = options.client === null ? [] : await undoLocks(options.client, options.workDirectory);
+  const undone = [...locks, ...(await dropDeadClones(options.workDirectory))];
+  for (const sentence of undone) options.log.warn(sentence);
+  return undone;
+}
+
+/** Members that may still be under a lock of ours whose guardian is dead. */
+export async function membersWithMarkers(workDirectory: string): Promise<string[]> {
+  const markers = (await listMarkers(workDirectory)).filter(({ marker }) => !isGuarded(marker));
+  return [...new Set(markers.map(({ marker }) => marker.member))];
+}
+
+async function undoLocks(client: MongoClient, workDirectory: string): Promise<string[]> {
+  const dead = (await listMarkers(workDirectory)).filter(({ marker }) => !isGuarded(marker));
+  if (dead.length === 0) return [];
+  const me = String((await runCommand(client, 'admin', { hello: 1 }))['me'] ?? '');
+  const said: string[] = [];
+  for (const { path, marker } of dead.filter((one) => one.marker.member === me)) {
+    try {
+      if ((await undoMarked(client, path)) === 'unlocked') said.push(`undid a lock that a killed backup left on ${marker.member}`);
+    } catch (error) {
+      throw mongoFailure(error, labelOfClient(client), { command: 'fsyncUnlock', user: 'the user of the set' });
+    }
+  }
+  return said;
+}
+
+async function dropDeadClones(workDirectory: string): Promise<string[]> {
+  const dead = (await listRecords(workDirectory)).filter((clone) => clone.state === 'making' && !isBeingMade(clone));
+  for (const clone of dead) await dropClone(workDirectory, clone);
+  return dead.map((clone) => `removed the half-made clone ${clone.id} of ${clone.dbPath}`);
+}
+
+/** Drops kept clones on volumes that run full: the next copy then reads everything. Cheap enough to be asked every minute. */
+export async function dropClonesWhereTight(workDirectory: string, log: Log): Promise<string[]> {
+  const dropped: string[] = [];
+  for (const clone of (await listRecords(workDirectory)).filter((one) => one.state === 'kept')) {
+    const room = await freeBytes(clone.dbPath).catch(() => undefined);
+    if (room === undefined || room.free >= room.total / 20) continue;
+    await dropClone(workDirectory, clone);
+    dropped.push(`dropped the clone ${clone.id}: less than 5 % of the volume of ${clone.dbPath} are free`);
+    log.warn(dropped.at(-1)!);
+  }
+  return dropped;
+}
