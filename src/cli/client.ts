@@ -47,8 +47,9 @@ export function openClient(options: { server: string; token: string; ca: string 
       const document = await readDocument(response, base.origin, name);
       if (response.statusCode !== undefined && response.statusCode >= 400) throw failureOf(document, base.origin, name, response.statusCode);
       const answer = route.answer.safeParse(document);
-      if (!answer.success) throw answerNotUnderstood({ server: base.origin, route: name, why: answer.error.issues[0]?.message ?? 'unknown' });
-      return answer.data as never;
+      if (answer.success) return answer.data as never;
+      const issue = answer.error.issues[0];
+      throw answerNotUnderstood({ server: base.origin, route: name, why: `${issue?.path.join('.')}: ${issue?.message}` });
     },
     async *events(session, after, signal) {
       const route = routes['session.events'];

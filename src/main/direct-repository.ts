@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openArchiveAt, openStorage } from '../agent/archive-access.ts';
-import { openTransport } from '../agent/transport.ts';
+import { openTaskRunner, type TaskRunner } from '../agent/task-runner.ts';
 import { windowOf } from '../agent/window.ts';
 import { systemClock } from '../base/clock.ts';
 import type { ClusterTime } from '../base/cluster-time.ts';
@@ -16,13 +16,14 @@ import { silentLog } from '../base/log.ts';
 import type { DirectRepository, DirectWatch } from '../cli/direct-repository.ts';
 import { usage } from '../cli/failures.ts';
 import { taskKinds, type TaskKind, type TaskOutput } from '../contract/tasks.ts';
-import type { OrderHandlers } from '../contract/link/answerer.ts';
 import type { ArchiveAccess, Window } from '../contract/values.ts';
 import { momentUnreachable } from '../domain/failures.ts';
 import { parseMoment } from '../domain/moment.ts';
 import { chooseRestore } from '../domain/restore-choice.ts';
 import { listArchives, openRepository } from '../repository/repository.ts';
-import { programs, version } from './installation.ts';
+import { removeStaleMongods } from '../mongo/mongod-marker.ts';
+import { removeStaleMounts } from '../mount/stale.ts';
+import { programs } from './installation.ts';
 
 type Opened = { readonly setId: string; readonly setName: string; readonly access: ArchiveAccess };
 
@@ -35,7 +36,11 @@ export async function openRepositoryDirect(directory: string, passphrase: string
     return { setId: archive.setId, setName: archive.setName, access };
   });
   const workDirectory = await mkdtemp(join(tmpdir(), 'tidemark-open-'));
-  const transport = await openTransport({ workDirectory, programs, version, log: silentLog });
+  const cleanUp = async (task: string): Promise<void> => {
+    await removeStaleMongods(task, silentLog);
+    await removeStaleMounts(task, silentLog);
+  };
+  const runner = await openTaskRunner({ workDirectory, programs, log: silentLog, cleanUp });
 
   const find = (set: string): Opened => {
     const found = archives.find((archive) => archive.setId === set || archive.setName === set);
@@ -50,16 +55,16 @@ export async function openRepositoryDirect(directory: string, passphrase: string
       const { access, setName } = find(set);
       const { point, at } = await choose(access, question.at);
       const input = { archive: access, point, at, setName: question.name ?? setName, members: question.members, start: question.start, apply: question.apply };
-      return { ...(await runTask(transport.handlers, 'restore-set', input, watch)), point };
+      return { ...(await runTask(runner, 'restore-set', input, watch)), point };
     },
     async restoreCollections(set, question, watch) {
       const { access } = find(set);
       const { point, at } = await choose(access, question.at);
       const input = { archive: access, point, at, namespaces: question.namespaces, into: question.into, existing: question.existing ?? 'refuse', apply: question.apply };
-      return { ...(await runTask(transport.handlers, 'restore-collections', input, watch)), point };
+      return { ...(await runTask(runner, 'restore-collections', input, watch)), point };
     },
     async close() {
-      await transport.close();
+      await runner.close();
       await rm(workDirectory, { recursive: true, force: true });
     },
   };
@@ -79,14 +84,13 @@ async function choose(access: ArchiveAccess, at: string): Promise<{ point: strin
 }
 
 /** Runs a task to its end. A stop is passed on, and the end is still waited for: the task cleans up after itself. */
-async function runTask<K extends TaskKind>(handlers: OrderHandlers, kind: K, input: unknown, watch: DirectWatch): Promise<TaskOutput<K>> {
+async function runTask<K extends TaskKind>(runner: TaskRunner, kind: K, input: unknown, watch: DirectWatch): Promise<TaskOutput<K>> {
   const taskId = randomId();
-  const context = { signal: new AbortController().signal, emit: async () => {} };
-  await handlers['task.start']({ taskId, kind, input: taskKinds[kind].input.parse(input) }, context);
-  const stop = (): void => void handlers['task.stop']({ taskId }, context);
+  await runner.start(taskId, kind, taskKinds[kind].input.parse(input));
+  const stop = (): void => runner.stop(taskId);
   watch.signal.addEventListener('abort', stop, { once: true });
   if (watch.signal.aborted) stop();
-  const state = await handlers['task.watch']({ taskId, after: 0 }, { ...context, emit: async ({ event }) => watch.onEvent(event) });
+  const state = await runner.watch(taskId, 0, (_, event) => watch.onEvent(event), new AbortController().signal);
   watch.signal.removeEventListener('abort', stop);
   if (state.state === 'failed') throw fromWire(state.failure);
   return taskKinds[kind].output.parse(state.state === 'finished' ? state.output : undefined) as TaskOutput<K>;
