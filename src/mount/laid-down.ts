@@ -1,0 +1,39 @@
+/**
+ * A restore point as plain files, where no mount can be had: every byte is copied before the first is used.
+ *
+ * The marker is written last, so that a directory that is kept and used again is either whole or laid down anew.
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { overlayForeign } from './failures.ts';
+import type { PointSource } from './point-source.ts';
+import { digestOf, plantTree } from './tree.ts';
+
+const atOnce = 2;
+
+/** Answers the data directory. */
+export async function layDownPoint(source: PointSource, directory: string, signal?: AbortSignal): Promise<string> {
+  const files = join(directory, 'files');
+  const marker = join(directory, 'laid-down');
+  const digest = digestOf(source.files);
+  if (existsSync(marker)) {
+    if (readFileSync(marker, 'latin1') !== digest) throw overlayForeign({ directory });
+    return files;
+  }
+  // Planting refuses paths that would lead out of the directory.
+  plantTree(source.files, { uid: 0, gid: 0 }, 0);
+  rmSync(files, { recursive: true, force: true });
+  mkdirSync(files, { recursive: true, mode: 0o700 });
+  const left = [...source.files];
+  const lay = async (): Promise<void> => {
+    for (let file = left.pop(); file !== undefined; file = left.pop()) {
+      signal?.throwIfAborted();
+      const to = join(files, file.path);
+      mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+      await file.layDown(to);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, lay));
+  writeFileSync(marker, digest, { mode: 0o600 });
+  return files;
+}

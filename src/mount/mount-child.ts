@@ -1,0 +1,82 @@
+/** The mount process seen from its parent: started, told its job, watched, ended. Every wait has a deadline. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { withDeadline } from '../base/deadline.ts';
+import { fromWire, isFailure } from '../base/failure.ts';
+import { deadlinePassed } from '../base/failures.ts';
+import { mountProcessEnded, mountSilent } from './failures.ts';
+import type { FromMountProcess, MountJob, ToMountProcess } from './mount-process.ts';
+
+export type Trouble = { readonly path: string; readonly operation: string; readonly why: string };
+
+export type MountChild = {
+  readonly pid: number;
+  /** How it ended: an exit code or a signal. */
+  readonly ended: Promise<string>;
+  /** Reads and writes that the mount answered with an error, the first twenty. */
+  readonly troubles: readonly Trouble[];
+  readonly lastWords: string;
+  /** Asks for a clean end, kills past the deadline. */
+  close(deadlineMs: number): Promise<void>;
+};
+
+/** Threads for reads of /dev/fuse that wait all the time, and for the archive's files. */
+const threads = '12';
+const unmountShare = 0.5;
+
+export async function startMountChild(options: { command: readonly string[]; job: MountJob; readyMs: number; signal?: AbortSignal; writeLog?: (text: string) => void }): Promise<MountChild> {
+  const [program, ...args] = options.command;
+  const child = spawn(program!, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env: { UV_THREADPOOL_SIZE: threads, PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
+  const troubles: Trouble[] = [];
+  let lastWords = '';
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    lastWords = (lastWords + text).slice(-1000);
+    options.writeLog?.(text);
+  });
+  const ended = endOf(child);
+  const handle: MountChild = {
+    pid: child.pid ?? -1,
+    ended,
+    troubles,
+    get lastWords() {
+      return lastWords.trim();
+    },
+    close: async (deadlineMs) => await close(child, ended, deadlineMs),
+  };
+  const ready = new Promise<void>((resolve, reject) => {
+    child.on('message', (message: FromMountProcess) => {
+      if (message.kind === 'ready') resolve();
+      else if (message.kind === 'failed') reject(fromWire(message.failure));
+      else troubles.push(message);
+    });
+    void ended.then((status) => reject(mountProcessEnded({ status, lastWords: handle.lastWords })));
+  });
+  ready.catch(() => {});
+  tell(child, { kind: 'serve', job: options.job });
+  try {
+    await withDeadline('the mount process', options.readyMs, async () => await ready, options.signal);
+    return handle;
+  } catch (error) {
+    await handle.close(2_000);
+    if (isFailure(error, deadlinePassed)) throw mountSilent({ seconds: options.readyMs / 1000, lastWords: handle.lastWords }, error);
+    throw error;
+  }
+}
+
+function endOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('close', (code, signal) => resolve(signal ?? `exit code ${code}`));
+  });
+}
+
+function tell(child: ChildProcess, message: ToMountProcess): void {
+  if (child.connected) child.send(message, () => {});
+}
+
+async function close(child: ChildProcess, ended: Promise<string>, deadlineMs: number): Promise<void> {
+  tell(child, { kind: 'close', deadlineMs: deadlineMs * unmountShare });
+  await withDeadline('the end of the mount process', deadlineMs, async () => await ended).catch(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+}
