@@ -21,7 +21,10 @@ export type Stored = {
   readonly steps: Readonly<Record<string, number>>;
 };
 
-export type Worked = { readonly cost: Cost; readonly answer: any; readonly session: Session; readonly steps: Record<string, number> };
+/** What a command answers with --json: a document whose shape is the command's own. */
+export type Answer = ReturnType<typeof JSON.parse>;
+
+export type Worked = { readonly cost: Cost; readonly answer: Answer; readonly session: Session; readonly steps: Record<string, number> };
 
 export type Product = AsyncDisposable & {
   readonly platform: Platform;

@@ -7,13 +7,16 @@ import type { Stage } from './stage.ts';
 
 const program = new URL('../../src/main/tidemark.ts', import.meta.url).pathname;
 
+/** What a command answers with --json: a document whose shape is the command's own. */
+export type Answer = ReturnType<typeof JSON.parse>;
+
 export type Tidemark = AsyncDisposable & {
   readonly url: string;
   readonly tokenFile: string;
   /** Shows and runs a command; answers its JSON, or throws with its own words. */
-  run(...args: string[]): Promise<any>;
+  run(...args: string[]): Promise<Answer>;
   /** The same without showing it. */
-  quietly(...args: string[]): Promise<any>;
+  quietly(...args: string[]): Promise<Answer>;
 };
 
 export async function startTidemark(dataDirectory: string, stage: Stage): Promise<Tidemark> {
@@ -23,7 +26,7 @@ export async function startTidemark(dataDirectory: string, stage: Stage): Promis
   const up = spawn(process.execPath, [program, 'up', '--data', dataDirectory, ...listen, '--json'], { stdio: ['ignore', 'pipe', 'ignore'] });
   const ready = await readyLine(up);
   const where = ['--json', '--server', ready.url, '--token-file', ready.tokenFile];
-  const quietly = async (...args: string[]): Promise<any> => await answerOf([...args, ...where], false);
+  const quietly = async (...args: string[]): Promise<Answer> => await answerOf([...args, ...where], false);
   return {
     ...ready,
     quietly,
@@ -47,7 +50,7 @@ async function readyLine(up: ChildProcess): Promise<{ url: string; tokenFile: st
   );
 }
 
-async function answerOf(args: readonly string[], showProgress: boolean): Promise<any> {
+async function answerOf(args: readonly string[], showProgress: boolean): Promise<Answer> {
   const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', showProgress ? 'inherit' : 'pipe'] });
   const [out, err]: [Buffer[], Buffer[]] = [[], []];
   child.stdout!.on('data', (bytes: Buffer) => out.push(bytes));

@@ -21,9 +21,9 @@ test('an operation in doubt may have happened until the next certain one says ot
   const ledger = openLedger();
   ledger.note('shop.orders', 'a', at(10), 1);
   ledger.doubt('shop.orders', 'a', 2);
-  assert.deepEqual([...ledger.at('shop.orders', at(50)).get('a')!].sort(), [1, 2]);
+  assert.deepEqual(ledger.at('shop.orders', at(50)).get('a'), new Set([1, 2]));
   ledger.note('shop.orders', 'a', at(40), 3);
-  assert.deepEqual([...ledger.at('shop.orders', at(39)).get('a')!].sort(), [1, 2]);
+  assert.deepEqual(ledger.at('shop.orders', at(39)).get('a'), new Set([1, 2]));
   assert.deepEqual([...ledger.at('shop.orders', at(40)).get('a')!], [3]);
 });
 

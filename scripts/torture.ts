@@ -1,0 +1,43 @@
+/**
+ * `npm run torture -- [--rounds N] [--seed S] [--json] [--keep]`
+ *
+ * Restores a set under storm and blows to random moments and compares each with a ledger of every write and with a
+ * second, independent path. Ends with 1 on any difference. The seed decides what is done; the machine, when.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { chooseSeed } from './bench/random.ts';
+import { torture } from './torture/rounds.ts';
+
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '10' }, seed: { type: 'string' }, json: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false } },
+});
+const rounds = Number(values.rounds);
+if (!Number.isInteger(rounds) || rounds < 1) {
+  console.error('usage: npm run torture -- [--rounds N] [--seed S] [--json] [--keep]');
+  process.exit(2);
+}
+const seed = chooseSeed(values.seed);
+const directory = mkdtempSync(join(tmpdir(), 'tm-torture-'));
+const startedMs = performance.now();
+const say = (line: string): void => console.error(`${((performance.now() - startedMs) / 1000).toFixed(0).padStart(4)} s  ${line}`);
+const interrupted = new Promise<never>((_, reject) => {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => reject(new Error(`interrupted by ${signal}`)));
+});
+let code = 1;
+try {
+  say(`seed ${seed}`);
+  const result = await Promise.race([torture({ rounds, seed, directory, say }), interrupted]);
+  for (const difference of result.found) say(`DIFFERENCE ${difference}`);
+  say(`${result.rounds} rounds, ${result.differences} differences`);
+  if (values.json) console.log(JSON.stringify(result));
+  code = result.differences === 0 ? 0 : 1;
+} catch (error) {
+  console.error(`torture with seed ${seed} failed: ${(error as Error).stack ?? String(error)}`);
+  if (values.json) console.log(JSON.stringify({ rounds: 0, differences: 1, seed, found: [String(error)] }));
+} finally {
+  if (!values.keep) rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+}
+process.exit(code);
