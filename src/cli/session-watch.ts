@@ -28,14 +28,15 @@ export async function watchSession(invocation: Invocation, client: Client, start
     client.call('session.stop', { params: { session: started.id } }).catch((error: unknown) => progress.say(`it cannot be stopped: ${describe(error)}`));
   });
   try {
-    return await follow(invocation, client, started.id, progress, leaves.signal);
+    return await follow(invocation, client, started, progress, leaves.signal);
   } finally {
     release();
     progress.end();
   }
 }
 
-async function follow(invocation: Invocation, client: Client, id: string, progress: Progress, left: AbortSignal): Promise<Watched> {
+async function follow(invocation: Invocation, client: Client, started: Session, progress: Progress, left: AbortSignal): Promise<Watched> {
+  const { id } = started;
   let last = 0;
   let away: { sinceMs: number; tries: number } | undefined;
   for (;;) {
@@ -51,10 +52,11 @@ async function follow(invocation: Invocation, client: Client, id: string, progre
       if (endStates.has(session.state)) return { kind: 'ended', session };
       if (left.aborted) return { kind: 'left-running', session };
     } catch (error) {
+      if (left.aborted) return { kind: 'left-running', session: started };
       if (!isFailure(error, serverUnreachable)) throw error;
       if (away === undefined) progress.say('the server is away; waiting for it');
       away ??= { sinceMs: invocation.clock.monotonicMs(), tries: 0 };
-      if (left.aborted || invocation.clock.monotonicMs() - away.sinceMs > awayMs) throw error;
+      if (invocation.clock.monotonicMs() - away.sinceMs > awayMs) throw error;
       away.tries++;
     }
     // A stream that ends without an end state is not asked again at once.

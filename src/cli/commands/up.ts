@@ -4,7 +4,7 @@ import { textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { parseAddress, requireFreePort } from '../up/address.ts';
 import { takeDataDirectory } from '../up/data-directory.ts';
-import { openPartLog, type PartLog } from '../up/part-log.ts';
+import { openPartLog } from '../up/part-log.ts';
 import { localParts } from '../up/parts.ts';
 import { readyFile, type Ready } from '../up/ready.ts';
 import { supervise } from '../up/supervisor.ts';
@@ -42,7 +42,7 @@ export async function runUp(invocation: Invocation): Promise<ExitCode> {
     await supervisor.stop();
     release();
     await rm(join(path, readyFile), { force: true });
-    await closeAll(logs);
+    for (const log of Object.values(logs)) log.close();
     await directory.close();
   }
 }
@@ -63,10 +63,6 @@ async function writeReady(path: string, ready: Ready): Promise<void> {
   const file = join(path, readyFile);
   await writeFile(file, `${JSON.stringify(ready)}\n`, { mode: 0o600 });
   await chmod(file, 0o600);
-}
-
-async function closeAll(logs: Record<string, PartLog>): Promise<void> {
-  for (const log of Object.values(logs)) await log.close();
 }
 
 function showHost(host: string): string {

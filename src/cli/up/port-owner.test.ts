@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import { parseAddress, requireFreePort } from './address.ts';
+import { findPortOwner, socketsOf } from './port-owner.ts';
+
+const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1812 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 98765 1 0000000000000000 100 0 0 10 0
+   1: 0100007F:1812 0100007F:D2F0 01 00000000:00000000 00:00000000 00000000     0        0 11111 1 0000000000000000 20 4 30 10 -1
+   2: 0100007F:24CB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 22222 1 0000000000000000 100 0 0 10 0`;
+
+test('only the listener on the port is found in the kernel\'s table', () => {
+  assert.deepEqual(socketsOf(table, 6162), ['socket:[98765]']);
+  assert.deepEqual(socketsOf(table, 9419), ['socket:[22222]']);
+  assert.deepEqual(socketsOf(table, 53), []);
+});
+
+for (const host of ['127.0.0.1', '::1']) {
+  test(`a taken port on ${host} is refused with the process that has it, and a free one is not`, async (context) => {
+    const server = createServer().listen(0, host);
+    const failed = await Promise.race([once(server, 'listening').then(() => undefined), once(server, 'error')]);
+    if (failed !== undefined) return context.skip(`this machine has no ${host}`);
+    const { port } = server.address() as AddressInfo;
+    const name = readFileSync('/proc/self/comm', 'utf8').trim();
+    assert.deepEqual(await findPortOwner(port), { pid: process.pid, name });
+    await assert.rejects(requireFreePort({ host, port }), { code: 'cli.port-in-use', message: `port ${port} is in use by pid ${process.pid} (${name})` });
+    await new Promise((resolve) => server.close(resolve));
+    await requireFreePort({ host, port });
+  });
+}
+
+test('addresses are HOST:PORT, with brackets for IPv6', () => {
+  assert.deepEqual(parseAddress('127.0.0.1:9419', '--listen'), { host: '127.0.0.1', port: 9419 });
+  assert.deepEqual(parseAddress('[::1]:9419', '--listen'), { host: '::1', port: 9419 });
+  for (const text of ['9419', '127.0.0.1', '127.0.0.1:', '127.0.0.1:0', '127.0.0.1:70000', '::1:9419', 'a b:1']) {
+    assert.throws(() => parseAddress(text, '--listen'), { code: 'cli.usage' }, text);
+  }
+});
