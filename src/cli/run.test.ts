@@ -282,7 +282,12 @@ test('a damaged repository ends with 1 and names the points that are hurt', asyn
 
 test('a password reaches the server from its file and stands in no output', async () => {
   let given: unknown;
-  await using server = await openRestServer({ 'set.add': ({ body }) => ((given = body.target), Promise.reject(setBusy({ set: 'rs0' }))) });
+  await using server = await openRestServer({
+    'set.add': async ({ body }) => {
+      given = body.target;
+      throw setBusy({ set: 'rs0' });
+    },
+  });
   await using cli = await openCommandLine(server);
   await writeFile(join(cli.directory, 'password'), 'hush-hush\n');
   const { code, stdout, stderr } = await cli.run('set', 'add', 'mongodb://db1,db2:27018/?replicaSet=rs0', '--user', 'tide', '--password-file', join(cli.directory, 'password'), '--json');
