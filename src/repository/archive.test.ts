@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { isFailure } from '../base/failure.ts';
+import { openArchive, type Archive } from './archive.ts';
+import { pointMissing } from './failures.ts';
+import { randomKey } from './keys.ts';
+import { makeArchive } from './repository.ts';
+import { openDirectory } from './storage/directory.ts';
+
+const setId = 'a'.repeat(24);
+const MiB = 1 << 20;
+
+async function makeRoom(t: TestContext): Promise<{ path: (name: string) => string; archive: () => Promise<Archive> }> {
+  const root = await mkdtemp(join(tmpdir(), 'tm-repository-'));
+  t.after(async () => await rm(root, { recursive: true }));
+  const master = randomKey();
+  const storage = await openDirectory(join(root, 'repository'), { create: true });
+  const { key } = await makeArchive(storage, master, setId, 'rs0');
+  return { path: (name) => join(root, name), archive: async () => await openArchive(await openDirectory(join(root, 'repository')), setId, key) };
+}
+
+const at = { checkpoint: { t: 100, i: 1 }, top: { t: 110, i: 1, term: 1 }, about: { source: 'test' } };
+
+test('what is stored and published comes back byte for byte, read and laid down', async (t) => {
+  const { path, archive } = await makeRoom(t);
+  const content = Buffer.concat([randomBytes(2 * MiB + 77_777), Buffer.alloc(3 * MiB), Buffer.alloc(500_000, 'tide'), randomBytes(10)]);
+  await writeFile(path('source'), content);
+  const stored = await archive();
+  const writer = await stored.openWriter({ level: 'balanced', workers: 2 });
+  const answer = await writer.storeFile({ path: 'a.wt', from: path('source'), bytes: content.length, mode: 0o640 });
+  assert.ok(answer.kind === 'stored');
+  await writer.publish({ id: 'p1', ...at, files: [answer.file] });
+  assert.equal(writer.counts.processed, content.length);
+  await writer.close();
+
+  const opened = await archive();
+  const point = await opened.point('p1');
+  assert.deepEqual((await opened.points()).map(({ id }) => id), ['p1']);
+  const reader = await opened.openReader({ workers: 2 });
+  t.after(async () => await reader.close());
+  assert.deepEqual(await reader.missingChunks(point), []);
+  const file = await reader.openFile(point.files[0]!);
+  assert.ok(Buffer.from(await file.read(0, content.length + 5)).equals(content));
+  assert.ok(Buffer.from(await file.read(MiB - 100, 70_000)).equals(content.subarray(MiB - 100, MiB + 69_900)));
+  await reader.layFile(point.files[0]!, path('laid'));
+  assert.ok((await readFile(path('laid'))).equals(content));
+  const laid = await stat(path('laid'));
+  assert.equal(laid.mode & 0o777, 0o640);
+  assert.ok(laid.blocks * 512 < content.length - 2 * MiB, 'zeros take no space');
+});
+
+test('a second backup of the same file stores next to nothing, and of a changed file its changed frames', async (t) => {
+  const { path, archive } = await makeRoom(t);
+  const content = randomBytes(4 * MiB);
+  await writeFile(path('source'), content);
+  const store = async (id: string) => {
+    const writer = await (await archive()).openWriter({ level: 'fast', workers: 1 });
+    const base = (await (await archive()).points()).at(-1)?.files[0];
+    const answer = await writer.storeFile({ path: 'a', from: path('source'), bytes: content.length, mode: 0o600, base });
+    assert.ok(answer.kind === 'stored');
+    await writer.publish({ id, ...at, files: [answer.file] });
+    await writer.close();
+    return writer.counts;
+  };
+  assert.ok((await store('p1')).stored > 4 * MiB);
+  assert.equal((await store('p2')).transferred, 0);
+  content.fill(7, 2 * MiB + 70_000, 2 * MiB + 70_010);
+  await writeFile(path('source'), content);
+  const third = await store('p3');
+  assert.ok(third.transferred > 64 << 10 && third.transferred < 66 << 10, `${third.transferred} bytes for one frame`);
+  const opened = await archive();
+  const reader = await opened.openReader({ workers: 1 });
+  t.after(async () => await reader.close());
+  const file = await reader.openFile((await opened.point('p3')).files[0]!);
+  assert.ok(Buffer.from(await file.read(0, content.length)).equals(content));
+});
+
+test('with the changed ranges given, nothing else is read, and what was not changed is taken over', async (t) => {
+  const { path, archive } = await makeRoom(t);
+  const content = randomBytes(5 * MiB + 1000);
+  await writeFile(path('source'), content);
+  const writer = await (await archive()).openWriter({ level: 'fast', workers: 2 });
+  t.after(async () => await writer.close());
+  const first = await writer.storeFile({ path: 'a', from: path('source'), bytes: content.length, mode: 0o600 });
+  assert.ok(first.kind === 'stored');
+  await writer.flush();
+  const before = writer.counts.read;
+  content.fill(1, 3 * MiB + 5, 3 * MiB + 100);
+  await writeFile(path('source'), content);
+  const second = await writer.storeFile({ path: 'a', from: path('source'), bytes: content.length, mode: 0o600, base: first.file, changed: [{ from: 3 * MiB, bytes: 4096 }] });
+  assert.ok(second.kind === 'stored');
+  assert.equal(writer.counts.read - before, 64 << 10);
+  await writer.publish({ id: 'p', ...at, files: [second.file] });
+  const opened = await archive();
+  const reader = await opened.openReader({ workers: 1 });
+  t.after(async () => await reader.close());
+  await reader.layFile(second.file, path('laid'));
+  assert.ok((await readFile(path('laid'))).equals(content));
+});
+
+test('a file that is gone is an answer, and an unknown point a failure', async (t) => {
+  const { path, archive } = await makeRoom(t);
+  const stored = await archive();
+  const writer = await stored.openWriter({ level: 'none', workers: 1 });
+  t.after(async () => await writer.close());
+  assert.deepEqual(await writer.storeFile({ path: 'a', from: path('nothing'), bytes: 10, mode: 0o600 }), { kind: 'vanished' });
+  await assert.rejects(stored.point('p9'), (error) => isFailure(error, pointMissing));
+});

@@ -1,0 +1,79 @@
+/** The archive of one replica set: its restore points, their chunks, and its oplog. */
+import { availableParallelism } from 'node:os';
+import type { About } from './archive-about.ts';
+import type { ArchiveParts } from './archive-parts.ts';
+import { openArchiveReader, type ArchiveReader, type ReaderOptions } from './archive-reader.ts';
+import { openArchiveWriter, type ArchiveWriter, type WriterOptions } from './archive-writer.ts';
+import { checkArchive, type CheckOptions, type CheckReport } from './check.ts';
+import { archiveMissing, keyWrong, objectDamaged, objectMissing } from './failures.ts';
+import { keysOf } from './keys.ts';
+import { objectNames } from './object-names.ts';
+import { openOplogArchive, type OplogArchive } from './oplog-archive.ts';
+import { packStore } from './pack-store.ts';
+import { pointStore, type PointManifest } from './points.ts';
+import { openObject } from './sealed-object.ts';
+import type { Storage } from './storage/storage.ts';
+import { sweepArchive, type SweepOptions, type SweepReport } from './sweep.ts';
+import { isFailure } from '../base/failure.ts';
+
+export type { ArchiveReader, OpenedFile, ReaderOptions } from './archive-reader.ts';
+export type { ArchiveWriter, ByteRange, FileToStore, PointToPublish, WriterOptions, WriterProgress } from './archive-writer.ts';
+export type { CheckReport } from './check.ts';
+export type { Level } from './frame-codec.ts';
+export type { ChainStart, ChainWriter, OplogArchive, OplogBatch } from './oplog-archive.ts';
+export type { PointManifest, StoredFile } from './points.ts';
+export type { SweepReport } from './sweep.ts';
+
+export type Archive = {
+  readonly setId: string;
+  readonly setName: string;
+  openWriter(options: WriterOptions): Promise<ArchiveWriter>;
+  openReader(options?: ReaderOptions): Promise<ArchiveReader>;
+  /** Newest last. */
+  points(): Promise<PointManifest[]>;
+  point(id: string): Promise<PointManifest>;
+  /** Its space comes back at the next sweep. An absent point is fine. */
+  deletePoint(id: string): Promise<void>;
+  recordProof(id: string, proof: unknown): Promise<void>;
+  /** Oldest first. */
+  proofs(id: string): Promise<unknown[]>;
+  readonly oplog: OplogArchive;
+  check(options: CheckOptions): Promise<CheckReport>;
+  sweep(options?: SweepOptions): Promise<SweepReport>;
+};
+
+/** More threads than this wait for the disk, not for each other. */
+const mostWorkers = 8;
+
+export async function openArchive(storage: Storage, setId: string, archiveKey: Uint8Array): Promise<Archive> {
+  const keys = keysOf(archiveKey);
+  const names = objectNames(setId);
+  const { setName } = await readAbout(storage, setId, keys.object, names.about);
+  const points = pointStore(storage, keys.object, names, setId);
+  const parts: ArchiveParts = { setId, storage, keys, names, points, packs: packStore(storage, keys, names) };
+  const workers = Math.min(mostWorkers, Math.max(1, availableParallelism()));
+  return {
+    setId,
+    setName,
+    openWriter: async (options) => await openArchiveWriter(parts, { ...options, workers: options.workers ?? workers }),
+    openReader: async (options = {}) => await openArchiveReader(parts, { ...options, workers: options.workers ?? workers }),
+    points: points.all,
+    point: points.read,
+    deletePoint: points.delete,
+    recordProof: points.recordProof,
+    proofs: points.proofs,
+    oplog: openOplogArchive(parts),
+    check: async (options) => await checkArchive(parts, { workers, ...options }),
+    sweep: async (options = {}) => await sweepArchive(parts, options),
+  };
+}
+
+async function readAbout(storage: Storage, setId: string, objectKey: Uint8Array, name: string): Promise<About> {
+  try {
+    return openObject(objectKey, name, await storage.read(name)) as About;
+  } catch (error) {
+    if (isFailure(error, objectMissing)) throw archiveMissing({ setId, place: storage.place }, error);
+    if (isFailure(error, objectDamaged)) throw keyWrong({ setId, place: storage.place }, error);
+    throw error;
+  }
+}

@@ -1,0 +1,189 @@
+import { failure } from '../base/failure.ts';
+
+const checkHint = 'Run "tidemark repository check" to list every restore point that is hurt.';
+
+export const objectMissing = failure<{ object: string; place: string }>('repository.object-missing', {
+  says: ({ object, place }) => `${object} is not in ${place}`,
+  hint: checkHint,
+  retry: 'never',
+});
+
+export const objectShort = failure<{ object: string; place: string; wanted: number; got: number }>('repository.object-short', {
+  says: ({ object, place, wanted, got }) => `${object} in ${place} ends ${wanted - got} bytes too early`,
+  hint: checkHint,
+  retry: 'never',
+});
+
+export const storageFull = failure<{ place: string; object: string }>('repository.storage-full', {
+  says: ({ place, object }) => `no space left in ${place} while writing ${object}`,
+  hint: 'Free space there, or delete restore points and run "tidemark repository sweep". Everything stored before is intact.',
+  retry: 'later',
+});
+
+export const storageFailed = failure<{ place: string; object: string; why: string }>('repository.storage-failed', {
+  says: ({ place, object, why }) => `${place} failed at ${object}: ${why}`,
+  hint: 'See whether the disk or the mount below the repository is well.',
+  retry: 'later',
+});
+
+export const placeMissing = failure<{ place: string }>('repository.place-missing', {
+  says: ({ place }) => `${place} is not a directory`,
+  hint: 'Mount or create the directory, or correct the path.',
+  retry: 'later',
+});
+
+export const repositoryExists = failure<{ place: string }>('repository.exists', {
+  says: ({ place }) => `${place} already holds a repository`,
+  hint: 'Open it with its passphrase, or choose another place.',
+  retry: 'never',
+});
+
+export const repositoryMissing = failure<{ place: string }>('repository.missing', {
+  says: ({ place }) => `${place} holds no repository`,
+  hint: 'A repository has a file tidemark.json at its top. Correct the path, or create the repository.',
+  retry: 'never',
+});
+
+export const formatUnknown = failure<{ place: string; format: number }>('repository.format-unknown', {
+  says: ({ place, format }) => `the repository in ${place} has format ${format}; this program knows format 1`,
+  hint: 'Use a newer Tidemark.',
+  retry: 'never',
+});
+
+export const passphraseWrong = failure<{ place: string }>('repository.passphrase-wrong', {
+  says: ({ place }) => `the passphrase does not open the repository in ${place}`,
+  hint: 'Give the passphrase the repository was created with. If it is right, tidemark.json is damaged; tidemark-copy.json beside it is its twin.',
+  retry: 'never',
+});
+
+export const keyWrong = failure<{ setId: string; place: string }>('repository.key-wrong', {
+  says: ({ setId, place }) => `the key does not open the archive of set ${setId} in ${place}`,
+  hint: 'The key belongs to another archive, or the archive\'s file "about" is damaged.',
+  retry: 'never',
+});
+
+export const archiveMissing = failure<{ setId: string; place: string }>('repository.archive-missing', {
+  says: ({ setId, place }) => `there is no archive of set ${setId} in ${place}`,
+  hint: 'List the archives with "tidemark repository open DIR".',
+  retry: 'never',
+});
+
+export const objectDamaged = failure<{ object: string; what: string }>('repository.object-damaged', {
+  says: ({ object, what }) => `${object} is damaged: ${what}`,
+  hint: checkHint,
+  retry: 'never',
+});
+
+export const packDamaged = failure<{ pack: string; what: string }>('repository.pack-damaged', {
+  says: ({ pack, what }) => `pack ${pack} is damaged: ${what}`,
+  hint: checkHint,
+  retry: 'never',
+});
+
+export const packMissing = failure<{ pack: string; chunk: string }>('repository.pack-missing', {
+  says: ({ pack, chunk }) => `pack ${pack}, which holds chunk ${chunk}, is missing`,
+  hint: checkHint,
+  retry: 'never',
+});
+
+export const chunkMissing = failure<{ chunk: string }>('repository.chunk-missing', {
+  says: ({ chunk }) => `chunk ${chunk} is in no pack that the index knows`,
+  hint: checkHint,
+  retry: 'never',
+});
+
+export const frameDamaged = failure<{ pack: string; chunk: string; frame: number }>('repository.frame-damaged', {
+  says: ({ pack, chunk, frame }) => `frame ${frame} of chunk ${chunk} in pack ${pack} is not what was stored`,
+  hint: 'Run "tidemark repository check --read-data" to list every restore point that needs this pack.',
+  retry: 'never',
+});
+
+export const indexDamaged = failure<{ segment: string; what: string }>('repository.index-damaged', {
+  says: ({ segment, what }) => `index segment ${segment} is damaged: ${what}`,
+  hint: 'The index can be made again from the packs: delete the segment, and the next backup or sweep does it.',
+  retry: 'never',
+});
+
+export const pointMissing = failure<{ point: string; setId: string }>('repository.point-missing', {
+  says: ({ point, setId }) => `set ${setId} has no restore point ${point}`,
+  hint: 'List the points with "tidemark point list".',
+  retry: 'never',
+});
+
+export const pointExists = failure<{ point: string }>('repository.point-exists', {
+  says: ({ point }) => `there is a restore point ${point} already`,
+  hint: 'A restore point is never replaced. Take a new one.',
+  retry: 'never',
+});
+
+export const leaseLost = failure<{ what: string }>('repository.lease-lost', {
+  says: ({ what }) => `${what} was silent for so long that it was taken for dead`,
+  hint: 'Its machine was stopped or overloaded. Start it again; what it stored is taken up.',
+  retry: 'now',
+});
+
+export const sweepRunning = failure<{ setId: string }>('repository.sweep-running', {
+  says: ({ setId }) => `another sweep of set ${setId} is running`,
+  hint: 'Wait for it. The lease of a killed one ends within five minutes.',
+  retry: 'later',
+});
+
+export const writerClosed = failure<{ setId: string }>('repository.writer-closed', {
+  says: ({ setId }) => `the writer of set ${setId} is closed`,
+  hint: 'Open another one.',
+  retry: 'now',
+});
+
+export const sourceUnreadable = failure<{ path: string; why: string }>('repository.source-unreadable', {
+  says: ({ path, why }) => `cannot read ${path}: ${why}`,
+  hint: 'The backup needs to read every file of the data directory.',
+  retry: 'later',
+});
+
+export const targetUnwritable = failure<{ path: string; why: string }>('repository.target-unwritable', {
+  says: ({ path, why }) => `cannot write ${path}: ${why}`,
+  hint: 'See to space and rights in the target directory.',
+  retry: 'later',
+});
+
+export const workerFailed = failure<{ why: string }>('repository.worker-failed', {
+  says: ({ why }) => `a worker thread of the repository ended: ${why}`,
+  hint: 'The log has the details. Start the task again; what it stored is taken up.',
+  retry: 'now',
+});
+
+export const chainMissing = failure<{ chain: string }>('repository.chain-missing', {
+  says: ({ chain }) => `there is no oplog chain ${chain}`,
+  hint: 'See "tidemark window SET" for the chains there are.',
+  retry: 'never',
+});
+
+export const chainBusy = failure<{ chain: string; node: string; seconds: number }>('repository.chain-busy', {
+  says: ({ chain, node, seconds }) => `${node} writes to oplog chain ${chain} (last sign ${seconds} s ago)`,
+  hint: 'Stop the other writer, or wait: a dead one is given up after half a minute.',
+  retry: 'later',
+});
+
+export const chainTaken = failure<{ chain: string; after: string }>('repository.chain-taken', {
+  says: ({ chain, after }) => `another writer continued oplog chain ${chain} after ${after}`,
+  hint: 'Open the chain again; writing goes on behind what the other one archived.',
+  retry: 'now',
+});
+
+export const oplogNotFollowing = failure<{ chain: string; through: string; first: string }>('repository.oplog-not-following', {
+  says: ({ chain, through, first }) => `a batch that starts at ${first} does not follow ${through} in oplog chain ${chain}`,
+  hint: 'Where continuity is not proved, a new chain must be started.',
+  retry: 'never',
+});
+
+export const oplogGap = failure<{ chain: string; after: string; through: string }>('repository.oplog-gap', {
+  says: ({ chain, after, through }) => `oplog chain ${chain} does not hold all of (${after}, ${through}]`,
+  hint: 'See "tidemark window SET" for the moments that can be reached.',
+  retry: 'never',
+});
+
+export const oplogDamaged = failure<{ chain: string; slice: string; what: string }>('repository.oplog-damaged', {
+  says: ({ chain, slice, what }) => `slice ${slice} of oplog chain ${chain} is damaged: ${what}`,
+  hint: 'Moments behind it are reached from the next restore point. Run "tidemark repository check --read-data".',
+  retry: 'never',
+});

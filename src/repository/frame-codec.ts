@@ -1,0 +1,58 @@
+/** A frame between its plain bytes and its bytes in a pack. Runs in workers as well as in the main thread. */
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { openCompressor, openDecompressor } from '../base/native.ts';
+import { frameBytes, hashFrame } from './chunk.ts';
+import { countedNonce, tagBytes } from './keys.ts';
+
+export type Level = 'none' | 'fast' | 'balanced' | 'strong';
+
+const zstdLevels = { fast: 1, balanced: 3, strong: 9 } as const;
+
+/** What compression must save to be worth undoing at every read. */
+const leastSavedShare = 1 / 32;
+
+/** The most room a sealed frame can need. */
+export const sealedFrameBytes = frameBytes + tagBytes;
+
+export type FrameSealer = (plain: Buffer, key: Uint8Array, offset: number, to: Buffer) => { how: 'plain' | 'zstd'; bytes: number };
+
+/** Seals a frame for its place in a pack: `to` gets ciphertext and tag. */
+export function openSealer(level: Level): FrameSealer {
+  const compress = level === 'none' ? undefined : openCompressor(zstdLevels[level]);
+  const packed = Buffer.allocUnsafeSlow(frameBytes);
+  return (plain, key, offset, to) => {
+    const most = Math.floor(plain.length * (1 - leastSavedShare));
+    const size = compress === undefined ? -1 : compress(plain, packed.subarray(0, most));
+    const body = size < 0 ? plain : packed.subarray(0, size);
+    const cipher = createCipheriv('aes-256-gcm', key, countedNonce(offset));
+    cipher.update(body).copy(to);
+    cipher.final();
+    cipher.getAuthTag().copy(to, body.length);
+    return { how: size < 0 ? 'plain' : 'zstd', bytes: body.length + tagBytes };
+  };
+}
+
+export type SealedFrame = { readonly how: 'plain' | 'zstd'; readonly offset: number; readonly sealed: Uint8Array; readonly hash: Uint8Array };
+
+/** One for the thread, kept: native contexts are not given back. */
+const decompress = openDecompressor();
+
+/** Writes the plain frame into `to`, whose length is the frame's; false unless it is exactly what was stored. */
+export function openFrame({ how, offset, sealed, hash }: SealedFrame, key: Uint8Array, to: Buffer): boolean {
+  if (sealed.length < tagBytes) return false;
+  const decipher = createDecipheriv('aes-256-gcm', key, countedNonce(offset), { authTagLength: tagBytes });
+  decipher.setAuthTag(sealed.subarray(sealed.length - tagBytes));
+  const body = decipher.update(sealed.subarray(0, sealed.length - tagBytes));
+  try {
+    decipher.final();
+  } catch {
+    return false;
+  }
+  if (how === 'zstd') {
+    if (decompress(body, to) !== to.length) return false;
+  } else {
+    if (body.length !== to.length) return false;
+    body.copy(to);
+  }
+  return hashFrame(to).equals(hash);
+}

@@ -1,0 +1,103 @@
+/**
+ * Leases: who works in an archive now.
+ *
+ *   held      an object leases/<kind>-<id>, written again every minute, that says until when it counts
+ *   given up  deleted by its holder
+ *   broken    found out of date by a sweep, which writes leases/broken-<kind>-<id> and deletes the lease
+ *
+ * Times only decide when a silent holder is presumed dead. Safety does not rest on clocks: a holder makes sure that its
+ * lease was not broken after it has published (`confirm`), and a sweep breaks leases before it looks at restore points.
+ * So either the sweep sees the point, or the holder sees that its lease is broken and withdraws the point. The mark is an
+ * object of its own because a late renewal would bring a deleted lease back.
+ */
+import { isFailure } from '../base/failure.ts';
+import { sortableId } from '../base/ids.ts';
+import type { Clock } from '../base/clock.ts';
+import { leaseLost, objectMissing } from './failures.ts';
+import { lastPart, type ObjectNames } from './object-names.ts';
+import { openObject, sealObject } from './sealed-object.ts';
+import type { Storage } from './storage/storage.ts';
+
+export const leaseMs = 5 * 60_000;
+const renewMs = 60_000;
+
+export type LeaseKind = 'writer' | 'sweep';
+export type LeaseState = { readonly name: string; readonly kind: LeaseKind; readonly startedMs: number; readonly untilMs: number };
+
+export type Lease = {
+  readonly name: string;
+  /** Fails with `repository.lease-lost` when it was broken, or could not be renewed for too long. */
+  confirm(): Promise<void>;
+  release(): Promise<void>;
+};
+
+type Parts = { readonly storage: Storage; readonly names: ObjectNames; readonly objectKey: Uint8Array; readonly clock: Clock };
+
+export async function takeLease({ storage, names, objectKey, clock }: Parts, kind: LeaseKind): Promise<Lease> {
+  const name = names.lease(kind, sortableId(clock));
+  const startedMs = clock.now();
+  const write = async (): Promise<void> => {
+    const state = { startedMs, untilMs: clock.now() + leaseMs };
+    await storage.put(name, sealObject(objectKey, name, state), 'replace');
+  };
+  await write();
+  let renewedAt = clock.monotonicMs();
+  const ended = new AbortController();
+  let renewing = Promise.resolve();
+  const renew = async (): Promise<void> => {
+    for (;;) {
+      await clock.wait(renewMs, ended.signal);
+      if ((await storage.stat(brokenName(name))) !== undefined) return;
+      await write();
+      renewedAt = clock.monotonicMs();
+    }
+  };
+  renewing = renew().catch(() => {});
+  return {
+    name,
+    async confirm() {
+      const silentMs = clock.monotonicMs() - renewedAt;
+      if (silentMs > leaseMs / 2 || (await storage.stat(brokenName(name))) !== undefined) throw leaseLost({ what: `the ${kind}` });
+    },
+    async release() {
+      ended.abort(new Error('released'));
+      await renewing;
+      await storage.delete(name);
+    },
+  };
+}
+
+const brokenMark = 'broken-';
+const brokenKeptMs = 30 * 86_400_000;
+
+function brokenName(lease: string): string {
+  const part = lastPart(lease);
+  return lease.slice(0, lease.length - part.length) + brokenMark + part;
+}
+
+/** Its holder can no longer publish. */
+export async function breakLease(storage: Storage, lease: LeaseState): Promise<void> {
+  await storage.put(brokenName(lease.name), new Uint8Array(0), 'replace');
+  await storage.delete(lease.name);
+}
+
+/** All leases there are, the out-of-date ones too. One that cannot be read counts from its last writing. */
+export async function listLeases({ storage, names, objectKey, clock }: Parts): Promise<LeaseState[]> {
+  const found: LeaseState[] = [];
+  for await (const { name, modifiedMs } of storage.list(names.leases)) {
+    if (lastPart(name).startsWith(brokenMark)) {
+      if (clock.now() - modifiedMs > brokenKeptMs) await storage.delete(name);
+      continue;
+    }
+    const kind: LeaseKind = lastPart(name).startsWith('sweep-') ? 'sweep' : 'writer';
+    try {
+      const state = openObject(objectKey, name, await storage.read(name)) as { startedMs: number; untilMs: number };
+      found.push({ name, kind, ...state });
+    } catch (error) {
+      if (isFailure(error, objectMissing)) continue;
+      if (!isFailure(error)) throw error;
+      found.push({ name, kind, startedMs: modifiedMs, untilMs: modifiedMs + leaseMs });
+    }
+  }
+  return found;
+}

@@ -1,0 +1,128 @@
+/**
+ * Writing a chain.
+ *
+ * Who writes says so in oplog/<chain>/writer, at the start and every ten seconds of work. Another node is refused while
+ * that sign is fresh; the same node takes over at once, as it does after a kill. The sign is a courtesy: what keeps a
+ * chain single is that a slice is withdrawn when another one starts at the same moment. Of two that put theirs at once
+ * each sees the other and both withdraw; nothing is lost, because neither has told its caller that it is stored.
+ */
+import { compareTimes, showTime, timeKey, type Optime } from '../base/cluster-time.ts';
+import { isFailure } from '../base/failure.ts';
+import { randomId } from '../base/ids.ts';
+import type { Clock } from '../base/clock.ts';
+import type { ArchiveParts } from './archive-parts.ts';
+import { chainBusy, chainTaken, objectDamaged, objectMissing, oplogNotFollowing } from './failures.ts';
+import { dayOf } from './object-names.ts';
+import { chainRoot, type StoredChain } from './oplog-chain.ts';
+import { listSlices, openSlice } from './oplog-reader.ts';
+import { encodeSlice, sliceName, type OplogBatch } from './oplog-slice.ts';
+import { openObject, sealObject } from './sealed-object.ts';
+
+export type ChainWriter = {
+  /** The last entry that is durable. */
+  readonly through: Optime;
+  readonly pendingBytes: number;
+  /** Refuses a batch that does not come behind what was appended before. */
+  append(batch: OplogBatch): void;
+  /** One durable slice of what is pending; answers how far the chain reaches now. After a failure what was pending still is. */
+  flush(): Promise<Optime>;
+  /** What is pending is dropped. */
+  close(): Promise<void>;
+};
+
+type Sign = { readonly node: string; readonly token: string; readonly atMs: number };
+
+const signedForMs = 30_000;
+const signEveryMs = 10_000;
+
+export async function openChainWriter(parts: ArchiveParts, chain: string, stored: StoredChain, node: string, clock: Clock): Promise<ChainWriter> {
+  const { storage, keys, names } = parts;
+  const signName = names.chainWriter(chain);
+  const token = randomId();
+  let signedMs = Number.NEGATIVE_INFINITY;
+
+  const readSign = async (): Promise<Sign | undefined> => {
+    try {
+      return openObject(keys.object, signName, await storage.read(signName)) as Sign;
+    } catch (error) {
+      if (isFailure(error, objectMissing) || isFailure(error, objectDamaged)) return undefined;
+      throw error;
+    }
+  };
+  const sign = async (): Promise<void> => {
+    await storage.put(signName, sealObject(keys.object, signName, { node, token, atMs: clock.now() } satisfies Sign), 'replace');
+    signedMs = clock.monotonicMs();
+  };
+
+  const other = await readSign();
+  const silentMs = other === undefined ? Number.POSITIVE_INFINITY : clock.now() - other.atMs;
+  if (other !== undefined && other.node !== node && silentMs < signedForMs) throw chainBusy({ chain, node: other.node, seconds: Math.round(silentMs / 1000) });
+  await sign();
+
+  let { through, hash } = await endOf(parts, chain, stored);
+  let appended = through;
+  let pending: OplogBatch[] = [];
+  let pendingBytes = 0;
+  let flushing: Promise<unknown> = Promise.resolve();
+
+  const taken = (): Error => chainTaken({ chain, after: showTime(through) });
+  const resign = async (): Promise<void> => {
+    if (clock.monotonicMs() - signedMs < signEveryMs) return;
+    const holder = await readSign();
+    if (holder !== undefined && holder.token !== token) throw taken();
+    await sign();
+  };
+
+  const flush = async (): Promise<Optime> => {
+    const batches = pending;
+    if (batches.length === 0) return through;
+    await resign();
+    const last = batches.at(-1)!.last;
+    const name = sliceName(names, chain, through, last);
+    const slice = encodeSlice(keys, name, through, hash, batches);
+    if ((await storage.put(name, slice.bytes, 'new')) === 'exists') throw taken();
+    for await (const beside of storage.list(`${names.day(chain, dayOf(through.t))}${timeKey(through)}-`)) {
+      if (beside.name === name) continue;
+      await storage.delete(name);
+      throw taken();
+    }
+    through = slice.through;
+    hash = slice.hash;
+    pending = pending.slice(batches.length);
+    pendingBytes -= batches.reduce((sum, batch) => sum + batch.bytes.length, 0);
+    return through;
+  };
+
+  return {
+    get through() {
+      return through;
+    },
+    get pendingBytes() {
+      return pendingBytes;
+    },
+    append(batch) {
+      const isOrdered = batch.count > 0 && compareTimes(batch.first, batch.last) <= 0 && batch.first.term >= appended.term && batch.last.term >= batch.first.term;
+      if (!isOrdered || compareTimes(batch.first, appended) <= 0) throw oplogNotFollowing({ chain, through: showTime(appended), first: showTime(batch.first) });
+      pending = [...pending, batch];
+      pendingBytes += batch.bytes.length;
+      appended = batch.last;
+    },
+    async flush() {
+      const work = flushing.then(flush);
+      flushing = work.catch(() => {});
+      return await work;
+    },
+    async close() {
+      await flushing;
+      if ((await readSign())?.token === token) await storage.delete(signName);
+    },
+  };
+}
+
+/** How far the chain reaches, and the hash that the next slice carries. */
+async function endOf(parts: ArchiveParts, chain: string, stored: StoredChain): Promise<{ through: Optime; hash: string }> {
+  const last = (await listSlices(parts, chain)).at(-1);
+  if (last === undefined) return { through: stored.start.after, hash: chainRoot(chain, stored) };
+  const { header, hash } = await openSlice(parts, chain, last);
+  return { through: header.through, hash };
+}

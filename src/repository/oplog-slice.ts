@@ -1,0 +1,139 @@
+/**
+ * An oplog slice: the entries of (after, through], in blocks that are opened one by one.
+ *
+ *   0    8   "TMOPLG1\n"
+ *   8   16   salt: the slice's key is derived from the archive's key and this
+ *  24    4   bytes of the sealed header
+ *  28    …   header: zstd of JSON, AES-256-GCM, nonce 0, bound to the slice's name
+ *   …    …   blocks, about 1 MiB of entries each: zstd (or as it is, when that is no longer), AES-256-GCM, nonce = number
+ *            of the block from 1
+ *
+ * The header says after and through with their terms, the hash of the slice before (`previous`), and for each block first
+ * and last time, entries, place, size and the BLAKE3 of its plain bytes. The hash of a slice is the BLAKE3 of its plain
+ * header, so it stands for every byte of the slice and of all before it. The first slice's `previous` is the hash of the
+ * chain's start.
+ */
+import { randomBytes } from 'node:crypto';
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { blake3 } from '@napi-rs/blake-hash';
+import { timeFromKey, timeKey, type ClusterTime, type Optime } from '../base/cluster-time.ts';
+import { openCompressor, openDecompressor } from '../base/native.ts';
+import { oplogDamaged } from './failures.ts';
+import { countedNonce, decrypt, encrypt, type ArchiveKeys } from './keys.ts';
+import { dayOf, lastPart, type ObjectNames } from './object-names.ts';
+
+const magic = Buffer.from('TMOPLG1\n');
+const saltBytes = 16;
+export const sliceHeadBytes = magic.length + saltBytes + 4;
+const blockBytes = 1 << 20;
+
+/** Kept for the life of the process: native contexts are not given back. */
+const compress = openCompressor(3);
+const decompress = openDecompressor();
+
+export type SliceBlock = {
+  readonly first: Optime;
+  readonly last: Optime;
+  readonly count: number;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly plainBytes: number;
+  readonly zstd: boolean;
+  /** Hex. */
+  readonly hash: string;
+};
+export type SliceHeader = { readonly after: Optime; readonly through: Optime; readonly previous: string; readonly blocks: readonly SliceBlock[] };
+
+/** Consecutive oplog entries as the database gave them: concatenated BSON documents, byte for byte. */
+export type OplogBatch = { readonly first: Optime; readonly last: Optime; readonly count: number; readonly bytes: Uint8Array };
+
+export type SliceName = { readonly name: string; readonly after: ClusterTime; readonly through: ClusterTime; readonly bytes: number };
+
+export function sliceName(names: ObjectNames, chain: string, after: ClusterTime, through: ClusterTime): string {
+  return `${names.day(chain, dayOf(after.t))}${timeKey(after)}-${timeKey(through)}`;
+}
+
+export function parseSliceName(name: string, bytes: number): SliceName | undefined {
+  const match = /^([0-9a-f]{16})-([0-9a-f]{16})$/.exec(lastPart(name));
+  return match === null ? undefined : { name, after: timeFromKey(match[1]!), through: timeFromKey(match[2]!), bytes };
+}
+
+/** Joins batches to blocks of about 1 MiB; a batch is never cut. */
+function blocksOf(batches: readonly OplogBatch[]): OplogBatch[] {
+  const blocks: OplogBatch[] = [];
+  let open: OplogBatch[] = [];
+  let size = 0;
+  const close = (): void => {
+    if (open.length === 0) return;
+    const count = open.reduce((sum, batch) => sum + batch.count, 0);
+    blocks.push({ first: open[0]!.first, last: open.at(-1)!.last, count, bytes: Buffer.concat(open.map((batch) => batch.bytes)) });
+    open = [];
+    size = 0;
+  };
+  for (const batch of batches) {
+    if (size > 0 && size + batch.bytes.length > blockBytes) close();
+    open.push(batch);
+    size += batch.bytes.length;
+  }
+  close();
+  return blocks;
+}
+
+export function encodeSlice(keys: ArchiveKeys, name: string, after: Optime, previous: string, batches: readonly OplogBatch[]): { bytes: Buffer; hash: string; through: Optime } {
+  const salt = randomBytes(saltBytes);
+  const key = keys.slice(salt);
+  const bodies: Buffer[] = [];
+  const blocks: SliceBlock[] = [];
+  let offset = 0;
+  for (const [index, block] of blocksOf(batches).entries()) {
+    const plain = Buffer.from(block.bytes.buffer, block.bytes.byteOffset, block.bytes.length);
+    const packed = Buffer.allocUnsafe(plain.length);
+    const size = compress(plain, packed);
+    const sealed = encrypt(key, countedNonce(index + 1), size < 0 ? plain : packed.subarray(0, size));
+    const { first, last, count } = block;
+    blocks.push({ first, last, count, offset, bytes: sealed.length, plainBytes: plain.length, zstd: size >= 0, hash: blake3(plain).toString('hex') });
+    bodies.push(sealed);
+    offset += sealed.length;
+  }
+  const through = blocks.at(-1)?.last ?? after;
+  const header: SliceHeader = { after, through, previous, blocks };
+  const json = Buffer.from(JSON.stringify(header));
+  const sealedHeader = encrypt(key, countedNonce(0), zstdCompressSync(json), Buffer.from(name));
+  const size = Buffer.alloc(4);
+  size.writeUInt32LE(sealedHeader.length);
+  return { bytes: Buffer.concat([magic, salt, size, sealedHeader, ...bodies]), hash: blake3(json).toString('hex'), through };
+}
+
+/** Slices without blocks are never written, so a head is at least this long and most are read at once. */
+export const headGuessBytes = 4096;
+
+export type OpenedSlice = { readonly header: SliceHeader; readonly hash: string; readonly bodiesAt: number; readonly key: Uint8Array };
+
+/** The bytes that `openSliceHeader` needs, told from the first 28. */
+export function sliceHeaderBytes(chain: string, name: string, head: Buffer): number {
+  if (head.length < sliceHeadBytes || !head.subarray(0, magic.length).equals(magic)) throw oplogDamaged({ chain, slice: lastPart(name), what: 'it does not start as it must' });
+  return sliceHeadBytes + head.readUInt32LE(magic.length + saltBytes);
+}
+
+export function openSliceHeader(keys: ArchiveKeys, chain: string, name: string, bytes: Buffer): OpenedSlice {
+  const bodiesAt = sliceHeaderBytes(chain, name, bytes);
+  const key = keys.slice(bytes.subarray(magic.length, magic.length + saltBytes));
+  const plain = decrypt(key, countedNonce(0), bytes.subarray(sliceHeadBytes, bodiesAt), Buffer.from(name));
+  if (plain === undefined) throw oplogDamaged({ chain, slice: lastPart(name), what: 'its header is not what was written' });
+  const json = zstdDecompressSync(plain);
+  return { header: JSON.parse(json.toString()) as SliceHeader, hash: blake3(json).toString('hex'), bodiesAt, key };
+}
+
+export function openSliceBlock(slice: OpenedSlice, chain: string, name: string, index: number, sealed: Uint8Array): Buffer {
+  const block = slice.header.blocks[index]!;
+  const wrong = (): Error => oplogDamaged({ chain, slice: lastPart(name), what: `block ${index} is not what was written` });
+  const body = decrypt(slice.key, countedNonce(index + 1), sealed);
+  if (body === undefined) throw wrong();
+  let plain = body;
+  if (block.zstd) {
+    plain = Buffer.allocUnsafeSlow(block.plainBytes);
+    if (decompress(body, plain) !== plain.length) throw wrong();
+  }
+  if (plain.length !== block.plainBytes || blake3(plain).toString('hex') !== block.hash) throw wrong();
+  return plain;
+}

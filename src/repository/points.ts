@@ -1,0 +1,89 @@
+/** Restore points: the manifest is the point. It exists from the moment its object does, and no other object says so. */
+import type { ClusterTime, Optime } from '../base/cluster-time.ts';
+import { isFailure } from '../base/failure.ts';
+import { sortableId } from '../base/ids.ts';
+import { systemClock } from '../base/clock.ts';
+import type { ChunkId } from './chunk.ts';
+import { objectMissing, pointExists, pointMissing } from './failures.ts';
+import { isPlainId, lastPart, type ObjectNames } from './object-names.ts';
+import { openObject, sealObject } from './sealed-object.ts';
+import type { Storage } from './storage/storage.ts';
+
+/** A file of a point: its chunks' ids stand in list chunks, so a file that did not change shares its list. */
+export type StoredFile = { readonly path: string; readonly bytes: number; readonly mode: number; readonly map: readonly ChunkId[] };
+
+export type PointBytes = { readonly processed: number; readonly read: number; readonly transferred: number; readonly stored: number };
+
+export type PointManifest = {
+  readonly id: string;
+  readonly createdAtMs: number;
+  readonly checkpoint: ClusterTime;
+  readonly top: Optime;
+  /** Of the agent; opaque here. */
+  readonly about: unknown;
+  readonly files: readonly StoredFile[];
+  readonly bytes: PointBytes;
+};
+
+export type PointStore = {
+  /** Newest last. */
+  all(): Promise<PointManifest[]>;
+  ids(): Promise<string[]>;
+  read(id: string): Promise<PointManifest>;
+  put(point: PointManifest): Promise<number>;
+  delete(id: string): Promise<void>;
+  recordProof(id: string, proof: unknown): Promise<void>;
+  proofs(id: string): Promise<unknown[]>;
+};
+
+export function pointStore(storage: Storage, objectKey: Uint8Array, names: ObjectNames, setId: string): PointStore {
+  const readObject = async (name: string): Promise<unknown> => openObject(objectKey, name, await storage.read(name));
+  const listNames = async (prefix: string): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const { name } of storage.list(prefix)) found.push(name);
+    return found.sort();
+  };
+  const read = async (id: string): Promise<PointManifest> => {
+    if (!isPlainId(id)) throw pointMissing({ point: id, setId });
+    try {
+      return (await readObject(names.point(id))) as PointManifest;
+    } catch (error) {
+      throw isFailure(error, objectMissing) ? pointMissing({ point: id, setId }, error) : error;
+    }
+  };
+  const ids = async (): Promise<string[]> => (await listNames(names.points)).map(lastPart);
+
+  return {
+    ids,
+    read,
+    async all() {
+      const found: PointManifest[] = [];
+      for (const id of await ids()) {
+        try {
+          found.push(await read(id));
+        } catch (error) {
+          if (!isFailure(error, pointMissing)) throw error;
+        }
+      }
+      return found.sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1));
+    },
+    async put(point) {
+      if (!isPlainId(point.id)) throw new Error(`"${point.id}" cannot name a restore point`);
+      const bytes = sealObject(objectKey, names.point(point.id), point);
+      if ((await storage.put(names.point(point.id), bytes, 'new')) === 'exists') throw pointExists({ point: point.id });
+      return bytes.length;
+    },
+    async delete(id) {
+      if (!isPlainId(id)) throw pointMissing({ point: id, setId });
+      await storage.delete(names.point(id));
+      for (const name of await listNames(names.proofs(id))) await storage.delete(name);
+    },
+    async recordProof(id, proof) {
+      const name = names.proof(id, sortableId(systemClock));
+      await storage.put(name, sealObject(objectKey, name, proof), 'new');
+    },
+    async proofs(id) {
+      return await Promise.all((await listNames(names.proofs(id))).map(readObject));
+    },
+  };
+}

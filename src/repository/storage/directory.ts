@@ -1,0 +1,227 @@
+/**
+ * A directory as storage: each object is a file, written beside and moved into place.
+ *
+ *   put, create   write to .tmp/<random> · fsync the file · link (new) or rename (replace, commit) · fsync the directory
+ *   new folders   made before, and the folder above them is fsynced, so that no name is lost in a power cut
+ *
+ * A kill leaves at most files in .tmp, which nothing reads. Each is locked by its writer (flock ends with the process),
+ * so the next `openDirectory` removes those that nobody holds and that are older than ten minutes.
+ */
+import { randomBytes } from 'node:crypto';
+import { close, constants, fsync, open, read, write } from 'node:fs';
+import { link, mkdir, open as openHandle, readdir, readFile, rename, stat, statfs, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { systemClock, type Clock } from '../../base/clock.ts';
+import { isFailure } from '../../base/failure.ts';
+import { tryLockFile } from '../../base/native.ts';
+import { objectMissing, objectShort, placeMissing, storageFailed, storageFull } from '../failures.ts';
+import { openFiles } from './open-files.ts';
+import type { Storage, StorageWriter, StoredObject } from './storage.ts';
+
+const openFd = promisify(open);
+const closeFd = promisify(close);
+const fsyncFd = promisify(fsync);
+
+const temporary = '.tmp';
+const abandonedMs = 10 * 60_000;
+
+export async function openDirectory(path: string, options: { create?: boolean; clock?: Clock } = {}): Promise<Storage> {
+  const clock = options.clock ?? systemClock;
+  if (options.create === true) await mkdir(path, { recursive: true, mode: 0o700 });
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory() !== true) throw placeMissing({ place: path });
+  await mkdir(join(path, temporary), { recursive: true, mode: 0o700 });
+  await removeAbandoned(join(path, temporary), clock.now());
+  return directoryStorage(path);
+}
+
+function directoryStorage(place: string): Storage {
+  const files = openFiles();
+  const folders = new Set<string>();
+  const at = (name: string): string => join(place, name);
+  const guarded = async <T>(object: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw explained(error, place, object);
+    }
+  };
+
+  const makeFolder = async (folder: string): Promise<void> => {
+    if (folders.has(folder)) return;
+    const first = await mkdir(at(folder), { recursive: true, mode: 0o700 });
+    if (first !== undefined) {
+      for (let made = at(folder); ; made = dirname(made)) {
+        await syncFolder(dirname(made));
+        if (made === first) break;
+      }
+    }
+    folders.add(folder);
+  };
+
+  const begin = async (name: string): Promise<Temporary> => {
+    await makeFolder(dirname(name));
+    const path = join(place, temporary, randomBytes(12).toString('hex'));
+    const fd = await openFd(path, 'wx', 0o600);
+    tryLockFile(fd);
+    return { path, fd };
+  };
+
+  return {
+    place,
+    list: (prefix) => listed(place, prefix),
+    stat: async (name) =>
+      await guarded(name, async () => {
+        const found = await stat(at(name)).catch(absent);
+        return found === undefined ? undefined : { name, bytes: found.size, modifiedMs: found.mtimeMs };
+      }),
+    read: async (name, range) =>
+      await guarded(name, async () => {
+        if (range === undefined) return await readFile(at(name));
+        return await files.use(at(name), async (fd) => await readExactly(fd, range, name, place));
+      }),
+    put: async (name, bytes, how) =>
+      await guarded(name, async () => {
+        const file = await begin(name);
+        try {
+          await writeAll(file.fd, bytes);
+          await fsyncFd(file.fd);
+          const stored = how === 'replace' ? await moved(file.path, at(name)) : await linked(file.path, at(name));
+          await syncFolder(dirname(at(name)));
+          return stored;
+        } finally {
+          await discard(file);
+        }
+      }),
+    create: async (name) => await guarded(name, async () => writing(await begin(name), at(name), async (work) => await guarded(name, work))),
+    delete: async (name) =>
+      await guarded(name, async () => {
+        files.forget(at(name));
+        await unlink(at(name)).catch(absent);
+      }),
+    freeBytes: async () => {
+      const { bavail, bsize } = await statfs(place);
+      return bavail * bsize;
+    },
+  };
+}
+
+type Temporary = { path: string; fd: number };
+
+function writing(file: Temporary, target: string, guarded: <T>(work: () => Promise<T>) => Promise<T>): StorageWriter {
+  return {
+    append: async (bytes) => await guarded(async () => await writeAll(file.fd, bytes)),
+    commit: async () =>
+      await guarded(async () => {
+        try {
+          await fsyncFd(file.fd);
+          await moved(file.path, target);
+          await syncFolder(dirname(target));
+        } finally {
+          await discard(file);
+        }
+      }),
+    abort: async () => await discard(file),
+  };
+}
+
+/** Closes the file and removes its temporary name, if it still has one. */
+async function discard(file: Temporary): Promise<void> {
+  if (file.fd < 0) return;
+  const { fd } = file;
+  file.fd = -1;
+  await closeFd(fd);
+  await unlink(file.path).catch(absent);
+}
+
+async function moved(from: string, to: string): Promise<'stored'> {
+  await rename(from, to);
+  return 'stored';
+}
+
+async function linked(from: string, to: string): Promise<'stored' | 'exists'> {
+  try {
+    await link(from, to);
+    return 'stored';
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return 'exists';
+    throw error;
+  }
+}
+
+async function* listed(place: string, prefix: string): AsyncIterable<StoredObject> {
+  const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+  const entries = await readdir(join(place, folder), { withFileTypes: true }).catch(absent);
+  for (const entry of entries ?? []) {
+    const name = folder + entry.name;
+    if (name === temporary || !name.startsWith(prefix)) continue;
+    if (entry.isDirectory()) {
+      yield* listed(place, `${name}/`);
+      continue;
+    }
+    const found = await stat(join(place, name)).catch(absent);
+    if (found !== undefined) yield { name, bytes: found.size, modifiedMs: found.mtimeMs };
+  }
+}
+
+async function writeAll(fd: number, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += await new Promise<number>((resolve, reject) =>
+      write(fd, bytes, done, bytes.length - done, null, (error, count) => (error === null ? resolve(count) : reject(error))),
+    );
+  }
+}
+
+async function readExactly(fd: number, range: { from: number; bytes: number }, object: string, place: string): Promise<Uint8Array> {
+  const buffer = Buffer.allocUnsafeSlow(range.bytes);
+  for (let done = 0; done < range.bytes; ) {
+    const count = await new Promise<number>((resolve, reject) =>
+      read(fd, buffer, done, range.bytes - done, range.from + done, (error, got) => (error === null ? resolve(got) : reject(error))),
+    );
+    if (count === 0) throw objectShort({ object, place, wanted: range.bytes, got: done });
+    done += count;
+  }
+  return buffer;
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const fd = await openFd(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await fsyncFd(fd);
+  } finally {
+    await closeFd(fd);
+  }
+}
+
+async function removeAbandoned(folder: string, nowMs: number): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    const found = await stat(path).catch(absent);
+    if (found === undefined || nowMs - found.mtimeMs < abandonedMs) continue;
+    const file = await openHandle(path, 'r').catch(absent);
+    if (file === undefined) continue;
+    try {
+      if (tryLockFile(file.fd)) await unlink(path).catch(absent);
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+function absent(error: unknown): undefined {
+  if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
+  throw error;
+}
+
+function explained(error: unknown, place: string, object: string): Error {
+  if (isFailure(error)) return error;
+  const code = codeOf(error);
+  if (code === 'ENOENT') return objectMissing({ object, place }, error);
+  if (code === 'ENOSPC' || code === 'EDQUOT') return storageFull({ place, object }, error);
+  return storageFailed({ place, object, why: error instanceof Error ? error.message : String(error) }, error);
+}

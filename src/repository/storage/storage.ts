@@ -1,0 +1,34 @@
+/**
+ * Storage: named, immutable objects in one place. What the repository asks of a disk, a share or a bucket.
+ *
+ * Names are segments of [a-z0-9._-] joined by '/'. An object is there whole or not at all: `put` and `commit` resolve
+ * when it is durable, and before that it is neither listed nor readable. Only objects written with `put … 'replace'`
+ * ever change. `test/conformance/storage.ts` holds every implementation to this page.
+ */
+export type StoredObject = { readonly name: string; readonly bytes: number; readonly modifiedMs: number };
+
+export type Storage = {
+  /** For messages. */
+  readonly place: string;
+  /** Every object whose name starts with `prefix`, at any depth and in any order. */
+  list(prefix: string): AsyncIterable<StoredObject>;
+  stat(name: string): Promise<StoredObject | undefined>;
+  /** All of an object, or exactly `range`: `repository.object-missing`, `repository.object-short`. */
+  read(name: string, range?: { from: number; bytes: number }): Promise<Uint8Array>;
+  /** Durable and atomic when it resolves. `new` never replaces: of two at once exactly one is `stored`. */
+  put(name: string, bytes: Uint8Array, how: 'new' | 'replace'): Promise<'stored' | 'exists'>;
+  /** An object written piece by piece, invisible until `commit`. */
+  create(name: string): Promise<StorageWriter>;
+  /** An absent object is fine. */
+  delete(name: string): Promise<void>;
+  /** Null where the place does not say. */
+  freeBytes(): Promise<number | null>;
+};
+
+export type StorageWriter = {
+  /** The bytes are the caller's again when it resolves. */
+  append(bytes: Uint8Array): Promise<void>;
+  commit(): Promise<void>;
+  /** After a failure, or instead of `commit`. */
+  abort(): Promise<void>;
+};
