@@ -29,7 +29,8 @@ export async function openCopy(
     args: [
       ...(options.args ?? []),
       ...['recoverFromOplogAsStandalone=true', 'takeUnstableCheckpointOnShutdown=true', 'ttlMonitorEnabled=false', 'diagnosticDataCollectionEnabled=false'].flatMap((one) => ['--setParameter', one]),
-      ...['--wiredTigerCacheSizeGB', '0.25'],
+      '--wiredTigerCacheSizeGB',
+      '0.25',
     ],
   });
   await using client = await mongod.client();

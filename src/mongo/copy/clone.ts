@@ -10,7 +10,8 @@
  *   2. record      so that a kill leaves no clone that nobody knows of
  *   3. data        in any order; blocks of C stay where they are as long as the turtle does
  *   4. journal     listed again now: a log begun meanwhile belongs to it. Newest first: no part ends before a later one begins
- *   5. turtle      the live one and the cloned one against step 1; other bytes → drop everything, again at once
+ *   5. turtle      the live one and the cloned one against step 1, with no checkpoint running (turtle.ts says why);
+ *                  else drop everything, and again at once
  *
  * Only if the turtle will not stay still for any try: fsync, lock, clone, unlock (secondaries only).
  */
@@ -26,9 +27,9 @@ import { fileUnreadable, guardianGone, lockLost, lockRefused } from './failures.
 import { isJournal, listFiles, listJournal, TURTLE, type SourceFile } from './files.ts';
 import { withLock } from './held-lock.ts';
 import { dropClone, findKept, writeRecord, type CloneRecord } from './kept-clones.ts';
-import { plainFsync, timesUnderLock, type LockLimits } from './lock.ts';
+import { plainFsync, whileStill, type LockLimits } from './lock.ts';
 import { isSame, stampOf, type Known } from './remembered.ts';
-import { checkpointNow, readTurtle, sameTurtle, type Turtle } from './turtle.ts';
+import { isStill, settle, type Settled } from './turtle.ts';
 import type { Errand, FileToRead, Missed, Taken } from './way.ts';
 
 export type CloneOptions = {
@@ -51,7 +52,7 @@ export async function takeClone(errand: Errand, options: CloneOptions): Promise<
   const { clone, times } = made;
   try {
     const { files, stamps } = await compare(errand, clone, options.older);
-    await errand.ledger.storeClones(files, stamps);
+    await errand.ledger.storeClones(files, stamps, errand.signal);
     await writeRecord(errand.workDirectory, { ...clone.record, state: 'kept' });
     return { kind: 'taken', ...times, files: files.map(({ path, bytes, mode }) => ({ path, bytes, mode })), clone: clone.record.id };
   } catch (error) {
@@ -64,10 +65,11 @@ async function makeClone(errand: Errand, options: CloneOptions): Promise<{ clone
   try {
     for (let tried = 1; tried <= options.tries; tried++) {
       errand.signal.throwIfAborted();
-      const at = await checkpointNow(errand.client, errand.data.dbPath, errand.member.name, errand);
+      const at = await settle(errand.client, errand.data.dbPath, errand.member.name, errand);
+      if (at === undefined) break;
       const startedAt = errand.clock.monotonicMs();
       const clone = await cloneAll(errand, options.places, false);
-      if (await isStill(at.turtle, errand, clone)) {
+      if (await isComplete(at, errand, clone)) {
         errand.log.info('cloned', { files: clone.files.length, ms: Math.round(errand.clock.monotonicMs() - startedAt), tried });
         return { clone, times: { checkpoint: at.checkpoint, top: null, topAtLeast: at.durable, lockedMs: 0 } };
       }
@@ -85,12 +87,12 @@ async function cloneUnderLock(errand: Errand, options: CloneOptions): Promise<{ 
   if (errand.member.isPrimary) return { kind: 'missed', why: `a checkpoint ended during each of ${options.tries} clones, and a primary is not locked` };
   try {
     await plainFsync(errand);
-    const { value, lockedMs } = await withLock({ ...errand, ...options.lock }, async () => {
-      const { checkpoint, top } = await timesUnderLock(errand);
-      return { clone: await cloneAll(errand, options.places, true), checkpoint, top };
+    const { value, lockedMs } = await withLock({ ...errand, ...options.lock }, async (signal) => {
+      const drop = async (clone: Clone): Promise<void> => await dropClone(errand.workDirectory, clone.record);
+      return await whileStill({ ...errand, signal }, async () => await cloneAll(errand, options.places, true), drop);
     });
     errand.notes.push('the turtle would not stay still: cloned under a lock');
-    return { clone: value.clone, times: { checkpoint: value.checkpoint, top: value.top, topAtLeast: value.top, lockedMs } };
+    return { clone: value.value, times: { ...value.times, lockedMs } };
   } catch (error) {
     if (isFailure(error, lockRefused) || isFailure(error, lockLost) || isFailure(error, guardianGone)) return { kind: 'missed', why: describe(error) };
     throw error;
@@ -148,10 +150,10 @@ async function cloneFile(from: string, to: string, byReference: boolean): Promis
   }
 }
 
-async function isStill(turtle: Turtle, errand: Errand, clone: Clone): Promise<boolean> {
+async function isComplete(at: Settled, errand: Errand, clone: Clone): Promise<boolean> {
   const cloned = clone.files.find((file) => file.source.path === TURTLE);
-  if (cloned === undefined || !sameTurtle(turtle, await readTurtle(errand.data.dbPath))) return false;
-  return (await readFile(cloned.from)).equals(turtle.bytes);
+  if (cloned === undefined || !(await readFile(cloned.from)).equals(at.turtle.bytes)) return false;
+  return await isStill(at, errand.client, errand.data.dbPath, errand);
 }
 
 /** What must be read of each file, against the older clone where there is one, else against what is known of the source. */

@@ -37,32 +37,24 @@ export async function withLock<T>(options: LockOptions, work: (signal: AbortSign
     if (first.kind !== 'locked') throw lockLost({ member: member.name, why: 'it was never held' });
     const done = guardian.next('unlocked', options.holdMs + UNDO_MS);
     const early = new AbortController();
-    done.catch((error: unknown) => early.abort(error));
-    void done.then((answer) => early.abort(lockLost({ member: member.name, why: whyOf(answer, options.holdMs) }))).catch(() => {});
-    const outcome = await abortable(work, AbortSignal.any([options.signal, early.signal]));
+    done.then(
+      (answer) => early.abort(lockLost({ member: member.name, why: whyOf(answer, options.holdMs) })),
+      (error: unknown) => early.abort(error),
+    );
+    const signal = AbortSignal.any([options.signal, early.signal]);
+    // Given back at once, however long `work` takes to hear of it.
+    signal.addEventListener('abort', () => guardian.order({ kind: 'unlock' }), { once: true });
+    const [outcome] = await Promise.allSettled([work(signal)]);
     guardian.order({ kind: 'unlock' });
     const last = await done;
     if (last.kind !== 'unlocked' || last.ending !== 'ordered' || !last.held) throw lockLost({ member: member.name, why: whyOf(last, options.holdMs) });
-    if ('error' in outcome) throw outcome.error;
+    if (outcome.status === 'rejected') throw outcome.reason;
     return { value: outcome.value, lockedMs: last.lockedMs };
   } finally {
     guardian.order({ kind: 'unlock' });
     await guardian.ended(UNDO_MS);
     await undoMarked(options.client, markerPath);
   }
-}
-
-/** Settles as soon as the signal says so, even when `work` does not listen. */
-async function abortable<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<{ value: T } | { error: unknown }> {
-  return await new Promise((resolve) => {
-    const end = (): void => resolve({ error: signal.reason });
-    if (signal.aborted) return end();
-    signal.addEventListener('abort', end, { once: true });
-    work(signal).then(
-      (value) => resolve({ value }),
-      (error: unknown) => resolve({ error }),
-    );
-  });
 }
 
 function whyOf(answer: GuardianAnswer, holdMs: number): string {

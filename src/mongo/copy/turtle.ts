@@ -5,11 +5,16 @@
  * one's blocks free. So files read while the turtle's bytes stay the same are complete for that checkpoint, whatever else
  * was written to them. The bytes are compared, not a counter: `compact` replaces the turtle and counts no checkpoint.
  *
- * The time C of the checkpoint comes from mongod (lastStableRecoveryTimestamp). It is set a moment after the turtle is
- * replaced, so a C read between the two is the last checkpoint's. It is the turtle's own when no checkpoint was running
- * when C was read, with the same turtle before and after:
+ * The turtle alone is not enough. A checkpoint ends in this order (WiredTiger 10, txn_ckpt.c):
  *
- *   turtle is A ── checkpoint runs ── turtle becomes B ── C becomes B's ── nothing runs: C is B's ── …
+ *   blocks of all files on disk → its metadata committed to the journal → turtle replaced → C set → "running" cleared
+ *
+ * Between the second and the third step the journal already leads to the new checkpoint: a journal copied there is rolled
+ * forward to blocks that files copied before do not have, and the turtle does not show it. And between the third and the
+ * fourth, the C that mongod tells (lastStableRecoveryTimestamp) is still the last one's. So:
+ *
+ *   before the copy   no checkpoint runs, and the turtle is the same before and after C is read: C is the turtle's
+ *   after the copy    no checkpoint runs, then the turtle is still the same: none has even begun to end
  */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,7 +22,7 @@ import type { MongoClient } from 'mongodb';
 import type { ClusterTime, Optime } from '../../base/cluster-time.ts';
 import type { Clock } from '../../base/clock.ts';
 import { until } from '../../base/deadline.ts';
-import { noCheckpointYet, notADataDirectory } from './failures.ts';
+import { notADataDirectory } from './failures.ts';
 import { TURTLE } from './files.ts';
 import { isCheckpointing, readTimes } from './member.ts';
 
@@ -50,38 +55,36 @@ export async function nextTurtle(dbPath: string, than: Turtle, options: { ms: nu
   );
 }
 
-export type CheckpointAt = {
+/** The checkpoint that the files are at, with no other on its way. */
+export type Settled = {
   readonly turtle: Turtle;
   readonly checkpoint: ClusterTime;
   /** The top of the oplog in a copy taken from now on is not below this. */
   readonly durable: Optime;
-  /** False: another checkpoint ran all the time; C is the turtle's as far as a turtle of some age tells. */
-  readonly exact: boolean;
 };
 
-const WAIT_MS = 10_000;
+type Options = { readonly clock: Clock; readonly signal: AbortSignal };
+
+const WAIT_MS = 120_000;
+/** Where mongod does not say whether a checkpoint runs: far longer than the end of one takes. */
 const AGED_MS = 5_000;
 
-/** The checkpoint that the files are at now, waiting for one that is being written to end. */
-export async function checkpointNow(client: MongoClient, dbPath: string, member: string, options: { clock: Clock; signal: AbortSignal; waitMs?: number }): Promise<CheckpointAt> {
-  const { clock, signal } = options;
-  const endsAt = clock.monotonicMs() + (options.waitMs ?? WAIT_MS);
-  for (;;) {
+/** Waits for a checkpoint that is being written to end; undefined when one follows the other for two minutes. */
+export async function settle(client: MongoClient, dbPath: string, member: string, { clock, signal }: Options): Promise<Settled | undefined> {
+  for (const endsAt = clock.monotonicMs() + WAIT_MS; clock.monotonicMs() < endsAt; await clock.wait(20, signal)) {
     const turtle = await readTurtle(dbPath);
-    const running = await isCheckpointing(client);
+    const running = (await isCheckpointing(client)) ?? clock.now() - turtle.mtimeMs < AGED_MS;
+    if (running) continue;
     const { checkpoint, durable } = await readTimes(client, member);
-    const still = sameTurtle(turtle, await readTurtle(dbPath));
-    if (still && running === false) return { turtle, checkpoint, durable, exact: true };
-    if (clock.monotonicMs() > endsAt) {
-      if (still && clock.now() - turtle.mtimeMs > AGED_MS) return { turtle, checkpoint, durable, exact: false };
-      if (clock.monotonicMs() > endsAt + 2 * AGED_MS) throw noCheckpointYet({ member, why: 'checkpoints follow each other without a pause' });
-    }
-    await clock.wait(20, signal);
+    if (sameTurtle(turtle, await readTurtle(dbPath))) return { turtle, checkpoint, durable };
   }
+  return undefined;
 }
 
-/** C of a copy under a lock, out of its WiredTiger.backup: lines of keys and values. */
-export function checkpointOfBackup(text: string): ClusterTime | undefined {
-  const hex = /^system:checkpoint\n[^\n]*checkpoint_timestamp="([0-9a-f]{1,16})"/m.exec(text)?.[1]?.padStart(16, '0');
-  return hex === undefined ? undefined : { t: Number.parseInt(hex.slice(0, 8), 16), i: Number.parseInt(hex.slice(8), 16) };
+/** Whether no checkpoint has ended, or begun to, since. To be asked when the last byte was copied. */
+export async function isStill(settled: Settled, client: MongoClient, dbPath: string, { clock, signal }: Options): Promise<boolean> {
+  const running = await isCheckpointing(client);
+  if (running === true) return false;
+  if (running === undefined) await clock.wait(AGED_MS, signal);
+  return sameTurtle(settled.turtle, await readTurtle(dbPath));
 }

@@ -22,8 +22,11 @@ export type FileToRead = {
   readonly unchanged?: boolean;
 };
 
-/** Stores what it is given; answers the paths that were gone when it came to read them. A live file may shrink meanwhile. */
-export type StoreFiles = (files: FileToRead[], pass: 'pre' | 'final') => Promise<readonly string[] | void>;
+/**
+ * Stores what it is given; answers the paths that were gone when it came to read them. A live file may shrink meanwhile.
+ * The signal is aborted when the result is of no use any more: a lock was lost, the task was stopped.
+ */
+export type StoreFiles = (files: FileToRead[], pass: 'pre' | 'final', signal: AbortSignal) => Promise<readonly string[] | void>;
 
 export type CopiedFile = { readonly path: string; readonly bytes: number; readonly mode: number };
 
@@ -62,9 +65,9 @@ export type Ledger = {
   /** Bytes a second, reading and storing; measured once something of size was stored. */
   rate(): number;
   /** Stores files read in place, marking those that are as they were. Answers those that are there. */
-  storeLive(files: readonly SourceFile[], pass: 'pre' | 'final'): Promise<CopiedFile[]>;
+  storeLive(files: readonly SourceFile[], pass: 'pre' | 'final', signal: AbortSignal): Promise<CopiedFile[]>;
   /** Stores files that cannot change. */
-  storeClones(files: FileToRead[], stamps: Known): Promise<void>;
+  storeClones(files: FileToRead[], stamps: Known, signal: AbortSignal): Promise<void>;
   /** Bytes that `storeLive` would have read. */
   unknownBytes(files: readonly SourceFile[]): number;
 };
@@ -81,11 +84,11 @@ export function openLedger(known: Known, store: StoreFiles, clock: Clock): Ledge
     known,
     rate: () => (bytesRead < ENOUGH_BYTES ? ASSUMED_RATE : (bytesRead / Math.max(1, msSpent)) * 1000),
     unknownBytes: (files) => sum(unknown(files)),
-    async storeLive(files, pass) {
+    async storeLive(files, pass, signal) {
       const toRead = unknown(files);
       const reading = new Set(toRead);
       const startedAt = clock.monotonicMs();
-      const answer = await store(files.map((file) => (reading.has(file) ? plain(file) : { ...plain(file), unchanged: true })), pass);
+      const answer = await store(files.map((file) => (reading.has(file) ? plain(file) : { ...plain(file), unchanged: true })), pass, signal);
       const gone = new Set<string>(answer ?? []);
       msSpent += clock.monotonicMs() - startedAt;
       bytesRead += sum(toRead);
@@ -93,8 +96,8 @@ export function openLedger(known: Known, store: StoreFiles, clock: Clock): Ledge
       for (const path of gone) known.delete(path);
       return files.filter((file) => !gone.has(file.path)).map(({ path, bytes, mode }) => ({ path, bytes, mode }));
     },
-    async storeClones(files, stamps) {
-      await store(files, 'final');
+    async storeClones(files, stamps, signal) {
+      await store(files, 'final', signal);
       known.clear();
       for (const [path, stamp] of stamps) known.set(path, stamp);
     },

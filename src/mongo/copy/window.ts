@@ -1,6 +1,6 @@
 /**
  * The way that works on any file system when what must be read fits between two checkpoints: live files, and the turtle
- * before and after. Primaries too; nothing is asked of mongod.
+ * before and after (turtle.ts). Primaries too; nothing is asked of mongod.
  *
  *   estimating ─ too much at once ─→ pre-copy ─→ estimating
  *       ├─ does not fit an interval ─→ missed
@@ -12,10 +12,9 @@
  */
 import { isFailure } from '../../base/failure.ts';
 import { deadlinePassed } from '../../base/failures.ts';
-import { showTime } from '../../base/cluster-time.ts';
 import { listFiles } from './files.ts';
 import { plainFsync } from './lock.ts';
-import { checkpointNow, nextTurtle, readTurtle, sameTurtle } from './turtle.ts';
+import { isStill, nextTurtle, readTurtle, settle } from './turtle.ts';
 import type { Errand, Missed, Taken } from './way.ts';
 
 const TRIES = 3;
@@ -23,7 +22,7 @@ const TRIES = 3;
 const RARE_SECONDS = 120;
 
 export async function takeWindow(errand: Errand, windowMs: number): Promise<Taken | Missed> {
-  const { data, ledger, log, signal, notes } = errand;
+  const { client, member, data, ledger, log, signal } = errand;
   for (let tried = 1; ; tried++) {
     signal.throwIfAborted();
     const needMs = await estimate(errand, windowMs, tried);
@@ -31,10 +30,10 @@ export async function takeWindow(errand: Errand, windowMs: number): Promise<Take
     if (needMs > windowMs * most) return { kind: 'missed', why: `reading ${tried === 1 ? 'the files' : 'again'} takes about ${seconds(needMs)} of the ${seconds(windowMs)} between two checkpoints` };
     const waited = await waitForRoom(errand, windowMs, needMs);
     if (waited !== undefined) return waited;
-    const at = await checkpointNow(errand.client, data.dbPath, errand.member.name, errand);
-    const files = await ledger.storeLive(await listFiles(data, { underLock: false }), 'final');
-    if (sameTurtle(at.turtle, await readTurtle(data.dbPath))) {
-      if (!at.exact) notes.push(`a checkpoint was being written all the time; ${showTime(at.checkpoint)} is the last one that was known to be complete`);
+    const at = await settle(client, data.dbPath, member.name, errand);
+    if (at === undefined) return { kind: 'missed', why: 'checkpoints follow each other without a pause' };
+    const files = await ledger.storeLive(await listFiles(data, { underLock: false }), 'final', signal);
+    if (await isStill(at, client, data.dbPath, errand)) {
       return { kind: 'taken', checkpoint: at.checkpoint, top: null, topAtLeast: at.durable, lockedMs: 0, files, clone: null };
     }
     log.info('a checkpoint ended while the files were read', { tried });
@@ -43,11 +42,11 @@ export async function takeWindow(errand: Errand, windowMs: number): Promise<Take
 }
 
 /** Milliseconds that the final reading will take. A first pass reads what does not fit; its bytes stay stored. */
-async function estimate({ data, ledger }: Errand, windowMs: number, tried: number): Promise<number> {
+async function estimate({ data, ledger, signal }: Errand, windowMs: number, tried: number): Promise<number> {
   const files = await listFiles(data, { underLock: false });
   const needMs = (ledger.unknownBytes(files) / ledger.rate()) * 1000;
   if (tried > 1 || needMs <= windowMs * 0.5) return needMs;
-  await ledger.storeLive(files, 'pre');
+  await ledger.storeLive(files, 'pre', signal);
   return (ledger.unknownBytes(await listFiles(data, { underLock: false })) / ledger.rate()) * 1000;
 }
 
