@@ -37,14 +37,16 @@ test('without a watched terminal there is one line for each step and warning, an
   assert.equal(terminal.text(), 'backup rs0: copy\nbackup rs0: warning: the clone is old\n');
 });
 
-test('on a watched terminal finished steps stay with their time, and the bar is gone at the end', () => {
+test('on a watched terminal finished steps stay, with their time or their lines, and the bar is gone at the end', () => {
   const terminal = openTerminal(true);
   const progress = openProgress('backup rs0', terminal, systemClock);
   progress.show({ kind: 'step', step: 'copy' }, 1000);
   progress.show({ kind: 'progress', progress: bytes }, 1500);
   progress.show({ kind: 'step', step: 'prove' }, 3500);
+  progress.show({ kind: 'line', level: 'warning', text: 'slow' }, 3600);
+  progress.show({ kind: 'step', step: 'tidy up' }, 4000);
   progress.show({ kind: 'state', state: 'success' }, 5000);
   progress.end();
-  const lines = terminal.text().split('\n').map((line) => line.slice(line.lastIndexOf('\x1b[K') + 3));
-  assert.deepEqual(lines, ['  copy  2.5 s', '  prove  1.5 s', '']);
+  const lines = terminal.text().split('\n').map((line) => line.split('\x1b[K').at(-1));
+  assert.deepEqual(lines, ['  copy  2.5 s', '  prove', '    warning: slow', '  tidy up  1.0 s', '']);
 });

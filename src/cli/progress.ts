@@ -39,6 +39,7 @@ function openLines(title: string, terminal: Terminal): Progress {
 function openBar(title: string, terminal: Terminal, clock: Clock): Progress {
   let step = '';
   let stepAtMs = 0;
+  let isHeaded = false;
   let bytes: Bytes | undefined;
   let drawn = false;
   let drawnAt = -redrawMs;
@@ -55,19 +56,26 @@ function openBar(title: string, terminal: Terminal, clock: Clock): Progress {
     clear();
     terminal.stderr(`${line}\n`);
   };
+  /** A step's lines stand below its name; a step without lines is named when it ends, with its time. */
+  const sayInStep = (line: string): void => {
+    if (step !== '' && !isHeaded) say(`  ${step}`);
+    isHeaded = true;
+    say(`    ${line}`);
+  };
   const closeStep = (atMs: number): void => {
-    if (step !== '') say(`  ${step}  ${showSeconds((atMs - stepAtMs) / 1000)}`);
+    if (step !== '' && !isHeaded) say(`  ${step}  ${showSeconds((atMs - stepAtMs) / 1000)}`);
   };
   return {
     say,
     end: clear,
     show(event, atMs) {
       if (event.kind === 'progress') bytes = event.progress;
-      else if (event.kind === 'line') say(`  ${event.level === 'info' ? '' : `${event.level}: `}${event.text}`);
+      else if (event.kind === 'line') sayInStep(`${event.level === 'info' ? '' : `${event.level}: `}${event.text}`);
       else if (event.kind === 'step') {
         closeStep(atMs);
         step = event.step;
         stepAtMs = atMs;
+        isHeaded = false;
         bytes = undefined;
       } else if (event.state !== 'waiting' && event.state !== 'working') {
         closeStep(atMs);
