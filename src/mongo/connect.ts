@@ -56,7 +56,7 @@ export async function openClient(address: MongoAddress, options: ClientOptions =
   });
   try {
     await client.connect();
-    await client.db('admin').command({ ping: 1 });
+    await client.db('admin').command({ ping: 1 }, { readPreference: 'primaryPreferred' });
     return client;
   } catch (error) {
     await client.close().catch(() => {});

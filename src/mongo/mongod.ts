@@ -29,6 +29,8 @@ export type MongodOptions = {
   readonly port?: number;
   readonly bindIp?: string;
   readonly args?: readonly string[];
+  /** A command that starts it, such as nsenter into the namespace that sees its files. */
+  readonly wrap?: readonly string[];
   readonly logPath: string;
   readonly env?: NodeJS.ProcessEnv;
   /** How to sign in, where the arguments turn access control on. */
@@ -87,7 +89,8 @@ function launch(options: MongodOptions, socket: string): ChildProcess {
   args.push('--unixSocketPrefix', options.socketDir, '--filePermissions', '0700');
   args.push('--logpath', options.logPath, '--logappend', ...(options.args ?? []));
   const setpriv = options.survives === true ? undefined : ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
-  const [program, ...before] = setpriv === undefined ? [options.binary] : [setpriv, '--pdeathsig', 'KILL', '--', options.binary];
+  const bound = setpriv === undefined ? [options.binary] : [setpriv, '--pdeathsig', 'KILL', '--', options.binary];
+  const [program, ...before] = [...(options.wrap ?? []), ...bound];
   const child = spawn(program!, [...before, ...args], {
     stdio: 'ignore',
     detached: options.survives === true,

@@ -1,14 +1,14 @@
 /**
  * Oplog entries, read from their bytes.
  *
- * Only what decisions need is looked at: ts, t, op, ns, ui, wall, and of `o` the first key (a command's name) and the
- * marks of a transaction. Nothing is decoded and encoded again, so an entry leaves as the bytes it came in.
+ * Only what decisions need is looked at: ts, t, op, ns, ui, wall, the first key of `o` (a command's name) and the marks of
+ * a session. Nothing is decoded and encoded again, so an entry leaves as the bytes it came in.
  *
- * BSON: int32 length, then (type byte, name, 0, value)*, 0. Lengths come from the bytes and are checked against what is
- * left, so damage is `mongo.oplog-damaged` and never a read beyond the end.
+ * A barrier is an entry that a replay cannot be trusted to cross: moments behind it need a base taken behind it.
  */
 import type { Optime } from '../base/cluster-time.ts';
 import type { OplogBatch } from './oplog-batch.ts';
+import { afterName, asBuffer, BINARY, DATE, DOCUMENT, documentSize, fieldOf, firstKey, INT32, INT64, readLong, STRING, textOf, TIMESTAMP, valueSize } from './bson-bytes.ts';
 import { oplogDamaged } from './failures.ts';
 
 export type OplogEntry = {
@@ -29,70 +29,56 @@ export type OplogEntry = {
   readonly bytes: Uint8Array;
 };
 
-const STRING = 2;
-const DOCUMENT = 3;
-const ARRAY = 4;
-const BINARY = 5;
-const DATE = 9;
-const INT32 = 16;
-const TIMESTAMP = 17;
-const INT64 = 18;
-const DOUBLE = 1;
-
 /** Reads one entry that starts at `from`; `bytes` of the answer is a view, not a copy. */
 export function readEntry(source: Uint8Array, from = 0): OplogEntry {
   const buffer = asBuffer(source);
-  const end = from + sizeAt(buffer, from);
-  const entry: { -readonly [K in keyof OplogEntry]: OplogEntry[K] } = {
-    at: NO_TIME,
-    op: '',
-    ns: '',
-    ui: undefined,
-    wallMs: undefined,
-    first: undefined,
-    session: false,
-    multiOpType: 0,
-    bytes: buffer.subarray(from, end),
-  };
-  let t = -1;
-  let i = 0;
-  let term = -1;
-  for (const cursor = { at: from + 4 }; cursor.at < end - 1; ) {
-    const type = buffer[cursor.at]!;
-    const name = cursor.at + 1;
-    const value = buffer.indexOf(0, name) + 1;
-    if (value === 0 || value > end) throw oplogDamaged({ why: 'a field name has no end' });
-    const size = valueSize(buffer, type, value, end);
-    switch (value - 1 - name) {
-      case 1:
-        if (buffer[name] === T && (type === INT64 || type === INT32)) term = type === INT64 ? readLong(buffer, value) : buffer.readInt32LE(value);
-        else if (buffer[name] === O && type === DOCUMENT) entry.first = firstKey(buffer, value);
-        break;
-      case 2:
-        if (buffer[name] === T && buffer[name + 1] === S && type === TIMESTAMP) {
-          i = buffer.readUInt32LE(value);
-          t = buffer.readUInt32LE(value + 4);
-        } else if (buffer[name] === O && buffer[name + 1] === P && type === STRING) entry.op = shortText(buffer, value, size);
-        else if (buffer[name] === N && buffer[name + 1] === S && type === STRING) entry.ns = buffer.toString('utf8', value + 4, value + size - 1);
-        else if (buffer[name] === U && buffer[name + 1] === I && type === BINARY) entry.ui = buffer.toString('hex', value + 5, value + size);
-        break;
-      case 4:
-        if (type === DATE && buffer.toString('latin1', name, name + 4) === 'wall') entry.wallMs = readLong(buffer, value);
-        else if (type === DOCUMENT && buffer.toString('latin1', name, name + 4) === 'lsid') entry.session = true;
-        break;
-      case 11:
-        if (type === INT32 && buffer.toString('latin1', name, name + 11) === 'multiOpType') entry.multiOpType = buffer.readInt32LE(value);
-        break;
-      default:
-    }
-    cursor.at = value + size;
+  const end = from + documentSize(buffer, from);
+  const entry: Draft = { at: NO_TIME, op: '', ns: '', ui: undefined, wallMs: undefined, first: undefined, session: false, multiOpType: 0, bytes: buffer.subarray(from, end) };
+  const time = { t: -1, i: 0, term: -1 };
+  for (let at = from + 4; at < end - 1; ) {
+    const name = at + 1;
+    const value = afterName(buffer, name, end);
+    const size = valueSize(buffer, buffer[at]!, value, end);
+    if (value - name < 4) shortField(buffer, entry, time, { type: buffer[at]!, name, value, size });
+    else if (value - name === 5) fourLetterField(buffer, entry, { type: buffer[at]!, name, value });
+    else if (value - name === 12 && buffer[at] === INT32) elevenLetterField(buffer, entry, name, value);
+    at = value + size;
   }
-  if (t === -1) throw oplogDamaged({ why: 'an entry has no ts' });
-  entry.at = { t, i, term };
+  if (time.t === -1) throw oplogDamaged({ why: 'an entry has no ts' });
+  entry.at = time;
   return entry;
 }
 
-/** The time of the entry at `from`, without reading more than it must. */
+type Draft = { -readonly [K in keyof OplogEntry]: OplogEntry[K] };
+type Field = { readonly type: number; readonly name: number; readonly value: number; readonly size: number };
+const NO_TIME: Optime = { t: 0, i: 0, term: -1 };
+
+/** t and o; ts, op, ns and ui. */
+function shortField(buffer: Buffer, entry: Draft, time: { t: number; i: number; term: number }, field: Field): void {
+  const { type, name, value, size } = field;
+  const letters = value - name === 2 ? buffer[name]! : (buffer[name]! << 8) | buffer[name + 1]!;
+  if (letters === TS && type === TIMESTAMP) {
+    time.i = buffer.readUInt32LE(value);
+    time.t = buffer.readUInt32LE(value + 4);
+  } else if (letters === T && type === INT64) time.term = readLong(buffer, value);
+  else if (letters === OP && type === STRING) entry.op = operation(buffer, value, size);
+  else if (letters === NS && type === STRING) entry.ns = buffer.toString('utf8', value + 4, value + size - 1);
+  else if (letters === UI && type === BINARY) entry.ui = buffer.toString('hex', value + 5, value + size);
+  else if (letters === O && type === DOCUMENT) entry.first = firstKey(buffer, value);
+}
+
+/** wall and lsid. */
+function fourLetterField(buffer: Buffer, entry: Draft, { type, name, value }: Omit<Field, 'size'>): void {
+  const letters = buffer.readUInt32BE(name);
+  if (letters === WALL && type === DATE) entry.wallMs = readLong(buffer, value);
+  else if (letters === LSID && type === DOCUMENT) entry.session = true;
+}
+
+function elevenLetterField(buffer: Buffer, entry: Draft, name: number, value: number): void {
+  if (buffer.toString('latin1', name, value - 1) === 'multiOpType') entry.multiOpType = buffer.readInt32LE(value);
+}
+
+/** The time of the entry at `from`. */
 export function readOptime(source: Uint8Array, from = 0): Optime {
   return readEntry(source, from).at;
 }
@@ -103,16 +89,6 @@ export function* entriesOf(source: Uint8Array): Generator<OplogEntry> {
     const entry = readEntry(source, from);
     yield entry;
     from += entry.bytes.length;
-  }
-}
-
-/** The documents of concatenated BSON, as views. */
-export function* splitDocuments(source: Uint8Array): Generator<Uint8Array> {
-  const buffer = asBuffer(source);
-  for (let from = 0; from < buffer.length; ) {
-    const size = sizeAt(buffer, from);
-    yield buffer.subarray(from, from + size);
-    from += size;
   }
 }
 
@@ -127,99 +103,70 @@ export function batchOf(documents: readonly Uint8Array[]): OplogBatch {
   };
 }
 
-const [T, S, O, P, N, U, I] = ['t', 's', 'o', 'p', 'n', 'u', 'i'].map((letter) => letter.charCodeAt(0)) as [
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-];
-const NO_TIME: Optime = { t: 0, i: 0, term: -1 };
-
-function asBuffer(source: Uint8Array): Buffer {
-  return Buffer.isBuffer(source) ? source : Buffer.from(source.buffer, source.byteOffset, source.length);
-}
-
-function sizeAt(buffer: Buffer, from: number): number {
-  if (from + 5 > buffer.length) throw oplogDamaged({ why: `${buffer.length - from} bytes are left, too few for a document` });
-  const size = buffer.readInt32LE(from);
-  if (size < 5 || from + size > buffer.length) throw oplogDamaged({ why: `a document says it has ${size} bytes, ${buffer.length - from} are left` });
-  if (buffer[from + size - 1] !== 0) throw oplogDamaged({ why: 'a document does not end in zero' });
-  return size;
-}
-
-function readLong(buffer: Buffer, at: number): number {
-  return buffer.readInt32LE(at + 4) * 0x1_0000_0000 + buffer.readUInt32LE(at);
-}
+const code = (text: string): number => Buffer.from(text).reduce((number, letter) => number * 256 + letter, 0);
+const [T, O, TS, OP, NS, UI] = [code('t'), code('o'), code('ts'), code('op'), code('ns'), code('ui')];
+const [WALL, LSID] = [code('wall'), code('lsid')];
 
 /** One-letter operations are most of an oplog: no string is made for them. */
-function shortText(buffer: Buffer, value: number, size: number): string {
-  if (size !== 6) return buffer.toString('utf8', value + 4, value + size - 1);
-  return LETTERS[buffer[value + 4]!] ?? String.fromCharCode(buffer[value + 4]!);
+function operation(buffer: Buffer, value: number, size: number): string {
+  return (size === 6 ? OPERATIONS[buffer[value + 4]!] : undefined) ?? buffer.toString('utf8', value + 4, value + size - 1);
 }
-const LETTERS: Record<number, string> = Object.fromEntries(['i', 'u', 'd', 'n', 'c'].map((letter) => [letter.charCodeAt(0), letter]));
+const OPERATIONS: Record<number, string> = Object.fromEntries(['i', 'u', 'd', 'n', 'c'].map((letter) => [letter.charCodeAt(0), letter]));
 
-function firstKey(buffer: Buffer, document: number): string | undefined {
-  if (buffer[document + 4] === 0) return undefined;
-  const name = document + 5;
-  return buffer.toString('utf8', name, buffer.indexOf(0, name));
-}
+export type EntryKind = 'crud' | 'ddl' | 'index' | 'transaction' | 'group' | 'noop' | 'bookkeeping' | 'unknown';
 
-/** Bytes of a value, by its type; -1 lengths and overruns are damage. */
-function valueSize(buffer: Buffer, type: number, value: number, end: number): number {
-  const size = sizeOfType(buffer, type, value);
-  if (size < 0 || value + size > end - 1) throw oplogDamaged({ why: `a field of type ${type} runs over the end of its entry` });
-  return size;
+/** What an entry is, for counts and for lists that people read. Whether it can be replayed is `barrierOf`. */
+export function kindOf(entry: OplogEntry): EntryKind {
+  if (entry.op !== 'c') return KIND_OF_OPERATION[entry.op] ?? 'unknown';
+  if (entry.first !== 'applyOps') return KIND_OF_COMMAND[entry.first ?? ''] ?? 'unknown';
+  return entry.session && entry.multiOpType !== 1 ? 'transaction' : 'group';
 }
 
-function sizeOfType(buffer: Buffer, type: number, value: number): number {
-  switch (type) {
-    case DOUBLE:
-    case DATE:
-    case TIMESTAMP:
-    case INT64:
-      return 8;
-    case STRING:
-    case 0x0d:
-    case 0x0e:
-      return 4 + lengthAt(buffer, value);
-    case DOCUMENT:
-    case ARRAY:
-    case 0x0f:
-      return lengthAt(buffer, value);
-    case BINARY:
-      return 5 + lengthAt(buffer, value);
-    case 0x07:
-      return 12;
-    case 0x08:
-      return 1;
-    case INT32:
-      return 4;
-    case 0x13:
-      return 16;
-    case 0x0b:
-      return twoTexts(buffer, value);
-    case 0x0c:
-      return 4 + lengthAt(buffer, value) + 12;
-    case 0x06:
-    case 0x0a:
-    case 0x7f:
-    case 0xff:
-      return 0;
-    default:
-      throw oplogDamaged({ why: `there is no BSON type ${type}` });
-  }
+const KIND_OF_OPERATION: Record<string, EntryKind> = { i: 'crud', u: 'crud', d: 'crud', n: 'noop', km: 'bookkeeping', ci: 'bookkeeping', cu: 'bookkeeping', cd: 'bookkeeping' };
+
+const KIND_OF_COMMAND: Record<string, EntryKind> = {
+  ...named('ddl', ['create', 'drop', 'dropDatabase', 'renameCollection', 'collMod', 'convertToCapped', 'emptycapped']),
+  ...named('index', ['createIndexes', 'startIndexBuild', 'commitIndexBuild', 'abortIndexBuild', 'dropIndexes', 'deleteIndexes', 'dropIndex', 'deleteIndex']),
+  ...named('transaction', ['commitTransaction', 'abortTransaction']),
+  ...named('bookkeeping', ['dbCheck', 'dropIdent', 'setMultikeyMetadata', 'createIdent', 'truncateRange']),
+};
+
+function named(kind: EntryKind, commands: readonly string[]): Record<string, EntryKind> {
+  return Object.fromEntries(commands.map((command) => [command, kind]));
 }
 
-function lengthAt(buffer: Buffer, at: number): number {
-  const length = at + 4 > buffer.length ? -1 : buffer.readInt32LE(at);
-  return length < 0 ? -100 : length;
+/** Why no replay may cross this entry, in words; undefined for nearly all. */
+export function barrierOf(entry: OplogEntry): string | undefined {
+  if (entry.op === 'xi' || entry.op === 'xd') return `a key of a global index changed (op ${entry.op})`;
+  if (entry.ns === 'admin.system.version') return versionBarrier(entry);
+  if (entry.op !== 'c') return KIND_OF_OPERATION[entry.op] === undefined ? `an operation that this version does not know (op ${entry.op})` : undefined;
+  const command = entry.first ?? '';
+  const known = BARRIER_COMMANDS[command];
+  if (known !== undefined) return known;
+  if (command === 'applyOps') return asBuffer(entry.bytes).includes('admin.system.version') ? 'a group of writes changed admin.system.version' : undefined;
+  if (KIND_OF_COMMAND[command] === undefined) return `a command that this version does not know (${command === '' ? 'without name' : command})`;
+  return command === 'create' || command === 'renameCollection' ? reshardingBarrier(entry, command) : undefined;
 }
 
-function twoTexts(buffer: Buffer, value: number): number {
-  const first = buffer.indexOf(0, value);
-  const second = first === -1 ? -1 : buffer.indexOf(0, first + 1);
-  return second === -1 ? -1 : second + 1 - value;
+const BARRIER_COMMANDS: Record<string, string> = {
+  importCollection: 'a collection was imported as files (importCollection)',
+  upgradeDowngradeViewlessTimeseries: 'time-series collections changed their form (upgradeDowngradeViewlessTimeseries)',
+  createGlobalIndex: 'a global index was created',
+  dropGlobalIndex: 'a global index was dropped',
+  modifyCollectionShardingIndexCatalog: 'the sharding index catalogue changed',
+};
+
+/** Only two documents of admin.system.version matter; authSchema and others are plain data. */
+function versionBarrier(entry: OplogEntry): string | undefined {
+  if (entry.op === 'c') return entry.first === 'drop' || entry.first === 'renameCollection' ? 'admin.system.version was dropped or renamed' : undefined;
+  const selector = fieldOf(entry.bytes, entry.op === 'u' ? 'o2' : 'o');
+  const id = selector?.type === DOCUMENT ? textOf(entry.bytes, '_id', selector.value) : undefined;
+  if (id === 'featureCompatibilityVersion') return 'the feature compatibility version changed';
+  return id === 'shardIdentity' ? 'the set became a shard or ceased to be one' : undefined;
+}
+
+function reshardingBarrier(entry: OplogEntry, command: string): string | undefined {
+  const o = fieldOf(entry.bytes, 'o');
+  const name = o === undefined ? '' : (textOf(entry.bytes, command, o.value) ?? '');
+  return name.includes('system.resharding.') ? 'a collection was resharded' : undefined;
 }

@@ -1,7 +1,7 @@
 import type { Document, MongoClient, ObjectId, Timestamp } from 'mongodb';
 import type { Optime } from '../base/cluster-time.ts';
 import { isFailure } from '../base/failure.ts';
-import { labelOfClient, parseHost, runCommand, type HostAndPort } from './connect.ts';
+import { labelOfClient, openClient, parseHost, runCommand, toMember, type HostAndPort, type MongoAddress } from './connect.ts';
 import { commandFailed, notInitiated, standalone } from './failures.ts';
 
 export type MemberState = 'primary' | 'secondary' | 'arbiter' | 'recovering' | 'down' | 'other';
@@ -48,6 +48,21 @@ export async function discoverSet(client: MongoClient): Promise<SetView> {
     members: joinMembers(config['members'] as Document[], status['members'] as Document[]),
     oplog: await oplogWindow(client),
   };
+}
+
+/** The set as the first member sees it that answers: works without a primary, and when the first host named is down. */
+export async function discoverAny(address: MongoAddress, deadlineMs = 5_000): Promise<SetView> {
+  const hosts = 'socket' in address ? [undefined] : address.hosts;
+  let failed: unknown;
+  for (const member of hosts) {
+    try {
+      await using client = await openClient(member === undefined ? address : toMember(address, member), { member, deadlineMs });
+      return await discoverSet(client);
+    } catch (error) {
+      failed ??= error;
+    }
+  }
+  throw failed;
 }
 
 async function readConfig(client: MongoClient): Promise<Document> {
