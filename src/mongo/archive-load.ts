@@ -1,0 +1,220 @@
+/**
+ * Start 1 of a native replay: the archive is brought into the oplog of a copy.
+ *
+ * Order, and why:
+ *   1. compare    copy and archive over what both have. All forward reads come before the first insert: a standalone
+ *                 makes a forward read wait for entries above the old top
+ *   2. fill       entries the archive has and the copy lacks, below its top; recovery would pass over them in silence
+ *   3. append     (top, target], in messages of the archive's own bytes
+ *
+ * Done again on the same files it changes nothing: entries that an earlier run loaded are equal but for the `_id` that
+ * mongod put in front of them.
+ */
+import { ObjectId, type Collection, type Document, type MongoClient } from 'mongodb';
+import { isFailure } from '../base/failure.ts';
+import { compareTimes, earliest, latest, sameTime, showTime, type ClusterTime, type Optime } from '../base/cluster-time.ts';
+import { justBefore } from '../domain/oplog-chain.ts';
+import { asBuffer, splitDocuments } from './bson-bytes.ts';
+import { boolean, field, int32, text, wrap } from './bson-writer.ts';
+import { openOpMsg, type OpMsg } from './op-msg.ts';
+import { readOptime } from './oplog-entry.ts';
+import { stamp } from './recovery-documents.ts';
+import type { ArchivedOplog } from './replay-scan.ts';
+import { replayCopyIncomplete, replayEntryTooLarge, replayHistoryDiffers, replayLoadFailed } from './replay-failures.ts';
+
+export type Load = {
+  readonly checkpoint: ClusterTime;
+  readonly target: ClusterTime;
+  readonly archive: ArchivedOplog;
+  /** Where the chain starts; the comparison cannot go further back. Its term is compared where it is known. */
+  readonly chainStart?: ClusterTime & { readonly term?: number };
+  readonly onEntries?: (loaded: number) => void;
+  readonly signal?: AbortSignal;
+};
+
+export type Loaded = {
+  readonly compared: number;
+  readonly filled: number;
+  readonly appended: number;
+  /** The newest entry of the copy's own oplog, before. */
+  readonly top: Optime;
+  /** The newest entry at or before the target, after: where recovery must end. */
+  readonly last: Optime;
+};
+
+const batchDocuments = 5_000;
+const batchBytes = 16 << 20;
+const userBytes = 16 << 20;
+
+export async function loadArchive(client: MongoClient, socket: string, load: Load): Promise<Loaded> {
+  const oplog = client.db('local').collection('oplog.rs');
+  const { oldest, top } = await endsOf(oplog);
+  if (oldest === undefined || top === undefined || compareTimes(oldest, load.checkpoint) > 0) {
+    throw replayCopyIncomplete({ checkpoint: load.checkpoint, oldest: oldest ?? null });
+  }
+  const compared = await compare(oplog, load, top);
+  await using wire = await openOpMsg(socket);
+  const loader = openLoader(wire, load);
+  for (const hole of compared.holes) await loader.add(hole);
+  await loader.flush();
+  if (compareTimes(top, load.target) < 0) {
+    for await (const batch of load.archive(top, load.target)) {
+      load.signal?.throwIfAborted();
+      for (const document of splitDocuments(batch.bytes)) await loader.add(document);
+    }
+    await loader.flush();
+  }
+  const last = loader.last === undefined || compareTimes(loader.last, compared.last) < 0 ? compared.last : loader.last;
+  return { compared: compared.count, filled: compared.holes.length, appended: loader.count - compared.holes.length, top, last };
+}
+
+async function endsOf(oplog: Collection): Promise<{ oldest: Optime | undefined; top: Optime | undefined }> {
+  const one = async (direction: 1 | -1): Promise<Optime | undefined> => {
+    const [bytes] = await oplog.find<Buffer>({}, { raw: true, sort: { $natural: direction }, limit: 1 }).toArray();
+    return bytes === undefined ? undefined : readOptime(bytes);
+  };
+  return { oldest: await one(1), top: await one(-1) };
+}
+
+type Compared = { readonly count: number; readonly holes: readonly Uint8Array[]; readonly last: Optime };
+
+/** Walks both, from the checkpoint to the copy's top or the target. An entry of the copy that the archive lacks is foreign. */
+async function compare(oplog: Collection, load: Load, top: Optime): Promise<Compared> {
+  const { checkpoint, chainStart } = load;
+  const through = earliest(top, load.target);
+  const own = ownEntries(oplog, checkpoint, through);
+  const holes: Uint8Array[] = [];
+  let count = 0;
+  const next = async (): Promise<Buffer | undefined> => (await own.next()).value;
+  let mine = await next();
+  if (mine === undefined) throw replayHistoryDiffers({ at: checkpoint, why: 'the copy has no entry there' });
+  let last = readOptime(mine);
+  if (chainStart !== undefined && compareTimes(chainStart, last) >= 0) {
+    if (compareTimes(chainStart, last) === 0 && chainStart.term !== undefined && chainStart.term !== last.term) {
+      throw replayHistoryDiffers({ at: last, why: `term ${last.term} in the copy, ${chainStart.term} where the archive starts` });
+    }
+    mine = await next();
+  }
+  const after = latest(justBefore(last), chainStart ?? justBefore(last));
+  for await (const batch of compareTimes(after, through) < 0 ? load.archive(after, through) : []) {
+    load.signal?.throwIfAborted();
+    for (const theirs of splitDocuments(batch.bytes)) {
+      const at = readOptime(theirs);
+      last = at;
+      if (mine === undefined || compareTimes(readOptime(mine), at) > 0) {
+        holes.push(Buffer.from(theirs));
+        continue;
+      }
+      requireEqual(mine, theirs, at);
+      count++;
+      mine = await next();
+    }
+  }
+  if (mine !== undefined) throw replayHistoryDiffers({ at: readOptime(mine), why: 'the copy has an entry that the archive lacks' });
+  return { count, holes, last };
+}
+
+/** From the last entry at or before the checkpoint, which every recovery needs, through `through`. */
+async function* ownEntries(oplog: Collection, checkpoint: ClusterTime, through: ClusterTime): AsyncGenerator<Buffer, undefined> {
+  const options = { raw: true, sort: { $natural: -1 }, limit: 1 } as const;
+  const [start] = await oplog.find<Buffer>({ ts: { $lte: stamp(checkpoint) } }, options).toArray();
+  if (start === undefined) return;
+  const range = { ts: { $gte: stamp(readOptime(start)), $lte: stamp(through) } };
+  const cursor = oplog.find<Buffer>(range, { raw: true, batchSize: batchDocuments, sort: { $natural: 1 } });
+  try {
+    for await (const entry of cursor) yield entry;
+  } finally {
+    await cursor.close();
+  }
+}
+
+function requireEqual(mine: Buffer, theirs: Uint8Array, at: Optime): void {
+  const { term, ...own } = readOptime(mine);
+  if (!sameTime(own, at)) throw replayHistoryDiffers({ at: own, why: 'the copy has an entry that the archive lacks' });
+  if (term !== at.term) throw replayHistoryDiffers({ at, why: `term ${term} in the copy, ${at.term} in the archive` });
+  if (!withoutId(mine).equals(asBuffer(theirs).subarray(4))) throw replayHistoryDiffers({ at, why: 'the bytes of the entry differ' });
+}
+
+/** An entry's fields, without the ObjectId that mongod puts in front of what is inserted into the oplog by hand. */
+function withoutId(entry: Buffer): Buffer {
+  return entry.subarray(entry[4] === 7 && entry.toString('latin1', 5, 9) === '_id\0' ? 21 : 4);
+}
+
+type Loader = { add(document: Uint8Array): Promise<void>; flush(): Promise<void>; readonly count: number; readonly last: Optime | undefined };
+
+/** One insert is under way while the next is gathered. */
+function openLoader(wire: OpMsg, load: Load): Loader {
+  let pending: Uint8Array[] = [];
+  let bytes = 0;
+  let count = 0;
+  let last: Uint8Array | undefined;
+  let under = Promise.resolve();
+  const send = async (): Promise<void> => {
+    await under;
+    const documents = pending;
+    if (documents.length === 0) return;
+    pending = [];
+    bytes = 0;
+    under = insert(wire, documents).then(() => {
+      count += documents.length;
+      load.onEntries?.(count);
+    });
+    under.catch(() => {});
+  };
+  return {
+    add: async (document) => {
+      last = document;
+      if (document.length > userBytes) {
+        await send();
+        await under;
+        await insertLarge(wire, document);
+        count++;
+        return;
+      }
+      if (pending.length === batchDocuments || bytes + document.length > batchBytes) await send();
+      pending.push(document);
+      bytes += document.length;
+    },
+    flush: async () => {
+      await send();
+      await under;
+    },
+    get count() {
+      return count;
+    },
+    get last() {
+      return last === undefined ? undefined : readOptime(last);
+    },
+  };
+}
+
+async function insert(wire: OpMsg, documents: readonly Uint8Array[]): Promise<void> {
+  const reply = await wire.run({ insert: 'oplog.rs', ordered: true, $db: 'local' }, { field: 'documents', documents });
+  const [first] = (reply['writeErrors'] ?? []) as Document[];
+  if (first === undefined && reply['n'] === documents.length) return;
+  throw replayLoadFailed({ at: readOptime(documents[Number(first?.['index'] ?? reply['n'] ?? 0)] ?? documents[0]!), why: String(first?.['errmsg'] ?? `${reply['n']} of ${documents.length} taken`) });
+}
+
+/**
+ * An entry above 16 MB is what mongod writes for a document just below it. `insert` refuses it (servers before 7.0.6 have
+ * no way around), `applyOps` takes it if it has an `_id`, which `insert` would have given it as well. Without `allowAtomic:
+ * false` mongod aborts (6.0.5: abandonSnapshot in a unit of work).
+ */
+async function insertLarge(wire: OpMsg, entry: Uint8Array): Promise<void> {
+  const id = Buffer.concat([Buffer.from([7]), Buffer.from('_id\0'), new ObjectId().id]);
+  const document = Buffer.concat([int32(entry.length + id.length), id, entry.subarray(4)]);
+  const operation = wrap(text('op', 'i'), text('ns', 'local.oplog.rs'), field(3, 'o', document));
+  const command = wrap(field(4, 'applyOps', wrap(field(3, '0', operation))), boolean('allowAtomic', false), text('$db', 'admin'));
+  try {
+    await wire.run(command);
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    const at = readOptime(entry);
+    throw replayEntryTooLarge({ at, bytes: entry.length, why: error.message, lastSafe: justBefore(at) }, error);
+  }
+}
+
+/** For messages. */
+export function showLoaded({ compared, filled, appended, last }: Loaded): string {
+  return `${compared} entries compared, ${filled} filled, ${appended} appended, up to ${showTime(last)}`;
+}

@@ -1,0 +1,220 @@
+/**
+ * Native replay: a copy is brought to a moment by mongod's own recovery (docs/design/native-replay.md).
+ *
+ *   refuse     version, reach and every entry of (checkpoint, target] are looked at; nothing has been started or written
+ *   start 1    standalone: copy and archive are compared, the archive is loaded, recovery is told where to end
+ *   start 2    recovery replays up to and including the target, read-only: the moment to look at everything
+ *   verified   recovery began at the checkpoint, applied as many entries as there are, and ended at the last one
+ *
+ * Promise: what is answered is the state just after the last operation at or before the target, or a failure is thrown.
+ * One way: entries after the target are gone from these files afterwards.
+ */
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { MongoClient } from 'mongodb';
+import { systemClock, type Clock } from '../base/clock.ts';
+import { compareTimes, sameTime, showTime, type ClusterTime, type Optime } from '../base/cluster-time.ts';
+import { silentLog, type Log } from '../base/log.ts';
+import { loadArchive, showLoaded, type Loaded } from './archive-load.ts';
+import { startMongod, type Ended, type Mongod, type MongodOptions } from './mongod.ts';
+import { readOptime } from './oplog-entry.ts';
+import { prepareRecovery, type NewSet } from './recovery-documents.ts';
+import { readRecovery, type RecoveryLog } from './recovery-log.ts';
+import { replayNotExact, replayStopUnclean } from './replay-failures.ts';
+import { checkReach, requireSameMajor } from './replay-refusals.ts';
+import { scanRange, type ArchivedOplog, type Scanned } from './replay-scan.ts';
+
+export type { ArchivedOplog } from './replay-scan.ts';
+export type { NewSet } from './recovery-documents.ts';
+
+export type ReplayOptions = {
+  readonly binary: string;
+  readonly dbPath: string;
+  /** Of the mongod that wrote the files; the binary must be of the same major version. */
+  readonly mongodVersion: string;
+  readonly checkpoint: ClusterTime;
+  /** The newest entry of the copied oplog, where it is known; only a hint for messages. */
+  readonly top?: ClusterTime | null;
+  readonly target: ClusterTime;
+  readonly archive: ArchivedOplog;
+  /** The chain that `archive` reads from. */
+  readonly span: { readonly after: ClusterTime & { readonly term?: number }; readonly through: ClusterTime };
+  /** Makes the files those of a new set. Without it they stay what they are, for looking at. */
+  readonly newSet?: NewSet;
+  /** Answers the mongod of start 2, running and read-only; else it is stopped and the files are ready for the next start. */
+  readonly inspect: boolean;
+  /**
+   * 1 leaves the replay to the first start with --replSet: faster by a start and a stop, but nothing can be looked at and
+   * nothing is verified before the set elects a primary.
+   */
+  readonly starts?: 1 | 2;
+  readonly socketDir: string;
+  readonly logPath?: string;
+  /** Storage options the files were written with, such as --directoryperdb. */
+  readonly storageArguments?: readonly string[];
+  /** What goes before mongod's command where only some processes see the files. */
+  readonly wrap?: readonly string[];
+  /** A command that starts mongod, such as nsenter into the namespace that sees its files. */
+  readonly wrap?: readonly string[];
+  /** For start 2: more arguments, a port beside the private socket, how to sign in. */
+  readonly serve?: Pick<MongodOptions, 'port' | 'bindIp' | 'args' | 'address'>;
+  /** Replay caches what it touches: the default suits a host that runs other members. */
+  readonly cacheGb?: number;
+  readonly log?: Log;
+  readonly clock?: Clock;
+  readonly signal?: AbortSignal;
+  readonly onStep?: (step: 'scan' | 'load' | 'replay' | 'stop', says: string) => void;
+  /** Entries loaded so far, of those that will be. */
+  readonly onEntries?: (done: number, of: number) => void;
+};
+
+export type Replayed = {
+  /** Of start 2, when it was asked for: read-only, at the target. The caller stops it. */
+  readonly mongod: Mongod | undefined;
+  /** Entries between checkpoint and target. */
+  readonly entries: number;
+  readonly loaded: Loaded;
+  /** The newest entry at or before the target: what the files end with. */
+  readonly last: Optime;
+  /** Of the new set. */
+  readonly replicaSetId: string | null;
+  readonly seconds: { readonly scan: number; readonly load: number; readonly replay: number; readonly stop: number; readonly total: number };
+};
+
+export async function bringTo(options: ReplayOptions): Promise<Replayed> {
+  const { target, checkpoint, clock = systemClock, log = silentLog } = options;
+  const watch = stopWatch(clock);
+  const step: NonNullable<ReplayOptions['onStep']> = (name, says) => {
+    log.info(says, { step: name });
+    options.onStep?.(name, says);
+  };
+  checkReach({ checkpoint, target, span: options.span, barriers: [] });
+  await requireSameMajor(options.binary, options.mongodVersion);
+  step('scan', `read the archived oplog from ${showTime(checkpoint)} to ${showTime(target)}`);
+  const scanned = await scanRange(options.archive, checkpoint, target, options.signal);
+  const scan = watch();
+  step('load', `load ${scanned.entries} entries, ${(scanned.bytes / 1e6).toFixed(1)} MB`);
+  mkdirSync(options.socketDir, { recursive: true, mode: 0o700 });
+  const logPath = options.logPath ?? join(options.socketDir, 'mongod.log');
+  const { loaded, replicaSetId } = await loading(options, logPath, scanned);
+  step('load', showLoaded(loaded));
+  const load = watch();
+  const base = { entries: scanned.entries, loaded, last: loaded.last, replicaSetId };
+  if (options.starts === 1) return { ...base, mongod: undefined, seconds: { scan, load, replay: 0, stop: 0, total: scan + load } };
+  step('replay', `replay to ${showTime(target)}`);
+  const mongod = await replaying(options, logPath, scanned, loaded);
+  const replay = watch();
+  if (options.inspect) return { ...base, mongod, seconds: { scan, load, replay, stop: 0, total: scan + load + replay } };
+  requireClean('replay', await mongod.stop());
+  const stop = watch();
+  step('stop', `replayed in ${replay.toFixed(1)} s`);
+  return { ...base, mongod: undefined, seconds: { scan, load, replay, stop, total: scan + load + replay + stop } };
+}
+
+/** Start 1. */
+async function loading(options: ReplayOptions, logPath: string, scanned: Scanned): Promise<{ loaded: Loaded; replicaSetId: string | null }> {
+  const { checkpoint, target, archive, span, signal } = options;
+  rmSync(join(options.dbPath, 'mongod.lock'), { force: true });
+  const logStart = existsSync(logPath) ? statSync(logPath).size : 0;
+  await using mongod = await start(options, logPath, 0, []);
+  const said = await readRecovery(logPath, logStart);
+  requireCheckpoint(said, options);
+  const socket = 'socket' in mongod.address ? mongod.address.socket : '';
+  await using client = await mongod.client();
+  const onEntries = (done: number): void => options.onEntries?.(done, scanned.entries);
+  const loaded = await loadArchive(client, socket, { checkpoint, target, archive, chainStart: span.after, onEntries, signal });
+  const expected = scanned.last ?? loaded.last;
+  if (!sameTime(expected, loaded.last)) throw replayNotExact({ target, why: `the oplog ends with ${showTime(loaded.last)}, the archive with ${showTime(expected)}` });
+  const replicaSetId = await prepareRecovery(client, target, options.newSet);
+  await client.close();
+  requireClean('load the archive', await mongod.stop());
+  return { loaded, replicaSetId };
+}
+
+/** Start 2. */
+async function replaying(options: ReplayOptions, logPath: string, scanned: Scanned, loaded: Loaded): Promise<Mongod> {
+  const logStart = statSync(logPath).size;
+  const recover = ['--setParameter', 'recoverFromOplogAsStandalone=true', '--setParameter', 'takeUnstableCheckpointOnShutdown=true'];
+  const mongod = await start(options, logPath, scanned.entries, [...recover, ...(options.serve?.args ?? [])], options.serve);
+  try {
+    await using client = await mongod.client();
+    await verify(client, options, scanned, loaded, { logPath, logStart });
+    return mongod;
+  } catch (error) {
+    await mongod.kill();
+    throw error;
+  }
+}
+
+/** mongod reports success for a replay that began or ended elsewhere, so it is never believed. */
+async function verify(client: MongoClient, options: ReplayOptions, scanned: Scanned, loaded: Loaded, log: { logPath: string; logStart: number }): Promise<void> {
+  const said = await readRecovery(log.logPath, log.logStart);
+  const wrong = (why: string): never => {
+    throw replayNotExact({ target: options.target, why });
+  };
+  requireCheckpoint(said, options);
+  if (said.movedUp) wrong('mongod moved the end up to the checkpoint of the files');
+  if (said.applied !== scanned.entries) wrong(`${said.applied ?? 'an unknown number of'} entries were applied, there are ${scanned.entries}`);
+  const [newest] = await client.db('local').collection('oplog.rs').find<Buffer>({}, { raw: true, sort: { $natural: -1 }, limit: 1 }).toArray();
+  const end = newest === undefined ? undefined : readOptime(newest);
+  if (end === undefined || compareTimes(end, loaded.last) !== 0 || end.term !== loaded.last.term) {
+    wrong(`the oplog ends with ${end === undefined ? 'nothing' : showTime(end)}, it should end with ${showTime(loaded.last)}`);
+  }
+}
+
+function requireCheckpoint({ recoveryTimestamp: at }: RecoveryLog, { checkpoint, target }: ReplayOptions): void {
+  if (at !== undefined && sameTime(at, checkpoint)) return;
+  const found = at === undefined ? 'without a checkpoint of a replica set' : `from ${showTime(at)}`;
+  throw replayNotExact({ target, why: `the files are ${found}, the copy is said to be from ${showTime(checkpoint)}` });
+}
+
+/** Nothing of the mongod's own may be written: no TTL deletes, no session refresh, no sampling of the oplog, no diagnostics. */
+const quiet = ['ttlMonitorEnabled=false', 'disableLogicalSessionCacheRefresh=true', 'diagnosticDataCollectionEnabled=false'];
+/** Not every version has it; without it the oplog is sampled at random at start, which is slow on a mount. */
+const optional = 'maxOplogTruncationPointsDuringStartup=1';
+
+/** Far more than an entry takes anywhere, a mount included: whether mongod still works is seen by its process. */
+const entryMs = 20;
+
+async function start(options: ReplayOptions, logPath: string, entries: number, more: readonly string[], serve: ReplayOptions['serve'] = {}): Promise<Mongod> {
+  const parameters = (names: readonly string[]): string[] => names.flatMap((name) => ['--setParameter', name]);
+  const startWith = async (names: readonly string[]): Promise<Mongod> =>
+    await startMongod({
+      ...serve,
+      binary: options.binary,
+      dbPath: options.dbPath,
+      wrap: options.wrap,
+      socketDir: options.socketDir,
+      logPath,
+      wrap: options.wrap,
+      args: [...parameters(names), ...smallJournal, '--wiredTigerCacheSizeGB', String(options.cacheGb ?? 1), ...(options.storageArguments ?? []), ...more],
+      readyMs: 300_000 + entries * entryMs,
+      signal: options.signal,
+    });
+  const size = existsSync(logPath) ? statSync(logPath).size : 0;
+  try {
+    return await startWith([...quiet, optional]);
+  } catch (error) {
+    // A parameter that mongod does not know ends it before its first line of log.
+    const silent = (existsSync(logPath) ? statSync(logPath).size : 0) === size;
+    if (!silent || options.signal?.aborted === true) throw error;
+    return await startWith(quiet);
+  }
+}
+
+/** WiredTiger reads its newest journal file to the end at each start; its usual 100 MB of zeros cost a third of a second. */
+const smallJournal = ['--wiredTigerEngineConfigString', 'log=(file_max=16MB,prealloc=false)'];
+
+function requireClean(step: string, { code, signal }: Ended): void {
+  if (code !== 0) throw replayStopUnclean({ step, status: code === null ? `signal ${signal}` : `exit code ${code}` });
+}
+
+function stopWatch(clock: Clock): () => number {
+  let from = clock.monotonicMs();
+  return () => {
+    const to = clock.monotonicMs();
+    const seconds = (to - from) / 1000;
+    from = to;
+    return seconds;
+  };
+}
