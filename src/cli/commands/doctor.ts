@@ -22,7 +22,9 @@ export async function runDoctor(invocation: Invocation): Promise<ExitCode> {
     await port(6162, 'the transport service'),
   ];
   const server = await lookAtServer(invocation);
-  const remote = server.url === null ? [] : server.hosts.flatMap((host) => host.findings.map((finding) => ({ ...finding, what: `${host.host}: ${finding.what}` })));
+  // A server on this machine has the same to say of it.
+  const seen = new Set(findings.map(({ what, says }) => `${what}: ${says}`));
+  const remote = server.url === null ? [] : server.hosts.flatMap((host) => host.findings.filter(({ what, says }) => !seen.has(`${what}: ${says}`)).map((finding) => ({ ...finding, what: `${host.host}: ${finding.what}` })));
   const isComplete = [...findings, ...remote].every((finding) => finding.ok);
   invocation.answer({ ok: isComplete, findings, server }, () => [...findings.map(line), '', ...serverLines(server), ...remote.map(line)].join('\n'));
   return isComplete ? exitCodes.done : exitCodes.part;
@@ -57,7 +59,7 @@ async function lookAtServer(invocation: Invocation): Promise<ServerView> {
 async function port(number: number, what: string): Promise<Finding> {
   const owner = await findPortOwner(number);
   if (owner === undefined) return { what: `port ${number}`, ok: true, says: `free for ${what}` };
-  const isOurs = owner.name.startsWith('node') || owner.name === 'MainThread' || owner.name.startsWith('tidemark');
+  const isOurs = /^node (server|transport)\.ts$/.test(owner.name);
   return { what: `port ${number}`, ok: isOurs, says: `in use by pid ${owner.pid} (${owner.name})` };
 }
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { parseAddress, requireFreePort } from './address.ts';
@@ -23,7 +22,7 @@ for (const host of ['127.0.0.1', '::1']) {
     const failed = await Promise.race([once(server, 'listening').then(() => undefined), once(server, 'error')]);
     if (failed !== undefined) return context.skip(`this machine has no ${host}`);
     const { port } = server.address() as AddressInfo;
-    const name = readFileSync('/proc/self/comm', 'utf8').trim();
+    const name = 'node port-owner.test.ts';
     assert.deepEqual(await findPortOwner(port), { pid: process.pid, name });
     await assert.rejects(requireFreePort({ host, port }), { code: 'cli.port-in-use', message: `port ${port} is in use by pid ${process.pid} (${name})` });
     await new Promise((resolve) => server.close(resolve));

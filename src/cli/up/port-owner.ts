@@ -1,5 +1,6 @@
 /** Who listens on a TCP port of this machine, from /proc: `/proc/net/tcp` names a socket, `/proc/PID/fd` its holder. */
 import { readdir, readFile, readlink } from 'node:fs/promises';
+import { basename } from 'node:path';
 
 export type PortOwner = { readonly pid: number; readonly name: string };
 
@@ -13,11 +14,19 @@ export async function findPortOwner(port: number): Promise<PortOwner | undefined
     for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
       const target = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => '');
       if (!sockets.has(target)) continue;
-      const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => 'unknown');
-      return { pid: Number(pid), name: name.trim() };
+      return { pid: Number(pid), name: await nameOf(pid) };
     }
   }
   return undefined;
+}
+
+/** The program's name; for Node, whose threads all bear one name, with the file it runs. */
+async function nameOf(pid: string): Promise<string> {
+  const comm = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => 'unknown')).trim();
+  if (!comm.endsWith('MainThread')) return comm;
+  const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
+  const file = words.slice(1).find((word) => word !== '' && !word.startsWith('-'));
+  return file === undefined ? 'node' : `node ${basename(file)}`;
 }
 
 /** `socket:[inode]` of every listener on the port in one of the kernel's tables. */
