@@ -52,8 +52,6 @@ export type ReplayOptions = {
   readonly logPath?: string;
   /** Storage options the files were written with, such as --directoryperdb. */
   readonly storageArguments?: readonly string[];
-  /** What goes before mongod's command where only some processes see the files. */
-  readonly wrap?: readonly string[];
   /** A command that starts mongod, such as nsenter into the namespace that sees its files. */
   readonly wrap?: readonly string[];
   /** For start 2: more arguments, a port beside the private socket, how to sign in. */
@@ -186,7 +184,6 @@ async function start(options: ReplayOptions, logPath: string, entries: number, m
       wrap: options.wrap,
       socketDir: options.socketDir,
       logPath,
-      wrap: options.wrap,
       args: [...parameters(names), ...smallJournal, '--wiredTigerCacheSizeGB', String(options.cacheGb ?? 1), ...(options.storageArguments ?? []), ...more],
       readyMs: 300_000 + entries * entryMs,
       signal: options.signal,
