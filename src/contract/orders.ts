@@ -55,6 +55,8 @@ export const orders = {
 
 export type OrderName = keyof typeof orders;
 export type OrderInput<N extends OrderName> = z.infer<(typeof orders)[N]['input']>;
+/** What a caller may leave out is filled in with defaults. */
+export type OrderGiven<N extends OrderName> = z.input<(typeof orders)[N]['input']>;
 export type OrderOutput<N extends OrderName> = z.infer<(typeof orders)[N]['output']>;
 /** What a call of this order sends while it runs; most orders send nothing. */
 export type OrderEvent<N extends OrderName> = (typeof orders)[N] extends { readonly event: infer E extends z.ZodType } ? z.infer<E> : never;

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { fromWire, type Failure } from '../../base/failure.ts';
 import { deadlinePassed } from '../../base/failures.ts';
 import { answerNotUnderstood } from '../failures.ts';
-import { orders, type OrderEvent, type OrderInput, type OrderName, type OrderOutput } from '../orders.ts';
+import { orders, type OrderEvent, type OrderGiven, type OrderName, type OrderOutput } from '../orders.ts';
 import type { Channel } from './channel.ts';
 import type { Frame } from './frames.ts';
 
@@ -15,7 +15,7 @@ export type CallOptions<N extends OrderName> = {
 
 export type Caller = {
   readonly channel: Channel;
-  call<N extends OrderName>(name: N, input: z.input<(typeof orders)[N]['input']>, options?: CallOptions<N>): Promise<OrderOutput<N>>;
+  call<N extends OrderName>(name: N, input: OrderGiven<N>, options?: CallOptions<N>): Promise<OrderOutput<N>>;
   readonly closed: Promise<Failure>;
   close(): void;
 };
@@ -36,7 +36,7 @@ export function openCaller(channel: Channel): Caller {
     for (const call of [...running.values()]) call.end(why);
   });
 
-  async function call<N extends OrderName>(name: N, input: OrderInput<N>, options: CallOptions<N> = {}): Promise<OrderOutput<N>> {
+  async function call<N extends OrderName>(name: N, input: OrderGiven<N>, options: CallOptions<N> = {}): Promise<OrderOutput<N>> {
     if (ended !== undefined) throw ended;
     options.signal?.throwIfAborted();
     const { deadlineMs } = orders[name];
@@ -83,7 +83,7 @@ export function openCaller(channel: Channel): Caller {
     });
   }
 
-  return { channel, call: call as Caller['call'], closed: channel.closed, close: () => channel.close() };
+  return { channel, call, closed: channel.closed, close: () => channel.close() };
 }
 
 function readOutput<N extends OrderName>(name: N, output: unknown): OrderOutput<N> {

@@ -1,0 +1,96 @@
+/** Repositories and the archives in them, with their keys unsealed at the last moment. */
+import type { Catalog } from '../catalog/catalog.ts';
+import type { RepositoryRow } from '../catalog/repositories.ts';
+import type { Clock } from '../base/clock.ts';
+import { sortableId } from '../base/ids.ts';
+import { repositoryLocation, type ArchiveAccess, type RepositoryLocation } from '../contract/values.ts';
+import type { Repository } from '../contract/routes/repositories.ts';
+import { repositoryExists, repositoryUnknown } from './failures.ts';
+import type { Sealer } from './sealing.ts';
+import type { TransportLink } from './transport-link.ts';
+
+export type NewRepository = { name: string; location: RepositoryLocation; passphrase: string; create: boolean; isDefault: boolean; passphraseFile: string | null };
+
+export type Archives = ReturnType<typeof openArchives>;
+
+export function openArchives(options: { catalog: Catalog; sealer: Sealer; link: TransportLink; clock: Clock }) {
+  const { catalog, sealer, link, clock } = options;
+  const { repositories } = catalog;
+
+  async function find(nameOrId: string): Promise<RepositoryRow> {
+    const row = await repositories.find(nameOrId);
+    if (row === undefined) throw repositoryUnknown({ repository: nameOrId });
+    return row;
+  }
+
+  return {
+    find,
+
+    async usual(): Promise<RepositoryRow> {
+      const usual = (await repositories.list()).find(({ is_default }) => is_default === 1);
+      if (usual === undefined) throw repositoryUnknown({ repository: 'default' });
+      return usual;
+    },
+
+    async add(wanted: NewRepository): Promise<RepositoryRow> {
+      const known = await repositories.list();
+      const location = JSON.stringify(wanted.location);
+      const same = known.find((row) => row.name === wanted.name || row.location === location);
+      if (same !== undefined) throw repositoryExists({ name: same.name === wanted.name ? wanted.name : wanted.location.path, known: same.name });
+      const { repositoryId, keyHex } = await link.call('repository.open', { location: wanted.location, passphrase: wanted.passphrase, create: wanted.create });
+      const twin = known.find(({ id }) => id === repositoryId);
+      if (twin !== undefined) throw repositoryExists({ name: wanted.location.path, known: twin.name });
+      const row: RepositoryRow = {
+        id: repositoryId === '' ? sortableId(clock) : repositoryId,
+        name: wanted.name,
+        location,
+        sealed_passphrase: sealer.seal(wanted.passphrase, `repositories.passphrase:${repositoryId}`),
+        sealed_key: sealer.seal(keyHex, `repositories.key:${repositoryId}`),
+        passphrase_file: wanted.passphraseFile,
+        is_default: wanted.isDefault ? 1 : 0,
+        added_ms: clock.now(),
+      };
+      await repositories.add(row);
+      return row;
+    },
+
+    async view(row: RepositoryRow): Promise<Repository> {
+      const archives = await repositories.archives(row.id);
+      const [points, sets] = await Promise.all([catalog.points.list(), catalog.sets.list()]);
+      return {
+        id: row.id,
+        name: row.name,
+        location: repositoryLocation.parse(JSON.parse(row.location)),
+        isDefault: row.is_default === 1,
+        addedAtMs: row.added_ms,
+        passphraseFile: row.passphrase_file,
+        archives: archives.map(({ set_id, set_name }) => ({
+          setId: set_id,
+          setName: set_name,
+          isProtected: sets.some(({ id, repository }) => id === set_id && repository === row.id),
+          points: points.filter((point) => point.set_id === set_id && point.repository === row.id && point.lost === 0).length,
+        })),
+      };
+    },
+
+    /** Makes the set's archive in the repository, or finds it; its key is kept sealed. */
+    async open(repository: RepositoryRow, setId: string, setName: string): Promise<void> {
+      const location = repositoryLocation.parse(JSON.parse(repository.location));
+      const repositoryKeyHex = sealer.open(repository.sealed_key, `repositories.key:${repository.id}`);
+      const { archive } = await link.call('archive.open', { location, repositoryKeyHex, setId, setName });
+      const sealed_key = sealer.seal(archive.keyHex, `archives.key:${repository.id}:${setId}`);
+      await repositories.putArchive({ repository: repository.id, set_id: setId, set_name: setName, sealed_key });
+    },
+
+    async list(repositoryId: string): Promise<{ setId: string; setName: string }[]> {
+      return (await repositories.archives(repositoryId)).map(({ set_id, set_name }) => ({ setId: set_id, setName: set_name }));
+    },
+
+    async access(repositoryId: string, setId: string): Promise<ArchiveAccess> {
+      const repository = await find(repositoryId);
+      const archive = await repositories.archive(repositoryId, setId);
+      if (archive === undefined) throw repositoryUnknown({ repository: `${repository.name} (archive of ${setId})` });
+      return { location: repositoryLocation.parse(JSON.parse(repository.location)), setId, keyHex: sealer.open(archive.sealed_key, `archives.key:${repositoryId}:${setId}`) };
+    },
+  };
+}

@@ -1,0 +1,181 @@
+import { failure } from '../base/failure.ts';
+
+export const setUnknown = failure<{ set: string }>('server.set-unknown', {
+  says: ({ set }) => `no protected set is called ${set}`,
+  hint: 'Run "tidemark set list" for the sets there are.',
+  retry: 'never',
+});
+
+export const setExists = failure<{ set: string; setId: string }>('server.set-exists', {
+  says: ({ set, setId }) => `the replica set ${setId} is protected already, as ${set}`,
+  hint: 'Run "tidemark set show" for it. To sign in differently, remove it and add it again: its restore points stay.',
+  retry: 'never',
+});
+
+export const setNameTaken = failure<{ name: string }>('server.set-name-taken', {
+  says: ({ name }) => `another replica set is protected under the name ${name}`,
+  hint: 'Give another name with --name.',
+  retry: 'never',
+});
+
+export const setChanged = failure<{ set: string; expected: string; found: string }>('server.set-changed', {
+  says: ({ set, expected, found }) => `the members of ${set} are now of replica set ${found}, not ${expected}`,
+  hint: 'This is another set behind the same addresses. Add it as a set of its own.',
+  retry: 'never',
+});
+
+export const setBusy = failure<{ set: string; session: string }>('server.set-busy', {
+  says: ({ set, session }) => `session ${session} is at work on ${set}`,
+  hint: 'Wait until it has ended, or stop it with "tidemark session stop".',
+  retry: 'later',
+});
+
+export const repositoryUnknown = failure<{ repository: string }>('server.repository-unknown', {
+  says: ({ repository }) => `no repository is called ${repository}`,
+  hint: 'Run "tidemark repository list" for the repositories there are.',
+  retry: 'never',
+});
+
+export const repositoryExists = failure<{ name: string; known: string }>('server.repository-exists', {
+  says: ({ name, known }) => `${name} is known already, as repository ${known}`,
+  hint: 'Use that one, or give another name and place.',
+  retry: 'never',
+});
+
+export const repositoryBusy = failure<{ repository: string; session: string }>('server.repository-busy', {
+  says: ({ repository, session }) => `session ${session} is at work on repository ${repository}`,
+  hint: 'Wait until it has ended, or stop it with "tidemark session stop".',
+  retry: 'later',
+});
+
+export const repositoryOther = failure<{ set: string; repository: string; wanted: string }>('server.repository-other', {
+  says: ({ set, repository, wanted }) => `${set} is kept in repository ${repository}, not in ${wanted}`,
+  hint: 'A set has one repository. Leave --repository out.',
+  retry: 'never',
+});
+
+export const pointUnknown = failure<{ point: string }>('server.point-unknown', {
+  says: ({ point }) => `there is no restore point ${point}`,
+  hint: 'Run "tidemark point list" for the restore points there are.',
+  retry: 'never',
+});
+
+export const pointBusy = failure<{ point: string; session: string }>('server.point-busy', {
+  says: ({ point, session }) => `session ${session} uses restore point ${point}`,
+  hint: 'Wait until it has ended, or stop it with "tidemark session stop".',
+  retry: 'later',
+});
+
+export const pointHeld = failure<{ point: string; reason: string }>('server.point-held', {
+  says: ({ point, reason }) => `restore point ${point} is held: ${reason}`,
+  hint: 'Run "tidemark point release" when the reason is gone.',
+  retry: 'never',
+});
+
+export const publicationUnknown = failure<{ publication: string }>('server.publication-unknown', {
+  says: ({ publication }) => `there is no publication ${publication}`,
+  hint: 'Run "tidemark publish list" for those there are.',
+  retry: 'never',
+});
+
+export const sessionUnknown = failure<{ session: string }>('server.session-unknown', {
+  says: ({ session }) => `there is no session ${session}`,
+  hint: 'Run "tidemark session list" for the sessions there are.',
+  retry: 'never',
+});
+
+export const sessionEnded = failure<{ session: string; state: string }>('server.session-ended', {
+  says: ({ session, state }) => `session ${session} has ended: ${state}`,
+  hint: 'There is nothing left to stop.',
+  retry: 'never',
+});
+
+export const sessionNotFailed = failure<{ session: string; state: string }>('server.session-not-failed', {
+  says: ({ session, state }) => `session ${session} is ${state}, and only a failed or stopped one is retried`,
+  hint: 'Start a new one with the command that started this one.',
+  retry: 'never',
+});
+
+export const sessionContinuous = failure<{ session: string }>('server.session-continuous', {
+  says: ({ session }) => `session ${session} follows the oplog of a protected set for as long as the set is protected`,
+  hint: 'Run "tidemark set remove" to stop protecting the set.',
+  retry: 'never',
+});
+
+export const hostUnknown = failure<{ host: string }>('server.host-unknown', {
+  says: ({ host }) => `no host is called ${host}`,
+  hint: 'Run "tidemark doctor" for the hosts there are.',
+  retry: 'never',
+});
+
+export const hostUnreachable = failure<{ host: string; seconds: number; why: string }>('server.host-unreachable', {
+  says: ({ host, seconds, why }) => `the transport service of host ${host} was not reached within ${seconds} s: ${why}`,
+  hint: 'See that the service runs there; the server dials it again all the time.',
+  retry: 'later',
+});
+
+export const hostLost = failure<{ host: string; seconds: number; lastStep: string; why: string }>('server.host-lost', {
+  says: ({ host, seconds, lastStep, why }) => `host ${host} was gone for ${seconds} s; the last that was heard is "${lastStep}" (${why})`,
+  hint: 'Earlier restore points are not touched. When the host is back, what it still does for this session is stopped; then start it again.',
+  retry: 'later',
+});
+
+export const taskLost = failure<{ host: string; lastStep: string }>('server.task-lost', {
+  says: ({ host, lastStep }) => `host ${host} does not know the task any more; the last that was heard is "${lastStep}"`,
+  hint: 'Its transport service was restarted meanwhile. Earlier restore points are not touched. Start the session again.',
+  retry: 'now',
+});
+
+export const oplogBehind = failure<{ set: string; seconds: number; need: string; have: string; why: string }>('server.oplog-behind', {
+  says: ({ set, seconds, need, have, why }) => `the archived oplog of ${set} did not reach ${need} within ${seconds} s, it is at ${have}${why === '' ? '' : ` (${why})`}`,
+  hint: 'The restore point is stored and not proved. See the oplog session of the set; then run "tidemark point verify".',
+  retry: 'later',
+});
+
+export const pointNotProved = failure<{ point: string; why: string }>('server.point-not-proved', {
+  says: ({ point, why }) => `restore point ${point} is stored, and opening it failed: ${why}`,
+  hint: 'Do not rely on this point. Run "tidemark backup run" for a new one and "tidemark repository check --read-data".',
+  retry: 'now',
+});
+
+export const notSignedIn = failure('server.not-signed-in', {
+  says: () => 'the request carries no valid token',
+  hint: 'Name the file with the token with --token-file or TIDEMARK_TOKEN_FILE.',
+  retry: 'never',
+});
+
+export const notAllowed = failure<{ permission: string; role: string }>('server.not-allowed', {
+  says: ({ permission, role }) => `the role ${role} does not allow ${permission}`,
+  hint: 'Ask an administrator for a token with a role that does.',
+  retry: 'never',
+});
+
+export const tooManyAttempts = failure<{ seconds: number }>('server.too-many-attempts', {
+  says: ({ seconds }) => `too many requests without a valid token from this address; it is listened to again in ${seconds} s`,
+  hint: 'Wait, then use a valid token.',
+  retry: 'later',
+});
+
+export const questionNotUnderstood = failure<{ where: string; why: string }>('server.question-not-understood', {
+  says: ({ where, why }) => `the ${where} of the request is not understood: ${why}`,
+  hint: 'See docs/reference/rest-api.md for what this route takes.',
+  retry: 'never',
+});
+
+export const answerBroken = failure<{ route: string }>('server.answer-broken', {
+  says: ({ route }) => `the answer to ${route} does not keep the contract and was held back`,
+  hint: 'This is a mistake in the server. Its log has the details.',
+  retry: 'never',
+});
+
+export const noSuchRoute = failure<{ route: string }>('server.no-such-route', {
+  says: ({ route }) => `there is no route ${route}`,
+  hint: 'See docs/reference/rest-api.md for the routes there are.',
+  retry: 'never',
+});
+
+export const secretUnreadable = failure<{ what: string }>('server.secret-unreadable', {
+  says: ({ what }) => `${what} cannot be decrypted with this master key`,
+  hint: 'The file master.key in the data directory does not belong to this catalog. Put the right one back.',
+  retry: 'never',
+});

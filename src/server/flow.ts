@@ -1,0 +1,44 @@
+/**
+ * A flow: the work of one kind of session, written as if nothing ever went down.
+ *
+ * When the server comes back after a crash it runs the flow of every open session again from its top, with the same
+ * wish. What must not happen twice goes through the context: a task is followed to its one end, a decision is noted
+ * under a name and read from its note, and what the flow said before is not said again. Between those a flow does
+ * nothing that matters.
+ */
+import * as z from 'zod';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { OrderGiven, OrderName, OrderOutput } from '../contract/orders.ts';
+import type { SessionResult } from '../contract/sessions.ts';
+import type { TaskKind, TaskOutput, taskKinds } from '../contract/tasks.ts';
+import type { OnStatus } from './session-task.ts';
+
+export type FlowContext = {
+  readonly session: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Aborted when the session is to stop or the server ends. */
+  readonly signal: AbortSignal;
+  /** Whether the server ends: then a flow that is cut short goes on in the next one, and ends nothing. */
+  isClosing(): boolean;
+  step(name: string): Promise<void>;
+  say(text: string, level?: 'info' | 'warning' | 'error'): Promise<void>;
+  /** Says it whenever it is called: for a flow that goes round. */
+  tell(text: string, level?: 'info' | 'warning' | 'error'): Promise<void>;
+  /** Makes a decision once; a flow that runs again gets the same. Kept sealed. */
+  note<T>(name: string, make: () => Promise<T> | T): Promise<T>;
+  /** Changes a note: for a flow that goes round. */
+  setNote(name: string, value: unknown): Promise<void>;
+  /** A quick order to the host. */
+  order<N extends OrderName>(name: N, input: OrderGiven<N>): Promise<OrderOutput<N>>;
+  /** A task on the host, run once whatever happens in between. `name` is unique in the session. */
+  task<K extends TaskKind>(name: string, kind: K, input: () => Promise<z.input<(typeof taskKinds)[K]['input']>>, onStatus?: OnStatus): Promise<TaskOutput<K>>;
+  /** Removes the record of a task that is over: for a flow that goes round. */
+  dropTask(name: string): Promise<void>;
+};
+
+export type Finished = { readonly state: 'success' | 'warning'; readonly result: SessionResult };
+
+/** `wish` is the schema of what the flow was asked for, as it is kept. */
+export type Flow<W = never> = { readonly wish: z.ZodType<W>; run(wish: W, context: FlowContext): Promise<Finished> };

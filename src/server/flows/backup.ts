@@ -1,0 +1,110 @@
+/**
+ * One restore point, proved.
+ *
+ *   look at the set ─▶ choose the source ─▶ task backup ─▶ the archived oplog reaches the copy's top ─▶ task prove ─▶ success
+ *
+ * The point exists in the repository when the backup task has ended. Success is said only after a real mongod opened
+ * it; whatever goes wrong behind the copy leaves the point stored, unproved or marked as bad, and the session failed.
+ */
+import * as z from 'zod';
+import { compareTimes, showTime, type ClusterTime } from '../../base/cluster-time.ts';
+import { until } from '../../base/deadline.ts';
+import { isFailure } from '../../base/failure.ts';
+import type { SetRow } from '../../catalog/sets.ts';
+import { copyMethod, hostAndPort, type Discovered } from '../../contract/values.ts';
+import { noSourceNode } from '../../domain/failures.ts';
+import { chooseSource, type SourceMember } from '../../domain/source-node.ts';
+import { oplogBehind } from '../failures.ts';
+import type { Flow, FlowContext } from '../flow.ts';
+import type { OplogStandings } from '../oplog-standings.ts';
+import type { Points } from '../points.ts';
+import type { ProtectedSets } from '../protected-sets.ts';
+import { provePoint } from '../proving.ts';
+
+const wish = z.object({
+  setId: z.string(),
+  fullRead: z.boolean(),
+  method: copyMethod.nullable(),
+  dropClone: z.boolean(),
+  windowSeconds: z.number(),
+  compression: z.enum(['none', 'fast', 'balanced', 'strong']),
+  source: z.string().nullable(),
+});
+export type BackupWish = z.infer<typeof wish>;
+
+export const plainBackup = (setId: string): BackupWish => ({ setId, fullRead: false, method: null, dropClone: false, windowSeconds: 60, compression: 'balanced', source: null });
+
+export type BackupServices = { sets: ProtectedSets; points: Points; standings: OplogStandings; oplogWaitMs?: number };
+
+const lagLimitSeconds = 30;
+
+export function backupFlow(services: BackupServices): Flow<BackupWish> {
+  const { sets, points, standings } = services;
+  return {
+    wish,
+    async run(asked, context) {
+      const set = await sets.find(asked.setId);
+      await context.step('look at the set');
+      const chosen = await context.note('source', async () => await lookAndChoose(set, asked, services, context));
+      await context.say(chosen.says);
+
+      await context.step('make the copy');
+      const { point, lockedMs, seconds } = await context.task('backup', 'backup', async () => ({
+        archive: await sets.archive(set),
+        target: sets.target(set),
+        source: addressOf(chosen.address),
+        method: asked.method,
+        fullRead: asked.fullRead,
+        dropClone: asked.dropClone,
+        windowSeconds: asked.windowSeconds,
+        compression: asked.compression,
+      }));
+      await points.put(set.repository, point);
+      await context.say(`restore point ${point.id}: method ${point.method}, checkpoint ${showTime(point.checkpoint)}, top ${showTime(point.top)}`);
+
+      await context.step('wait for the archived oplog');
+      await oplogReaches(set, point.top, standings, context, services.oplogWaitMs ?? 120_000);
+      await context.step('prove the restore point');
+      await provePoint({ archive: async () => await sets.archive(set), point: point.id, level: 'open', at: null }, points, context);
+      return { state: 'success', result: { kind: 'backup', point: point.id, method: point.method, bytes: point.bytes, seconds, lockedMs, verified: true } };
+    },
+  };
+}
+
+async function lookAndChoose(set: SetRow, asked: BackupWish, { sets, points }: BackupServices, context: FlowContext): Promise<{ address: string; says: string }> {
+  const found = await context.order('set.discover', { target: sets.target(set) });
+  await sets.refresh(set, found);
+  const last = (await points.list(set.id)).filter(({ lost }) => lost === 0).at(-1);
+  const choice = chooseSource(membersOf(found), {
+    preferred: asked.source ?? undefined,
+    last: last === undefined ? undefined : points.summary(last).source,
+    primaryAllowed: false,
+    lagLimitSeconds,
+  });
+  if (choice.kind === 'none') throw noSourceNode({ set: set.name, reasons: choice.reasons.join('; ') });
+  return choice;
+}
+
+function membersOf(found: Discovered): SourceMember[] {
+  const within = new Set(found.local.filter(({ methods }) => methods.some(({ possible }) => possible)).map(({ member }) => member));
+  return found.members.map(({ host, port, ...member }) => ({ ...member, address: `${host}:${port}`, withinReach: within.has(`${host}:${port}`) }));
+}
+
+function addressOf(address: string): z.infer<typeof hostAndPort> {
+  const colon = address.lastIndexOf(':');
+  return { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
+}
+
+/** The proof replays up to the copy's top, so the archive must hold it; the oplog task flushes within seconds. */
+async function oplogReaches(set: SetRow, top: ClusterTime, standings: OplogStandings, context: FlowContext, ms: number): Promise<void> {
+  try {
+    await until(`the archived oplog of ${set.name}`, ms, async () => {
+      const { through } = await standings.now(set.id);
+      return through !== null && compareTimes(through, top) >= 0 ? true : undefined;
+    }, { everyMs: 100, signal: context.signal, clock: context.clock });
+  } catch (error) {
+    if (context.signal.aborted || !isFailure(error, { code: 'base.deadline-passed' })) throw error;
+    const { through, says } = await standings.now(set.id);
+    throw oplogBehind({ set: set.name, seconds: Math.round(ms / 1000), need: showTime(top), have: through === null ? 'nothing' : showTime(through), why: says ?? '' }, error);
+  }
+}

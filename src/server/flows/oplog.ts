@@ -1,0 +1,74 @@
+/**
+ * The keeper of a set's oplog: one session that works for as long as the set is protected.
+ *
+ *   follow (task) ──ends, fails──▶ wait 1 s, doubled up to 60 s ──▶ follow again
+ *        │ host gone: the same task is waited for, without end; two followers of one chain must never be
+ *        └ broken, barrier: an alarm, which asks for a new base backup (alarms.ts)
+ */
+import * as z from 'zod';
+import { describe, isFailure } from '../../base/failure.ts';
+import { showTime } from '../../base/cluster-time.ts';
+import { clusterTime, optime } from '../../contract/values.ts';
+import type { Alarms } from '../alarms.ts';
+import { hostLost } from '../failures.ts';
+import type { Flow } from '../flow.ts';
+import type { OplogStandings } from '../oplog-standings.ts';
+import type { ProtectedSets } from '../protected-sets.ts';
+
+const wish = z.object({ setId: z.string() });
+export type OplogWish = z.infer<typeof wish>;
+
+const chainStatus = z.object({ chain: z.string(), through: optime.nullable(), committed: optime.nullable().optional() });
+const brokenStatus = z.object({ atMs: z.number(), reason: z.string(), next: z.string(), after: clusterTime });
+const barrierStatus = z.object({ at: clusterTime, what: z.string(), chain: z.string() });
+
+const steadyMs = 300_000;
+
+export function oplogFlow({ sets, standings, alarms }: { sets: ProtectedSets; standings: OplogStandings; alarms: Alarms }): Flow<OplogWish> {
+  return {
+    wish,
+    async run({ setId }, context) {
+      const set = await sets.find(setId);
+      const { session, clock, signal } = context;
+      let round = await context.note('round', () => 1);
+      let saidLast = '';
+      const onStatus = async (key: string, value: unknown): Promise<void> => {
+        if (key === 'chain') {
+          const { chain, through, committed } = chainStatus.parse(value);
+          await standings.change(setId, { state: 'following', chain, through, committed: committed ?? null, says: null, session });
+        } else if (key === 'broken') {
+          const { atMs, reason, next, after } = brokenStatus.parse(value);
+          await standings.change(setId, { state: 'broken', says: reason, session });
+          await alarms.raise({ setId, key: `broken:${next}`, atMs, what: 'oplog chain broken', says: `${reason}; what happened after ${showTime(after)} until the new chain begins cannot be reached` });
+        } else if (key === 'barrier') {
+          const { at, what, chain } = barrierStatus.parse(value);
+          await alarms.raise({ setId, key: `barrier:${chain}:${showTime(at)}`, atMs: at.t * 1000, what: 'oplog barrier', says: `${what} at ${showTime(at)} cannot be replayed over` });
+        }
+      };
+      for (let waitMs = 1_000; ; waitMs = Math.min(60_000, waitMs * 2)) {
+        const begunMs = clock.monotonicMs();
+        const name = `follow ${round}`;
+        let says: string;
+        try {
+          await context.task(name, 'oplog', async () => ({ archive: await sets.archive(set), target: sets.target(set), setName: set.name, flushSeconds: 5 }), onStatus);
+          signal.throwIfAborted();
+          says = 'the task ended by itself';
+        } catch (error) {
+          signal.throwIfAborted();
+          says = describe(error);
+          if (isFailure(error, hostLost)) {
+            await standings.change(setId, { state: 'waiting', says, session });
+            continue;
+          }
+        }
+        if (clock.monotonicMs() - begunMs >= steadyMs) waitMs = 1_000;
+        await standings.change(setId, { state: 'waiting', says, session });
+        if (says !== saidLast) await context.tell(`the oplog is not followed: ${says}; it is tried again all the time`, 'warning');
+        saidLast = says;
+        await clock.wait(waitMs, signal);
+        await context.dropTask(name);
+        await context.setNote('round', ++round);
+      }
+    },
+  };
+}

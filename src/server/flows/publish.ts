@@ -1,0 +1,50 @@
+import * as z from 'zod';
+import type { Catalog } from '../../catalog/catalog.ts';
+import { describe } from '../../base/failure.ts';
+import { clusterTime } from '../../contract/values.ts';
+import type { Archives } from '../archives.ts';
+import type { Flow } from '../flow.ts';
+
+const wish = z.object({
+  publication: z.string(),
+  repository: z.string(),
+  setId: z.string(),
+  point: z.string(),
+  at: clusterTime,
+  port: z.int().nullable(),
+  expiresAtMs: z.number(),
+  withUsers: z.boolean(),
+});
+export type PublishWish = z.infer<typeof wish>;
+
+const ready = z.object({ uri: z.string() });
+
+/** A published moment: the session works for as long as it is up, and its end is the publication's. */
+export function publishFlow({ archives, catalog }: { archives: Archives; catalog: Catalog }): Flow<PublishWish> {
+  return {
+    wish,
+    async run(asked, context) {
+      const { publication, point, at, port, withUsers } = asked;
+      await context.step('publish the moment');
+      const onStatus = async (key: string, value: unknown): Promise<void> => {
+        if (key === 'ready') await catalog.publications.update(publication, { state: 'ready', uri: ready.parse(value).uri });
+      };
+      try {
+        const { why } = await context.task('publish', 'publish', async () => ({
+          archive: await archives.access(asked.repository, asked.setId),
+          point,
+          at,
+          port,
+          withUsers,
+          expiresMs: Math.max(1, asked.expiresAtMs - context.clock.now()),
+        }), onStatus);
+        await catalog.publications.update(publication, { state: 'ended', uri: null, says: why });
+        return { state: 'success', result: { kind: 'publish', point, at, why } };
+      } catch (error) {
+        const isLeftRunning = context.signal.aborted && context.isClosing();
+        if (!isLeftRunning) await catalog.publications.update(publication, { state: 'ended', uri: null, says: describe(error) });
+        throw error;
+      }
+    },
+  };
+}

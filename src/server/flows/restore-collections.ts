@@ -1,0 +1,29 @@
+import * as z from 'zod';
+import { taskKinds } from '../../contract/tasks.ts';
+import { clusterTime, mongoTarget } from '../../contract/values.ts';
+import type { Flow } from '../flow.ts';
+import type { ProtectedSets } from '../protected-sets.ts';
+
+const wish = z.object({
+  setId: z.string(),
+  point: z.string(),
+  at: clusterTime,
+  namespaces: taskKinds['restore-collections'].input.shape.namespaces,
+  /** Null: the live set itself. */
+  into: mongoTarget.nullable(),
+  existing: z.enum(['refuse', 'aside', 'replace']),
+  apply: z.boolean(),
+});
+export type RestoreCollectionsWish = z.infer<typeof wish>;
+
+export function restoreCollectionsFlow({ sets }: { sets: ProtectedSets }): Flow<RestoreCollectionsWish> {
+  return {
+    wish,
+    async run({ setId, into, ...asked }, context) {
+      const set = await sets.find(setId);
+      await context.step(asked.apply ? 'restore the collections' : 'plan the restore');
+      const output = await context.task('restore', 'restore-collections', async () => ({ archive: await sets.archive(set), into: into ?? sets.target(set), ...asked }));
+      return { state: 'success', result: { kind: 'restore-collections', point: asked.point, ...output } };
+    },
+  };
+}

@@ -1,0 +1,28 @@
+import * as z from 'zod';
+import { taskKinds } from '../../contract/tasks.ts';
+import { clusterTime } from '../../contract/values.ts';
+import type { Archives } from '../archives.ts';
+import type { Flow } from '../flow.ts';
+
+const wish = z.object({
+  repository: z.string(),
+  setId: z.string(),
+  point: z.string(),
+  at: clusterTime,
+  setName: z.string(),
+  members: taskKinds['restore-set'].input.shape.members,
+  start: z.boolean(),
+  apply: z.boolean(),
+});
+export type RestoreSetWish = z.infer<typeof wish>;
+
+export function restoreSetFlow({ archives }: { archives: Archives }): Flow<RestoreSetWish> {
+  return {
+    wish,
+    async run({ repository, setId, ...asked }, context) {
+      await context.step(asked.apply ? 'restore the set' : 'plan the restore');
+      const output = await context.task('restore', 'restore-set', async () => ({ archive: await archives.access(repository, setId), ...asked }));
+      return { state: 'success', result: { kind: 'restore-set', point: asked.point, ...output } };
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { SessionKind } from '../../contract/sessions.ts';
+import type { Alarms } from '../alarms.ts';
+import type { Archives } from '../archives.ts';
+import type { Flow } from '../flow.ts';
+import type { OplogStandings } from '../oplog-standings.ts';
+import type { Points } from '../points.ts';
+import type { ProtectedSets } from '../protected-sets.ts';
+import { backupFlow } from './backup.ts';
+import { checkFlow } from './check.ts';
+import { oplogFindFlow } from './oplog-find.ts';
+import { oplogFlow } from './oplog.ts';
+import { publishFlow } from './publish.ts';
+import { restoreCollectionsFlow } from './restore-collections.ts';
+import { restoreSetFlow } from './restore-set.ts';
+import { sweepFlow } from './sweep.ts';
+import { verifyFlow } from './verify.ts';
+
+export type FlowServices = { sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number };
+
+/** One flow for each kind of session. */
+export function flowTable(services: FlowServices): Readonly<Record<SessionKind, Flow>> {
+  return {
+    backup: backupFlow(services) as Flow,
+    verify: verifyFlow(services) as Flow,
+    publish: publishFlow(services) as Flow,
+    'restore-set': restoreSetFlow(services) as Flow,
+    'restore-collections': restoreCollectionsFlow(services) as Flow,
+    check: checkFlow(services) as Flow,
+    sweep: sweepFlow(services) as Flow,
+    'oplog-find': oplogFindFlow(services) as Flow,
+    oplog: oplogFlow(services) as Flow,
+  };
+}

@@ -1,0 +1,54 @@
+/** How each set's oplog stands: fresh in memory, in the catalog often enough to be believed after a restart. */
+import * as z from 'zod';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { Clock } from '../base/clock.ts';
+import type { OplogStanding } from '../contract/routes/sets.ts';
+import { optime } from '../contract/values.ts';
+
+const kept = z.object({
+  state: z.enum(['starting', 'following', 'waiting', 'broken']),
+  chain: z.string().nullable(),
+  through: optime.nullable(),
+  committed: optime.nullable(),
+  says: z.string().nullable(),
+  session: z.string().nullable(),
+});
+export type KeptStanding = z.infer<typeof kept>;
+
+const nothing: KeptStanding = { state: 'starting', chain: null, through: null, committed: null, says: null, session: null };
+const keptEveryMs = 10_000;
+
+export type OplogStandings = ReturnType<typeof openOplogStandings>;
+
+export function openOplogStandings(catalog: Catalog, clock: Clock) {
+  const live = new Map<string, { standing: KeptStanding; keptMs: number }>();
+
+  async function now(setId: string): Promise<KeptStanding> {
+    const known = live.get(setId);
+    if (known !== undefined) return known.standing;
+    const row = await catalog.sets.standing(setId);
+    return row === undefined ? nothing : { ...kept.parse(JSON.parse(row.standing)), state: 'starting' };
+  }
+
+  return {
+    now,
+    async change(setId: string, change: Partial<KeptStanding>): Promise<void> {
+      const before = await now(setId);
+      const standing = { ...before, ...change };
+      const last = live.get(setId)?.keptMs ?? Number.NEGATIVE_INFINITY;
+      const isNews = standing.state !== before.state || standing.chain !== before.chain || standing.says !== before.says || standing.session !== before.session;
+      const isDue = isNews || clock.monotonicMs() - last >= keptEveryMs;
+      live.set(setId, { standing, keptMs: isDue ? clock.monotonicMs() : last });
+      if (isDue) await catalog.sets.putStanding(setId, JSON.stringify(standing), clock.now());
+    },
+    forget(setId: string): void {
+      live.delete(setId);
+    },
+    async view(setId: string): Promise<OplogStanding> {
+      const { state, chain, through, committed, says, session } = await now(setId);
+      const loss = through === null ? null : Math.max(0, Math.round(clock.now() / 1000 - through.t));
+      const lag = through === null || committed === null ? null : Math.max(0, committed.t - through.t);
+      return { state, chain, through, lagSeconds: lag, lossIfDisasterNowSeconds: loss, says, session };
+    },
+  };
+}

@@ -1,0 +1,42 @@
+/** Restore points as the catalog remembers them. */
+import type { Catalog } from '../catalog/catalog.ts';
+import type { PointRow } from '../catalog/points.ts';
+import type { SetRow } from '../catalog/sets.ts';
+import type { Point } from '../contract/routes/points.ts';
+import { pointSummary, type PointSummary, type Window } from '../contract/values.ts';
+import type { Archives } from './archives.ts';
+import { pointUnknown } from './failures.ts';
+
+export type Proof = NonNullable<PointSummary['proof']>;
+export type Points = ReturnType<typeof openPoints>;
+
+export function openPoints(options: { catalog: Catalog; archives: Archives }) {
+  const { catalog, archives } = options;
+  const summary = (row: Pick<PointRow, 'summary'>): PointSummary => pointSummary.parse(JSON.parse(row.summary));
+  const rowOf = (repository: string, point: PointSummary) => ({ id: point.id, set_id: point.setId, repository, created_ms: point.createdAtMs, summary: JSON.stringify(point), lost: 0 });
+
+  async function find(id: string): Promise<PointRow> {
+    const row = await catalog.points.find(id);
+    if (row === undefined) throw pointUnknown({ point: id });
+    return row;
+  }
+
+  return {
+    find,
+    summary,
+    list: async (setId?: string): Promise<PointRow[]> => await catalog.points.list(setId),
+    put: async (repository: string, point: PointSummary): Promise<void> => await catalog.points.put(rowOf(repository, point)),
+    async setProof(id: string, proof: Proof): Promise<void> {
+      const row = await find(id);
+      await catalog.points.put(rowOf(row.repository, { ...summary(row), proof }));
+    },
+    /** Takes over what the repository says. */
+    async mirror(set: Pick<SetRow, 'id' | 'repository'>, window: Window): Promise<void> {
+      await catalog.points.mirror(set.repository, set.id, window.points.map((point) => rowOf(set.repository, point)));
+    },
+    async view(row: PointRow): Promise<Point> {
+      const hold = row.hold_since_ms === null ? null : { sinceMs: row.hold_since_ms, reason: row.hold_reason ?? '' };
+      return { ...summary(row), repository: (await archives.find(row.repository)).name, hold, lost: row.lost === 1 };
+    },
+  };
+}

@@ -1,0 +1,40 @@
+import { laneTaken } from '../../../catalog/failures.ts';
+import type { RepositoryRow } from '../../../catalog/repositories.ts';
+import { isFailure } from '../../../base/failure.ts';
+import type { Session } from '../../../contract/sessions.ts';
+import { repositoryBusy } from '../../failures.ts';
+import type { CheckWish } from '../../flows/check.ts';
+import type { SweepWish } from '../../flows/sweep.ts';
+import { laneOf } from '../../session-engine.ts';
+import type { Services } from '../../services.ts';
+import type { Handlers } from '../app.ts';
+
+type RepositoryRoutes = 'repository.add' | 'repository.list' | 'repository.show' | 'repository.check' | 'repository.sweep';
+
+export function repositoryHandlers(services: Services): Pick<Handlers, RepositoryRoutes> {
+  const { archives, catalog, engine, viewSession } = services;
+
+  async function start(row: RepositoryRow, kind: 'check' | 'sweep', wish: CheckWish | SweepWish): Promise<Session> {
+    const object = { kind: 'repository', id: row.id, name: row.name } as const;
+    try {
+      return await viewSession(await engine.start({ kind, object, setId: null, lane: laneOf(kind, row.id), wish }));
+    } catch (error) {
+      if (!isFailure(error, laneTaken)) throw error;
+      throw repositoryBusy({ repository: row.name, session: String(error.details['session']) }, error);
+    }
+  }
+
+  return {
+    'repository.add': async ({ body }) => await archives.view(await archives.add({ ...body, isDefault: false, passphraseFile: null })),
+    'repository.list': async () => ({ repositories: await Promise.all((await catalog.repositories.list()).map(archives.view)) }),
+    'repository.show': async ({ params }) => await archives.view(await archives.find(params.repository)),
+    'repository.check': async ({ params, body }) => {
+      const row = await archives.find(params.repository);
+      return await start(row, 'check', { repository: row.id, readDataPercent: body.readDataPercent });
+    },
+    'repository.sweep': async ({ params }) => {
+      const row = await archives.find(params.repository);
+      return await start(row, 'sweep', { repository: row.id });
+    },
+  };
+}

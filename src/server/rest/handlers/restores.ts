@@ -1,0 +1,91 @@
+import type { PublicationRow } from '../../../catalog/publications.ts';
+import { sortableId } from '../../../base/ids.ts';
+import type { Publication } from '../../../contract/routes/restores.ts';
+import { clusterTime, discovered } from '../../../contract/values.ts';
+import { publicationUnknown } from '../../failures.ts';
+import type { PublishWish } from '../../flows/publish.ts';
+import type { RestoreCollectionsWish } from '../../flows/restore-collections.ts';
+import type { RestoreSetWish } from '../../flows/restore-set.ts';
+import type { Services } from '../../services.ts';
+import type { Handlers } from '../app.ts';
+import { startOnSet } from './sets.ts';
+
+type RestoreRoutes = 'restore.set' | 'restore.collections' | 'publication.start' | 'publication.list' | 'publication.show' | 'publication.stop';
+
+const listedForMs = 86_400_000;
+
+export function restoreHandlers(services: Services): Pick<Handlers, RestoreRoutes> {
+  const { sets, moments, catalog, clock, engine } = services;
+
+  async function find(id: string): Promise<PublicationRow> {
+    const row = await catalog.publications.find(id);
+    if (row === undefined) throw publicationUnknown({ publication: id });
+    return row;
+  }
+
+  async function view(row: PublicationRow): Promise<Publication> {
+    const session = await engine.find(row.session);
+    const hasEnded = session.ended_ms !== null;
+    return {
+      id: row.id,
+      set: row.set_name,
+      point: row.point,
+      at: clusterTime.parse(JSON.parse(row.at)),
+      state: hasEnded ? 'ended' : (row.state as Publication['state']),
+      startedAtMs: row.started_ms,
+      expiresAtMs: row.expires_ms,
+      uri: hasEnded ? null : row.uri,
+      says: row.says,
+      session: row.session,
+    };
+  }
+
+  return {
+    'restore.set': async ({ params, body }) => {
+      const set = await sets.find(params.set);
+      const { point, at } = await moments.choose(set, body.at);
+      const setName = body.name ?? discovered.parse(JSON.parse(set.discovered)).name;
+      const wish: RestoreSetWish = { repository: set.repository, setId: set.id, point, at, setName, members: body.members, start: body.start, apply: body.apply };
+      return await startOnSet(services, set, { kind: 'restore-set', wish, reason: body.reason });
+    },
+
+    'restore.collections': async ({ params, body }) => {
+      const set = await sets.find(params.set);
+      const { point, at } = await moments.choose(set, body.at);
+      const wish: RestoreCollectionsWish = { setId: set.id, point, at, namespaces: body.namespaces, into: body.into ?? null, existing: body.existing, apply: body.apply };
+      return await startOnSet(services, set, { kind: 'restore-collections', wish, reason: body.reason });
+    },
+
+    'publication.start': async ({ params, body }) => {
+      const set = await sets.find(params.set);
+      const { point, at } = await moments.choose(set, body.at);
+      const id = sortableId(clock);
+      const expiresAtMs = clock.now() + body.expiresSeconds * 1000;
+      const wish: PublishWish = { publication: id, repository: set.repository, setId: set.id, point, at, port: body.port, expiresAtMs, withUsers: body.withUsers };
+      const session = await startOnSet(services, set, { kind: 'publish', wish, reason: body.reason });
+      const row: PublicationRow = {
+        id,
+        set_id: set.id,
+        set_name: set.name,
+        point,
+        at: JSON.stringify(at),
+        session: session.id,
+        started_ms: clock.now(),
+        expires_ms: expiresAtMs,
+        state: 'starting',
+        uri: null,
+        says: null,
+      };
+      await catalog.publications.add(row);
+      return await view(row);
+    },
+
+    'publication.list': async () => ({ publications: await Promise.all((await catalog.publications.list(clock.now() - listedForMs)).map(view)) }),
+    'publication.show': async ({ params }) => await view(await find(params.publication)),
+    'publication.stop': async ({ params }) => {
+      const row = await find(params.publication);
+      if ((await engine.find(row.session)).ended_ms === null) await engine.stop(row.session);
+      return await view(await find(row.id));
+    },
+  };
+}

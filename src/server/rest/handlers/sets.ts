@@ -1,0 +1,80 @@
+import { laneTaken } from '../../../catalog/failures.ts';
+import type { SetRow } from '../../../catalog/sets.ts';
+import { isFailure } from '../../../base/failure.ts';
+import type { Session } from '../../../contract/sessions.ts';
+import { repositoryOther, setBusy } from '../../failures.ts';
+import type { BackupWish } from '../../flows/backup.ts';
+import type { OplogFindWish } from '../../flows/oplog-find.ts';
+import { laneOf, type NewSessionWish } from '../../session-engine.ts';
+import type { Handlers } from '../app.ts';
+import type { Services } from '../../services.ts';
+
+/** Opens a session about a set, and says which one is in the way when it cannot. */
+export async function startOnSet(services: Services, set: SetRow, wish: Omit<NewSessionWish, 'object' | 'setId' | 'lane'>): Promise<Session> {
+  const object = { kind: 'set', id: set.id, name: set.name } as const;
+  try {
+    return await services.viewSession(await services.engine.start({ ...wish, object, setId: set.id, lane: laneOf(wish.kind, set.id) }));
+  } catch (error) {
+    if (!isFailure(error, laneTaken)) throw error;
+    throw setBusy({ set: set.name, session: String(error.details['session']) }, error);
+  }
+}
+
+type SetRoutes = 'set.add' | 'set.list' | 'set.show' | 'set.remove' | 'set.window' | 'backup.run' | 'oplog.find';
+
+export function setHandlers(services: Services): Pick<Handlers, SetRoutes> {
+  const { sets, engine, catalog, moments, standings, archives } = services;
+  return {
+    'set.add': async ({ body }) => {
+      const row = await sets.add(body);
+      await services.keepOplog(row);
+      return await sets.view(row);
+    },
+    'set.list': async () => ({ sets: await Promise.all((await sets.list()).map(sets.view)) }),
+    'set.show': async ({ params }) => await sets.view(await sets.find(params.set)),
+
+    'set.remove': async ({ params, query }) => {
+      const set = await sets.find(params.set);
+      const open = (await catalog.sessions.unfinished()).filter(({ set_id }) => set_id === set.id);
+      const inTheWay = open.find(({ kind }) => kind !== 'oplog');
+      if (inTheWay !== undefined) throw setBusy({ set: set.name, session: inTheWay.id });
+      const points = (await catalog.points.list(set.id)).length;
+      const repository = await archives.find(set.repository);
+      const plan = [
+        `stop following the oplog of ${set.name}`,
+        `forget how to reach and sign in to ${set.name}`,
+        `keep ${points} restore points and the archived oplog in repository ${repository.name}`,
+      ];
+      if (query.apply) {
+        for (const { id } of open) await engine.end(id);
+        await sets.remove(set);
+      }
+      return { applied: query.apply, set: set.name, points, sessions: open.map(({ id }) => id), plan };
+    },
+
+    'set.window': async ({ params }) => {
+      const set = await sets.find(params.set);
+      const window = await moments.window(set);
+      const oplog = await standings.view(set.id);
+      return { ...window, set: set.name, oplog };
+    },
+
+    'backup.run': async ({ params, body }) => {
+      const set = await sets.find(params.set);
+      if (body.repository !== undefined) {
+        const wanted = await archives.find(body.repository);
+        if (wanted.id !== set.repository) throw repositoryOther({ set: set.name, repository: (await archives.find(set.repository)).name, wanted: wanted.name });
+      }
+      const { fullRead, method = null, dropClone, windowSeconds, compression, source = null, reason } = body;
+      const wish: BackupWish = { setId: set.id, fullRead, method, dropClone, windowSeconds, compression, source };
+      return await startOnSet(services, set, { kind: 'backup', wish, reason });
+    },
+
+    'oplog.find': async ({ params, body }) => {
+      const set = await sets.find(params.set);
+      const { ns, op, match, limit } = body;
+      const wish: OplogFindWish = { setId: set.id, ns, op, match, limit, since: await moments.border(set, body.since), until: await moments.border(set, body.until) };
+      return await startOnSet(services, set, { kind: 'oplog-find', wish });
+    },
+  };
+}

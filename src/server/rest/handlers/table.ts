@@ -1,0 +1,19 @@
+import type { Services } from '../../services.ts';
+import type { Handlers } from '../app.ts';
+import { pointHandlers } from './points.ts';
+import { repositoryHandlers } from './repositories.ts';
+import { restoreHandlers } from './restores.ts';
+import { serverHandlers } from './server.ts';
+import { sessionHandlers } from './sessions.ts';
+import { setHandlers } from './sets.ts';
+
+export function allHandlers(services: Services): Handlers {
+  return {
+    ...setHandlers(services),
+    ...pointHandlers(services),
+    ...restoreHandlers(services),
+    ...repositoryHandlers(services),
+    ...sessionHandlers(services),
+    ...serverHandlers(services),
+  };
+}

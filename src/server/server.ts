@@ -1,0 +1,161 @@
+/**
+ * The backup server: decides, keeps the catalog and the sessions, moves no backup data.
+ *
+ * Order at start: secrets and catalog, identity files (the transport waits for its own), REST, the link, the default
+ * repository, and then the sessions that were open. Order at stop: REST, sessions (what runs on hosts goes on), link, catalog.
+ */
+import { mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { openCatalog, type Catalog } from '../catalog/catalog.ts';
+import { laneTaken } from '../catalog/failures.ts';
+import type { SetRow } from '../catalog/sets.ts';
+import { systemClock, type Clock } from '../base/clock.ts';
+import { isFailure } from '../base/failure.ts';
+import type { Log } from '../base/log.ts';
+import { dialOrders } from '../contract/link/dial.ts';
+import type { Admit } from '../contract/link/trust.ts';
+import { openAlarms } from './alarms.ts';
+import { openArchives } from './archives.ts';
+import { openAuthority } from './authority.ts';
+import { ensureDefaultRepository } from './default-repository.ts';
+import { plainBackup } from './flows/backup.ts';
+import { flowTable } from './flows/table.ts';
+import { keepIdentities } from './identities.ts';
+import { keepTasksTidy } from './janitor.ts';
+import { openMoments } from './moments.ts';
+import { openOplogStandings } from './oplog-standings.ts';
+import { openPoints } from './points.ts';
+import { openProtectedSets } from './protected-sets.ts';
+import { openRest } from './rest/app.ts';
+import { allHandlers } from './rest/handlers/table.ts';
+import { sessionStream } from './rest/session-stream.ts';
+import { openSealer } from './sealing.ts';
+import { writeWhole } from './secret-file.ts';
+import type { Services } from './services.ts';
+import { laneOf, openSessionEngine, type Timing } from './session-engine.ts';
+import { openSessionLog } from './session-log.ts';
+import { viewSession } from './session-view.ts';
+import { ensureAdminToken, openGate } from './sign-in.ts';
+import { keepLink, type TransportLink } from './transport-link.ts';
+
+export type Address = { readonly host: string; readonly port: number };
+
+export type ServerOptions = {
+  dataDirectory: string;
+  listen: Address;
+  /** Where this machine's transport service takes orders. */
+  transport: Address;
+  version: string;
+  log: Log;
+  clock?: Clock;
+  timing?: Partial<Timing> & { oplogWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number };
+};
+
+export type Server = {
+  readonly url: string;
+  readonly tokenFile: string;
+  readonly caFile: string;
+  /** Resolves when the default repository is there, or with why it is not. */
+  readonly repositoryReady: Promise<string | null>;
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+export async function openServer(options: ServerOptions): Promise<Server> {
+  const { dataDirectory: data, log, timing = {}, version } = options;
+  const clock = options.clock ?? systemClock;
+  const startedAtMs = clock.now();
+  const ends = new AbortController();
+  const files = { token: join(data, 'admin.token'), ca: join(data, 'ca.pem'), transport: join(data, 'transport.json'), server: join(data, 'server', 'identity.json') };
+
+  await mkdir(join(data, 'server'), { recursive: true, mode: 0o700 });
+  const sealer = await openSealer(join(data, 'master.key'));
+  const catalog = await openCatalog(join(data, 'server', 'catalog.sqlite'));
+  const authority = await openAuthority(join(data, 'server'), clock, async ({ serial, part, name, notAfterMs }) => {
+    await catalog.certificates.record({ serial, part, name, issuedMs: clock.now(), notAfterMs });
+  });
+  await writeWhole(files.ca, authority.caPem, 0o644);
+  await ensureAdminToken(files.token, catalog, clock);
+  const hosts = [...new Set(['localhost', '127.0.0.1', '::1', hostname(), options.listen.host])];
+  const identities = await keepIdentities({ authority, files, hosts, clock, log, signal: ends.signal });
+
+  const link = keepLink({
+    host: 'local',
+    address: `${options.transport.host}:${options.transport.port}`,
+    dial: async () => {
+      const admit = await admitListed(catalog, clock);
+      return await dialOrders({ ...options.transport, identity: identities.server(), version, admit });
+    },
+    clock,
+    log,
+  });
+  const { services, engine, alarms } = compose({ catalog, clock, log, link, sealer, timing }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint }));
+  keepTasksTidy({ link, catalog, clock, log, signal: ends.signal });
+
+  const gate = openGate(catalog, clock);
+  const streams = { 'session.events': sessionStream(engine, services.sessionLog, ends.signal) };
+  const rest = openRest({ identity: identities.server(), gate, handlers: allHandlers(services), streams, log });
+  identities.onRenewed(() => rest.renew(identities.server()));
+  const bound = await rest.listen(options.listen.host, options.listen.port);
+  const url = `https://${options.listen.host.includes(':') ? `[${options.listen.host}]` : options.listen.host}:${bound.port}`;
+
+  const repositoryReady = ensureDefaultRepository({ data, archives: services.archives, catalog, link, log, waitMs: timing.repositoryWaitMs ?? 60_000, clock, signal: ends.signal });
+  await engine.resume();
+  for (const set of await services.sets.list()) await services.keepOplog(set);
+  const answering = alarms.keepAnswering(async (setId, reason) => await startBaseBackup(services, setId, reason), ends.signal);
+
+  const close = async (): Promise<void> => {
+    if (ends.signal.aborted) return;
+    ends.abort(new Error('the server ends'));
+    await rest.close();
+    await engine.close();
+    await link.close();
+    await Promise.allSettled([repositoryReady, answering]);
+    await catalog.close();
+  };
+  return { url, tokenFile: files.token, caFile: files.ca, repositoryReady, close, [Symbol.asyncDispose]: close };
+}
+
+type Base = { catalog: Catalog; clock: Clock; log: Log; link: TransportLink; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']> };
+
+function compose(base: Base, about: Services['about']) {
+  const { catalog, clock, log, link, sealer, timing } = base;
+  const archives = openArchives({ catalog, sealer, link, clock });
+  const points = openPoints({ catalog, archives });
+  const standings = openOplogStandings(catalog, clock);
+  const sets = openProtectedSets({ catalog, sealer, link, clock, archives, standings, points });
+  const moments = openMoments({ link, archives, points });
+  const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
+  const sessionLog = openSessionLog(catalog, clock);
+  const flows = flowTable({ sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs });
+  const engine = openSessionEngine({ catalog, sessionLog, sealer, link, flows, clock, log, timing });
+  const keepOplog = async (set: SetRow): Promise<void> => {
+    try {
+      const object = { kind: 'set', id: set.id, name: set.name } as const;
+      await engine.start({ kind: 'oplog', object, setId: set.id, lane: laneOf('oplog', set.id), wish: { setId: set.id } });
+    } catch (error) {
+      if (!isFailure(error, laneTaken)) throw error;
+    }
+  };
+  const services: Services = {
+    catalog, clock, log, link, archives, sets, points, standings, moments, engine, sessionLog, keepOplog, about,
+    viewSession: async (row) => await viewSession(row, catalog, sessionLog),
+  };
+  return { services, engine, alarms };
+}
+
+/** Only a transport whose serial we handed out and did not take back. Read before each dial: the list can change. */
+async function admitListed(catalog: Catalog, clock: Clock): Promise<Admit> {
+  const listed = await catalog.certificates.inForce(clock.now());
+  return ({ part, name, serial }) => {
+    if (part !== 'transport') return `its certificate is for a ${part}, and only a transport is wanted here`;
+    return listed.some((known) => known.serial === serial && known.name === name) ? undefined : `serial ${serial} is not on the list of certificates in force`;
+  };
+}
+
+async function startBaseBackup({ sets, engine }: Services, setId: string, reason: string): Promise<string> {
+  const set = await sets.find(setId);
+  const session = await engine.start({ kind: 'backup', object: { kind: 'set', id: set.id, name: set.name }, setId, lane: laneOf('backup', setId), wish: plainBackup(setId), reason });
+  return session.id;
+}

@@ -1,0 +1,259 @@
+/**
+ * The session engine: opens sessions, runs their flows, stops them, and takes up after a restart what was open.
+ * The states are those of domain/session.ts; docs/design/sessions.md has the promises.
+ */
+import type { Catalog } from '../catalog/catalog.ts';
+import type { SessionRow } from '../catalog/sessions.ts';
+import type { Clock } from '../base/clock.ts';
+import { describe, isFailure, toWire } from '../base/failure.ts';
+import { stopped } from '../base/failures.ts';
+import { sortableId } from '../base/ids.ts';
+import type { Log } from '../base/log.ts';
+import { linkLost } from '../contract/failures.ts';
+import type { SessionKind } from '../contract/sessions.ts';
+import { hostLost, hostUnreachable, sessionContinuous, sessionEnded, sessionNotFailed, sessionUnknown } from './failures.ts';
+import type { Finished, Flow, FlowContext } from './flow.ts';
+import type { Sealer } from './sealing.ts';
+import type { SessionLog } from './session-log.ts';
+import { followTask, type TaskFollowing } from './session-task.ts';
+import type { TransportLink } from './transport-link.ts';
+
+export type SessionObject = { readonly kind: 'set' | 'repository' | 'point'; readonly id: string; readonly name: string };
+
+export type NewSessionWish = {
+  readonly kind: SessionKind;
+  readonly object: SessionObject;
+  readonly setId: string | null;
+  /** What it has for itself while it is open; null when it bothers nobody. */
+  readonly lane: string | null;
+  readonly wish: unknown;
+  readonly reason?: string;
+  readonly retryOf?: string;
+};
+
+export type SessionEngine = {
+  /** Opens the session and lets its flow begin. Fails with catalog.lane-taken when another has its lane. */
+  start(wish: NewSessionWish): Promise<SessionRow>;
+  stop(id: string): Promise<SessionRow>;
+  retry(id: string): Promise<SessionRow>;
+  find(id: string): Promise<SessionRow>;
+  /** Stops a session of any kind and waits for its end. */
+  end(id: string): Promise<void>;
+  /** An open session that works with this restore point. */
+  userOf(point: string): Promise<string | undefined>;
+  /** Takes up every open session. */
+  resume(): Promise<void>;
+  /** Leaves what runs to run; the next server takes it up. */
+  close(): Promise<void>;
+};
+
+export type Timing = { hostWaitMs: number; hostLostMs: number; stopWithinMs: number };
+
+export const usualTiming: Timing = { hostWaitMs: 120_000, hostLostMs: 300_000, stopWithinMs: 90_000 };
+
+export type EngineOptions = {
+  catalog: Catalog;
+  sessionLog: SessionLog;
+  sealer: Sealer;
+  link: TransportLink;
+  flows: Readonly<Record<SessionKind, Flow>>;
+  clock: Clock;
+  log: Log;
+  timing?: Partial<Timing>;
+};
+
+type Running = { readonly stop: AbortController; readonly done: Promise<void> };
+
+const wishPlace = (id: string): string => `sessions.wish:${id}`;
+
+export function openSessionEngine(options: EngineOptions): SessionEngine {
+  const { catalog, sealer, clock, sessionLog } = options;
+  const timing = { ...usualTiming, ...options.timing };
+  const running = new Map<string, Running>();
+  const closing = new AbortController();
+
+  function run(row: SessionRow): void {
+    const stop = new AbortController();
+    if (row.stopping === 1) stop.abort(stopped({ what: `session ${row.id}` }));
+    const done = life(row, stop, closing.signal, timing, options)
+      .catch((error: unknown) => options.log.error('a session could not be ended', { session: row.id, why: describe(error) }))
+      .finally(() => running.delete(row.id));
+    running.set(row.id, { stop, done });
+  }
+
+  async function find(id: string): Promise<SessionRow> {
+    const row = await catalog.sessions.find(id);
+    if (row === undefined) throw sessionUnknown({ session: id });
+    return row;
+  }
+
+  async function start(wish: NewSessionWish): Promise<SessionRow> {
+    closing.signal.throwIfAborted();
+    const id = sortableId(clock);
+    const { kind, object, setId, lane } = wish;
+    await catalog.sessions.open({
+      id,
+      kind,
+      object_kind: object.kind,
+      object_id: object.id,
+      object_name: object.name,
+      set_id: setId,
+      lane,
+      sealed_wish: sealer.seal(JSON.stringify(wish.wish), wishPlace(id)),
+      created_ms: clock.now(),
+      reason: wish.reason ?? null,
+      retry_of: wish.retryOf ?? null,
+    });
+    const row = await find(id);
+    run(row);
+    return row;
+  }
+
+  async function ask(id: string): Promise<void> {
+    const moved = await catalog.sessions.move(id, { kind: 'ask-to-stop' }, clock.now());
+    sessionLog.wake(id);
+    if (moved !== 'refused') running.get(id)?.stop.abort(stopped({ what: `session ${id}` }));
+  }
+
+  return {
+    start,
+    find,
+    async stop(id) {
+      const row = await find(id);
+      if (row.ended_ms !== null) throw sessionEnded({ session: id, state: row.state });
+      if (row.kind === 'oplog') throw sessionContinuous({ session: id });
+      await ask(id);
+      return await find(id);
+    },
+    async end(id) {
+      await ask(id);
+      await running.get(id)?.done;
+    },
+    async retry(id) {
+      const row = await find(id);
+      if (row.kind === 'oplog') throw sessionContinuous({ session: id });
+      if (row.state !== 'failed' && row.state !== 'stopped') throw sessionNotFailed({ session: id, state: row.state });
+      return await start({
+        kind: row.kind as SessionKind,
+        object: { kind: row.object_kind as SessionObject['kind'], id: row.object_id, name: row.object_name },
+        setId: row.set_id,
+        lane: laneOf(row.kind as SessionKind, row.object_id),
+        wish: JSON.parse(sealer.open(row.sealed_wish, wishPlace(id))) as unknown,
+        reason: row.reason ?? undefined,
+        retryOf: id,
+      });
+    },
+    async userOf(point) {
+      for (const row of await catalog.sessions.unfinished()) {
+        const wish = JSON.parse(sealer.open(row.sealed_wish, wishPlace(row.id))) as { point?: unknown };
+        if (wish.point === point) return row.id;
+      }
+      return undefined;
+    },
+    async resume() {
+      for (const row of await catalog.sessions.unfinished()) if (!running.has(row.id)) run(row);
+    },
+    async close() {
+      closing.abort(stopped({ what: 'the server' }));
+      for (const { stop } of running.values()) stop.abort(closing.signal.reason);
+      await Promise.all([...running.values()].map(({ done }) => done));
+    },
+  };
+}
+
+/** One of a kind at a time: backups and oplogs of a set, restores into a set, sweeps of a repository. */
+export function laneOf(kind: SessionKind, objectId: string): string | null {
+  return kind === 'backup' || kind === 'oplog' || kind === 'restore-collections' || kind === 'sweep' ? `${kind}:${objectId}` : null;
+}
+
+async function life(row: SessionRow, stop: AbortController, closing: AbortSignal, timing: Timing, options: EngineOptions): Promise<void> {
+  const { catalog, clock, sessionLog, link } = options;
+  const { id } = row;
+  const log = options.log.with({ session: id, kind: row.kind });
+  let finished: Finished | undefined;
+  let failure: unknown;
+  try {
+    if (row.state === 'waiting') {
+      if (row.kind !== 'oplog') await link.connected(timing.hostWaitMs, stop.signal);
+      if ((await catalog.sessions.move(id, { kind: 'start' }, clock.now())) === 'refused') return;
+      sessionLog.wake(id);
+    }
+    const flow = options.flows[row.kind as SessionKind] as Flow<unknown>;
+    const wish = flow.wish.parse(JSON.parse(options.sealer.open(row.sealed_wish, wishPlace(id))));
+    finished = await flow.run(wish, await contextOf(row, stop.signal, closing, timing, options, log));
+  } catch (error) {
+    if (closing.aborted) return;
+    failure = error;
+  }
+  await sessionLog.settle(id);
+  // A session that was stopped before it began has had its end.
+  if ((await catalog.sessions.find(id))?.ended_ms !== null) return;
+  if (finished !== undefined) {
+    await catalog.sessions.move(id, { kind: 'end', as: finished.state }, clock.now(), { result: JSON.stringify(finished.result), failure: null });
+  } else {
+    const isStopped = stop.signal.aborted && (failure === stop.signal.reason || isFailure(failure, stopped));
+    if (!isFailure(failure)) log.error('unexpected error in a session', { why: describe(failure), stack: failure instanceof Error ? failure.stack : undefined });
+    await sessionLog.keep(id, { kind: 'line', level: isStopped ? 'info' : 'error', text: describe(failure) });
+    const end = { result: null, failure: isStopped ? null : JSON.stringify(toWire(failure)) };
+    await catalog.sessions.move(id, { kind: 'end', as: isStopped ? 'stopped' : 'failed' }, clock.now(), end);
+  }
+  sessionLog.wake(id);
+  log.info('session ended', { state: (await catalog.sessions.find(id))?.state });
+}
+
+async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSignal, timing: Timing, options: EngineOptions, log: Log): Promise<FlowContext> {
+  const { catalog, sessionLog, sealer, link, clock } = options;
+  const session = row.id;
+  const place = (name: string): string => `session_notes:${session}:${name}`;
+  const following: TaskFollowing = { session, catalog, sessionLog, link, clock, log, stop, closing, hostLostMs: timing.hostLostMs, stopWithinMs: timing.stopWithinMs };
+  const setNote = async (name: string, value: unknown): Promise<void> => await catalog.sessions.putNote(session, name, sealer.seal(JSON.stringify(value), place(name)));
+  const readNote = async (name: string): Promise<{ value: unknown } | undefined> => {
+    const kept = await catalog.sessions.note(session, name);
+    return kept === undefined ? undefined : { value: JSON.parse(sealer.open(kept, place(name))) as unknown };
+  };
+  const saidBefore = Number((await readNote('said'))?.value ?? 0);
+  let said = 0;
+  const speak = async (event: { kind: 'step'; step: string } | { kind: 'line'; level: 'info' | 'warning' | 'error'; text: string }): Promise<void> => {
+    stop.throwIfAborted();
+    if (++said <= saidBefore) return;
+    await sessionLog.keep(session, event);
+    await setNote('said', said);
+  };
+  return {
+    session,
+    clock,
+    log,
+    signal: stop,
+    isClosing: () => closing.aborted,
+    step: async (step) => await speak({ kind: 'step', step }),
+    say: async (text, level = 'info') => await speak({ kind: 'line', level, text }),
+    tell: async (text, level = 'info') => await sessionLog.keep(session, { kind: 'line', level, text }),
+    setNote,
+    async note<T>(name: string, make: () => Promise<T> | T): Promise<T> {
+      const kept = await readNote(name);
+      if (kept !== undefined) return kept.value as T;
+      stop.throwIfAborted();
+      const value = await make();
+      await setNote(name, value);
+      return value;
+    },
+    async order(name, input) {
+      const deadline = clock.monotonicMs() + timing.hostLostMs;
+      for (;;) {
+        try {
+          return await link.call(name, input, { signal: stop, waitMs: Math.max(1, deadline - clock.monotonicMs()) });
+        } catch (error) {
+          // The orders that flows give may be given twice.
+          if (isFailure(error, hostUnreachable)) throw hostLost({ host: link.host, seconds: Math.round(timing.hostLostMs / 1000), lastStep: name, why: describe(error) }, error);
+          if (!isFailure(error, linkLost)) throw error;
+          await clock.wait(50, stop);
+        }
+      }
+    },
+    task: async (name, kind, input, onStatus) => await followTask(name, kind, input, following, onStatus),
+    async dropTask(name) {
+      const task = await catalog.sessions.task(session, name);
+      if (task !== undefined) await catalog.sessions.dropTask(task.task_id);
+    },
+  };
+}

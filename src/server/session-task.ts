@@ -1,0 +1,168 @@
+/**
+ * One task of a session, followed to its end across lost links and restarts of the server.
+ *
+ *   noted ──start, acknowledged──▶ accepted ──watch {after}──▶ outcome noted ──forget──▶ done
+ *
+ * The task's id is in the catalog before the host hears of it. A start whose acknowledgement was lost is given again
+ * (the host answers that it has it); a task that was accepted is only ever watched: a host that does not know it any
+ * more was restarted, and the task is lost, not run twice. The outcome is in the catalog before the host may forget it.
+ */
+import * as z from 'zod';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { Clock } from '../base/clock.ts';
+import { describe, fromWire, isFailure, toWire, type WireFailure } from '../base/failure.ts';
+import { deadlinePassed } from '../base/failures.ts';
+import { randomId } from '../base/ids.ts';
+import type { Log } from '../base/log.ts';
+import { linkLost } from '../contract/failures.ts';
+import type { Caller } from '../contract/link/caller.ts';
+import { taskKinds, type TaskEvent, type TaskKind, type TaskOutput, type TaskState } from '../contract/tasks.ts';
+import type { TaskRow } from '../catalog/sessions.ts';
+import { hostLost, hostUnreachable, taskLost } from './failures.ts';
+import type { SessionLog } from './session-log.ts';
+import { openProgress } from './session-progress.ts';
+import type { TransportLink } from './transport-link.ts';
+
+export type TaskFollowing = {
+  session: string;
+  catalog: Catalog;
+  sessionLog: SessionLog;
+  link: TransportLink;
+  clock: Clock;
+  log: Log;
+  /** Aborted when the session is to stop: the task is asked to, and its own end is awaited. */
+  stop: AbortSignal;
+  /** Aborted when this server ends: the task goes on without it. */
+  closing: AbortSignal;
+  /** How long a host may be gone before its task is given up. */
+  hostLostMs: number;
+  stopWithinMs: number;
+};
+
+export type OnStatus = (key: string, value: unknown) => Promise<void> | void;
+
+const taskUnknown = { code: 'agent.task-unknown' };
+
+export async function followTask<K extends TaskKind>(
+  name: string,
+  kind: K,
+  makeInput: () => Promise<z.input<(typeof taskKinds)[K]['input']>>,
+  following: TaskFollowing,
+  onStatus?: OnStatus,
+): Promise<TaskOutput<K>> {
+  const { catalog, session } = following;
+  const known = await catalog.sessions.task(session, name);
+  if (known?.outcome != null) return read(kind, JSON.parse(known.outcome) as Outcome);
+  if (known === undefined) following.stop.throwIfAborted();
+  const taskId = known?.task_id ?? randomId();
+  if (known === undefined) await catalog.sessions.addTask({ task_id: taskId, session, name, kind });
+  const outcome = await toTheEnd(kind, makeInput, { ...following, taskId, known, onStatus });
+  await catalog.sessions.updateTask(taskId, { outcome: JSON.stringify(outcome) });
+  await forget(taskId, following);
+  return read(kind, outcome);
+}
+
+type Outcome = { output: unknown } | { failure: WireFailure };
+
+function read<K extends TaskKind>(kind: K, outcome: Outcome): TaskOutput<K> {
+  if ('failure' in outcome) throw fromWire(outcome.failure);
+  return taskKinds[kind].output.parse(outcome.output) as TaskOutput<K>;
+}
+
+type Followed = TaskFollowing & { taskId: string; known: TaskRow | undefined; onStatus?: OnStatus };
+
+async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, followed: Followed): Promise<Outcome> {
+  const { taskId, catalog, session, link, clock, stop, closing } = followed;
+  const cursor = { after: followed.known?.after ?? 0, lastStep: 'start' };
+  let isAccepted = followed.known?.is_accepted === 1;
+  const giveUp = new AbortController();
+  const onClosing = (): void => giveUp.abort(closing.reason);
+  closing.addEventListener('abort', onClosing, { once: true });
+  const stopping = stopWhenAsked(followed, giveUp);
+  try {
+    for (;;) {
+      let caller: Caller;
+      try {
+        caller = await link.connected(followed.hostLostMs, giveUp.signal);
+      } catch (error) {
+        if (!isFailure(error, hostUnreachable)) throw error;
+        throw hostLost({ host: link.host, seconds: Math.round(followed.hostLostMs / 1000), lastStep: cursor.lastStep, why: describe(error) }, error);
+      }
+      try {
+        if (!isAccepted) {
+          await caller.call('task.start', { taskId, kind, input: await makeInput() }, { signal: giveUp.signal });
+          await catalog.sessions.updateTask(taskId, { is_accepted: 1 });
+          isAccepted = true;
+        }
+        if (stop.aborted) stopping.ask(caller);
+        const state = await caller.call('task.watch', { taskId, after: cursor.after }, { signal: giveUp.signal, onEvent: eventSink(followed, cursor) });
+        if (state.state !== 'running') return outcomeOf(state);
+      } catch (error) {
+        if (isFailure(error, taskUnknown)) return { failure: toWire(taskLost({ host: link.host, lastStep: cursor.lastStep }, error)) };
+        if (!isFailure(error, linkLost)) throw error;
+        await followed.sessionLog.keep(session, { kind: 'line', level: 'info', text: `${error.message}; waiting for it, the task goes on` });
+        await clock.wait(50, giveUp.signal);
+      }
+    }
+  } finally {
+    stopping.over();
+    closing.removeEventListener('abort', onClosing);
+  }
+}
+
+function outcomeOf(state: Exclude<TaskState, { state: 'running' }>): Outcome {
+  return state.state === 'finished' ? { output: state.output } : { failure: state.failure };
+}
+
+/** Passes the wish to stop on to the host once, and gives up when the task does not end in time. */
+function stopWhenAsked(followed: Followed, giveUp: AbortController): { ask(caller: Caller): void; over(): void } {
+  const { stop, link, taskId, clock, stopWithinMs, log } = followed;
+  const over = new AbortController();
+  const ask = (caller: Caller): void => {
+    caller.call('task.stop', { taskId }).catch((error: unknown) => log.info('a task could not be asked to stop', { taskId, why: describe(error) }));
+  };
+  const onStop = (): void => {
+    // A server that ends takes its waiting with it; the task is for the next one.
+    if (followed.closing.aborted) return;
+    link.connected(stopWithinMs, over.signal).then(ask, () => {});
+    clock.wait(stopWithinMs, over.signal).then(
+      () => giveUp.abort(deadlinePassed({ what: `task ${taskId} to stop`, ms: stopWithinMs })),
+      () => {},
+    );
+  };
+  if (stop.aborted) onStop();
+  else stop.addEventListener('abort', onStop, { once: true });
+  return {
+    ask,
+    over: () => {
+      stop.removeEventListener('abort', onStop);
+      over.abort(new Error('the task has ended'));
+    },
+  };
+}
+
+/** Lines and steps are kept, progress is shown, a status is the flow's to judge. */
+function eventSink(followed: Followed, cursor: { after: number; lastStep: string }) {
+  const progress = openProgress();
+  return async ({ number, event }: { number: number; event: TaskEvent }): Promise<void> => {
+    const { sessionLog, session, taskId } = followed;
+    if (number <= cursor.after) return;
+    cursor.after = number;
+    if (event.kind === 'progress') sessionLog.progress(session, progress.add(event), event.atMs);
+    else if (event.kind === 'status') await followed.onStatus?.(event.key, event.value);
+    else {
+      if (event.kind === 'step') cursor.lastStep = event.step;
+      const { atMs, ...said } = event;
+      await sessionLog.keep(session, said, atMs, { taskId, after: number });
+    }
+  };
+}
+
+/** The result is ours; the host need not keep it. What is left there is found by the janitor. */
+async function forget(taskId: string, { link, log, closing }: TaskFollowing): Promise<void> {
+  try {
+    await link.call('task.forget', { taskId }, { signal: closing, waitMs: 2_000 });
+  } catch (error) {
+    log.info('a task could not be forgotten yet', { taskId, why: describe(error) });
+  }
+}

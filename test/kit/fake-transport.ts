@@ -1,0 +1,255 @@
+/** A transport service without databases: it answers orders from memory and its tasks are scripts of the test. */
+import { awaitIdentity } from '../../src/contract/link/identity-file.ts';
+import type { OrderHandlers } from '../../src/contract/link/answerer.ts';
+import { openOrderServer, type LinkListener } from '../../src/contract/link/listen.ts';
+import { contractVersion } from '../../src/contract/orders.ts';
+import type { TaskEvent, TaskInput, TaskKind, TaskOutput, TaskState } from '../../src/contract/tasks.ts';
+import type { Discovered, PointSummary, Window } from '../../src/contract/values.ts';
+import { compareTimes, type Optime } from '../../src/base/cluster-time.ts';
+import { Failure, toWire } from '../../src/base/failure.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { stopped } from '../../src/base/failures.ts';
+import { randomId } from '../../src/base/ids.ts';
+import { silentLog } from '../../src/base/log.ts';
+
+export type TaskVoice = { readonly taskId: string; readonly signal: AbortSignal; emit(event: TaskEvent): void };
+export type Scripts = { [K in TaskKind]: (input: TaskInput<K>, voice: TaskVoice) => Promise<TaskOutput<K>> };
+
+type Task = { kind: TaskKind; events: TaskEvent[]; state: TaskState; ends: AbortController; wake: PromiseWithResolvers<void> };
+
+export type FakeTransport = {
+  readonly scripts: Scripts;
+  /** Every task that was ever begun, in order: what ran twice would be here twice. */
+  readonly begun: { kind: TaskKind; taskId: string; input: unknown }[];
+  readonly tasks: ReadonlyMap<string, { kind: TaskKind; state: TaskState }>;
+  discovered: Discovered;
+  readonly points: PointSummary[];
+  readonly spans: Window['spans'];
+  readonly barriers: Window['barriers'];
+  readonly proofs: { point: string; ok: boolean; says: string }[];
+  /** The newest archived entry, as the oplog script tells it. */
+  through: Optime;
+  /** Orders that were answered, by name. */
+  readonly answered: string[];
+  /** Ends every link, as a cut cable does; tasks go on. */
+  cut(): Promise<void>;
+  /** Listens again after `cut`. */
+  mend(): Promise<void>;
+  /** A restart: every task is gone. */
+  restart(): Promise<void>;
+  close(): Promise<void>;
+};
+
+export const setId = '65a1b2c3d4e5f60718293a4b';
+const keyHex = 'ab'.repeat(32);
+
+export const failWith = (code: string, message = code): Failure => new Failure({ code, message, hint: 'a hint', retry: 'later', details: {} });
+
+export async function openFakeTransport(options: { identityFile: string; port: number }): Promise<FakeTransport> {
+  const tasks = new Map<string, Task>();
+  const fake: FakeTransport = {
+    scripts: usualScripts(() => fake),
+    begun: [],
+    tasks,
+    discovered: usualSet(),
+    points: [],
+    spans: [{ chain: 'c1', after: { t: 1000, i: 1 }, through: { t: 1000, i: 1 } }],
+    barriers: [],
+    proofs: [],
+    through: { t: 2000, i: 1, term: 1 },
+    answered: [],
+    cut: async () => await listener.close(),
+    mend: async () => void (listener = await listen()),
+    async restart() {
+      await listener.close();
+      for (const task of tasks.values()) task.ends.abort(stopped({ what: 'the task' }));
+      tasks.clear();
+      listener = await listen();
+    },
+    async close() {
+      for (const task of tasks.values()) task.ends.abort(stopped({ what: 'the task' }));
+      await listener.close();
+    },
+  };
+  const handlers = counted(handlersOf(fake, tasks), fake.answered);
+  const listen = async (): Promise<LinkListener> => {
+    const identity = await awaitIdentity(options.identityFile, 30_000);
+    return await openOrderServer({ host: '127.0.0.1', port: options.port, identity, handlers, version: 'fake', log: silentLog });
+  };
+  let listener = await listen();
+  return fake;
+}
+
+function counted(handlers: OrderHandlers, answered: string[]): OrderHandlers {
+  const entries = Object.entries(handlers).map(([name, handler]) => [
+    name,
+    async (input: never, call: never) => {
+      answered.push(name);
+      return await (handler as (input: never, call: never) => Promise<unknown>)(input, call);
+    },
+  ]);
+  return Object.fromEntries(entries) as OrderHandlers;
+}
+
+function handlersOf(fake: FakeTransport, tasks: Map<string, Task>): OrderHandlers {
+  const find = (taskId: string): Task => {
+    const task = tasks.get(taskId);
+    if (task === undefined) throw failWith('agent.task-unknown', `no task ${taskId}`);
+    return task;
+  };
+  return {
+    'host.describe': async () => ({ version: 'fake', contract: contractVersion, hostname: 'fake', platform: 'linux-x64', timeMs: systemClock.now(), findings: [{ what: 'mongod', ok: true, says: '6.0.5' }] }),
+    'set.discover': async () => fake.discovered,
+    'repository.open': async ({ location, create }) => ({ repositoryId: `repo-${location.path.length}`, keyHex, created: create }),
+    'archive.open': async ({ location, setId: id }) => ({ archive: { location, setId: id, keyHex } }),
+    'archive.window': async () => windowOf(fake),
+    'point.delete': async ({ point }) => {
+      fake.points.splice(fake.points.findIndex(({ id }) => id === point), 1);
+      return {};
+    },
+    'point.record-proof': async ({ point, proof }) => {
+      fake.proofs.push({ point, ok: proof.ok, says: proof.says });
+      const at = fake.points.findIndex(({ id }) => id === point);
+      if (at >= 0) fake.points[at] = { ...fake.points[at]!, proof };
+      return {};
+    },
+    'task.start': async ({ taskId, kind, input }) => {
+      if (!tasks.has(taskId)) begin(fake, tasks, taskId, kind, input);
+      return {};
+    },
+    'task.watch': async ({ taskId, after }, { signal, emit }) => {
+      const task = find(taskId);
+      for (let next = after; ; ) {
+        while (next < task.events.length) await emit({ number: next + 1, event: task.events[next++]! });
+        if (task.state.state !== 'running') return task.state;
+        await Promise.race([task.wake.promise, new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }))]);
+      }
+    },
+    'task.stop': async ({ taskId }) => {
+      find(taskId).ends.abort(stopped({ what: 'the task' }));
+      return {};
+    },
+    'task.list': async () => ({ tasks: [...tasks].map(([taskId, { kind, state }]) => ({ taskId, kind, state })) }),
+    'task.forget': async ({ taskId }) => {
+      if (find(taskId).state.state !== 'running') tasks.delete(taskId);
+      return {};
+    },
+  };
+}
+
+function begin(fake: FakeTransport, tasks: Map<string, Task>, taskId: string, kind: TaskKind, input: unknown): void {
+  const task: Task = { kind, events: [], state: { state: 'running' }, ends: new AbortController(), wake: Promise.withResolvers() };
+  tasks.set(taskId, task);
+  fake.begun.push({ kind, taskId, input });
+  const stir = (): void => {
+    task.wake.resolve();
+    task.wake = Promise.withResolvers();
+  };
+  const voice: TaskVoice = {
+    taskId,
+    signal: task.ends.signal,
+    emit: (event) => {
+      task.events.push(event);
+      stir();
+    },
+  };
+  void (fake.scripts[kind] as (input: unknown, voice: TaskVoice) => Promise<unknown>)(input, voice).then(
+    (output) => {
+      task.state = { state: 'finished', output };
+      stir();
+    },
+    (error: unknown) => {
+      task.state = { state: 'failed', failure: toWire(error) };
+      stir();
+    },
+  );
+}
+
+function windowOf(fake: FakeTransport): Window {
+  const spans = fake.spans.map((span, at) => (at === fake.spans.length - 1 ? { ...span, through: { t: fake.through.t, i: fake.through.i } } : span));
+  return {
+    from: fake.points[0]?.checkpoint ?? null,
+    to: fake.points.length === 0 ? null : { t: fake.through.t, i: fake.through.i },
+    lossIfDisasterNowSeconds: 1,
+    spans,
+    gaps: [],
+    barriers: [...fake.barriers],
+    points: [...fake.points].sort((a, b) => compareTimes(a.checkpoint, b.checkpoint)),
+  };
+}
+
+/** Resolves when the task is asked to stop. */
+export async function untilStopped(voice: TaskVoice): Promise<void> {
+  if (voice.signal.aborted) return;
+  await new Promise<void>((resolve) => voice.signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+export function say(voice: TaskVoice, text: string, level: 'info' | 'warning' | 'error' = 'info'): void {
+  voice.emit({ kind: 'line', atMs: systemClock.now(), level, text });
+}
+
+export function makePoint(fake: FakeTransport, at = fake.through): PointSummary {
+  return {
+    id: randomId().slice(0, 16),
+    setId,
+    setName: 'rs0',
+    createdAtMs: systemClock.now(),
+    checkpoint: { t: at.t - 5, i: 1 },
+    top: { ...at },
+    method: 'clone',
+    source: '127.0.0.1:27018',
+    mongoVersion: '6.0.5',
+    featureCompatibilityVersion: '6.0',
+    chain: 'c1',
+    bytes: { processed: 1000, read: 800, transferred: 300, stored: 200 },
+    files: 12,
+    proof: null,
+  };
+}
+
+function usualScripts(fakeOf: () => FakeTransport): Scripts {
+  const restored = (at: { t: number; i: number }, apply: boolean) => ({ at, documents: 10, seconds: 1, plan: ['one', 'two'], applied: apply });
+  return {
+    oplog: async (_input, voice) => {
+      while (!voice.signal.aborted) {
+        const { through } = fakeOf();
+        voice.emit({ kind: 'status', atMs: systemClock.now(), key: 'chain', value: { chain: 'c1', through, committed: through, node: '127.0.0.1:27018', entriesPerSecond: 1, atMs: systemClock.now() } });
+        await systemClock.wait(50, voice.signal).catch(() => {});
+      }
+      return { through: fakeOf().through };
+    },
+    backup: async (_input, voice) => {
+      const fake = fakeOf();
+      voice.emit({ kind: 'step', atMs: systemClock.now(), step: 'copy the files' });
+      say(voice, 'method: clone');
+      voice.emit({ kind: 'progress', atMs: systemClock.now(), processed: 1000, read: 800, transferred: 300, stored: 200, expected: 1000, bottleneck: 'source read' });
+      const point = makePoint(fake);
+      fake.points.push(point);
+      return { point, lockedMs: 0, seconds: 1.5 };
+    },
+    prove: async ({ level, at }) => ({ at: at ?? { t: 2000, i: 1 }, level, collections: [{ ns: 'shop.orders', documents: 42, validated: true }], dbHash: level === 'full' ? { shop: 'abc' } : null, mount: 'fuse', seconds: 0.5 }),
+    publish: async ({ port, at, withUsers, expiresMs }, voice) => {
+      voice.emit({ kind: 'status', atMs: systemClock.now(), key: 'ready', value: { port: port ?? 31000, uri: `mongodb://127.0.0.1:${port ?? 31000}/?directConnection=true`, at, mount: 'fuse', withUsers } });
+      const expired = systemClock.wait(expiresMs, voice.signal).then(() => 'expired' as const, () => 'stopped' as const);
+      return { why: await expired };
+    },
+    'restore-set': async ({ at, apply }) => ({ ...restored(at, apply), startCommands: [['mongod', '--port', '1']], keptAside: [] }),
+    'restore-collections': async ({ at, apply }) => restored(at, apply),
+    check: async () => ({ ok: true, points: 1, chunks: 5, packs: 1, readBytes: 100, damage: [], hurtPoints: [], hurtOplog: [] }),
+    sweep: async () => ({ freedBytes: 77, deletedPacks: 1, rewrittenPacks: 0, keptBytes: 1000 }),
+    'oplog-find': async () => ({ matches: [{ at: { t: 1990, i: 2, term: 1 }, wallMs: 1, op: 'c', ns: 'shop.$cmd', what: 'drop orders', entry: '{}' }], examined: 10, truncated: false }),
+  };
+}
+
+function usualSet(): Discovered {
+  const member = (id: number, state: 'primary' | 'secondary') => ({ id, host: '127.0.0.1', port: 27017 + id, state, health: true, priority: 1, votes: 1, hidden: false, delaySeconds: 0, lagSeconds: state === 'primary' ? null : 0.5 });
+  const local = (id: number) => ({ member: `127.0.0.1:${27017 + id}`, dbPath: `/data/${id}`, fileSystem: 'xfs', methods: [{ method: 'clone' as const, possible: true, why: 'reflink' }], binary: '/usr/bin/mongod' });
+  return {
+    setId,
+    name: 'rs0',
+    mongoVersion: '6.0.5',
+    featureCompatibilityVersion: '6.0',
+    members: [member(0, 'primary'), member(1, 'secondary'), member(2, 'secondary')],
+    local: [local(0), local(1), local(2)],
+  };
+}

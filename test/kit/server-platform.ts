@@ -1,0 +1,123 @@
+/** A real server with its catalog, link and REST API, on a fake transport: whole sessions in milliseconds. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { request } from 'node:https';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openLog, type Log } from '../../src/base/log.ts';
+import { until } from '../../src/base/deadline.ts';
+import { fillPath, routes, type RouteAnswer, type RouteAsked, type RouteName } from '../../src/contract/routes.ts';
+import { endStates, type Session, type SessionEvent } from '../../src/contract/sessions.ts';
+import { openServer, type Server, type ServerOptions } from '../../src/server/server.ts';
+import { openFakeTransport, type FakeTransport } from './fake-transport.ts';
+
+export type RawAnswer = { readonly status: number; readonly headers: Record<string, unknown>; readonly text: string; readonly json: any };
+
+export type ServerPlatform = {
+  readonly data: string;
+  readonly fake: FakeTransport;
+  readonly server: Server;
+  readonly logged: string[];
+  raw(method: string, path: string, options?: { body?: unknown; token?: string | null; headers?: Record<string, string> }): Promise<RawAnswer>;
+  /** Fails the test unless the route answers with its own status and schema. */
+  ask<N extends RouteName>(name: N, asked: RouteAsked<N>): Promise<RouteAnswer<N>>;
+  /** The failure a route answers with. */
+  refused<N extends RouteName>(name: N, asked: RouteAsked<N>): Promise<{ status: number; code: string; message: string; hint: string; details: any }>;
+  ended(session: string): Promise<Session>;
+  events(session: string, after?: number): Promise<SessionEvent[]>;
+  addSet(): Promise<void>;
+  /** Ends the server as a crash would, without a word to the host, and starts a new one on the same data. */
+  restartServer(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+export const target = { hosts: [{ host: '127.0.0.1', port: 27017 }], credential: { kind: 'scram' as const, user: 'tide', password: 'very-secret-password', authSource: 'admin' } };
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const { port } = probe.address() as { port: number };
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+
+export async function openServerPlatform(timing: ServerOptions['timing'] = {}): Promise<ServerPlatform> {
+  const data = await mkdtemp(join(tmpdir(), 'tm-server-'));
+  const port = await freePort();
+  const logged: string[] = [];
+  const log: Log = openLog((line) => logged.push(line));
+  const start = async (): Promise<Server> =>
+    await openServer({ dataDirectory: data, listen: { host: '127.0.0.1', port: 0 }, transport: { host: '127.0.0.1', port }, version: '9.9.9', log, timing: { alarmEveryMs: 200, ...timing } });
+  let server = await start();
+  const fake = await openFakeTransport({ identityFile: join(data, 'transport.json'), port });
+  const failure = await server.repositoryReady;
+  if (failure !== null) throw new Error(failure);
+  const readToken = async (): Promise<string> => (await readFile(server.tokenFile, 'utf8')).trim();
+
+  const raw: ServerPlatform['raw'] = async (method, path, options = {}) => {
+    const token = options.token === undefined ? await readToken() : options.token;
+    const ca = await readFile(server.caFile, 'utf8');
+    const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+    const headers = { ...(token === null ? {} : { authorization: `Bearer ${token}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...options.headers };
+    return await new Promise((resolve, reject) => {
+      const sent = request(new URL(path, server.url), { method, headers, ca, agent: false, timeout: 20_000 }, (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (part: string) => (text += part));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json: text.startsWith('{') ? JSON.parse(text) : undefined }));
+        response.on('error', reject);
+      });
+      sent.on('timeout', () => sent.destroy(new Error(`no answer to ${method} ${path}`)));
+      sent.on('error', reject);
+      sent.end(body);
+    });
+  };
+  const send = async (name: RouteName, asked: { params?: Record<string, string>; query?: Record<string, unknown>; body?: unknown }): Promise<RawAnswer> => {
+    const query = Object.entries(asked.query ?? {}).map(([key, value]): [string, string] => [key, String(value)]);
+    return await raw(routes[name].method, fillPath(routes[name].path, asked.params) + (query.length > 0 ? `?${new URLSearchParams(query).toString()}` : ''), { body: asked.body });
+  };
+
+  const platform: ServerPlatform = {
+    data,
+    fake,
+    get server() {
+      return server;
+    },
+    logged,
+    raw,
+    async ask(name, asked) {
+      const answer = await send(name, asked as object);
+      if (answer.status !== routes[name].status) throw new Error(`${name} answered ${answer.status}: ${answer.text}\n${logged.slice(-5).join('')}`);
+      return routes[name].answer.parse(answer.json) as never;
+    },
+    async refused(name, asked) {
+      const answer = await send(name, asked as object);
+      if (answer.status < 400) throw new Error(`${name} was not refused: ${answer.text}`);
+      return { status: answer.status, ...answer.json };
+    },
+    ended: async (id) =>
+      await until(`session ${id} to end`, 20_000, async () => {
+        const found = await platform.ask('session.show', { params: { session: id } });
+        return endStates.has(found.state) ? found : undefined;
+      }, { everyMs: 20 }),
+    async events(id, after = 0) {
+      const { text } = await raw('GET', `/api/v1/sessions/${id}/events?after=${after}`);
+      return [...text.matchAll(/^data: (.*)$/gm)].map((match) => JSON.parse(match[1]!) as SessionEvent);
+    },
+    async addSet() {
+      await platform.ask('set.add', { body: { target } });
+      await until('the oplog to be followed', 10_000, async () => ((await platform.ask('set.show', { params: { set: 'rs0' } })).oplog.state === 'following' ? true : undefined), { everyMs: 20 });
+    },
+    async restartServer() {
+      await server.close();
+      server = await start();
+      await server.repositoryReady;
+    },
+    async [Symbol.asyncDispose]() {
+      await server.close();
+      await fake.close();
+      await rm(data, { recursive: true, force: true });
+    },
+  };
+  return platform;
+}
+
