@@ -8,17 +8,17 @@
  * A way that the kernel refuses gives way to the next, with a line in the log. Any other failure (a repository that
  * cannot be read, an overlay in use) is the caller's: the next way would meet it too.
  */
-import { mkdirSync, realpathSync, rmSync, rmdirSync } from 'node:fs';
+import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, isFailure } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
-import { unmount } from '../base/native.ts';
 import { diskBytes } from './disk-bytes.ts';
 import { mountNoWay, mountProcessEnded, mountRefused } from './failures.ts';
 import { layDownPoint } from './laid-down.ts';
-import { startMountChild, type MountChild, type Trouble } from './mount-child.ts';
-import { fileSystemType, mountAt } from './mount-table.ts';
+import { startMountChild, type Trouble } from './mount-child.ts';
+import { ownMountsBelow } from './mount-table.ts';
 import type { OpenSource, SourceAccess } from './point-source.ts';
+import { removeStaleMounts } from './stale.ts';
 
 export type MountMode = 'fuse' | 'fuse-in-user-namespace' | 'files';
 
@@ -60,8 +60,17 @@ export type Mount = AsyncDisposable & {
 const modes: readonly MountMode[] = ['fuse', 'fuse-in-user-namespace', 'files'];
 
 export async function openMount(options: MountOptions): Promise<Mount> {
-  mkdirSync(options.workDirectory, { recursive: true, mode: 0o700 });
-  const work = realpathSync(options.workDirectory);
+  await mkdir(options.workDirectory, { recursive: true, mode: 0o700 });
+  const work = await mkdtemp(join(await realpath(options.workDirectory), 'mount-'));
+  try {
+    return await openBest(options, work);
+  } catch (error) {
+    await removeWork(work, options.log);
+    throw error;
+  }
+}
+
+async function openBest(options: MountOptions, work: string): Promise<Mount> {
   const refusals: string[] = [];
   for (const mode of options.prefer === undefined ? modes : [options.prefer]) {
     options.signal?.throwIfAborted();
@@ -72,7 +81,9 @@ export async function openMount(options: MountOptions): Promise<Mount> {
     try {
       return await openFuse(options, work, mode);
     } catch (error) {
-      if (!isFailure(error, mountRefused) && !(mode === 'fuse-in-user-namespace' && isFailure(error, mountProcessEnded))) throw error;
+      // Where user namespaces are forbidden, unshare(1) ends before the mount process begins.
+      const refused = isFailure(error, mountRefused) || (mode === 'fuse-in-user-namespace' && isFailure(error, mountProcessEnded));
+      if (!refused) throw error;
       refusals.push(`${mode}: ${describe(error)}`);
     }
   }
@@ -81,24 +92,10 @@ export async function openMount(options: MountOptions): Promise<Mount> {
 
 async function openFuse(options: MountOptions, work: string, mode: 'fuse' | 'fuse-in-user-namespace'): Promise<Mount> {
   const directory = join(work, 'point');
-  const kept = options.overlayDirectory !== undefined;
   const overlayDirectory = options.overlayDirectory ?? join(work, 'overlay');
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const removeDirectories = (): void => {
-    if (mountAt(directory)?.fileSystem === fileSystemType) return options.log.error('a mount could not be removed', { directory });
-    rmdirSync(directory);
-    if (!kept) rmSync(overlayDirectory, { recursive: true, force: true });
-  };
   const inNamespace = mode === 'fuse' ? [] : ['unshare', '--user', '--map-root-user', '--mount', '--propagation', 'private', '--'];
-  const job = { source: options.source, mountDirectory: directory, overlayDirectory, throwAway: !kept, device: options.device };
-  let child: MountChild;
-  try {
-    child = await startMountChild({ command: [...inNamespace, ...options.program], job, readyMs: options.readyMs ?? 60_000, signal: options.signal });
-  } catch (error) {
-    removeDead(directory, options.log);
-    removeDirectories();
-    throw error;
-  }
+  const job = { source: options.source, mountDirectory: directory, overlayDirectory, throwAway: options.overlayDirectory === undefined, device: options.device };
+  const child = await startMountChild({ command: [...inNamespace, ...options.program], job, readyMs: options.readyMs ?? 60_000, signal: options.signal });
   const state = { closing: false };
   const broken = child.ended.then<never>((status) => {
     if (state.closing) return new Promise<never>(() => {});
@@ -109,8 +106,7 @@ async function openFuse(options: MountOptions, work: string, mode: 'fuse' | 'fus
   const close = once(async () => {
     state.closing = true;
     await child.close(options.closeMs ?? 30_000);
-    removeDead(directory, options.log);
-    removeDirectories();
+    await removeWork(work, options.log);
   });
   return {
     directory,
@@ -126,36 +122,24 @@ async function openFuse(options: MountOptions, work: string, mode: 'fuse' | 'fus
 }
 
 async function openFiles(options: MountOptions, work: string): Promise<Mount> {
-  const kept = options.overlayDirectory !== undefined;
-  const target = options.overlayDirectory ?? join(work, 'laid-down');
-  const remove = (): void => {
-    if (!kept) rmSync(target, { recursive: true, force: true });
-  };
   // A process that mounts reads nothing from the repository itself, and need not load it.
   const openSource = options.openSource ?? (await import('./archive-source.ts')).openArchiveSource;
   const source = await openSource(options.source);
   try {
-    mkdirSync(target, { recursive: true, mode: 0o700 });
-    const directory = await layDownPoint(source, target, options.signal);
-    const close = once(async () => remove());
+    const directory = await layDownPoint(source, options.overlayDirectory ?? work, options.signal);
+    const close = once(async () => await removeWork(work, options.log));
     const broken = new Promise<never>(() => {});
     return { directory, mode: 'files', wrap: [], pid: undefined, broken, troubles: [], overlayBytes: async () => diskBytes(directory), close, [Symbol.asyncDispose]: close };
-  } catch (error) {
-    remove();
-    throw error;
   } finally {
     await source.close();
   }
 }
 
-/** After a server that was killed or did not end in time. */
-function removeDead(directory: string, log: Log): void {
-  if (mountAt(directory)?.fileSystem !== fileSystemType) return;
-  try {
-    unmount(directory, { lazy: true, force: true });
-  } catch (error) {
-    log.error('a dead mount cannot be removed', { directory, why: describe(error) });
-  }
+/** The work directory goes with everything in it, but never through a mount that is still there. */
+async function removeWork(work: string, log: Log): Promise<void> {
+  await removeStaleMounts(work, log);
+  if (ownMountsBelow(work).length > 0) return log.error('a mount could not be removed, and its directory stays', { directory: work });
+  await rm(work, { recursive: true, force: true, maxRetries: 3 });
 }
 
 function once(work: () => Promise<void>): () => Promise<void> {
