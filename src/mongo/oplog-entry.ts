@@ -158,7 +158,6 @@ const BARRIER_COMMANDS: Record<string, string> = {
 
 /** Only two documents of admin.system.version matter; authSchema and others are plain data. */
 function versionBarrier(entry: OplogEntry): string | undefined {
-  if (entry.op === 'c') return entry.first === 'drop' || entry.first === 'renameCollection' ? 'admin.system.version was dropped or renamed' : undefined;
   const selector = fieldOf(entry.bytes, entry.op === 'u' ? 'o2' : 'o');
   const id = selector?.type === DOCUMENT ? textOf(entry.bytes, '_id', selector.value) : undefined;
   if (id === 'featureCompatibilityVersion') return 'the feature compatibility version changed';

@@ -217,9 +217,13 @@ function makeSet(plan: SetPlan): ReplicaSet {
   const credential = plan.options.auth === true ? ({ kind: 'scram', user: 'admin', password: 'admin' } as const) : undefined;
   const address: MongoAddress = { hosts: members.map(({ host, port }) => ({ host, port })), replicaSet: name, credential };
   const stateOf = async (member: SetMember): Promise<Document | undefined> => (member.running ? await hello(member) : undefined);
-  const writable = async (other?: SetMember): Promise<SetMember> =>
+  /** The member that is primary by another election than `before`. */
+  const writable = async (before?: string): Promise<SetMember> =>
     await until('a primary', GENEROUS_MS, async () => {
-      for (const member of members) if (member !== other && (await stateOf(member))?.['isWritablePrimary'] === true) return member;
+      for (const member of members) {
+        const state = await stateOf(member);
+        if (state?.['isWritablePrimary'] === true && String(state['electionId']) !== before) return member;
+      }
       return undefined;
     });
   const settled = async (): Promise<void> => {
@@ -251,9 +255,10 @@ function makeSet(plan: SetPlan): ReplicaSet {
     },
     stepDown: async () => {
       const old = await writable();
+      const election = String((await stateOf(old))?.['electionId']);
       await using client = await old.client();
-      await client.db('admin').command({ replSetStepDown: 10, secondaryCatchUpPeriodSecs: 5, force: false }).catch(() => {});
-      return await writable(old);
+      await client.db('admin').command({ replSetStepDown: 3, secondaryCatchUpPeriodSecs: 2, force: true });
+      return await writable(election);
     },
     settled,
     stop,
