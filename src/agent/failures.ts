@@ -74,3 +74,9 @@ export const setNotReady = failure<{ set: string; seconds: number; states: strin
   hint: 'The data directories are complete. Look at the members\' logs; start them with the printed commands.',
   retry: 'never',
 });
+
+export const publicationEnded = failure<{ port: number; status: string }>('agent.publication-ended', {
+  says: ({ port, status }) => `the published mongod on port ${port} ended with ${status}`,
+  hint: 'Nothing in the repository was changed. Publish the moment again; if it ends again, look at the log of the transport service.',
+  retry: 'now',
+});

@@ -8,7 +8,7 @@ import type { ArchiveAccess } from '../contract/values.ts';
 import { openArchiveAt } from './archive-access.ts';
 import { chunksMissing } from './failures.ts';
 import { aboutOf, type PointAbout } from './point-about.ts';
-import { chainFor, chainSpans } from './window.ts';
+import { chainFor, chainSpans, type ChainSpan } from './window.ts';
 
 export type Moment = {
   readonly access: ArchiveAccess;
@@ -16,7 +16,8 @@ export type Moment = {
   readonly point: PointManifest;
   readonly about: PointAbout;
   readonly at: ClusterTime;
-  readonly chain: string;
+  /** The chain that leads there. */
+  readonly span: ChainSpan;
   /** A mongod of the same major version. */
   readonly binary: string;
   /** The archived entries of (after, through]. */
@@ -41,8 +42,8 @@ export async function openMoment(access: ArchiveAccess, pointId: string, at: Clu
     barriers: barriers.map(({ at: when, what }) => ({ at: when, what })),
   });
   const binary = await findBinary(about.mongoVersion, [about.binary]);
-  const chain = holding!.chain;
-  return { access, archive, point, about, at: target, chain, binary, oplog: (after, through) => archive.oplog.read(chain, after, through) };
+  const held = holding!;
+  return { access, archive, point, about, at: target, span: held, binary, oplog: (after, through) => archive.oplog.read(held.chain, after, through) };
 }
 
 /** Refuses a point that lacks chunks, before files of it are served or laid down. */

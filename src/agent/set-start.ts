@@ -4,15 +4,17 @@
  * A member that was given a wrong configuration stays RECOVERING for ever without a word in its log, so a set counts as
  * started only when it has a primary and has taken a majority write.
  */
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chown, stat, writeFile } from 'node:fs/promises';
+import { chown, open, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Document, MongoClient } from 'mongodb';
 import { until } from '../base/deadline.ts';
 import { isFailure } from '../base/failure.ts';
 import type { TaskInput } from '../contract/tasks.ts';
 import { openClient, type MongoAddress } from '../mongo/connect.ts';
-import { startMongod } from '../mongo/mongod.ts';
+import { mongodDied } from '../mongo/failures.ts';
+import { lastErrors } from '../mongo/mongod.ts';
 import { setNotReady } from './failures.ts';
 import type { Moment } from './moment.ts';
 import { storageArguments } from './storage-arguments.ts';
@@ -44,8 +46,7 @@ export async function startSet(moment: Moment, input: TaskInput<'restore-set'>, 
   context.step('start the members');
   for (const member of input.members) {
     if (key !== undefined) await writeKey(member.directory, key);
-    const [binary = '', ...args] = startCommand(moment, input.setName, member);
-    await startMember(binary, args, member, key, context);
+    await startMember(startCommand(moment, input.setName, member), member, key, context);
   }
   context.step('wait for a primary and a majority write');
   await hasten(input, key);
@@ -54,27 +55,38 @@ export async function startSet(moment: Moment, input: TaskInput<'restore-set'>, 
   context.say(`${input.setName} has a primary, every member is up, and a majority write was taken`);
 }
 
-async function startMember(binary: string, args: readonly string[], member: Member, key: string | undefined, context: TaskContext): Promise<void> {
-  const owner = await stat(member.directory);
-  await startMongod({
-    binary,
-    dbPath: member.directory,
-    socketDir: join(context.keepDirectory, 'members', String(member.port)),
-    port: member.port,
-    bindIp: args[args.indexOf('--bind_ip') + 1],
-    args: args.filter((_, k) => !isGiven(args, k)),
-    logPath: logPath(member),
-    address: { hosts: [{ host: '127.0.0.1', port: member.port }], credential: internal(key) },
-    survives: true,
-    runAs: owner.uid === 0 ? undefined : { uid: owner.uid, gid: owner.gid },
-    signal: context.signal,
+/** Runs exactly the printed command as the owner of the directory; the member stays when this process ends. */
+async function startMember(command: readonly string[], member: Member, key: string | undefined, context: TaskContext): Promise<void> {
+  const { uid, gid } = await stat(member.directory);
+  await chown(await touched(logPath(member)), uid, gid);
+  const [binary = '', ...args] = command;
+  const child = spawn(binary, args, { stdio: 'ignore', detached: true, uid, gid, cwd: '/', env: {} });
+  child.unref();
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
   });
+  const answers = until(
+    `mongod on port ${member.port} to answer`,
+    readySeconds * 1000,
+    async () => {
+      try {
+        await using client = await openClient({ hosts: [member], credential: internal(key) }, { member, deadlineMs: 2_000, undiagnosed: true });
+        return client !== undefined ? true : undefined;
+      } catch {
+        return undefined;
+      }
+    },
+    { everyMs: 100, signal: context.signal },
+  );
+  answers.catch(() => {});
+  const outcome = await Promise.race([answers, ended]);
+  if (outcome !== true) throw mongodDied({ dbPath: member.directory, status: outcome, says: lastErrors(logPath(member)) });
 }
 
-/** startMongod gives these itself. */
-const given = new Set(['--dbpath', '--port', '--bind_ip', '--logpath', '--logappend']);
-function isGiven(args: readonly string[], k: number): boolean {
-  return given.has(args[k]!) || (k > 0 && given.has(args[k - 1]!) && args[k - 1] !== '--logappend');
+async function touched(path: string): Promise<string> {
+  await (await open(path, 'a', 0o600)).close();
+  return path;
 }
 
 /** Members of a set with access control sign in to each other with the key file's content; so can we. */

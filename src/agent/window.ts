@@ -4,12 +4,12 @@
  * A chain is unbroken by construction (repository/oplog-archive.ts refuses a batch that does not follow), so each chain
  * is one span, and the gaps are what lies between one chain's end and the next one's start.
  */
-import { compareTimes, showTime, type ClusterTime } from '../base/cluster-time.ts';
+import { compareTimes, type ClusterTime, type Optime } from '../base/cluster-time.ts';
 import type { Archive, PointManifest } from '../repository/archive.ts';
 import type { PointSummary, Window } from '../contract/values.ts';
 import { summarise } from './point-about.ts';
 
-export type ChainSpan = { readonly chain: string; readonly why: string; readonly startedAtMs: number; readonly after: ClusterTime; readonly through: ClusterTime };
+export type ChainSpan = { readonly chain: string; readonly why: string; readonly startedAtMs: number; readonly after: Optime; readonly through: ClusterTime };
 
 /** Each chain as a span, oldest first. A chain without a slice reaches no further than its start. */
 export async function chainSpans(archive: Archive): Promise<ChainSpan[]> {
@@ -41,7 +41,7 @@ export async function windowOf(archive: Archive, nowMs: number): Promise<Window>
     from,
     to,
     lossIfDisasterNowSeconds: to === null ? null : Math.max(0, Math.round(nowMs / 1000 - to.t)),
-    spans: spans.filter((span) => compareTimes(span.after, span.through) < 0 || span === newest).map(({ chain, after, through }) => ({ chain, after, through })),
+    spans: spans.filter((span) => compareTimes(span.after, span.through) < 0 || span === newest).map(({ chain, after, through }) => ({ chain, after: timeOf(after), through: timeOf(through) })),
     gaps: gapsBetween(spans),
     barriers: barriers.map(({ at, what }) => ({ at: { t: at.t, i: at.i }, what })),
     points: summaries,
@@ -54,7 +54,7 @@ function gapsBetween(spans: readonly ChainSpan[]): Window['gaps'] {
   for (const [index, span] of spans.entries()) {
     const before = spans[index - 1];
     if (before === undefined) continue;
-    gaps.push({ after: before.through, resumesAt: compareTimes(span.after, span.through) < 0 ? span.after : null, reason: span.why });
+    gaps.push({ after: timeOf(before.through), resumesAt: compareTimes(span.after, span.through) < 0 ? timeOf(span.after) : null, reason: span.why });
   }
   return gaps;
 }
@@ -64,6 +64,6 @@ export async function summaryOf(archive: Archive, point: PointManifest, spans: r
   return summarise(archive.setId, point, await archive.proofs(point.id), chain?.chain ?? null);
 }
 
-export function showSpan(span: ChainSpan): string {
-  return `${showTime(span.after)} … ${showTime(span.through)}`;
+function timeOf({ t, i }: ClusterTime): ClusterTime {
+  return { t, i };
 }

@@ -9,13 +9,11 @@
  * A barrier (an entry that cannot be replayed over) does not break the chain: it is recorded in it, and a new base is
  * asked for, because no moment behind it can be reached from a point before it.
  */
-import type { MongoClient } from 'mongodb';
 import { showTime, type Optime } from '../../base/cluster-time.ts';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
-import { openClient } from '../../mongo/connect.ts';
 import { barrierOf, entriesOf } from '../../mongo/oplog-entry.ts';
 import type { OplogBatch } from '../../mongo/oplog-batch.ts';
-import { chooseChainStart, followOplog, type TailEvent } from '../../mongo/oplog-tail.ts';
+import { chooseChainStart, followOplog, type BreakReason, type TailEvent } from '../../mongo/oplog-tail.ts';
 import type { OplogArchive } from '../../repository/archive.ts';
 import { openArchiveAt } from '../archive-access.ts';
 import type { TaskContext } from '../task-context.ts';
@@ -25,6 +23,11 @@ type Input = TaskInput<'oplog'>;
 
 const sliceBytes = 8 << 20;
 const statusEveryMs = 1_000;
+
+const reasons: Record<BreakReason, string> = {
+  rollback: 'rollback: the set disowned operations that had been archived',
+  'rolled-over': 'the oplog rolled over before it could be archived',
+};
 
 export async function followSetOplog(input: Input, context: TaskContext): Promise<TaskOutput<'oplog'>> {
   context.step('open the archive');
@@ -47,8 +50,7 @@ function closing(writer: Writer): Writer & AsyncDisposable {
 }
 
 async function startChain(oplog: OplogArchive, input: Input, why: string, previous: string | null, context: TaskContext): Promise<string> {
-  await using client: MongoClient = await openClient(input.target);
-  const after = await chooseChainStart(client);
+  const after = await chooseChainStart(input.target, context.log);
   const chain = await oplog.startChain({ why, after, previous });
   context.say(`a new oplog chain starts after ${showTime(after)}: ${why}`);
   return chain;
@@ -66,11 +68,12 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
     if (writer.pendingBytes > 0) await writer.flush();
     flushedMs = clock.monotonicMs();
   };
-  const say = (committed: Optime | null): void => {
+  const say = (state: 'following' | 'waiting', committed: Optime | null, why: string | null): void => {
     const elapsedMs = clock.monotonicMs() - saidMs;
     if (elapsedMs < statusEveryMs) return;
     const entriesPerSecond = Number.isFinite(elapsedMs) ? Math.round((entries * 1000) / elapsedMs) : 0;
-    context.status('chain', { chain, through: writer.through, committed, node, entriesPerSecond, atMs: clock.now() });
+    const lagSeconds = committed === null ? null : Math.max(0, committed.t - writer.through.t);
+    context.status('chain', { state, chain, through: writer.through, committed, lagSeconds, node, entriesPerSecond, why, atMs: clock.now() });
     saidMs = clock.monotonicMs();
     entries = 0;
   };
@@ -81,12 +84,13 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
     if (writer.pendingBytes >= sliceBytes) await flush();
   };
   try {
-    for await (const event of followOplog({ address: input.target, after: writer.through, signal: context.signal, log: context.log })) {
+    const events = followOplog({ address: input.target, after: writer.through, setId: input.archive.setId, signal: context.signal, log: context.log });
+    for await (const event of events) {
       if (event.kind === 'batch') await archiveBatch(event.batch);
       else if (event.kind === 'switched') node = sayNode(event, context);
-      else if (event.kind === 'broken') return event.reason;
+      else if (event.kind === 'broken') return reasons[event.reason];
       if (clock.monotonicMs() - flushedMs >= input.flushSeconds * 1000) await flush();
-      say(event.kind === 'caught-up' ? event.committed : null);
+      say(event.kind === 'waiting' ? 'waiting' : 'following', 'committed' in event ? event.committed : null, event.kind === 'waiting' ? event.why : null);
     }
     return 'stopped';
   } catch (error) {
@@ -95,7 +99,7 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
   } finally {
     await flush();
     saidMs = Number.NEGATIVE_INFINITY;
-    say(null);
+    say('following', null, null);
   }
 }
 

@@ -1,4 +1,6 @@
+import { createServer, type AddressInfo } from 'node:net';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
+import { publicationEnded } from '../failures.ts';
 import { openMoment, sayMoment } from '../moment.ts';
 import { reachMoment } from '../reach.ts';
 import type { TaskContext } from '../task-context.ts';
@@ -8,9 +10,10 @@ export async function publish(input: TaskInput<'publish'>, context: TaskContext)
   context.step('choose the moment');
   const moment = await openMoment(input.archive, input.point, input.at);
   context.say(sayMoment(moment));
-  await using reached = await reachMoment(moment, context, { kind: 'serve', port: input.port, withUsers: input.withUsers });
-  const port = reached.mongod.port;
-  context.status('ready', { port, uri: `mongodb://127.0.0.1:${port}/?directConnection=true`, at: moment.at, mount: reached.mount, withUsers: input.withUsers });
+  const port = input.port ?? (await freePort());
+  const withUsers = input.withUsers && moment.about.accessControl;
+  await using reached = await reachMoment(moment, context, { kind: 'serve', port, withUsers });
+  context.status('ready', { port, uri: `mongodb://127.0.0.1:${port}/?directConnection=true`, at: moment.at, mount: reached.mount, withUsers });
   context.step('published');
   const ends = new AbortController();
   const stop = (): void => ends.abort();
@@ -20,11 +23,22 @@ export async function publish(input: TaskInput<'publish'>, context: TaskContext)
     () => 'stopped' as const,
   );
   try {
-    const why = await Promise.race([expired, reached.mongod.exited.then((code) => ({ code }))]);
-    if (typeof why === 'object') throw new Error(`the published mongod ended with ${why.code}`);
+    const why = await Promise.race([expired, reached.mongod.exited]);
+    if (typeof why === 'object') throw publicationEnded({ port, status: why.signal ?? `exit code ${why.code}` });
     context.step(`ending: ${why}`);
     return { why };
   } finally {
     ends.abort();
   }
+}
+
+async function freePort(): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
 }
