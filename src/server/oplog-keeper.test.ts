@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { systemClock } from '../base/clock.ts';
+import { until } from '../base/deadline.ts';
+import { failWith, untilStopped } from '../../test/kit/fake-transport.ts';
+import { openServerPlatform, target, type ServerPlatform } from '../../test/kit/server-platform.ts';
+
+const set = async (platform: ServerPlatform) => await platform.ask('set.show', { params: { set: 'rs0' } });
+const followers = (platform: ServerPlatform): number => platform.fake.begun.filter(({ kind }) => kind === 'oplog').length;
+const status = (key: string, value: unknown) => ({ kind: 'status' as const, atMs: systemClock.now(), key, value });
+
+test('adding a set follows its oplog at once, and the standing says how far', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  const { oplog } = await set(platform);
+  assert.deepEqual([oplog.chain, oplog.through, oplog.lagSeconds], ['c1', { t: 2000, i: 1, term: 1 }, 0]);
+  assert.ok((oplog.lossIfDisasterNowSeconds ?? 0) > 1_000_000);
+  const session = await platform.ask('session.show', { params: { session: oplog.session! } });
+  assert.deepEqual([session.kind, session.state], ['oplog', 'working']);
+  assert.equal((await platform.refused('session.stop', { params: { session: session.id } })).code, 'server.session-continuous');
+});
+
+test('a follower that fails is started again, and the standing says why meanwhile', async () => {
+  await using platform = await openServerPlatform();
+  const usual = platform.fake.scripts.oplog;
+  platform.fake.scripts.oplog = async () => Promise.reject(failWith('mongo.not-reached', 'no member answers'));
+  await platform.ask('set.add', { body: { target } });
+  const waiting = await until('the standing', 10_000, async () => {
+    const { oplog } = await set(platform);
+    return oplog.state === 'waiting' ? oplog : undefined;
+  }, { everyMs: 20 });
+  assert.match(waiting.says ?? '', /no member answers/);
+  platform.fake.scripts.oplog = usual;
+  await until('the oplog to be followed again', 20_000, async () => ((await set(platform)).oplog.state === 'following' ? true : undefined), { everyMs: 50 });
+  assert.ok(followers(platform) >= 2);
+});
+
+test('a server that restarts goes on with the same follower; a transport that restarts gets one new one', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  await platform.restartServer();
+  await until('the oplog to be followed', 10_000, async () => ((await set(platform)).oplog.state === 'following' ? true : undefined), { everyMs: 20 });
+  assert.equal(followers(platform), 1);
+  await platform.fake.restart();
+  await until('a second follower', 20_000, () => (followers(platform) === 2 ? true : undefined), { everyMs: 20 });
+  await until('the oplog to be followed', 10_000, async () => ((await set(platform)).oplog.state === 'following' ? true : undefined), { everyMs: 20 });
+  assert.equal(followers(platform), 2);
+});
+
+test('while the host is away no second follower is begun, however long it takes', async () => {
+  await using platform = await openServerPlatform({ hostLostMs: 100 });
+  await platform.addSet();
+  await platform.fake.cut();
+  await until('the standing', 10_000, async () => ((await set(platform)).oplog.state === 'waiting' ? true : undefined), { everyMs: 20 });
+  await platform.fake.mend();
+  await until('the oplog to be followed', 20_000, async () => ((await set(platform)).oplog.state === 'following' ? true : undefined), { everyMs: 50 });
+  assert.equal(followers(platform), 1);
+});
+
+for (const [key, value, what] of [
+  ['broken', { atMs: 5, reason: 'the oplog rolled over', chain: 'c1', next: 'c2', after: { t: 1500, i: 1, term: 1 } }, /rolled over; what happened after 1500,1/],
+  ['barrier', { at: { t: 1500, i: 2, term: 1 }, what: 'setFeatureCompatibilityVersion', chain: 'c1' }, /setFeatureCompatibilityVersion at 1500,2/],
+] as const) {
+  test(`a ${key} notice is an alarm, told once, and one new base backup is started for it`, async () => {
+    await using platform = await openServerPlatform();
+    const usual = platform.fake.scripts.oplog;
+    platform.fake.scripts.oplog = async (input, voice) => {
+      voice.emit(status(key, value));
+      voice.emit(status(key, value));
+      return await usual(input, voice);
+    };
+    await platform.addSet();
+    const backup = await until('the backup', 10_000, async () => (await set(platform)).alarms[0]?.backupSession ?? undefined, { everyMs: 20 });
+    assert.equal((await platform.ended(backup)).state, 'success');
+    const { alarms } = await set(platform);
+    assert.equal(alarms.length, 1);
+    assert.match(alarms[0]!.says, what);
+    await platform.restartServer();
+    await platform.fake.restart();
+    await until('the oplog to be followed', 20_000, async () => ((await set(platform)).oplog.state === 'following' ? true : undefined), { everyMs: 50 });
+    assert.equal((await set(platform)).alarms.length, 1);
+    assert.equal((await platform.ask('session.list', { query: { kind: 'backup' } })).sessions.length, 1);
+  });
+}
+
+test('an alarm during a backup is answered by another one after it', async () => {
+  await using platform = await openServerPlatform();
+  const raise = Promise.withResolvers<void>();
+  const go = Promise.withResolvers<void>();
+  const [oplog, copy] = [platform.fake.scripts.oplog, platform.fake.scripts.backup];
+  platform.fake.scripts.oplog = async (input, voice) => {
+    void raise.promise.then(() => voice.emit(status('broken', { atMs: 5, reason: 'gap', chain: 'c1', next: 'c2', after: { t: 1500, i: 1, term: 1 } })));
+    return await oplog(input, voice);
+  };
+  platform.fake.scripts.backup = async (input, voice) => {
+    await go.promise;
+    return await copy(input, voice);
+  };
+  await platform.addSet();
+  const first = await platform.ask('backup.run', { params: { set: 'rs0' }, body: {} });
+  raise.resolve();
+  await until('the alarm', 10_000, async () => ((await set(platform)).alarms.length === 1 ? true : undefined), { everyMs: 20 });
+  go.resolve();
+  const second = await until('the answer', 10_000, async () => (await set(platform)).alarms[0]?.backupSession ?? undefined, { everyMs: 20 });
+  assert.notEqual(second, first.id);
+  assert.equal((await platform.ended(second)).state, 'success');
+});
+
+test('removing a set is planned first, then stops its follower and keeps its points', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  const backup = await platform.ended((await platform.ask('backup.run', { params: { set: 'rs0' }, body: {} })).id);
+  assert.equal(backup.state, 'success');
+  const plan = await platform.ask('set.remove', { params: { set: 'rs0' }, query: {} });
+  assert.deepEqual([plan.applied, plan.points, plan.sessions.length], [false, 1, 1]);
+  const done = await platform.ask('set.remove', { params: { set: 'rs0' }, query: { apply: 'true' } });
+  assert.equal(done.applied, true);
+  assert.equal((await platform.ended(plan.sessions[0]!)).state, 'stopped');
+  assert.ok([...platform.fake.tasks.values()].every(({ kind, state }) => kind !== 'oplog' || state.state !== 'running'));
+  assert.equal((await platform.refused('set.show', { params: { set: 'rs0' } })).code, 'server.set-unknown');
+  const { points } = await platform.ask('point.list', { query: {} });
+  assert.equal(points.length, 1);
+  const verify = await platform.ask('point.verify', { params: { point: points[0]!.id }, body: {} });
+  assert.equal((await platform.ended(verify.id)).state, 'success');
+  await platform.addSet();
+  assert.equal((await platform.ask('point.list', { query: { set: 'rs0' } })).points.length, 1);
+});
+
+test('a set cannot be removed while something else works on it', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  platform.fake.scripts.backup = async (_input, voice) => {
+    await untilStopped(voice);
+    throw voice.signal.reason as Error;
+  };
+  const { id } = await platform.ask('backup.run', { params: { set: 'rs0' }, body: {} });
+  const refused = await platform.refused('set.remove', { params: { set: 'rs0' }, query: { apply: 'true' } });
+  assert.deepEqual([refused.code, refused.details.session], ['server.set-busy', id]);
+});
+
+test('a set is protected once, under one name', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  assert.equal((await platform.refused('set.add', { body: { target, name: 'other' } })).code, 'server.set-exists');
+  platform.fake.discovered = { ...platform.fake.discovered, setId: 'f'.repeat(24) };
+  assert.equal((await platform.refused('set.add', { body: { target } })).code, 'server.set-name-taken');
+  assert.equal((await platform.refused('set.add', { body: { target, name: 'b', repository: 'nowhere' } })).code, 'server.repository-unknown');
+  const added = await platform.ask('set.add', { body: { target, name: 'second' } });
+  assert.equal(added.name, 'second');
+});
