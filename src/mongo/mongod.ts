@@ -2,8 +2,8 @@
  * A mongod of our own: started for a moment on files of our own, reached by nobody else.
  *
  * It listens on a socket in a directory of mode 700 (or on a port, for what is published), writes its log to a file, and
- * dies with the process that started it: the kernel kills it (setpriv --pdeathsig). Should that fail, a marker file tells
- * a later start which process it was (stale-mongods.ts).
+ * dies with the thread that started it: the kernel kills it (setpriv --pdeathsig). Should that fail, a marker file tells
+ * a later start which process it was (mongod-marker.ts).
  *
  *   starting ─ answers hello ─→ ready ─ stop(): shutdown command → SIGTERM → SIGKILL ─→ ended
  *      └─ exits, or is silent past the deadline ─→ failure with the last errors of its log
@@ -71,8 +71,8 @@ export async function startMongod(options: MongodOptions): Promise<Mongod> {
     child.once('exit', (code, signal) => resolve({ code, signal }));
   });
   if (child.pid === undefined) throw mongodDied({ dbPath: options.dbPath, status: 'no start', says: `cannot run ${options.binary}` });
-  const unmark = markMongod(options.socketDir, { pid: child.pid, dbPath: options.dbPath });
-  void exited.then(unmark);
+  // What stays on purpose is nobody's leftover.
+  if (options.survives !== true) void exited.then(markMongod(options.socketDir, { pid: child.pid, dbPath: options.dbPath }));
   const mongod = handle(child, child.pid, exited, options.address ?? { socket });
   try {
     await ready(mongod, socket, options, logStart);
