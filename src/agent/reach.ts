@@ -46,7 +46,8 @@ export async function reachMoment(moment: Moment, context: TaskContext, how: Rea
     serve: how.kind === 'serve' ? await serving(how, context.directory) : undefined,
   });
   if (mongod === undefined) throw new Error('a replay that is to be inspected answers a mongod');
-  undo.use(mongod);
+  // Its files are thrown away: a clean end would only write a checkpoint into them.
+  undo.defer(async () => void (await mongod.kill()));
   await checked;
   context.say(`${entries} archived entries loaded; a mongod is at ${showTime(moment.at)}`);
   const owned = undo.move();

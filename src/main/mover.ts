@@ -9,12 +9,15 @@ dieWithParent(9);
 const log = openLog((line) => process.stderr.write(line));
 const ends = new AbortController();
 
+/** The outcome is the last word: nothing that a task forgot to close keeps its process alive. */
 const send = (message: FromMover): void => {
-  if (process.connected) process.send?.(message);
+  const end = message.kind === 'event' ? undefined : () => process.exit(0);
+  if (process.connected) process.send?.(message, undefined, undefined, end);
+  else end?.();
 };
 
 process.on('disconnect', () => ends.abort(stopped({ what: 'the transport service' })));
 process.on('message', (message: ToMover) => {
   if (message.kind === 'stop') return ends.abort(stopped({ what: 'the task' }));
-  void runMover(message.task, send, ends.signal, log).finally(() => process.disconnect());
+  void runMover(message.task, send, ends.signal, log);
 });

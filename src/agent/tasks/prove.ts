@@ -23,7 +23,7 @@ export async function prove(input: TaskInput<'prove'>, context: TaskContext): Pr
   const moment = await openMoment(input.archive, input.point, input.at);
   context.say(sayMoment(moment));
   await using reached = await reachMoment(moment, context, { kind: 'inspect' });
-  const client = await reached.mongod.client();
+  await using client = await reached.mongod.client();
   context.step('list and count every collection');
   const listed = await listCollections(client);
   const chosen = input.level === 'full' ? new Set(listed.map(({ ns }) => ns)) : smallest(listed);

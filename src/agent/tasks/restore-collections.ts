@@ -14,7 +14,7 @@ export async function restoreCollections(input: TaskInput<'restore-collections'>
   context.say(sayMoment(moment));
   await using target = await openClient(input.into);
   await using reached = await reachMoment(moment, context, { kind: 'inspect' });
-  const source = await reached.mongod.client();
+  await using source = await reached.mongod.client();
   context.step('look at both sides');
   const at = showTime(moment.at);
   const plans: CopyPlan[] = [];
