@@ -93,6 +93,7 @@ async function openBest(options: MountOptions, work: string): Promise<Mount> {
 async function openFuse(options: MountOptions, work: string, mode: 'fuse' | 'fuse-in-user-namespace'): Promise<Mount> {
   const directory = join(work, 'point');
   const overlayDirectory = options.overlayDirectory ?? join(work, 'overlay');
+  await mkdir(directory, { recursive: true });
   const inNamespace = mode === 'fuse' ? [] : ['unshare', '--user', '--map-root-user', '--mount', '--propagation', 'private', '--'];
   const job = { source: options.source, mountDirectory: directory, overlayDirectory, throwAway: options.overlayDirectory === undefined, device: options.device };
   const child = await startMountChild({ command: [...inNamespace, ...options.program], job, readyMs: options.readyMs ?? 60_000, signal: options.signal });

@@ -168,22 +168,25 @@ const zeros = new Uint8Array(BLOCK);
 
 export function openOverlay(options: OverlayOptions): Overlay {
   const { directory, files, throwAway } = options;
-  const clock = options.clock ?? systemClock;
+  const nowMs = (options.clock ?? systemClock).now();
+  const tree = plantTree(files, options.owner, nowMs);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const lockFd = openSync(join(directory, 'lock'), 'a', 0o600);
+  let journal: OverlayJournal | undefined;
   try {
     if (!tryLockFile(lockFd)) throw overlayInUse({ directory });
     const boot = options.boot ?? readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
-    const journal = openJournal(join(directory, 'journal'), { digest: digestOf(files), boot, throwAway, madeAtMs: clock.now() });
-    const { heading } = journal;
+    journal = openJournal(join(directory, 'journal'), { digest: digestOf(files), boot, throwAway, madeAtMs: nowMs });
+    const { heading, changes } = journal;
     if (heading.digest !== digestOf(files)) throw overlayForeign({ directory });
     if (heading.throwAway && heading.boot !== boot) throw overlayLost({ directory });
-    const tree = plantTree(files, options.owner, heading.madeAtMs);
-    for (const change of journal.changes) applyChange(tree, change);
+    for (const node of tree.nodes.values()) node.times = { accessedMs: heading.madeAtMs, modifiedMs: heading.madeAtMs };
+    for (const change of changes) applyChange(tree, change);
     const blocks = openKeptBlocks(join(directory, 'blocks'));
     tidy(tree, blocks);
     return new Overlay(tree, heading.throwAway, journal, blocks, lockFd);
   } catch (error) {
+    journal?.close();
     closeSync(lockFd);
     throw error;
   }

@@ -6,7 +6,7 @@
  * For the same reason nothing in here looks at a path below the mount once it is mounted; what must be known of it comes
  * from the mount table.
  */
-import { mkdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { realpathSync, writeFileSync } from 'node:fs';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { withDeadline } from '../base/deadline.ts';
 import { describe, isFailure } from '../base/failure.ts';
@@ -22,6 +22,7 @@ import { pathOf, type MountedFile, type Owner, type TreeNode } from './tree.ts';
 
 export type ServeOptions = {
   readonly files: readonly MountedFile[];
+  /** Must be there: who opens a mount makes it, and may have removed it again. */
   readonly mountDirectory: string;
   readonly overlayDirectory: string;
   /** fsync does nothing, and a restart of the machine loses the overlay. */
@@ -47,7 +48,6 @@ const agreeMs = 10_000;
 
 export async function serveMount(options: ServeOptions): Promise<ServedMount> {
   const { overlayDirectory, log, clock = systemClock } = options;
-  mkdirSync(options.mountDirectory, { recursive: true, mode: 0o700 });
   const directory = realpathSync(options.mountDirectory);
   if (mountAt(directory)?.fileSystem === fileSystemType) throw mountPointInUse({ directory });
   const overlay = openOverlay({ files: options.files, directory: overlayDirectory, throwAway: options.throwAway, owner: options.owner, clock });
