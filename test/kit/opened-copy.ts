@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Document, MongoClient, Timestamp } from 'mongodb';
 import type { ClusterTime } from '../../src/base/cluster-time.ts';
-import { startMongod } from '../../src/mongo/mongod.ts';
+import { startMongod, type Mongod } from '../../src/mongo/mongod.ts';
 
 export type OpenedCopy = {
   /** Log line 23987: the checkpoint that WiredTiger found. */
@@ -21,7 +21,7 @@ export async function openCopy(
   inspect: (client: MongoClient, top: ClusterTime) => Promise<void> = async () => {},
 ): Promise<OpenedCopy> {
   const logPath = join(dirname(options.dbPath), `${options.dbPath.split('/').at(-1)}.log`);
-  await using mongod = await startMongod({
+  const mongod = await startMongod({
     binary: options.binary,
     dbPath: options.dbPath,
     socketDir: options.socketDir,
@@ -33,6 +33,15 @@ export async function openCopy(
       '0.25',
     ],
   });
+  try {
+    return await look(mongod, logPath, inspect);
+  } finally {
+    // What it would write at a clean end is of no interest.
+    await mongod.kill();
+  }
+}
+
+async function look(mongod: Mongod, logPath: string, inspect: (client: MongoClient, top: ClusterTime) => Promise<void>): Promise<OpenedCopy> {
   await using client = await mongod.client();
   const [newest] = await client.db('local').collection('oplog.rs').find({}, { projection: { ts: 1 } }).sort({ $natural: -1 }).limit(1).toArray();
   const ts = newest!['ts'] as Timestamp;
