@@ -152,7 +152,7 @@ async function verify(client: MongoClient, options: ReplayOptions, scanned: Scan
   };
   requireCheckpoint(said, options);
   // It says so too when the target is the checkpoint itself.
-  if (said.movedUp && !sameTime(target, checkpoint)) wrong('mongod moved the end up to the checkpoint of the files');
+  if (said.movedUp && !sameTime(options.target, options.checkpoint)) wrong('mongod moved the end up to the checkpoint of the files');
   if (said.applied !== scanned.entries) wrong(`${said.applied ?? 'an unknown number of'} entries were applied, there are ${scanned.entries}`);
   const [newest] = await client.db('local').collection('oplog.rs').find<Buffer>({}, { raw: true, sort: { $natural: -1 }, limit: 1 }).toArray();
   const end = newest === undefined ? undefined : readOptime(newest);
