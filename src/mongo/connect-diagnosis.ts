@@ -6,6 +6,7 @@ import { notInitiated, standalone, unreachable, wrongSet } from './failures.ts';
 type Look = {
   readonly hosts: readonly { readonly host: string; readonly port: number }[];
   readonly replicaSet: string | undefined;
+  readonly tls: boolean;
   /** Opens a plain connection to one host, without signing in. */
   readonly plainly: (host: { host: string; port: number }) => Promise<MongoClient>;
 };
@@ -30,7 +31,7 @@ export async function diagnose(failed: Failure, look: Look): Promise<Failure> {
   const [first] = look.hosts;
   if (first === undefined || !/closed|no answer|timed out/.test(says)) return failed;
   const address = `${first.host}:${first.port}`;
-  const why = (await listens(first)) ? 'it accepts connections and closes them; it may ask for TLS' : 'no answer in time';
+  const why = (await listens(first)) ? `it accepts connections and closes them; it may ask for ${look.tls ? 'a client certificate' : 'TLS'}` : 'no answer in time';
   return unreachable({ address, why }, failed);
 }
 

@@ -66,6 +66,7 @@ export async function openClient(address: MongoAddress, options: ClientOptions =
     throw await diagnose(failed, {
       hosts: options.member === undefined ? address.hosts : [options.member],
       replicaSet: options.member === undefined ? address.replicaSet : undefined,
+      tls: address.tls !== undefined,
       plainly: async (host) => await openClient({ ...plain, hosts: [host] }, { member: host, deadlineMs: 2_000, undiagnosed: true }),
     });
   }

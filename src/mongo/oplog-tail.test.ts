@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Optime } from '../base/cluster-time.ts';
+import { orderForOplog, whyLeave } from './oplog-node.ts';
+import type { NodeState, Opened } from './oplog-source.ts';
+import { breakOf } from './oplog-tail.ts';
+import type { SetMember } from './topology.ts';
+
+const member = (id: number, more: Partial<SetMember> = {}): SetMember => ({
+  id, name: `db${id}:27017`, host: `db${id}`, port: 27017, state: 'secondary', health: true, priority: 1, votes: 1, hidden: false, delaySeconds: 0, lagSeconds: 1, applied: null, ...more,
+});
+const primary = member(1, { state: 'primary', lagSeconds: 0 });
+const last: Optime = { t: 1000, i: 5, term: 3 };
+const before: Optime = { t: 900, i: 1, term: 3 };
+const later: Optime = { t: 2000, i: 1, term: 4 };
+const state = (applied: Optime, isPrimary: boolean, term = applied.term): NodeState => ({ readable: true, primary: isPrimary, term, committed: applied, applied });
+const rolled: Opened = { kind: 'rolled-over', resumesAt: later };
+const unreadable: Opened = { kind: 'unreadable', why: 'connection refused' };
+
+function judge(...verdicts: [SetMember, Opened][]) {
+  const members = [primary, member(2), member(3)];
+  return breakOf(verdicts.map(([one, opened]) => ({ member: one, opened })), { members }, last);
+}
+
+test('secondaries close behind are asked first, then the primary, then the lagging; others never', () => {
+  const members = [
+    primary, member(2), member(3, { priority: 0, hidden: true }), member(4, { lagSeconds: 500 }), member(5, { delaySeconds: 60 }),
+    member(6, { state: 'arbiter' }), member(7, { health: false, state: 'down' }), member(8, { state: 'recovering' }),
+  ];
+  assert.deepEqual(orderForOplog(members).map((one) => one.id), [3, 2, 1, 4]);
+});
+
+test('a member is left when it lags and another does not, when its state is bad, and a primary after a while', () => {
+  const lagging = member(2, { lagSeconds: 90 });
+  assert.match(whyLeave([primary, lagging], 'db2:27017', 0) ?? '', /90 s behind/);
+  assert.equal(whyLeave([member(1, { lagSeconds: 100 }), lagging], 'db2:27017', 0), undefined);
+  assert.match(whyLeave([primary, member(2, { state: 'recovering' })], 'db2:27017', 0) ?? '', /recovering/);
+  assert.equal(whyLeave([primary, member(2)], 'db1:27017', 5_000), undefined);
+  assert.match(whyLeave([primary, member(2)], 'db1:27017', 60_000) ?? '', /secondary can be read/);
+  assert.equal(whyLeave([primary, lagging], 'db1:27017', 60_000), undefined);
+  assert.match(whyLeave([primary], 'db9:27017', 0) ?? '', /no longer a member/);
+});
+
+test('rolled over means that nobody who answers has the last archived entry any more', () => {
+  assert.deepEqual(judge([primary, rolled], [member(2), rolled]), { reason: 'rolled-over', resumesAt: later, node: 'db1:27017' });
+  assert.equal(judge([primary, rolled], [member(2), unreadable])?.reason, 'rolled-over');
+  assert.equal(judge([primary, unreadable], [member(2), unreadable]), undefined);
+  assert.equal(judge(), undefined);
+});
+
+test('another entry in a majority’s history at the archived time is a rollback, whatever the others say', () => {
+  const other: Opened = { kind: 'other-history', resumesAt: { ...last, term: 4 } };
+  assert.deepEqual(judge([member(2), other], [primary, unreadable]), { reason: 'rollback', resumesAt: { ...last, term: 4 }, node: 'db2:27017' });
+});
+
+test('a secondary that is behind says nothing; it is asked again', () => {
+  assert.equal(judge([member(2), { kind: 'behind', state: state(before, false) }], [primary, unreadable]), undefined);
+});
+
+test('a primary that lacks what a majority had is a rollback', () => {
+  assert.equal(judge([primary, { kind: 'behind', state: state(before, true) }])?.reason, 'rollback');
+});
+
+test('a primary that was replaced and does not know it yet breaks nothing', () => {
+  const replaced: Opened = { kind: 'behind', state: state({ ...before, term: 2 }, true) };
+  assert.equal(judge([primary, replaced], [member(2), unreadable]), undefined);
+});
+
+test('when every data member lacks the archived entry the set was put back, even to an older term', () => {
+  const put = (isPrimary: boolean): Opened => ({ kind: 'behind', state: state({ ...before, term: 1 }, isPrimary) });
+  assert.equal(judge([primary, put(true)], [member(2), put(false)], [member(3), put(false)])?.reason, 'rollback');
+});
+
+test('a primary whose majority has not moved yet, but that has the entry, is waited for', () => {
+  assert.equal(judge([primary, { kind: 'behind', state: { ...state(last, true), committed: before } }]), undefined);
+});
