@@ -3,7 +3,7 @@
  * rate, idle, while Tidemark works, while restic reads the same member's files, and while mongodump dumps it.
  * All members share this machine's cores, so this is the hardest case there is. The ways take turns.
  */
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openReplicaSet, type ReplicaSet, type SetMember } from '../../test/kit/replica-set.ts';
 import { costOf, median, round, timed, type Cost } from './accounting.ts';
@@ -68,7 +68,6 @@ async function during(way: Way, bed: Bed): Promise<Phase> {
 /** Into a new repository each time, so that each is a first full. */
 async function firstFull({ run, set, source, product, round: k }: Bed): Promise<Phase> {
   const passphrase = join(run.directory, 'passphrase');
-  const { writeFileSync } = await import('node:fs');
   writeFileSync(passphrase, 'impact of a first full', { mode: 0o600 });
   const directory = join(run.directory, `repository-${k}`);
   await product.platform.ok('repository', 'add', `r${k}`, directory, '--passphrase-file', passphrase);

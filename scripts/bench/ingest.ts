@@ -5,7 +5,7 @@
  * peers, then each tool stores them with an empty page cache, in an order that turns from pass to pass. Ours is asked
  * with the ordinary command; the wall ends when the point exists, its proof by opening is reported apart.
  */
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { openReplicaSet, freePorts, type ReplicaSet } from '../../test/kit/replica-set.ts';
 import { costOf, round, type Cost } from './accounting.ts';
@@ -127,13 +127,10 @@ async function layDown(bed: Bed, point: string): Promise<{ tidemark: { layingSec
   const resticCost = await cleared(['restic-out'], async () => await restic.restore(at('restic-out')));
   const ours = await cleared(['tidemark-out'], async () => await product.work('restore', 'set', 'shop', '--at', point, '--to-dir', `${at('tidemark-out')}:${port}`, '--apply'));
   const borgCost = await cleared(['borg-out'], async () => {
-    const to = at('borg-out');
-    folder(run, '.');
-    const { mkdirSync } = await import('node:fs');
-    mkdirSync(to);
-    return await borg.restore(to);
+    mkdirSync(at('borg-out'));
+    return await borg.restore(at('borg-out'));
   });
-  const laying = Object.entries(ours.steps).find(([name]) => name.startsWith('lay down'));
+  const laying = Object.entries(ours.steps).find(([name]) => name === 'lay the files down');
   const layingSeconds = laying?.[1] ?? ours.cost.seconds;
   run.say(`restore: tidemark lays down in ${layingSeconds} s (whole command ${ours.cost.seconds} s), restic ${resticCost.seconds} s, borg ${borgCost.seconds} s`);
   return { tidemark: { layingSeconds, whole: costOf(ours.cost), steps: ours.steps }, restic: resticCost, borg: borgCost };

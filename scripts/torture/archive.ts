@@ -1,11 +1,11 @@
 /** The set's archive as a reader with the passphrase sees it: what the torture takes its moments and its second path from. */
 import { readFileSync } from 'node:fs';
 import { BSON } from 'mongodb';
-import type { ClusterTime } from '../../src/base/cluster-time.ts';
+import { latest, type ClusterTime } from '../../src/base/cluster-time.ts';
 import { entriesOf } from '../../src/mongo/oplog-entry.ts';
 import type { OplogBatch } from '../../src/mongo/oplog-batch.ts';
-import type { Archive } from '../../src/repository/archive.ts';
-import { listArchives, openArchive, openRepository } from '../../src/repository/repository.ts';
+import { openArchive, type Archive } from '../../src/repository/archive.ts';
+import { listArchives, openRepository } from '../../src/repository/repository.ts';
 import { openDirectory } from '../../src/repository/storage/directory.ts';
 import type { Platform } from '../../test/kit/platform.ts';
 import { kindOf, type Landmark } from './moments.ts';
@@ -16,7 +16,12 @@ export type OwnArchive = {
   chain(): Promise<{ id: string; after: ClusterTime; through: ClusterTime }>;
   read(after: ClusterTime, through: ClusterTime): AsyncIterable<OplogBatch>;
   landmarks(after: ClusterTime, through: ClusterTime): Promise<Landmark[]>;
+  /** Collections with an index build that was begun and not ended at a moment. */
+  unfinishedBuilds(at: ClusterTime): Promise<Set<string>>;
 };
+
+/** No index build of the storm takes longer. */
+const BUILD_SECONDS = 120;
 
 export async function openOwnArchive(platform: Platform, setName: string): Promise<OwnArchive> {
   const { repositories } = await platform.ok('repository', 'list');
@@ -45,9 +50,24 @@ export async function openOwnArchive(platform: Platform, setName: string): Promi
     }
     return marks;
   };
+  const unfinishedBuilds = async (at: ClusterTime): Promise<Set<string>> => {
+    const { id, after } = await chain();
+    const open = new Map<string, string>();
+    for await (const batch of archive.oplog.read(id, latest(after, { t: at.t - BUILD_SECONDS, i: 0 }), at)) {
+      for (const entry of entriesOf(batch.bytes)) {
+        if (entry.first !== 'startIndexBuild' && entry.first !== 'commitIndexBuild' && entry.first !== 'abortIndexBuild') continue;
+        const command = BSON.deserialize(entry.bytes)['o'] as Record<string, unknown>;
+        const build = String(command['indexBuildUUID']);
+        if (entry.first === 'startIndexBuild') open.set(build, `${entry.ns.slice(0, entry.ns.indexOf('.'))}.${String(command[entry.first])}`);
+        else open.delete(build);
+      }
+    }
+    return new Set(open.values());
+  };
   return {
     archive,
     chain,
+    unfinishedBuilds,
     read: async function* (after, through) {
       yield* archive.oplog.read((await chain()).id, after, through);
     },

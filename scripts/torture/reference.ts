@@ -2,45 +2,41 @@
  * The second path: the archived oplog replayed by commands onto an empty mongod, from the beginning of the set's life.
  * It shares nothing with native replay but the archive. It only goes forward; a look back starts a new one.
  */
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { MongoClient } from 'mongodb';
 import { compareTimes, type ClusterTime } from '../../src/base/cluster-time.ts';
-import { openCommandReplay, type CommandReplay } from '../../src/mongo/command-replay.ts';
-import { startMongod, type Mongod } from '../../src/mongo/mongod.ts';
+import { openCommandReplay, startReplayTarget } from '../../src/mongo/command-replay.ts';
+import { snapshotOf, type Snapshot } from '../../src/mongo/dbhash.ts';
 import type { OwnArchive } from './archive.ts';
-import { stateOf, type State } from './state.ts';
 
 export type Reference = AsyncDisposable & {
   readonly at: ClusterTime;
   /** Brings it to a moment at or after where it is, and says what is there. */
-  advance(to: ClusterTime): Promise<State>;
+  advance(to: ClusterTime): Promise<Snapshot>;
 };
 
 export async function openReference(options: { binary: string; directory: string; name: string; archive: OwnArchive }): Promise<Reference> {
   const dbPath = join(options.directory, options.name);
-  const { mkdirSync } = await import('node:fs');
   mkdirSync(dbPath, { recursive: true });
-  const quiet = ['--setParameter', 'ttlMonitorEnabled=false', '--setParameter', 'disableLogicalSessionCacheRefresh=true', '--wiredTigerCacheSizeGB', '0.25'];
-  const mongod: Mongod = await startMongod({ binary: options.binary, dbPath, socketDir: join(options.directory, `${options.name}-s`), logPath: `${dbPath}.log`, args: quiet });
-  const client: MongoClient = await mongod.client();
-  const replay: CommandReplay = await openCommandReplay({ client });
-  const chain = await options.archive.chain();
-  let at = chain.after;
+  const stack = new AsyncDisposableStack();
+  stack.defer(() => rmSync(dbPath, { recursive: true, force: true, maxRetries: 5 }));
+  const target = await startReplayTarget({ binary: options.binary, dbPath, socketDir: join(options.directory, `${options.name}-s`), logPath: `${dbPath}.log`, cacheGb: 0.25 });
+  stack.defer(async () => void (await target.kill()));
+  const client = stack.use(await target.client());
+  const replay = stack.use(await openCommandReplay({ socket: target.socket, connections: 2 }));
+  const { after } = await options.archive.chain();
+  let at = after;
   return {
     get at() {
       return at;
     },
     async advance(to) {
       if (compareTimes(to, at) < 0) throw new Error('a reference does not go back');
-      for await (const batch of options.archive.read(at, to)) await replay.apply(batch);
+      for await (const batch of options.archive.read(at, to)) await replay.apply(batch, { through: to });
+      await replay.settle();
       at = to;
-      return await stateOf(client);
+      return await snapshotOf(client);
     },
-    async [Symbol.asyncDispose]() {
-      await client.close();
-      await mongod.kill();
-      rmSync(dbPath, { recursive: true, force: true, maxRetries: 5 });
-    },
+    [Symbol.asyncDispose]: async () => await stack.disposeAsync(),
   };
 }

@@ -141,7 +141,7 @@ async function trial(bed: Bed, { at }: Landmark, way: Way, during: 'mover' | 'tr
   const attempts = during === undefined ? 1 : 4;
   for (let attempt = 1; ; attempt++) {
     try {
-      const bedOfTrial = { platform, set, setName: SET, ledger: bed.ledger, directory: options.directory };
+      const bedOfTrial = { platform, set, setName: SET, ledger: bed.ledger, directory: options.directory, unfinishedBuilds: bed.archive.unfinishedBuilds };
       return await tryMoment(bedOfTrial, { way, at }, async () => await state);
     } catch (error) {
       await striking;

@@ -2,32 +2,42 @@
  * One restore to one moment, by one of the ordinary ways, and its verdict: the ledger's, document by document, and that
  * of the second path, hash by hash.
  */
+import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { compareTimes, showTime, type ClusterTime } from '../../src/base/cluster-time.ts';
 import { openClient } from '../../src/mongo/connect.ts';
-import { startMongod } from '../../src/mongo/mongod.ts';
+import { compareHashes, compareSnapshots, snapshotOf, type Hashes, type Snapshot } from '../../src/mongo/dbhash.ts';
+import { until } from '../../src/base/deadline.ts';
 import type { MongoClient } from 'mongodb';
 import type { Platform } from '../../test/kit/platform.ts';
 import { freePorts, type ReplicaSet } from '../../test/kit/replica-set.ts';
 import { compareLedger } from '../demo/verdict.ts';
 import type { Ledger } from './ledger.ts';
-import { differingState, stateOf, type State } from './state.ts';
 
 export const WAYS = ['publish', 'verify', 'restore'] as const;
 export type Way = (typeof WAYS)[number];
 export type Trial = { readonly way: Way; readonly at: ClusterTime };
+const NAMES = ['command replay', 'restore'] as const;
 export type Verdict = { readonly differences: readonly string[]; readonly checked: number; readonly inDoubt: number };
 
-type Bed = { readonly platform: Platform; readonly set: ReplicaSet; readonly setName: string; readonly ledger: Ledger; readonly directory: string };
+type Bed = {
+  readonly platform: Platform;
+  readonly set: ReplicaSet;
+  readonly setName: string;
+  readonly ledger: Ledger;
+  readonly directory: string;
+  /** Collections with an index build begun at or before a moment and not ended by then: a member goes on with it. */
+  unfinishedBuilds(at: ClusterTime): Promise<ReadonlySet<string>>;
+};
 
-export async function tryMoment(bed: Bed, { way, at }: Trial, wanted: () => Promise<State>): Promise<Verdict> {
+export async function tryMoment(bed: Bed, { way, at }: Trial, wanted: () => Promise<Snapshot>): Promise<Verdict> {
   if (way === 'verify') return await verified(bed, at, wanted);
   if (way === 'publish') return await published(bed, at, wanted);
   return await restored(bed, at, wanted);
 }
 
-async function published({ platform, setName, ledger }: Bed, at: ClusterTime, wanted: () => Promise<State>): Promise<Verdict> {
+async function published({ platform, setName, ledger }: Bed, at: ClusterTime, wanted: () => Promise<Snapshot>): Promise<Verdict> {
   const publication = await platform.ok('publish', 'start', setName, '--at', showTime(at), '--no-users', '--expires', '10m');
   try {
     const port = Number(new URL(String(publication.uri).replace('mongodb:', 'http:')).port);
@@ -39,38 +49,50 @@ async function published({ platform, setName, ledger }: Bed, at: ClusterTime, wa
 }
 
 /** The product's own full proof: it hashes, we compare its hashes with the second path's. */
-async function verified({ platform, setName }: Bed, at: ClusterTime, wanted: () => Promise<State>): Promise<Verdict> {
+async function verified({ platform, setName }: Bed, at: ClusterTime, wanted: () => Promise<Snapshot>): Promise<Verdict> {
   const { points } = await platform.ok('point', 'list', setName);
   const point = (points as { id: string; checkpoint: ClusterTime }[]).findLast((each) => compareTimes(each.checkpoint, at) <= 0);
   if (point === undefined) throw new Error(`no point at or before ${showTime(at)}`);
   const answer = await platform.ok('point', 'verify', point.id, '--full', '--at', showTime(at));
-  const hashes = answer.dbHash as Record<string, string>;
-  const { hashes: expected } = await wanted();
-  return { differences: differingState({ hashes: expected, catalogue: {} }, { hashes, catalogue: {} }), checked: 0, inDoubt: 0 };
+  const { hashes } = await wanted();
+  return { differences: compareHashes(hashes, answer.dbHash as Hashes, NAMES), checked: 0, inDoubt: 0 };
 }
 
-async function restored({ platform, set, setName, ledger, directory }: Bed, at: ClusterTime, wanted: () => Promise<State>): Promise<Verdict> {
+async function restored({ platform, set, setName, ledger, directory, unfinishedBuilds }: Bed, at: ClusterTime, wanted: () => Promise<Snapshot>): Promise<Verdict> {
   const target = join(directory, 'restored');
   const [port] = await freePorts(1);
   try {
-    await platform.ok('restore', 'set', setName, '--at', showTime(at), '--to-dir', `${target}:${port}`, '--apply');
-    // Not as a member: TTL and index builds would go on from that moment, and it is that moment that is compared.
+    const answer = await platform.ok('restore', 'set', setName, '--at', showTime(at), '--to-dir', `${target}:${port}`, '--apply');
+    // As the printed command says, but without TTL: deletes of later than the moment would look like losses.
+    const [[, ...args]] = answer.startCommands as [string[]];
     const quiet = ['--setParameter', 'ttlMonitorEnabled=false', '--setParameter', 'disableLogicalSessionCacheRefresh=true', '--wiredTigerCacheSizeGB', '0.25'];
-    await using mongod = await startMongod({ binary: set.binary, dbPath: target, socketDir: join(directory, 'rs'), logPath: join(directory, 'restored.log'), args: quiet });
-    await using client = await mongod.client();
-    return await judged(client, ledger, at, wanted);
+    const member = spawn('setpriv', ['--pdeathsig', 'KILL', '--', set.binary, ...args, ...quiet], { stdio: 'ignore' });
+    try {
+      const host = { host: '127.0.0.1', port: port! };
+      await using client = await openClient({ hosts: [host] }, { member: host, deadlineMs: 60_000, silenceMs: null });
+      await until('the restored member to be primary', 60_000, async () => ((await client.db('admin').command({ hello: 1 }))['isWritablePrimary'] === true ? true : undefined));
+      return await judged(client, ledger, at, wanted, await unfinishedBuilds(at));
+    } finally {
+      const ended = new Promise((resolve) => member.once('exit', resolve));
+      if (member.kill('SIGKILL')) await ended;
+    }
   } finally {
     rmSync(target, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
-async function judged(client: MongoClient, ledger: Ledger, at: ClusterTime, wanted: () => Promise<State>): Promise<Verdict> {
+async function judged(client: MongoClient, ledger: Ledger, at: ClusterTime, wanted: () => Promise<Snapshot>, building: ReadonlySet<string> = new Set()): Promise<Verdict> {
   const byLedger = await compareLedger(client, ledger, at);
-  const byState = differingState(await wanted(), await stateOf(client));
+  const byState = compareSnapshots(without(await wanted(), building), without(await snapshotOf(client), building), NAMES);
   const list = (what: string, ids: readonly string[]): string[] => (ids.length === 0 ? [] : [`ledger: ${ids.length} ${what}, such as ${ids.slice(0, 3).join('; ')}`]);
   return {
     differences: [...list('missing', byLedger.missing), ...list('from later', byLedger.later), ...list('of another version', byLedger.wrong), ...byState],
     checked: byLedger.checked,
     inDoubt: byLedger.inDoubt,
   };
+}
+
+/** Of collections whose indexes are being built, only the documents are compared. */
+function without({ hashes, catalogue }: Snapshot, building: ReadonlySet<string>): Snapshot {
+  return { hashes, catalogue: Object.fromEntries(Object.entries(catalogue).filter(([ns]) => !building.has(ns))) };
 }

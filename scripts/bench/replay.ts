@@ -1,0 +1,134 @@
+/**
+ * The same 500,000 operations by three ways onto the same files: natively (load, starts and stops included), by one
+ * applyOps for each as other tools do, and translated to commands over four connections, which is our second path.
+ * All three must end with the same dbHash.
+ */
+import { mkdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { compareTimes, showTime, type ClusterTime } from '../../src/base/cluster-time.ts';
+import { until } from '../../src/base/deadline.ts';
+import { replayByApplyOps, replayByCommands, startReplayTarget } from '../../src/mongo/command-replay.ts';
+import { compareHashes, hashAll, type Hashes } from '../../src/mongo/dbhash.ts';
+import { bringTo } from '../../src/mongo/native-replay.ts';
+import { startMongod } from '../../src/mongo/mongod.ts';
+import type { PointManifest } from '../../src/repository/archive.ts';
+import { openReplicaSet } from '../../test/kit/replica-set.ts';
+import { openOwnArchive, type OwnArchive } from '../torture/archive.ts';
+import { round } from './accounting.ts';
+import { loadDataSet } from './data-set.ts';
+import { openProduct } from './product.ts';
+import type { Measured, Run } from './run.ts';
+import { forgetPageCache, openVolume } from './volume.ts';
+import { burst } from './workload.ts';
+
+const OPERATIONS = 500_000;
+
+type Bed = { run: Run; binary: string; version: string; archive: OwnArchive; point: PointManifest; through: ClusterTime; directory: string };
+type Way = { readonly seconds: number; readonly operations: number; readonly hashes: Hashes };
+
+export async function benchReplay(run: Run): Promise<Measured> {
+  const { stack, say } = run;
+  const volume = stack.use(await openVolume(run.directory, 'volume', 30, say));
+  const set = stack.use(await openReplicaSet({ members: 1, name: 'shop', directory: join(volume.directory, 'set'), oplogSizeMb: 8000, cacheGb: 1 }));
+  await using client = await set.client();
+  await loadDataSet({ db: client.db('shop'), scale: run.scale, seed: run.seed });
+  const product = stack.use(await openProduct(run.directory));
+  await product.protect(set, 'shop');
+  const { point: id } = await product.backup('shop');
+  await burst({ client, db: 'shop', scale: run.scale, seed: run.seed }, Math.round(OPERATIONS * run.scale));
+  const { operationTime } = await client.db('admin').command({ ping: 1 });
+  const through: ClusterTime = { t: operationTime.getHighBitsUnsigned(), i: operationTime.getLowBitsUnsigned() };
+  const live = await hashAll(client);
+  const archive = await openOwnArchive(product.platform, 'shop');
+  await until('the archive to hold the operations', 300_000, async () => (compareTimes((await archive.chain()).through, through) >= 0 ? true : undefined), { everyMs: 500 });
+  await set.stop();
+  const bed: Bed = { run, binary: set.binary, version: set.mongoVersion, archive, point: await archive.archive.point(id), through, directory: volume.directory };
+  say(`replays from ${showTime(bed.point.checkpoint)} to ${showTime(through)}`);
+
+  const native = await natively(bed);
+  say(`native: ${native.operations} entries in ${native.seconds} s`);
+  const translated = await byCommands(bed, false);
+  say(`translated: ${translated.operations} operations in ${translated.seconds} s`);
+  const oneByOne = await byCommands(bed, true);
+  say(`one by one: ${oneByOne.operations} operations in ${oneByOne.seconds} s`);
+  for (const [name, way] of Object.entries({ native, translated, oneByOne })) requireSame(name, live, way.hashes);
+  const perSecond = (way: Way): number => Math.round(way.operations / way.seconds);
+  return {
+    ratios: { replay_vs_apply_ops: round(oneByOne.seconds / native.seconds, 1) },
+    figures: {
+      scale: run.scale,
+      operations: oneByOne.operations,
+      native: { seconds: native.seconds, perSecond: perSecond(native), steps: native.steps },
+      translated: { seconds: translated.seconds, perSecond: perSecond(translated), timesApplyOps: round(oneByOne.seconds / translated.seconds, 1) },
+      applyOpsOneByOne: { seconds: oneByOne.seconds, perSecond: perSecond(oneByOne) },
+      dbHashEqual: true,
+    },
+  };
+}
+
+/** The point's files in a new directory; the page cache forgotten, so that every way starts from the disk. */
+async function laidDown({ archive, point, directory }: Bed, name: string): Promise<string> {
+  const to = join(directory, name);
+  const reader = await archive.archive.openReader();
+  try {
+    for (const file of point.files) {
+      mkdirSync(dirname(join(to, file.path)), { recursive: true });
+      await reader.layFile(file, join(to, file.path));
+    }
+  } finally {
+    await reader.close();
+  }
+  await forgetPageCache();
+  return to;
+}
+
+async function natively(bed: Bed): Promise<Way & { steps: object }> {
+  const dbPath = await laidDown(bed, 'native');
+  const socketDir = join(bed.run.directory, 'ns');
+  const { after, through: chainEnd } = await bed.archive.chain();
+  const startedMs = performance.now();
+  const replayed = await bringTo({
+    binary: bed.binary,
+    dbPath,
+    mongodVersion: bed.version,
+    checkpoint: bed.point.checkpoint,
+    top: bed.point.top,
+    target: bed.through,
+    archive: bed.archive.read,
+    span: { after, through: chainEnd },
+    inspect: false,
+    cacheGb: 1,
+    socketDir,
+  });
+  const seconds = round((performance.now() - startedMs) / 1000);
+  const mongod = await startMongod({ binary: bed.binary, dbPath, socketDir, logPath: `${dbPath}.log`, args: ['--setParameter', 'ttlMonitorEnabled=false'] });
+  const client = await mongod.client();
+  const hashes = await hashAll(client);
+  await client.close();
+  await mongod.kill();
+  rmSync(dbPath, { recursive: true });
+  return { seconds, operations: replayed.entries, hashes, steps: replayed.seconds };
+}
+
+async function byCommands(bed: Bed, oneByOne: boolean): Promise<Way> {
+  const name = oneByOne ? 'one-by-one' : 'translated';
+  const dbPath = await laidDown(bed, name);
+  const target = await startReplayTarget({ binary: bed.binary, dbPath, socketDir: join(bed.run.directory, `${name}-s`), logPath: join(bed.run.directory, `${name}.log`), cacheGb: 1 });
+  try {
+    const batches = bed.archive.read(bed.point.checkpoint, bed.through);
+    const options = { socket: target.socket, after: bed.point.checkpoint, batches, through: bed.through };
+    const done = oneByOne ? await replayByApplyOps(options) : await replayByCommands({ ...options, connections: 4 });
+    const client = await target.client();
+    const hashes = await hashAll(client);
+    await client.close();
+    return { seconds: round(done.seconds), operations: done.operations, hashes };
+  } finally {
+    await target.kill();
+    rmSync(dbPath, { recursive: true, force: true });
+  }
+}
+
+function requireSame(name: string, live: Hashes, got: Hashes): void {
+  const differences = compareHashes(live, got, ['live set', name]);
+  if (differences.length > 0) throw new Error(differences.join('; '));
+}

@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { chooseSeed } from '../../scripts/bench/random.ts';
+import { torture } from '../../scripts/torture/rounds.ts';
+
+test('under a storm of writes, kills and elections, every moment tried comes back as the ledger and a second path say', async (t) => {
+  const seed = chooseSeed(process.env['TIDEMARK_TORTURE_SEED']);
+  t.diagnostic(`seed ${seed}; the long run is "npm run torture -- --rounds 50 --seed ${seed}"`);
+  const directory = mkdtempSync(join(tmpdir(), 'tm-torture-'));
+  try {
+    const result = await torture({ rounds: 3, seed, directory, say: (line) => t.diagnostic(line), stormMs: 5_000 });
+    assert.deepEqual(result.found, [], `seed ${seed}`);
+    assert.equal(result.rounds, 3);
+    assert.ok(result.points >= 1, 'no restore point was made');
+  } finally {
+    rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+});
