@@ -192,11 +192,11 @@ function nameHandlers({ overlay, clock = systemClock }: FuseServerOptions): Part
       if (has(attributeBits.size)) overlay.resize(requireFile(overlay, node), asked.size);
       const nowMs = clock.now();
       if (has(attributeBits.accessed)) target.times.accessedMs = has(attributeBits.accessedNow) ? nowMs : milliseconds(asked.accessed, asked.accessedNs);
-      const values: { mode?: number; uid?: number; gid?: number; modifiedMs?: number } = {};
+      if (has(attributeBits.modified)) overlay.touch(target, has(attributeBits.modifiedNow) ? nowMs : milliseconds(asked.modified, asked.modifiedNs), has(attributeBits.accessed));
+      const values: { mode?: number; uid?: number; gid?: number } = {};
       if (has(attributeBits.mode)) values.mode = asked.mode & 0o7777;
       if (has(attributeBits.uid)) values.uid = asked.uid;
       if (has(attributeBits.gid)) values.gid = asked.gid;
-      if (has(attributeBits.modified)) values.modifiedMs = has(attributeBits.modifiedNow) ? nowMs : milliseconds(asked.modified, asked.modifiedNs);
       if (Object.keys(values).length > 0) overlay.change(['attributes', target.id, values]);
       return [attributesOf(target)];
     },

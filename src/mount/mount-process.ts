@@ -4,7 +4,6 @@
  *   waiting ─ serve ─→ opening ─→ ready ─ close | parent gone | SIGTERM ─→ unmounting ─→ ended
  *                         └─ failed ─→ ended        └─ unmounted by somebody else ─→ ended
  */
-import { getgid, getuid } from 'node:process';
 import { describe, toWire, type WireFailure } from '../base/failure.ts';
 import { stopped } from '../base/failures.ts';
 import type { Log } from '../base/log.ts';
@@ -43,7 +42,7 @@ export function openMountProcess(options: { openSource: OpenSource; send: (messa
   const open = async (job: MountJob): Promise<ServedMount> => {
     source = await options.openSource(job.source);
     if (closing) throw stopped({ what: 'the mount' });
-    const owner = { uid: getuid?.() ?? 0, gid: getgid?.() ?? 0 };
+    const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
     return await serveMount({ ...job, files: source.files, owner, log, onTrouble: (trouble) => void send({ kind: 'trouble', ...trouble }) });
   };
 

@@ -23,7 +23,7 @@ import { BLOCK } from './block-map.ts';
 import { overlayForeign, overlayInUse, overlayLost, readShort } from './failures.ts';
 import { openKeptBlocks, type KeptBlocks } from './kept-blocks.ts';
 import { openJournal, type OverlayJournal } from './overlay-journal.ts';
-import { applyChange, digestOf, plantTree, type Change, type FileNode, type MountedFile, type Owner, type Tree, type TreeNode } from './tree.ts';
+import { applyChange, digestOf, plantTree, timesAt, type Change, type FileNode, type MountedFile, type Owner, type Tree, type TreeNode } from './tree.ts';
 
 export type OverlayOptions = {
   readonly files: readonly MountedFile[];
@@ -99,6 +99,15 @@ export class Overlay {
     };
     done.then(clear, clear);
     return done;
+  }
+
+  /**
+   * The kernel sends a file's modification time with every fsync. The journal gets it when it was set on purpose, or is a
+   * minute off: a mongod that syncs a hundred times a second would fill the disk with times.
+   */
+  touch(node: TreeNode, modifiedMs: number, onPurpose: boolean): void {
+    if (onPurpose || Math.abs(modifiedMs - node.times.recordedMs) > 60_000) this.change(['attributes', node.id, { modifiedMs }]);
+    else node.times.modifiedMs = modifiedMs;
   }
 
   sync(file: FileNode): void {
@@ -180,7 +189,7 @@ export function openOverlay(options: OverlayOptions): Overlay {
     const { heading, changes } = journal;
     if (heading.digest !== digestOf(files)) throw overlayForeign({ directory });
     if (heading.throwAway && heading.boot !== boot) throw overlayLost({ directory });
-    for (const node of tree.nodes.values()) node.times = { accessedMs: heading.madeAtMs, modifiedMs: heading.madeAtMs };
+    for (const node of tree.nodes.values()) node.times = timesAt(heading.madeAtMs);
     for (const change of changes) applyChange(tree, change);
     const blocks = openKeptBlocks(join(directory, 'blocks'));
     tidy(tree, blocks);

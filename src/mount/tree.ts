@@ -13,7 +13,12 @@ import { modes } from './protocol.ts';
 /** A file of the restore point. `read` answers exactly the bytes asked for, or fails; it never answers wrong ones. */
 export type MountedFile = { readonly path: string; readonly bytes: number; readonly mode: number; read(from: number, bytes: number): Promise<Uint8Array> };
 
-export type Times = { accessedMs: number; modifiedMs: number };
+/** `recordedMs` is the modification time that the journal knows. */
+export type Times = { accessedMs: number; modifiedMs: number; recordedMs: number };
+
+export function timesAt(ms: number): Times {
+  return { accessedMs: ms, modifiedMs: ms, recordedMs: ms };
+}
 
 type NodeBase = {
   readonly id: number;
@@ -59,8 +64,7 @@ export const ROOT_ID = 1;
 export type Owner = { readonly uid: number; readonly gid: number };
 
 export function plantTree(files: readonly MountedFile[], owner: Owner, atMs: number): Tree {
-  const times = (): Times => ({ accessedMs: atMs, modifiedMs: atMs });
-  const root: DirectoryNode = { kind: 'directory', id: ROOT_ID, name: '', parent: undefined, mode: 0o700, ...owner, times: times(), lookups: 1, children: new Map() };
+  const root: DirectoryNode = { kind: 'directory', id: ROOT_ID, name: '', parent: undefined, mode: 0o700, ...owner, times: timesAt(atMs), lookups: 1, children: new Map() };
   const tree: Tree = { root, nodes: new Map([[ROOT_ID, root]]), nextId: ROOT_ID + 1 };
   for (const file of sorted(files)) {
     const names = file.path.split('/');
@@ -68,13 +72,13 @@ export function plantTree(files: readonly MountedFile[], owner: Owner, atMs: num
     const last = names.pop()!;
     let parent = root;
     for (const name of names) {
-      const child = parent.children.get(name) ?? attach(tree, { kind: 'directory', id: tree.nextId++, name, parent, mode: 0o700, ...owner, times: times(), lookups: 0, children: new Map() });
+      const child = parent.children.get(name) ?? attach(tree, { kind: 'directory', id: tree.nextId++, name, parent, mode: 0o700, ...owner, times: timesAt(atMs), lookups: 0, children: new Map() });
       if (child.kind === 'file') throw pathRefused({ path: file.path });
       parent = child;
     }
     if (parent.children.has(last)) throw pathRefused({ path: file.path });
     const mode = file.mode & 0o7777;
-    attach(tree, { kind: 'file', id: tree.nextId++, name: last, parent, mode, ...owner, times: times(), lookups: 0, base: file, baseBytes: file.bytes, bytes: file.bytes, kept: new BlockMap() });
+    attach(tree, { kind: 'file', id: tree.nextId++, name: last, parent, mode, ...owner, times: timesAt(atMs), lookups: 0, base: file, baseBytes: file.bytes, bytes: file.bytes, kept: new BlockMap() });
   }
   return tree;
 }
@@ -101,7 +105,7 @@ export function applyChange(tree: Tree, change: Change): TreeNode | undefined {
   switch (change[0]) {
     case 'make': {
       const [, id, parentId, name, kind, mode, uid, gid, atMs] = change;
-      const common = { id, name, parent: directoryOf(tree, parentId), mode, uid, gid, times: { accessedMs: atMs, modifiedMs: atMs }, lookups: 0 };
+      const common = { id, name, parent: directoryOf(tree, parentId), mode, uid, gid, times: timesAt(atMs), lookups: 0 };
       attach(tree, kind === 'directory' ? { ...common, kind, children: new Map() } : { ...common, kind, base: undefined, baseBytes: 0, bytes: 0, kept: new BlockMap() });
       tree.nextId = Math.max(tree.nextId, id + 1);
       return undefined;
@@ -123,7 +127,7 @@ export function applyChange(tree: Tree, change: Change): TreeNode | undefined {
       const node = nodeOf(tree, change[1]);
       const { modifiedMs, ...rest } = change[2];
       Object.assign(node, rest);
-      if (modifiedMs !== undefined) node.times.modifiedMs = modifiedMs;
+      if (modifiedMs !== undefined) node.times.modifiedMs = node.times.recordedMs = modifiedMs;
       return undefined;
     }
     case 'resize': {
