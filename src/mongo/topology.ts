@@ -50,19 +50,22 @@ export async function discoverSet(client: MongoClient): Promise<SetView> {
   };
 }
 
-/** The set as the first member sees it that answers: works without a primary, and when the first host named is down. */
+/**
+ * The set as the member sees it that answers first, before all one that sees a primary: a member that is cut off takes all
+ * others for down. Works without a primary, and with some of the hosts down.
+ */
 export async function discoverAny(address: MongoAddress, deadlineMs = 5_000): Promise<SetView> {
   const hosts = 'socket' in address ? [undefined] : address.hosts;
-  let failed: unknown;
-  for (const member of hosts) {
-    try {
-      await using client = await openClient(member === undefined ? address : toMember(address, member), { member, deadlineMs });
-      return await discoverSet(client);
-    } catch (error) {
-      failed ??= error;
-    }
+  const asked = hosts.map(async (member) => {
+    await using client = await openClient(member === undefined ? address : toMember(address, member), { member, deadlineMs, undiagnosed: true });
+    return await discoverSet(client);
+  });
+  const whole = asked.map(async (view) => ((await view).members.some((member) => member.state === 'primary') ? await view : await Promise.reject(new Error('no primary'))));
+  try {
+    return await Promise.any(whole).catch(async () => await Promise.any(asked));
+  } catch (error) {
+    throw error instanceof AggregateError ? error.errors[0] : error;
   }
-  throw failed;
 }
 
 async function readConfig(client: MongoClient): Promise<Document> {

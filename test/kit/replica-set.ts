@@ -74,6 +74,17 @@ export type ReplicaSet = AsyncDisposable & {
 const GENEROUS_MS = 90_000;
 
 export async function openReplicaSet(options: SetOptions = {}): Promise<ReplicaSet> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await startSet(options);
+    } catch (error) {
+      // Another program took one of the ports in between: mongod ends with 48.
+      if (tries === 3 || !/ended \(48\)/.test(String(error))) throw error;
+    }
+  }
+}
+
+async function startSet(options: SetOptions): Promise<ReplicaSet> {
   const found = await findMongod();
   const binary = options.binary ?? found.path;
   const own = options.directory === undefined;
@@ -151,6 +162,7 @@ function launch(plan: MemberPlan, extra: readonly string[]): ChildProcess {
   args.push('--nounixsocket', '--logpath', plan.logPath, '--logappend');
   args.push('--oplogSize', String(options.oplogSizeMb ?? 64), '--wiredTigerCacheSizeGB', String(options.cacheGb ?? 0.25));
   args.push('--setParameter', 'diagnosticDataCollectionEnabled=false', '--setParameter', 'enableTestCommands=1');
+  args.push('--setParameter', 'shutdownTimeoutMillisForSignaledShutdown=100');
   if (plan.keyFile !== undefined) args.push('--keyFile', plan.keyFile);
   args.push(...(options.args ?? []), ...extra);
   const out = openSync(`${plan.logPath}.out`, 'a');
