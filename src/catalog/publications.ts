@@ -11,9 +11,6 @@ export function publicationStore(db: Kysely<Tables>) {
     async find(id: string): Promise<PublicationRow | undefined> {
       return await db.selectFrom('publications').selectAll().where('id', '=', id).executeTakeFirst();
     },
-    async ofSession(session: string): Promise<PublicationRow | undefined> {
-      return await db.selectFrom('publications').selectAll().where('session', '=', session).executeTakeFirst();
-    },
     /** Those that have not ended, and those that expired after `sinceMs`. */
     async list(sinceMs: number): Promise<PublicationRow[]> {
       return await db
@@ -23,7 +20,7 @@ export function publicationStore(db: Kysely<Tables>) {
         .orderBy('started_ms')
         .execute();
     },
-    async update(id: string, change: Partial<Pick<PublicationRow, 'state' | 'uri' | 'says'>>): Promise<void> {
+    async update(id: string, change: Partial<Pick<PublicationRow, 'session' | 'state' | 'uri' | 'says'>>): Promise<void> {
       await db.updateTable('publications').set(change).where('id', '=', id).execute();
     },
   };

@@ -9,6 +9,7 @@
  */
 import 'reflect-metadata';
 import { createHash, randomBytes, webcrypto, X509Certificate as NodeCertificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import {
   BasicConstraintsExtension,
@@ -98,7 +99,7 @@ function isFresh(certificatePem: string, what: IssueWhat, clock: Clock): boolean
   const held = new NodeCertificate(certificatePem);
   const from = held.validFromDate.getTime() + backdatedMs;
   const to = held.validToDate.getTime();
-  const isSame = what.hosts.every((host) => held.checkHost(host) !== undefined || held.checkIP(host) !== undefined);
+  const isSame = what.hosts.every((host) => (isIP(host) === 0 ? held.checkHost(host) : held.checkIP(host)) !== undefined);
   return isSame && clock.now() < from + ((to - from) * 2) / 3;
 }
 
@@ -128,7 +129,7 @@ function newSerial(): string {
 }
 
 function generalName(host: string): JsonGeneralName {
-  return { type: /^[\d.]+$/.test(host) || host.includes(':') ? 'ip' : 'dns', value: host };
+  return { type: isIP(host) === 0 ? 'dns' : 'ip', value: host };
 }
 
 async function toPem(key: webcrypto.CryptoKey): Promise<string> {

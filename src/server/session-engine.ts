@@ -32,8 +32,8 @@ export type NewSessionWish = {
 };
 
 export type SessionEngine = {
-  /** Opens the session and lets its flow begin. Fails with catalog.lane-taken when another has its lane. */
-  start(wish: NewSessionWish): Promise<SessionRow>;
+  /** Opens the session, does what has to be there before its flow, and lets that begin. Fails with catalog.lane-taken when another has its lane. */
+  start(wish: NewSessionWish, before?: (id: string) => Promise<void>): Promise<SessionRow>;
   stop(id: string): Promise<SessionRow>;
   retry(id: string): Promise<SessionRow>;
   find(id: string): Promise<SessionRow>;
@@ -87,7 +87,7 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
     return row;
   }
 
-  async function start(wish: NewSessionWish): Promise<SessionRow> {
+  async function start(wish: NewSessionWish, before?: (id: string) => Promise<void>): Promise<SessionRow> {
     closing.signal.throwIfAborted();
     const id = sortableId(clock);
     const { kind, object, setId, lane } = wish;
@@ -104,6 +104,7 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
       reason: wish.reason ?? null,
       retry_of: wish.retryOf ?? null,
     });
+    await before?.(id);
     const row = await find(id);
     run(row);
     return row;

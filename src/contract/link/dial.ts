@@ -51,7 +51,7 @@ function handshake(options: DialOptions, address: string, deadlineMs: number): P
       socket.destroy();
       reject(why);
     };
-    const onError = (error: Error): void => fail(linkNotReached({ address, why: error.message }, error));
+    const onError = (error: Error): void => fail(linkNotReached({ address, why: error.message }));
     socket.on('error', onError);
     socket.once('secureConnect', () => {
       const judged = judge(socket, options.admit);

@@ -25,6 +25,7 @@ export function publishFlow({ archives, catalog }: { archives: Archives; catalog
     wish,
     async run(asked, context) {
       const { publication, point, at, port, withUsers } = asked;
+      await catalog.publications.update(publication, { session: context.session });
       await context.step('publish the moment');
       const onStatus = async (key: string, value: unknown): Promise<void> => {
         if (key === 'ready') await catalog.publications.update(publication, { state: 'ready', uri: ready.parse(value).uri });

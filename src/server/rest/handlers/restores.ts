@@ -62,22 +62,10 @@ export function restoreHandlers(services: Services): Pick<Handlers, RestoreRoute
       const id = sortableId(clock);
       const expiresAtMs = clock.now() + body.expiresSeconds * 1000;
       const wish: PublishWish = { publication: id, repository: set.repository, setId: set.id, point, at, port: body.port, expiresAtMs, withUsers: body.withUsers };
-      const session = await startOnSet(services, set, { kind: 'publish', wish, reason: body.reason });
-      const row: PublicationRow = {
-        id,
-        set_id: set.id,
-        set_name: set.name,
-        point,
-        at: JSON.stringify(at),
-        session: session.id,
-        started_ms: clock.now(),
-        expires_ms: expiresAtMs,
-        state: 'starting',
-        uri: null,
-        says: null,
-      };
-      await catalog.publications.add(row);
-      return await view(row);
+      const row = { id, set_id: set.id, set_name: set.name, point, at: JSON.stringify(at), started_ms: clock.now(), expires_ms: expiresAtMs, state: 'starting', uri: null, says: null };
+      // Its flow writes into this row, so the row is there first.
+      await startOnSet(services, set, { kind: 'publish', wish, reason: body.reason }, async (session) => await catalog.publications.add({ ...row, session }));
+      return await view(await find(id));
     },
 
     'publication.list': async () => ({ publications: await Promise.all((await catalog.publications.list(clock.now() - listedForMs)).map(view)) }),

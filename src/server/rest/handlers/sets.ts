@@ -10,10 +10,10 @@ import type { Handlers } from '../app.ts';
 import type { Services } from '../../services.ts';
 
 /** Opens a session about a set, and says which one is in the way when it cannot. */
-export async function startOnSet(services: Services, set: SetRow, wish: Omit<NewSessionWish, 'object' | 'setId' | 'lane'>): Promise<Session> {
+export async function startOnSet(services: Services, set: SetRow, wish: Omit<NewSessionWish, 'object' | 'setId' | 'lane'>, before?: (id: string) => Promise<void>): Promise<Session> {
   const object = { kind: 'set', id: set.id, name: set.name } as const;
   try {
-    return await services.viewSession(await services.engine.start({ ...wish, object, setId: set.id, lane: laneOf(wish.kind, set.id) }));
+    return await services.viewSession(await services.engine.start({ ...wish, object, setId: set.id, lane: laneOf(wish.kind, set.id) }, before));
   } catch (error) {
     if (!isFailure(error, laneTaken)) throw error;
     throw setBusy({ set: set.name, session: String(error.details['session']) }, error);
