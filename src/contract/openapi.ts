@@ -11,7 +11,8 @@ export function openApiOf(version: string): Schema {
     const { $schema: _dialect, $defs, ...own } = z.toJSONSchema(schema, { io, target: 'draft-2020-12' }) as Schema & { $defs?: Record<string, Schema> };
     for (const [name, definition] of Object.entries($defs ?? {})) components[name] = relocated(definition);
     const id = z.globalRegistry.get(schema)?.id;
-    if (id === undefined) return relocated(own);
+    // A named schema that refers to itself is among its own definitions already.
+    if (id === undefined || own['$ref'] !== undefined) return relocated(own);
     components[id] = relocated(own);
     return { $ref: `#/components/schemas/${id}` };
   };

@@ -147,5 +147,6 @@ test('the OpenAPI page describes every route, and its references lead somewhere'
   const described = Object.values(paths).flatMap((path) => Object.values(path).map(({ operationId }) => operationId));
   assert.deepEqual(described.sort(), Object.keys(routes).sort());
   for (const [, name] of text.matchAll(/"#\/components\/schemas\/([^"]+)"/g)) assert.ok(components.schemas[name!] !== undefined, name);
+  for (const [name, schema] of Object.entries(components.schemas)) assert.notEqual((schema as { $ref?: string }).$ref, `#/components/schemas/${name}`, `${name} is only itself`);
   assert.equal(page['openapi'], '3.1.0');
 });
