@@ -48,8 +48,8 @@ export type Opened =
 const ENTRIES_AT_ONCE = 20_000;
 
 export async function openOplogSource(address: MongoAddress, member: SetMember, after: Optime): Promise<Opened> {
-  // A cursor that waits a second and is silent for fifteen has lost its server.
-  const client = await openClient(address, { member, deadlineMs: 5_000, silenceMs: 15_000, undiagnosed: true, connections: 3 });
+  // A cursor that waits a second and is silent for ten has lost its server.
+  const client = await openClient(address, { member, deadlineMs: 5_000, silenceMs: 10_000, undiagnosed: true, connections: 3 });
   let kept = false;
   try {
     const state = await stateOf(client);

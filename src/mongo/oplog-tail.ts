@@ -73,15 +73,19 @@ export async function* followOplog(options: TailOptions): AsyncGenerator<TailEve
       continue;
     }
     const { source } = found;
-    address = withMembers(options.address, found.set);
-    if (source.member.name !== node) yield { kind: 'switched', from: node, to: source.member.name, why };
-    node = source.member.name;
     const stop = (): void => void source.close();
     signal?.addEventListener('abort', stop, { once: true });
     try {
+      address = withMembers(options.address, found.set);
+      const from: string | null = node;
+      const to: string = source.member.name;
+      node = to;
+      if (from !== to) yield { kind: 'switched', from, to, why };
       for await (const event of read(source, last, clock)) {
         if (event.kind === 'batch') last = event.batch.last;
         yield event;
+        // The caller may have stopped it while it held the event, before a listener was there to hear it.
+        if (isAborted(signal)) return;
       }
     } catch (error) {
       if (isAborted(signal)) return;

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
+import { cpSync, renameSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Document } from 'mongodb';
 import { compareTimes, sameTime, type Optime } from '../../src/base/cluster-time.ts';
 import { withDeadline } from '../../src/base/deadline.ts';
 import { chooseChainStart } from '../../src/mongo/chain-start.ts';
-import { runCommand } from '../../src/mongo/connect.ts';
+import { runCommand, type MongoAddress } from '../../src/mongo/connect.ts';
 import { readOptime } from '../../src/mongo/oplog-entry.ts';
 import { splitDocuments } from '../../src/mongo/bson-bytes.ts';
 import { followOplog, type TailEvent } from '../../src/mongo/oplog-tail.ts';
+import { rightsToFollowOplog } from '../../src/mongo/rights.ts';
 import { oplogWindow } from '../../src/mongo/topology.ts';
 import { openReplicaSet, type ReplicaSet, type SetMember } from '../kit/replica-set.ts';
 
@@ -140,6 +142,45 @@ test('another term at the same time, a time between two entries, and a time beyo
     const broken = tail.events.find((event) => event.kind === 'broken');
     assert.equal(broken?.reason, 'rollback', what);
     assert.deepEqual(tail.documents, [], what);
+  }
+});
+
+test('a set that was put back to older files has another history than the archive, although it looks healthy', async () => {
+  await using set = await openReplicaSet({ members: 1 });
+  const [member] = set.members as [SetMember];
+  await write(set, { _id: 'before the copy' });
+  await member.stop();
+  cpSync(member.dbPath, `${member.dbPath}-older`, { recursive: true });
+  await member.restart();
+  const archived = await write(set, { _id: 'archived, then lost' });
+  await member.stop();
+  rmSync(member.dbPath, { recursive: true });
+  renameSync(`${member.dbPath}-older`, member.dbPath);
+  await member.restart();
+  await write(set, { _id: 'another history' });
+  await using tail = startTail(set, archived);
+  await tail.until('the break', () => tail.events.some((event) => event.kind === 'broken'));
+  const broken = tail.events.find((event) => event.kind === 'broken');
+  assert.ok(broken?.reason === 'rollback' && broken.resumesAt !== null, JSON.stringify(tail.events));
+});
+
+test('with the rights that are asked for and no others the oplog is followed, and it ends when it is told to', async () => {
+  await using set = await openReplicaSet({ members: 1, auth: true });
+  await using admin = await set.client();
+  await admin.db('admin').command({ createRole: 'follow', privileges: [...rightsToFollowOplog], roles: [] });
+  await admin.db('admin').command({ createUser: 'follower', pwd: 'secret', roles: ['follow'] });
+  const address: MongoAddress = { ...set.address, credential: { kind: 'scram', user: 'follower', password: 'secret' } };
+  const after = await chooseChainStart(address);
+  for (const stopAt of ['switched', 'caught-up'] as const) {
+    const ends = new AbortController();
+    const seen: string[] = [];
+    await withDeadline(`the end at ${stopAt}`, GENEROUS_MS, async () => {
+      for await (const event of followOplog({ address, after, signal: ends.signal })) {
+        seen.push(event.kind);
+        if (event.kind === stopAt) ends.abort();
+      }
+    });
+    assert.ok(seen.includes(stopAt) && !seen.includes('waiting'), seen.join());
   }
 });
 
