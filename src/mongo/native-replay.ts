@@ -16,6 +16,7 @@ import { systemClock, type Clock } from '../base/clock.ts';
 import { compareTimes, sameTime, showTime, type ClusterTime, type Optime } from '../base/cluster-time.ts';
 import { silentLog, type Log } from '../base/log.ts';
 import { loadArchive, showLoaded, type Loaded } from './archive-load.ts';
+import { findWrongIndexes, rebuildIndexes, type WrongIndex } from './index-repair.ts';
 import { startMongod, type Ended, type Mongod, type MongodOptions } from './mongod.ts';
 import { readOptime } from './oplog-entry.ts';
 import { prepareRecovery, type NewSet } from './recovery-documents.ts';
@@ -100,7 +101,7 @@ export async function bringTo(options: ReplayOptions): Promise<Replayed> {
   const base = { entries: scanned.entries, loaded, last: loaded.last, replicaSetId };
   if (options.starts === 1) return { ...base, mongod: undefined, seconds: { scan, load, replay: 0, stop: 0, total: scan + load } };
   step('replay', `replay to ${showTime(target)}`);
-  const mongod = await replaying(options, logPath, scanned, loaded);
+  const mongod = await replaying(options, logPath, scanned, loaded, (says) => step('replay', says));
   const replay = watch();
   if (options.inspect) return { ...base, mongod, seconds: { scan, load, replay, stop: 0, total: scan + load + replay } };
   requireClean('replay', await mongod.stop());
@@ -130,13 +131,30 @@ async function loading(options: ReplayOptions, logPath: string, scanned: Scanned
 }
 
 /** Start 2. */
-async function replaying(options: ReplayOptions, logPath: string, scanned: Scanned, loaded: Loaded): Promise<Mongod> {
+async function replaying(options: ReplayOptions, logPath: string, scanned: Scanned, loaded: Loaded, say: (says: string) => void): Promise<Mongod> {
   const logStart = statSync(logPath).size;
   const recover = ['--setParameter', 'recoverFromOplogAsStandalone=true', '--setParameter', 'takeUnstableCheckpointOnShutdown=true'];
   const mongod = await start(options, logPath, scanned.entries, [...recover, ...(options.serve?.args ?? [])], options.serve);
   try {
     await using client = await mongod.client();
     await verify(client, options, scanned, loaded, { logPath, logStart });
+    const wrong = await findWrongIndexes(client, scanned.plainIndexes);
+    if (wrong.length === 0) return mongod;
+    say(`build ${wrong.length} indexes again that recovery gave the collation of their collection`);
+    requireClean('replay', await mongod.stop());
+    return await repairing(options, logPath, wrong);
+  } catch (error) {
+    await mongod.kill();
+    throw error;
+  }
+}
+
+/** Start 3, for hardly any history: the same moment, in a mongod that takes writes. */
+async function repairing(options: ReplayOptions, logPath: string, wrong: readonly WrongIndex[]): Promise<Mongod> {
+  const mongod = await start(options, logPath, 0, options.serve?.args ?? [], options.serve);
+  try {
+    await using client = await mongod.client();
+    await rebuildIndexes(client, wrong);
     return mongod;
   } catch (error) {
     await mongod.kill();

@@ -3,6 +3,7 @@
  * replay may cross, and bytes that are not one run (strictly ascending, nothing outside of the range).
  */
 import { compareTimes, showTime, type ClusterTime, type Optime } from '../base/cluster-time.ts';
+import { noteIndexes, type PlainIndexes } from './index-repair.ts';
 import { barrierOf, entriesOf } from './oplog-entry.ts';
 import type { OplogBatch } from './oplog-batch.ts';
 import { replayArchiveBroken, replayBarrier } from './replay-failures.ts';
@@ -15,13 +16,15 @@ export type Scanned = {
   readonly bytes: number;
   /** The newest entry of the range; undefined when it is empty. */
   readonly last: Optime | undefined;
+  readonly plainIndexes: PlainIndexes;
 };
 
 export async function scanRange(archive: ArchivedOplog, after: ClusterTime, through: ClusterTime, signal?: AbortSignal): Promise<Scanned> {
   let [entries, bytes] = [0, 0];
   let last: Optime | undefined;
   let lastSafe: ClusterTime = after;
-  if (compareTimes(after, through) >= 0) return { entries, bytes, last };
+  const plainIndexes: PlainIndexes = new Map();
+  if (compareTimes(after, through) >= 0) return { entries, bytes, last, plainIndexes };
   for await (const batch of archive(after, through)) {
     signal?.throwIfAborted();
     for (const entry of entriesOf(batch.bytes)) {
@@ -30,11 +33,12 @@ export async function scanRange(archive: ArchivedOplog, after: ClusterTime, thro
       if (compareTimes(at, through) > 0) throw replayArchiveBroken({ why: `${showTime(at)} is beyond ${showTime(through)}` });
       const what = barrierOf(entry);
       if (what !== undefined) throw replayBarrier({ at, what, lastSafe });
+      noteIndexes(entry, plainIndexes);
       entries++;
       last = at;
       lastSafe = at;
     }
     bytes += batch.bytes.length;
   }
-  return { entries, bytes, last };
+  return { entries, bytes, last, plainIndexes };
 }
