@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { failure } from '../base/failure.ts';
@@ -189,6 +189,15 @@ test('without any server in sight the failure says where it looked', async () =>
   assert.equal(code, 1);
   assert.equal(json.failure.code, 'cli.token-missing');
   assert.match(stderr, /--token-file or TIDEMARK_TOKEN_FILE/);
+});
+
+test('a server that "tidemark up" runs here is found without a word', async () => {
+  await using server = await openRestServer({ 'set.list': () => ({ sets: [] }) });
+  await using cli = await openCommandLine(server, { settings: {} });
+  const data = cli.surroundings.dataDirectories[0]!;
+  await mkdir(data);
+  await writeFile(join(data, 'up.json'), JSON.stringify({ url: server.url, tokenFile: join(cli.directory, 'token') }));
+  assert.deepEqual((await cli.run('set', 'list', '--json')).json, { sets: [] });
 });
 
 test('an answer that is not the contract\'s is refused rather than shown', async () => {

@@ -71,7 +71,7 @@ async function restore(invocation: Invocation, repository: DirectRepository, wor
 
 async function onlySet(invocation: Invocation, repository: DirectRepository): Promise<string> {
   const sets = await repository.sets();
-  if (sets.length === 1) return sets[0]!.setId;
+  if (sets.length === 1) return sets[0]!.setName;
   throw usageOf(invocation, `the repository holds ${sets.length} sets (${sets.map((set) => set.setName).join(', ')}); name one with --set`);
 }
 
