@@ -247,8 +247,15 @@ function makeSet(plan: SetPlan): ReplicaSet {
       });
     }
   };
+  // A run that ends by an error leaves no files either; its mongods die with it by themselves.
+  const atExit = (): void => {
+    for (const member of members) if (member.running) process.kill(member.pid, 'SIGKILL');
+    if (plan.own) rmSync(plan.directory, { recursive: true, force: true, maxRetries: 5 });
+  };
+  process.once('exit', atExit);
   const stop = async (): Promise<void> => {
     await Promise.all(members.map((member) => member.kill9()));
+    process.off('exit', atExit);
     if (plan.own && existsSync(plan.directory)) rmSync(plan.directory, { recursive: true, force: true, maxRetries: 5 });
   };
   return {
