@@ -43,7 +43,9 @@ if (!isInstalled()) {
   }
 }
 
-const child = spawn(chooseNode(), process.argv.slice(2), { stdio: 'inherit' });
+// Compiled code is kept between starts: a run starts hundreds of processes.
+const compiled = { NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'compiled') };
+const child = spawn(chooseNode(), process.argv.slice(2), { stdio: 'inherit', env: { ...compiled, ...process.env } });
 // A terminal sends SIGINT to the whole group; this process has only to outlive the program.
 process.on('SIGINT', () => {});
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));

@@ -11,6 +11,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { keptCompiled } from '../base/compile-cache.ts';
 import { toWire, type WireFailure } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import { stopped } from '../base/failures.ts';
@@ -133,7 +134,7 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
       const limit = options.limit ?? 64;
       if ([...tasks.values()].filter((task) => task.state.state === 'running').length >= limit) throw tooManyTasks({ limit });
       const directory = join(tasksDirectory, taskId);
-      const child = fork(programs.mover, [], { execPath: programs.node[0], execArgv: programs.node.slice(1), stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: {} });
+      const child = fork(programs.mover, [], { execPath: programs.node[0], execArgv: programs.node.slice(1), stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: keptCompiled(options.workDirectory) });
       const task: Task = { kind, child, events: [], firstEvent: 1, state: { state: 'running' }, lastStep: 'start', stopping: false, waiters: new Set() };
       tasks.set(taskId, task);
       const end = run(taskId, task).finally(() => ends.delete(end));

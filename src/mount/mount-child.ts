@@ -1,5 +1,6 @@
 /** The mount process seen from its parent: started, told its job, watched, ended. Every wait has a deadline. */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { keptCompiledToo } from '../base/compile-cache.ts';
 import { withDeadline } from '../base/deadline.ts';
 import { fromWire, isFailure } from '../base/failure.ts';
 import { deadlinePassed } from '../base/failures.ts';
@@ -25,7 +26,7 @@ const unmountShare = 0.5;
 
 export async function startMountChild(options: { command: readonly string[]; job: MountJob; readyMs: number; signal?: AbortSignal; writeLog?: (text: string) => void }): Promise<MountChild> {
   const [program, ...args] = options.command;
-  const child = spawn(program!, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env: { UV_THREADPOOL_SIZE: threads, PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
+  const child = spawn(program!, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env: { ...keptCompiledToo(), UV_THREADPOOL_SIZE: threads, PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
   const troubles: Trouble[] = [];
   let lastWords = '';
   child.stderr!.setEncoding('utf8').on('data', (text: string) => {

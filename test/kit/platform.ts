@@ -6,8 +6,10 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { keptCompiled } from '../../src/base/compile-cache.ts';
 import { withDeadline } from '../../src/base/deadline.ts';
 
+const environment = { ...process.env, ...keptCompiled(new URL('../../node_modules/.cache/', import.meta.url).pathname) };
 const program = new URL('../../src/main/tidemark.ts', import.meta.url).pathname;
 
 export type CliResult = { readonly code: number; readonly json: any; readonly stdout: string; readonly stderr: string };
@@ -49,6 +51,7 @@ export async function openPlatform(options: { dataDir?: string } = {}): Promise<
   async function start(): Promise<void> {
     const child = spawn(process.execPath, [program, 'up', '--data', dataDir, '--listen', `127.0.0.1:${rest}`, '--transport-listen', `127.0.0.1:${link}`, '--json'], {
       stdio: ['ignore', 'pipe', process.env['TIDEMARK_TEST_VERBOSE'] === undefined ? 'ignore' : 'inherit'],
+      env: environment,
     });
     up = child;
     ready = await withDeadline(
@@ -65,7 +68,7 @@ export async function openPlatform(options: { dataDir?: string } = {}): Promise<
   async function tidemark(...args: string[]): Promise<CliResult> {
     const all = [program, ...args, '--json', '--server', ready!.url, '--token-file', ready!.tokenFile];
     return await new Promise((resolve) => {
-      const child = execFile(process.execPath, all, { timeout: 600_000, maxBuffer: 256 << 20 }, (error, stdout, stderr) => {
+      const child = execFile(process.execPath, all, { timeout: 600_000, maxBuffer: 256 << 20, env: environment }, (error, stdout, stderr) => {
         let json: unknown = undefined;
         try {
           json = JSON.parse(stdout);

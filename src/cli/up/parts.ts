@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { keptCompiled } from '../../base/compile-cache.ts';
 import type { Surroundings } from '../surroundings.ts';
 import type { Address } from './address.ts';
 import type { PartLog } from './part-log.ts';
@@ -19,6 +20,7 @@ export function localParts(options: {
       name: 'server',
       program: programs.server,
       args: ['--data', path, '--listen', at(options.listen), '--transport', at(options.transport)],
+      environment: keptCompiled(path),
       log: logs.server,
       stopWithinMs: 15_000,
     },
@@ -26,6 +28,7 @@ export function localParts(options: {
       name: 'transport',
       program: programs.transport,
       args: ['--identity', join(path, 'transport.json'), '--work', join(path, 'work'), '--listen', at(options.transport)],
+      environment: keptCompiled(path),
       log: logs.transport,
       stopWithinMs: 40_000,
     },

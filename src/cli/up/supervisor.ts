@@ -20,6 +20,7 @@ export type Part = {
   readonly program: string;
   /** Addresses and paths only: arguments can be read by every user of the machine. */
   readonly args: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
   readonly log: PartLog;
   readonly stopWithinMs: number;
 };
@@ -111,7 +112,7 @@ function keepRunning(part: Part, options: SupervisorOptions, ending: AbortSignal
 type Life = { readonly child: ChildProcess; readonly ready: Promise<unknown>; readonly ended: Promise<string> };
 
 function start(part: Part, node: readonly string[]): Life {
-  const child = fork(part.program, part.args, { execPath: node[0], execArgv: node.slice(1), stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: {}, detached: true });
+  const child = fork(part.program, part.args, { execPath: node[0], execArgv: node.slice(1), stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: { ...part.environment }, detached: true });
   for (const stream of [child.stdout!, child.stderr!]) stream.setEncoding('utf8').on('data', (text: string) => part.log.write(text));
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
