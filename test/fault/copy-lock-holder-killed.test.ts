@@ -5,13 +5,14 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { after, before, beforeEach, test } from 'node:test';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { MongoClient } from 'mongodb';
 import { until, withDeadline } from '../../src/base/deadline.ts';
 import { silentLog } from '../../src/base/log.ts';
+import { openClient } from '../../src/mongo/connect.ts';
 import { listMarkers, writeMarker } from '../../src/mongo/copy/lock-marker.ts';
-import { takeCopy, type StoreFiles } from '../../src/mongo/copy/ladder.ts';
+import { probeCopy, takeCopy, type StoreFiles } from '../../src/mongo/copy/ladder.ts';
 import { membersWithMarkers, undoLeftovers } from '../../src/mongo/copy/leftovers.ts';
 import type { CopyingOptions } from '../kit/copying-process.ts';
 import { openReplicaSet, type ReplicaSet, type SetMember } from '../kit/replica-set.ts';
@@ -27,7 +28,7 @@ let client: MongoClient;
 before(async () => {
   base = mkdtempSync(join(tmpdir(), 'tm-lock-'));
   // Votes without priority: a locked member must not be elected, and the other two are enough for that.
-  set = await openReplicaSet({ members: 3, oplogSizeMb: 64, memberConfig: [{}, { priority: 0 }, { priority: 0 }] });
+  set = await openReplicaSet({ members: 3, auth: true, oplogSizeMb: 64, memberConfig: [{}, { priority: 0 }, { priority: 0 }] });
   member = set.members[1]!;
   client = await member.client();
   await using writer = await set.client();
@@ -44,13 +45,24 @@ beforeEach(() => {
   work = mkdtempSync(join(base, 'work-'));
 });
 
+/** A test that failed half-way must not cost the next one its member. */
+afterEach(async () => {
+  for (const pid of workers()) process.kill(pid, 'SIGKILL');
+  while (client !== undefined && (await isLocked())) await client.db('admin').command({ fsyncUnlock: 1 });
+});
+
 /** The tag makes this test's guardians known among those of other tests. */
 function guardianProgram(): string[] {
   return [process.execPath, path('../../src/main/guardian.ts'), work];
 }
 
+/** Everything that works in `work`: movers, guardians, and what is about to become one of them. */
+function workers(): number[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => pid !== process.pid && commandLine(pid).some((word) => word.includes(work)));
+}
+
 function guardians(): number[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => commandLine(pid).includes(work) && commandLine(pid).some((word) => word.endsWith('/guardian.ts')));
+  return workers().filter((pid) => commandLine(pid).some((word) => word.endsWith('/guardian.ts')) && commandLine(pid).includes(work));
 }
 
 function commandLine(pid: number): string[] {
@@ -75,13 +87,13 @@ function startCopying(lockMs?: number): { child: ChildProcess; line(wanted: stri
 }
 
 async function assertFree(within = 30_000): Promise<void> {
-  await until('every guardian to end', within, () => (guardians().length === 0 ? true : undefined));
+  await until('every mover and guardian to end', within, () => (workers().length === 0 ? true : undefined));
   assert.equal(await isLocked(), false, 'the member is free');
   assert.deepEqual(await listMarkers(work), [], 'no marker is left');
 }
 
 async function copyHere(store: StoreFiles, more: { lockMs?: number } = {}): Promise<unknown> {
-  const signal = AbortSignal.timeout(60_000);
+  const signal = AbortSignal.timeout(120_000);
   return await takeCopy(
     { client, address: member.address, local: { dbPath: member.dbPath }, workDirectory: work, method: 'lock', keepClone: false, guardianProgram: guardianProgram(), log: silentLog, signal, ...more },
     store,
@@ -114,9 +126,9 @@ test('a mover and its guardian killed together leave a lock that the next start 
   child.kill('SIGKILL');
   for (const pid of guardians()) process.kill(pid, 'SIGKILL');
   await ended;
-  await until('the guardian to end', 10_000, () => (guardians().length === 0 ? true : undefined));
+  await until('both to end', 10_000, () => (workers().length === 0 ? true : undefined));
   if (await isLocked()) {
-    assert.deepEqual(await membersWithMarkers(work), [member.name]);
+    assert.deepEqual(await until('the marker of a dead guardian', 10_000, async () => await membersWithMarkers(work).then((names) => (names.length > 0 ? names : undefined))), [member.name]);
     const undone = await undoLeftovers({ client, workDirectory: work, log: silentLog });
     assert.match(undone[0] ?? '', /undid a lock that a killed backup left/);
   }
@@ -155,6 +167,19 @@ test('somebody else who undoes our lock costs the copy', async () => {
     { code: 'mongo.copy-not-possible', message: /somebody else undid it/ },
   );
   await assertFree(1_000);
+});
+
+test('a user who may not lock is told what is missing and how to grant it, and nothing is locked', async () => {
+  await using writer = await set.client();
+  await writer.db('admin').command({ createUser: 'watcher', pwd: 'watcher', roles: ['clusterMonitor'] });
+  const credential = { kind: 'scram', user: 'watcher', password: 'watcher' } as const;
+  await using watcher = await until('the new user on the secondary', 30_000, async () => await openClient({ hosts: [member], credential }, { member }).catch(() => undefined));
+  const local = { dbPath: member.dbPath };
+  const { ways } = await probeCopy({ client: watcher, local, workDirectory: work });
+  const lock = ways.find(({ method }) => method === 'lock');
+  assert.equal(lock?.possible, false);
+  assert.match(lock.why, /watcher lacks fsync, unlock .*grantRolesToUser/);
+  assert.equal(await isLocked(), false);
 });
 
 test("somebody else's lock is neither joined nor undone", async () => {

@@ -16,7 +16,7 @@
  */
 import type { Document, MongoClient } from 'mongodb';
 import type { Clock } from '../../base/clock.ts';
-import { withDeadline } from '../../base/deadline.ts';
+import { until, withDeadline } from '../../base/deadline.ts';
 import { describe, toWire, type WireFailure } from '../../base/failure.ts';
 import { openClient, type HostAndPort, type MongoAddress } from '../connect.ts';
 import { lockNotUndone, lockRefused } from './failures.ts';
@@ -53,6 +53,7 @@ export type Guardian = {
 
 const REACH_MS = 60_000;
 const WATCH_MS = 500;
+const IN_FLIGHT_MS = 3_000;
 
 /** Carries out one lock order from start to end. */
 export async function guard(order: LockOrder, { released, say, clock }: Guardian): Promise<void> {
@@ -63,6 +64,7 @@ export async function guard(order: LockOrder, { released, say, clock }: Guardian
     await using client = await open();
     const mongod = await refuseUnfit(client, order);
     const before = await lockState(client);
+    if ((await Promise.race([released, undefined])) !== undefined) throw lockRefused({ member: order.member, why: 'nobody waits for it any more' });
     if (before.locked) throw lockRefused({ member: order.member, why: 'somebody else holds a lock on it' });
     await writeMarker(order.markerPath, { member: order.member, mongod, stage: 'asking', after: before.newestOperation, worker: null });
     asked = true;
@@ -74,7 +76,7 @@ export async function guard(order: LockOrder, { released, say, clock }: Guardian
     const ending = await firstEnding(client, order, released, clock);
     const { locked, worker: now } = await lockState(client);
     await undo(order, open, clock);
-    say({ kind: 'unlocked', ending, held: locked && now === worker, lockedMs: clock.monotonicMs() - lockedAt });
+    say({ kind: 'unlocked', ending, held: locked && now === worker, lockedMs: Math.round(clock.monotonicMs() - lockedAt) });
   } catch (error) {
     const undone = asked ? await undo(order, open, clock).then(() => undefined, (reason: unknown) => reason) : undefined;
     say({ kind: 'failed', failure: toWire(undone ?? error) });
@@ -132,25 +134,25 @@ async function watchForElection(client: MongoClient, clock: Clock, signal: Abort
   }
 }
 
-/** Unlocks what is ours, over new connections if it must, until it is sure. Then removes the marker. */
+/** Unlocks what is ours, over new connections if it must, until it is sure. Then the marker is gone. */
 async function undo(order: LockOrder, open: () => Promise<MongoClient>, clock: Clock): Promise<void> {
   let reachedAt = clock.monotonicMs();
   for (;;) {
     try {
       await using client = await open();
       reachedAt = clock.monotonicMs();
-      await undoMarked(client, order.markerPath);
-      return;
+      if ((await undoMarked(client, order.markerPath)) !== 'pending') return;
     } catch (error) {
       if (clock.monotonicMs() - reachedAt > REACH_MS) throw lockNotUndone({ member: order.member, why: describe(error) }, error);
-      await clock.wait(200);
     }
+    await clock.wait(200);
   }
 }
 
-export type Undone = 'unlocked' | 'not-locked' | 'not-ours';
+/** `pending`: the lock command has not come to its end; it may lock yet. */
+export type Undone = 'unlocked' | 'not-locked' | 'not-ours' | 'pending';
 
-/** Undoes the lock that a marker speaks of, and only that; then removes the marker. */
+/** Undoes the lock that a marker speaks of, and only that; then removes the marker, unless the answer is `pending`. */
 export async function undoMarked(client: MongoClient, markerPath: string): Promise<Undone> {
   const marked = await readMarker(markerPath);
   if (marked === undefined) return 'not-locked';
@@ -158,8 +160,28 @@ export async function undoMarked(client: MongoClient, markerPath: string): Promi
   const mongod = Number((await admin.command({ serverStatus: 1, repl: 0, metrics: 0, locks: 0, wiredTiger: 0 }))['pid']);
   const before = await lockState(client);
   const ours = isOurs(marked, before, mongod);
+  if (!ours && marked.mongod === mongod && before.asked.includes(markerPath)) return 'pending';
   // What is locked after this is the share of somebody who joined.
   if (ours) await admin.command({ fsyncUnlock: 1 });
   await removeMarker(markerPath);
   return ours ? 'unlocked' : before.locked ? 'not-ours' : 'not-locked';
+}
+
+/**
+ * The same, when whoever asked for the lock was killed: its command may be on its way to mongod still, and be seen by
+ * nobody. So "not locked" is believed after a while only.
+ */
+export async function undoOrphan(client: MongoClient, markerPath: string, member: string, clock: Clock): Promise<Undone> {
+  const asking = (await readMarker(markerPath))?.stage === 'asking';
+  const believedAt = clock.monotonicMs() + (asking ? IN_FLIGHT_MS : 0);
+  return await until(
+    `the end of a lock command on ${member}`,
+    REACH_MS,
+    async () => {
+      if (clock.monotonicMs() < believedAt && !(await lockState(client)).locked) return undefined;
+      const undone = await undoMarked(client, markerPath);
+      return undone === 'pending' ? undefined : undone;
+    },
+    { everyMs: 200, clock },
+  );
 }

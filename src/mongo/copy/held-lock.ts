@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import type { MongoClient } from 'mongodb';
 import type { Clock } from '../../base/clock.ts';
 import { withDeadline } from '../../base/deadline.ts';
-import { fromWire } from '../../base/failure.ts';
+import { describe, fromWire } from '../../base/failure.ts';
 import { sortableId } from '../../base/ids.ts';
 import type { MongoAddress } from '../connect.ts';
-import { guardianGone, lockLost } from './failures.ts';
-import { undoMarked, type GuardianAnswer, type GuardianOrder } from './guardian.ts';
+import { guardianGone, lockLost, lockNotUndone } from './failures.ts';
+import { undoOrphan, type GuardianAnswer, type GuardianOrder } from './guardian.ts';
 import { markerFolder } from './lock-marker.ts';
 import type { CopiedMember } from './member.ts';
 
@@ -53,7 +53,9 @@ export async function withLock<T>(options: LockOptions, work: (signal: AbortSign
   } finally {
     guardian.order({ kind: 'unlock' });
     await guardian.ended(UNDO_MS);
-    await undoMarked(options.client, markerPath);
+    await undoOrphan(options.client, markerPath, member.name, clock).catch((error: unknown) => {
+      throw lockNotUndone({ member: member.name, why: describe(error) }, error);
+    });
   }
 }
 

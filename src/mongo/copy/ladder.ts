@@ -104,7 +104,8 @@ export async function takeCopy(options: CopyOptions, store: StoreFiles): Promise
   const ledger = openLedger(new Map(previous?.known), store, clock);
   const errand: Errand = { client, member, data, workDirectory, clock, log, signal, notes: [], ledger };
   const { method, taken } = await climb(errand, options, previous?.clone ?? null);
-  const kept = options.keepClone ? taken.clone : null;
+  // Below /proc/PID/root a clone would be out of reach once that process is gone.
+  const kept = options.keepClone && !data.dbPath.startsWith('/proc/') ? taken.clone : null;
   const { kind: _, clone, ...facts } = taken;
   return {
     ...facts,
@@ -172,7 +173,7 @@ function windowWay(files: readonly SourceFile[], windowMs: number): Way {
   const needs = Math.ceil(bytes / (64 << 20));
   const fits = needs * 1000 <= windowMs * 0.5;
   const says = fits ? `${mib(bytes)} MiB fit` : `${mib(bytes)} MiB are read beforehand; it depends on how much changes`;
-  return { method: 'window', possible: true, why: `${says} between two checkpoints (${windowMs / 1000} s)` };
+  return { method: 'window', possible: true, why: `${says} between two checkpoints${Number.isFinite(windowMs) ? ` (${windowMs / 1000} s)` : ', which are made when we ask'}` };
 }
 
 async function lockWay(client: MongoClient, member: CopiedMember): Promise<Way> {

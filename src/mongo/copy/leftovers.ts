@@ -5,12 +5,15 @@
  * touched. Clones that were being made by a dead process go; a kept clone stays for the next copy.
  */
 import type { MongoClient } from 'mongodb';
+import { systemClock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import { labelOfClient, mongoFailure, runCommand } from '../connect.ts';
 import { freeBytes } from './clone-places.ts';
-import { undoMarked } from './guardian.ts';
+import { undoOrphan } from './guardian.ts';
 import { dropClone, isBeingMade, listRecords } from './kept-clones.ts';
-import { isGuarded, listMarkers } from './lock-marker.ts';
+import { isGuarded, listMarkers, type LockMarker } from './lock-marker.ts';
+
+const ENDING_MS = 3_000;
 
 /** Says what was undone, one sentence each. Without a client, markers are left to a later call. */
 export async function undoLeftovers(options: { client: MongoClient | null; workDirectory: string; log: Log }): Promise<string[]> {
@@ -27,18 +30,27 @@ export async function membersWithMarkers(workDirectory: string): Promise<string[
 }
 
 async function undoLocks(client: MongoClient, workDirectory: string): Promise<string[]> {
-  const dead = (await listMarkers(workDirectory)).filter(({ marker }) => !isGuarded(marker));
-  if (dead.length === 0) return [];
+  const markers = await listMarkers(workDirectory);
+  if (markers.length === 0) return [];
   const me = String((await runCommand(client, 'admin', { hello: 1 }))['me'] ?? '');
   const said: string[] = [];
-  for (const { path, marker } of dead.filter((one) => one.marker.member === me)) {
+  for (const { path, marker } of markers.filter((one) => one.marker.member === me)) {
+    if (await isGuardedStill(marker)) continue;
     try {
-      if ((await undoMarked(client, path)) === 'unlocked') said.push(`undid a lock that a killed backup left on ${marker.member}`);
+      if ((await undoOrphan(client, path, marker.member, systemClock)) === 'unlocked') said.push(`undid a lock that a killed backup left on ${marker.member}`);
     } catch (error) {
       throw mongoFailure(error, labelOfClient(client), { command: 'fsyncUnlock', user: 'the user of the set' });
     }
   }
   return said;
+}
+
+/** A guardian whose parent was killed is about to end, and one that was killed takes a moment to be gone. */
+async function isGuardedStill(marker: LockMarker): Promise<boolean> {
+  for (const endsAt = systemClock.monotonicMs() + ENDING_MS; systemClock.monotonicMs() < endsAt; await systemClock.wait(50)) {
+    if (!isGuarded(marker)) return false;
+  }
+  return true;
 }
 
 async function dropDeadClones(workDirectory: string): Promise<string[]> {

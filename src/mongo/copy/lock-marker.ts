@@ -58,7 +58,13 @@ export function isGuarded({ guardian }: LockMarker): boolean {
   return guardian.startTime !== '' && startTimeOf(guardian.pid) === guardian.startTime;
 }
 
-export type LockState = { readonly locked: boolean; readonly worker: number | null; readonly newestOperation: number };
+export type LockState = {
+  readonly locked: boolean;
+  readonly worker: number | null;
+  readonly newestOperation: number;
+  /** Comments of lock commands that have not come to an end. */
+  readonly asked: readonly string[];
+};
 
 /** What an answer of currentOp with $all says about locks. */
 export function lockStateOf(currentOp: Document): LockState {
@@ -69,6 +75,7 @@ export function lockStateOf(currentOp: Document): LockState {
     locked: currentOp['fsyncLock'] === true,
     worker: worker === undefined ? null : Number(worker['opid']),
     newestOperation: Math.max(0, ...numbers),
+    asked: operations.flatMap(({ command }) => ((command as Document | undefined)?.['lock'] === true ? [String((command as Document)['comment'] ?? '')] : [])),
   };
 }
 

@@ -18,8 +18,9 @@ import { isStill, nextTurtle, readTurtle, settle } from './turtle.ts';
 import type { Errand, Missed, Taken } from './way.ts';
 
 const TRIES = 3;
-/** Above this, waiting for a checkpoint is slower than making one. */
+/** Above this, waiting for a checkpoint is slower than making one; and one as old as this is no good base for a point. */
 const RARE_SECONDS = 120;
+const OLD_MS = 60_000;
 
 export async function takeWindow(errand: Errand, windowMs: number): Promise<Taken | Missed> {
   const { client, member, data, ledger, log, signal } = errand;
@@ -53,12 +54,13 @@ async function estimate({ data, ledger, signal }: Errand, windowMs: number, trie
 async function waitForRoom(errand: Errand, windowMs: number, needMs: number): Promise<Missed | undefined> {
   const { data, clock, member, signal } = errand;
   const turtle = await readTurtle(data.dbPath);
-  const leftMs = windowMs - (clock.now() - turtle.mtimeMs);
-  if (leftMs * 0.7 > needMs + 1000) return undefined;
-  if (member.checkpointSeconds === 0 || member.checkpointSeconds > RARE_SECONDS) {
+  const ageMs = clock.now() - turtle.mtimeMs;
+  const rare = member.checkpointSeconds === 0 || member.checkpointSeconds > RARE_SECONDS;
+  if (rare && ageMs > OLD_MS) {
     await plainFsync(errand);
     return undefined;
   }
+  if ((windowMs - ageMs) * 0.7 > needMs + 1000) return undefined;
   const ms = 2 * member.checkpointSeconds * 1000 + 60_000;
   try {
     await nextTurtle(data.dbPath, turtle, { ms, clock, signal });
