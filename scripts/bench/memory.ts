@@ -2,8 +2,10 @@
  * Peak memory: of the mover (the repository works inside it), the transport service and the server while a first full of
  * at least 2 GB is stored, and of a process that writes and then asks an index of 100 million chunks.
  */
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { openReplicaSet } from '../../test/kit/replica-set.ts';
+import { timed } from './accounting.ts';
 import { loadDataSet } from './data-set.ts';
 import { openProduct } from './product.ts';
 import type { Measured, Run } from './run.ts';
@@ -11,8 +13,19 @@ import { bytesBelow, openVolume } from './volume.ts';
 import { burst } from './workload.ts';
 
 export async function benchMemory(run: Run): Promise<Measured> {
-  const stored = await storing(run);
-  return { ratios: {}, figures: { scale: run.scale, storing: stored } };
+  const index = await askingIndex(run);
+  return { ratios: {}, figures: { scale: run.scale, index, storing: await storing(run) } };
+}
+
+const CHUNKS = 100_000_000;
+
+async function askingIndex(run: Run): Promise<object> {
+  const program = new URL('index-memory.ts', import.meta.url).pathname;
+  const { stdout, cpuSeconds, peakRssMiB } = await timed(process.execPath, [program, String(Math.round(CHUNKS * run.scale)), join(run.directory, 'index')]);
+  rmSync(join(run.directory, 'index'), { recursive: true });
+  const answer = JSON.parse(stdout) as { chunks: number; questionsPerSecond: number };
+  run.say(`index of ${answer.chunks} chunks: ${peakRssMiB} MiB at the largest, ${answer.questionsPerSecond} questions a second`);
+  return { ...answer, cpuSeconds };
 }
 
 async function storing(run: Run): Promise<object> {
