@@ -44,7 +44,20 @@ export type ClientOptions = {
 
 /** Opens a client that has already spoken with a server. Close it, or hold it with `await using`. */
 export async function openClient(address: MongoAddress, options: ClientOptions = {}): Promise<MongoClient> {
-  const client = new MongoClient(uriOf(address, options.member), {
+  let client: MongoClient | undefined;
+  try {
+    client = makeClient(address, options);
+    await client.connect();
+    await client.db('admin').command({ ping: 1 }, { readPreference: 'primaryPreferred' });
+    return client;
+  } catch (error) {
+    await client?.close().catch(() => {});
+    throw await reasonOf(error, address, options);
+  }
+}
+
+function makeClient(address: MongoAddress, options: ClientOptions): MongoClient {
+  return new MongoClient(uriOf(address, options.member), {
     appName: options.appName ?? 'tidemark',
     serverSelectionTimeoutMS: options.deadlineMs ?? 10_000,
     connectTimeoutMS: Math.min(options.deadlineMs ?? 10_000, 10_000),
@@ -54,22 +67,17 @@ export async function openClient(address: MongoAddress, options: ClientOptions =
     ...signInOptions(address),
     ...options.more,
   });
-  try {
-    await client.connect();
-    await client.db('admin').command({ ping: 1 }, { readPreference: 'primaryPreferred' });
-    return client;
-  } catch (error) {
-    await client.close().catch(() => {});
-    const failed = mongoFailure(error, labelOf(address, options.member), { command: 'ping', user: userOf(address) });
-    if ('socket' in address || options.undiagnosed === true) throw failed;
-    const plain: MongoAddress = { hosts: [], tls: address.tls };
-    throw await diagnose(failed, {
-      hosts: options.member === undefined ? address.hosts : [options.member],
-      replicaSet: options.member === undefined ? address.replicaSet : undefined,
-      tls: address.tls !== undefined,
-      plainly: async (host) => await openClient({ ...plain, hosts: [host] }, { member: host, deadlineMs: 2_000, undiagnosed: true }),
-    });
-  }
+}
+
+async function reasonOf(error: unknown, address: MongoAddress, options: ClientOptions): Promise<Failure> {
+  const failed = mongoFailure(error, labelOf(address, options.member), { command: 'ping', user: userOf(address) });
+  if ('socket' in address || options.undiagnosed === true) return failed;
+  return await diagnose(failed, {
+    hosts: options.member === undefined ? address.hosts : [options.member],
+    replicaSet: options.member === undefined ? address.replicaSet : undefined,
+    tls: address.tls !== undefined,
+    plainly: async (host) => await openClient({ hosts: [host], tls: address.tls }, { member: host, deadlineMs: 2_000, undiagnosed: true }),
+  });
 }
 
 /** The same way of signing in, for one member only. */
@@ -121,7 +129,7 @@ export function mongoFailure(error: unknown, address: string, at: { command: str
     return commandFailed({ address, command: at.command, why: `${why} (${cause.codeName ?? String(code)})` }, error);
   }
   const text = `${why} ${typeof code === 'string' ? code : ''}`;
-  if (/certificate|\bSSL\b|\bTLS\b|wrong version number|self.signed|ERR_TLS|EPROTO|altnames/i.test(text)) return tlsFailed({ address, why }, error);
+  if (/certificate|\bPEM\b|ASN1|OSSL|\bSSL\b|\bTLS\b|wrong version number|self.signed|ERR_TLS|EPROTO|altnames/i.test(text)) return tlsFailed({ address, why }, error);
   return unreachable({ address: failedHost(error) ?? address, why: plainNetwork(text, why) }, error);
 }
 

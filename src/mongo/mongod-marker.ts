@@ -6,7 +6,6 @@
  */
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync, type Dirent } from 'node:fs';
 import { join } from 'node:path';
-import { kill } from 'node:process';
 import { until } from '../base/deadline.ts';
 import type { Log } from '../base/log.ts';
 
@@ -28,7 +27,7 @@ export async function removeStaleMongods(workDirectory: string, log: Log): Promi
     const marker = readMarker(path);
     if (marker !== undefined && isTheOne(marker)) {
       log.warn('ending a mongod that a killed run left', { pid: marker.pid, dbPath: marker.dbPath });
-      kill(marker.pid, 'SIGKILL');
+      process.kill(marker.pid, 'SIGKILL');
       await until(`the end of mongod ${marker.pid}`, 30_000, () => (isTheOne(marker) ? undefined : true));
       ended.push(marker.dbPath);
     }
