@@ -5,7 +5,7 @@ import { frameDamaged, targetUnwritable } from './failures.ts';
 import { chunkLength } from './file-map.ts';
 import type { ArchiveKeys } from './keys.ts';
 import type { LayPool } from './lay-pool.ts';
-import type { LayFrame, LayOrder } from './lay-worker.ts';
+import type { LayFrame, LayOrder } from './lay-work.ts';
 import type { PackStore } from './pack-store.ts';
 import { runsOf, type LocatedChunk, type PlainFrames } from './plain-frames.ts';
 import type { StoredFile } from './points.ts';

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { workerFailed } from './failures.ts';
-import type { LayAnswer, LayOrder } from './lay-worker.ts';
+import { obeyLayOrder, type LayAnswer, type LayOrder } from './lay-work.ts';
 
 export type LayPool = {
   /** Waits until few enough orders are under way, and takes a place; `run` or `leave` gives it back. */
@@ -13,6 +13,7 @@ export type LayPool = {
 /** Orders under way for each worker: one at work and the next ones at hand. */
 const ordersPerWorker = 4;
 
+/** With no workers the work is done in this thread. */
 export function openLayPool(workers: number): LayPool {
   const threads: { worker: Worker; busy: number }[] = [];
   const waiting = new Map<number, { resolve(answer: LayAnswer): void; reject(error: Error): void }>();
@@ -45,13 +46,14 @@ export function openLayPool(workers: number): LayPool {
   }
   return {
     async room() {
-      while (underWay >= workers * ordersPerWorker && broken === undefined) await new Promise<void>((resolve) => queue.push(resolve));
+      while (underWay >= Math.max(1, workers) * ordersPerWorker && broken === undefined) await new Promise<void>((resolve) => queue.push(resolve));
       if (broken !== undefined) throw broken;
       underWay += 1;
     },
     leave,
     async run(order) {
       try {
+        if (workers === 0) return obeyLayOrder({ number: 0, ...order });
         return await new Promise<LayAnswer>((resolve, reject) => {
           if (broken !== undefined) return reject(broken);
           const number = ++numbers;

@@ -5,7 +5,7 @@
  *   given up  deleted by its holder
  *   broken    found out of date by a sweep, which writes leases/broken-<kind>-<id> and deletes the lease
  *
- * Times only decide when a silent holder is presumed dead. Safety does not rest on clocks: a holder makes sure that its
+ * Times only decide when a silent holder is presumed dead; one that ran on the same machine is known to be, at once. Safety does not rest on clocks: a holder makes sure that its
  * lease was not broken after it has published (`confirm`), and a sweep breaks leases before it looks at restore points.
  * So either the sweep sees the point, or the holder sees that its lease is broken and withdraws the point. The mark is an
  * object of its own because a late renewal would bring a deleted lease back.
@@ -14,6 +14,7 @@ import { isFailure } from '../base/failure.ts';
 import { sortableId } from '../base/ids.ts';
 import type { Clock } from '../base/clock.ts';
 import { leaseLost, objectMissing } from './failures.ts';
+import { isDead, thisHolder, type Holder } from './lease-holder.ts';
 import { lastPart, type ObjectNames } from './object-names.ts';
 import { openObject, sealObject } from './sealed-object.ts';
 import type { Storage } from './storage/storage.ts';
@@ -22,7 +23,7 @@ export const leaseMs = 5 * 60_000;
 const renewMs = 60_000;
 
 export type LeaseKind = 'writer' | 'sweep';
-export type LeaseState = { readonly name: string; readonly kind: LeaseKind; readonly startedMs: number; readonly untilMs: number };
+export type LeaseState = { readonly name: string; readonly kind: LeaseKind; readonly startedMs: number; readonly untilMs: number; readonly holder?: Holder };
 
 export type Lease = {
   readonly name: string;
@@ -36,8 +37,9 @@ type Parts = { readonly storage: Storage; readonly names: ObjectNames; readonly 
 export async function takeLease({ storage, names, objectKey, clock }: Parts, kind: LeaseKind): Promise<Lease> {
   const name = names.lease(kind, sortableId(clock));
   const startedMs = clock.now();
+  const holder = await thisHolder();
   const write = async (): Promise<void> => {
-    const state = { startedMs, untilMs: clock.now() + leaseMs };
+    const state = { startedMs, untilMs: clock.now() + leaseMs, holder };
     await storage.put(name, sealObject(objectKey, name, state), 'replace');
   };
   await write();
@@ -81,6 +83,11 @@ export async function breakLease(storage: Storage, lease: LeaseState): Promise<v
   await storage.delete(lease.name);
 }
 
+/** Whether the holder may be working: its time has not run out, and it is not known to be dead. */
+export async function isHeld(lease: LeaseState, clock: Clock): Promise<boolean> {
+  return clock.now() <= lease.untilMs && !(await isDead(lease.holder));
+}
+
 /** All leases there are, the out-of-date ones too. One that cannot be read counts from its last writing. */
 export async function listLeases({ storage, names, objectKey, clock }: Parts): Promise<LeaseState[]> {
   const found: LeaseState[] = [];
@@ -91,7 +98,7 @@ export async function listLeases({ storage, names, objectKey, clock }: Parts): P
     }
     const kind: LeaseKind = lastPart(name).startsWith('sweep-') ? 'sweep' : 'writer';
     try {
-      const state = openObject(objectKey, name, await storage.read(name)) as { startedMs: number; untilMs: number };
+      const state = openObject(objectKey, name, await storage.read(name)) as { startedMs: number; untilMs: number; holder?: Holder };
       found.push({ name, kind, ...state });
     } catch (error) {
       if (isFailure(error, objectMissing)) continue;

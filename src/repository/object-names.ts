@@ -35,6 +35,7 @@ export function objectNames(setId: string) {
     lease: (kind: 'writer' | 'sweep', id: string) => `${root}leases/${kind}-${id}`,
     retiredAll: `${root}retired/`,
     retired: (id: string) => `${root}retired/${id}`,
+    oplog: `${root}oplog/`,
     chains: `${root}chains/`,
     chainStart: (chain: string) => `${root}chains/${chain}`,
     chainWriter: (chain: string) => `${root}oplog/${chain}/writer`,

@@ -17,7 +17,7 @@ import { sortableId } from '../base/ids.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { blake3 } from '@napi-rs/blake-hash';
 import type { ArchiveParts } from './archive-parts.ts';
-import { isPlainId, lastPart } from './object-names.ts';
+import { lastPart } from './object-names.ts';
 import { readChain, type StoredChain } from './oplog-chain.ts';
 import { openChainWriter, type ChainWriter } from './oplog-chain-writer.ts';
 import { listSlices, readEntries } from './oplog-reader.ts';

@@ -23,6 +23,20 @@ export async function listSlices(parts: ArchiveParts, chain: string): Promise<Sl
   return wayFrom(await listUnder(parts, parts.names.slices(chain)), start.after, undefined);
 }
 
+/** Every slice there is, by chain: of chains without a start as well. */
+export async function listAllSlices(parts: ArchiveParts): Promise<Map<string, SliceName[]>> {
+  const chains = new Map<string, SliceName[]>();
+  for await (const { name } of parts.storage.list(parts.names.chains)) chains.set(lastPart(name), []);
+  for (const slice of await listUnder(parts, parts.names.oplog)) {
+    const chain = slice.name.slice(parts.names.oplog.length).split('/')[0]!;
+    if (!slice.name.startsWith(parts.names.slices(chain))) continue;
+    const known = chains.get(chain);
+    if (known === undefined) chains.set(chain, [slice]);
+    else known.push(slice);
+  }
+  return chains;
+}
+
 /**
  * From a moment, slice by slice, each starting where the one before ends. Of two that start at the same moment the one
  * that leads on is taken; else the longer one.

@@ -21,16 +21,15 @@
  */
 import { chunkIdOf, decodeHeader, encodeHeader, hashesOf, holeId, idBytes, packIdBytes, type ChunkHeader, type ChunkId } from './chunk.ts';
 import { packDamaged } from './failures.ts';
-import { countedNonce, decrypt, encrypt, type ArchiveKeys } from './keys.ts';
+import { countedNonce, decrypt, encrypt, tagBytes, type ArchiveKeys } from './keys.ts';
 
 const headMagic = Buffer.from('TMPACK1\n');
 const footMagic = Buffer.from('TMPKEND\n');
 export const packHeadBytes = headMagic.length + packIdBytes;
 export const packFootBytes = 20;
-const directoryEntryBytes = idBytes + 6;
-
-/** Offsets are 32 bits; a pack is closed long before. */
-export const mostPackBytes = 1 << 30;
+export const directoryEntryBytes = idBytes + 6;
+/** What a pack without a chunk would take. */
+export const emptyPackBytes = packHeadBytes + tagBytes + packFootBytes;
 
 export function packHead(id: string): Buffer {
   return Buffer.concat([headMagic, Buffer.from(id, 'hex')]);
@@ -62,7 +61,7 @@ export function encodeTrailer(keys: ArchiveKeys, pack: string, headersAt: number
   const foot = Buffer.alloc(packFootBytes);
   foot.writeUInt32LE(headersAt, 0);
   foot.writeUInt32LE(at, 4);
-  foot.writeUInt32LE(directory.length + 16, 8);
+  foot.writeUInt32LE(directory.length + tagBytes, 8);
   footMagic.copy(foot, 12);
   parts.push(encrypt(key, countedNonce(at), directory, foot.subarray(0, 12)), foot);
   return { bytes: Buffer.concat(parts), places };

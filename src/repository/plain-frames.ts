@@ -35,7 +35,7 @@ export function plainFrames(parts: { index: ChunkIndex; packs: PackStore; keys: 
   const gone = new Set<string>();
 
   const search = async (id: ChunkId): Promise<LocatedChunk> => {
-    let failed: unknown;
+    let failed: Error | undefined;
     for await (const place of index.candidates(id)) {
       if (gone.has(place.pack)) continue;
       try {
@@ -43,7 +43,7 @@ export function plainFrames(parts: { index: ChunkIndex; packs: PackStore; keys: 
         if (otherPacks(place.bytes - 16) === 0 || header.frames.every((frame) => frame.pack === undefined || !gone.has(frame.pack))) return { pack: place.pack, header };
       } catch (error) {
         noteMissing(error);
-        failed ??= error;
+        failed ??= error as Error;
       }
     }
     throw failed ?? chunkMissing({ chunk: id });

@@ -107,9 +107,11 @@ function boundTo(id: string): Buffer {
 export async function makeArchive(storage: Storage, repositoryKey: Uint8Array, setId: string, setName: string): Promise<{ key: Uint8Array }> {
   const key = archiveKeyOf(repositoryKey, setId);
   const name = objectNames(setId).about;
-  const about: About = { form: 1, setId, setName, createdAtMs: systemClock.now() };
-  const stored = await storage.put(name, sealObject(keysOf(key).object, name, about), 'new');
-  if (stored === 'exists') openObject(keysOf(key).object, name, await storage.read(name));
+  if ((await storage.stat(name)) === undefined) {
+    const about: About = { form: 1, setId, setName, createdAtMs: systemClock.now() };
+    await storage.put(name, sealObject(keysOf(key).object, name, about), 'new');
+  }
+  openObject(keysOf(key).object, name, await storage.read(name));
   return { key };
 }
 

@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { chunkBytes, framesPerChunk } from './chunk.ts';
 import { sourceUnreadable, workerFailed } from './failures.ts';
 import { sealedFrameBytes, type Level } from './frame-codec.ts';
-import type { SealedPart, StoreAnswer, StoreOrder, StoreWorkerData } from './store-worker.ts';
+import { openStoreWork, type SealedPart, type StoreAnswer, type StoreOrder, type StoreWorkerData } from './store-work.ts';
 
 /** Chunks on their way at once in each worker: one at work, the others waiting for an answer of the index or the disk. */
 const slotsPerWorker = 4;
@@ -28,8 +28,12 @@ export type StorePool = {
   close(): Promise<void>;
 };
 
+/** Where orders go: a thread, or this one. */
+type Hand = { post(order: StoreOrder): void };
+
 type Waiting = { resolve(answer: StoreAnswer): void; reject(error: Error): void };
 
+/** With no workers the work is done in this thread, between other things: for a few chunks, and for tests. */
 export function openStorePool(workers: number, level: Level): StorePool {
   const threads: Worker[] = [];
   const free: StoreSlot[] = [];
@@ -50,13 +54,13 @@ export function openStorePool(workers: number, level: Level): StorePool {
     else next.resolve(slot);
   };
 
-  const makeSlot = (worker: number, thread: Worker, slot: number, data: StoreWorkerData): StoreSlot => {
+  const makeSlot = (worker: number, hand: Hand, slot: number, data: StoreWorkerData): StoreSlot => {
     const sealedMemory = Buffer.from(data.sealed[slot]!);
     const ask = async (order: StoreOrder): Promise<StoreAnswer> =>
       await new Promise((resolve, reject) => {
         if (broken !== undefined) return reject(broken);
         waiting.set(`${worker}/${slot}`, { resolve, reject });
-        thread.postMessage(order);
+        hand.post(order);
       });
     const own: StoreSlot = {
       worker,
@@ -66,7 +70,7 @@ export function openStorePool(workers: number, level: Level): StorePool {
         if (answer.kind !== 'hashed') throw sourceUnreadable({ path, why: answer.kind === 'failed' ? answer.why : answer.kind });
         return { hashes: Buffer.from(answer.hashes.buffer), read: answer.read };
       },
-      startPack: (key) => thread.postMessage({ kind: 'pack', key } satisfies StoreOrder),
+      startPack: (key) => hand.post({ kind: 'pack', key }),
       async seal(bytes, wanted) {
         const answer = await ask({ kind: 'seal', slot, bytes, wanted });
         if (answer.kind !== 'sealed') throw workerFailed({ why: answer.kind === 'failed' ? answer.why : answer.kind });
@@ -81,19 +85,24 @@ export function openStorePool(workers: number, level: Level): StorePool {
   const start = (worker: number): void => {
     const memory = (bytes: number): SharedArrayBuffer[] => Array.from({ length: slotsPerWorker }, () => new SharedArrayBuffer(bytes));
     const data: StoreWorkerData = { level, plain: memory(chunkBytes), sealed: memory(framesPerChunk * sealedFrameBytes) };
-    const thread = new Worker(new URL('./store-worker.ts', import.meta.url), { workerData: data });
-    thread.on('message', (answer: StoreAnswer) => {
+    const heard = (answer: StoreAnswer): void => {
       const key = `${worker}/${answer.slot}`;
       const waiter = waiting.get(key);
       waiting.delete(key);
       waiter?.resolve(answer);
-    });
-    thread.on('error', fail);
-    thread.on('exit', () => fail(new Error('it ended')));
-    threads.push(thread);
-    for (let slot = 0; slot < slotsPerWorker; slot++) free.push(makeSlot(worker, thread, slot, data));
+    };
+    const hand = workers === 0 ? here(data, heard) : thread(data, heard);
+    for (let slot = 0; slot < slotsPerWorker; slot++) free.push(makeSlot(worker, hand, slot, data));
   };
-  for (let worker = 0; worker < workers; worker++) start(worker);
+  const thread = (data: StoreWorkerData, heard: (answer: StoreAnswer) => void): Hand => {
+    const worker = new Worker(new URL('./store-worker.ts', import.meta.url), { workerData: data });
+    worker.on('message', heard);
+    worker.on('error', fail);
+    worker.on('exit', () => fail(new Error('it ended')));
+    threads.push(worker);
+    return { post: (order) => worker.postMessage(order) };
+  };
+  for (let worker = 0; worker < Math.max(1, workers); worker++) start(worker);
 
   return {
     workers,
@@ -119,4 +128,15 @@ function takeLeastBusy(free: StoreSlot[]): StoreSlot | undefined {
     if (best < 0 || count.get(worker)! > count.get(free[best]!.worker)!) best = index;
   }
   return best < 0 ? undefined : free.splice(best, 1)[0];
+}
+
+function here(data: StoreWorkerData, heard: (answer: StoreAnswer) => void): Hand {
+  const obey = openStoreWork(data);
+  return {
+    post: (order) =>
+      void setImmediate(() => {
+        const answer = obey(order);
+        if (answer !== undefined) heard(answer);
+      }),
+  };
 }

@@ -1,8 +1,192 @@
-import type { Clock } from '../base/clock.ts';
+/**
+ * Sweep: gives back the space of chunks that no restore point needs.
+ *
+ * Promise: a sweep killed at any moment leaves every restore point readable, and the next one goes on.
+ *
+ * Order, and why:
+ *   1. take the sweep lease    one sweep at a time, also against one that is only slow
+ *   2. list packs              before restore points, so a pack written meanwhile is not on the list
+ *   3. mark                    chunks used by any restore point
+ *   4. retire                  the packs worth it, in one object: readers still find them, new writers build on them no longer
+ *   5. wait                    until every writer that may not have seen step 4 has ended; a dead one's lease is broken
+ *   6. mark again              a chunk adopted between 3 and 5 is a survivor too
+ *   7. move survivors          into new packs: durable, read back, in the index
+ *   8. delete retired packs    the only step that loses bytes; a reader that misses one reads the index again
+ *   9. forget the retirement   only now may the names be unknown again
+ *
+ * What is retired is never taken back: it is moved and deleted, by this sweep or, when this one is killed or a writer does
+ * not end in time, by the next. So two sweeps that both believe to be alone delete nothing that somebody builds on.
+ *
+ * Not promised: the least possible space (docs/design/repository-sweep.md, "Why not exact").
+ */
+import { sortableId } from '../base/ids.ts';
+import { systemClock, type Clock } from '../base/clock.ts';
 import type { ArchiveParts } from './archive-parts.ts';
+import { otherPacks } from './chunk.ts';
+import { openChunkIndex, type ChunkIndex } from './chunk-index.ts';
+import { sweepRunning } from './failures.ts';
+import { mergeSegments } from './index-merge.ts';
+import { breakLease, isHeld, leaseMs, listLeases, takeLease, type Lease, type LeaseState } from './lease.ts';
+import { lastPart } from './object-names.ts';
+import { listRetirements, retire, type Retirement } from './retired.ts';
+import { measureUse, worthRetiring } from './sweep-choice.ts';
+import { markChunks, type Kept } from './sweep-marks.ts';
+import { openChunkMover } from './sweep-move.ts';
+import type { StoredObject } from './storage/storage.ts';
 
-export type SweepOptions = { readonly clock?: Clock; readonly onProgress?: (step: string) => void; readonly signal?: AbortSignal };
-export type SweepReport = { freedBytes: number; deletedPacks: number; rewrittenPacks: number; keptBytes: number };
+export type SweepOptions = {
+  readonly clock?: Clock;
+  readonly onProgress?: (step: string) => void;
+  readonly signal?: AbortSignal;
+  /** How long to wait for backups that are running; what they may need is left to the next sweep. */
+  readonly waitMs?: number;
+};
+
+export type SweepReport = {
+  /** Of packs that were deleted, less what was written again. */
+  freedBytes: number;
+  deletedPacks: number;
+  /** Packs that survivors were moved out of. */
+  rewrittenPacks: number;
+  keptBytes: number;
+};
+
+const waitMsByDefault = 60_000;
+const lookEveryMs = 500;
+
 export async function sweepArchive(parts: ArchiveParts, options: SweepOptions): Promise<SweepReport> {
-  throw new Error(`not written yet: ${parts.setId} ${String(options.signal)}`);
+  const clock = options.clock ?? systemClock;
+  const leaseParts = { storage: parts.storage, names: parts.names, objectKey: parts.keys.object, clock };
+  const lease = await takeLease(leaseParts, 'sweep');
+  try {
+    for (const other of await listLeases(leaseParts)) {
+      if (other.kind !== 'sweep' || other.name === lease.name) continue;
+      if (await isHeld(other, clock)) throw sweepRunning({ setId: parts.setId });
+      await breakLease(parts.storage, other);
+    }
+    return await sweep({ parts, clock, options, lease, leases: async () => await listLeases(leaseParts) });
+  } finally {
+    await lease.release();
+  }
+}
+
+type Run = { readonly parts: ArchiveParts; readonly clock: Clock; readonly options: SweepOptions; readonly lease: Lease; readonly leases: () => Promise<LeaseState[]> };
+
+async function sweep(run: Run): Promise<SweepReport> {
+  const { parts, options, clock } = run;
+  const step = (what: string): void => {
+    options.signal?.throwIfAborted();
+    options.onProgress?.(what);
+  };
+  const sizes = new Map<string, number>();
+  const retirements = await chooseAndRetire(run, step, sizes);
+  const report: SweepReport = { freedBytes: 0, deletedPacks: 0, rewrittenPacks: 0, keptBytes: 0 };
+  const kept = (): number => [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
+  const index = await openChunkIndex(parts.storage, parts.keys, parts.names, parts.packs);
+  await index.coverPacks();
+  if (retirements.length > 0) {
+    step('wait for backups that are running');
+    if (!(await haveEnded(run, await run.leases(), clock))) return { ...report, keptBytes: kept() };
+    await index.reload();
+    await index.coverPacks();
+    await finishRetirements(run, step, index, retirements, sizes, report);
+  }
+  step('merge the index');
+  await index.coverPacks();
+  await mergeSegments(parts, index, { mostEntries: Number.POSITIVE_INFINITY, all: report.deletedPacks > 0 });
+  return { ...report, keptBytes: kept() };
+}
+
+/** Steps 2 to 4. Answers every retirement that is to be finished, those of killed sweeps first. */
+async function chooseAndRetire(run: Run, step: (what: string) => void, sizes: Map<string, number>): Promise<Retirement[]> {
+  const { parts, clock, options } = run;
+  const left = await listRetirements(parts);
+  const retired = new Set(left.flatMap(({ packs }) => packs));
+  step('list packs');
+  const listed: StoredObject[] = [];
+  for await (const object of parts.storage.list(parts.names.packs)) listed.push(object);
+  for (const { name, bytes } of listed) sizes.set(lastPart(name), bytes);
+  // What a running backup stores now is not marked by any point yet; it is left alone, which saves moving it.
+  const writers = (await run.leases()).filter(({ kind }) => kind === 'writer');
+  const youngestMs = Math.min(...writers.map(({ startedMs }) => startedMs - leaseMs), Number.POSITIVE_INFINITY);
+  const candidates = new Map(listed.filter(({ name, modifiedMs }) => modifiedMs < youngestMs && !retired.has(lastPart(name))).map(({ name, bytes }) => [lastPart(name), bytes]));
+  const index = await openChunkIndex(parts.storage, parts.keys, parts.names, parts.packs);
+  await index.coverPacks();
+  step('mark what restore points need');
+  const marks = await markChunks(parts, index, retired, async () => options.signal?.throwIfAborted());
+  step('measure the packs');
+  const uses = await measureUse(parts, new Map([...sizes].filter(([pack]) => !retired.has(pack))), marks, options.signal);
+  const chosen = worthRetiring(uses.filter(({ pack }) => candidates.has(pack)));
+  if (chosen.length === 0) return left;
+  const name = parts.names.retired(sortableId(clock));
+  step(`retire ${chosen.length} packs`);
+  await retire(parts, name, clock.now(), chosen);
+  return [...left, { name, atMs: clock.now(), packs: chosen }];
+}
+
+/** Whether all of these writers have ended, waiting for them as long as it is allowed. */
+async function haveEnded(run: Run, seen: readonly LeaseState[], clock: Clock): Promise<boolean> {
+  const { parts, options } = run;
+  const writers = new Set(seen.filter(({ kind }) => kind === 'writer').map(({ name }) => name));
+  const untilMs = clock.monotonicMs() + (options.waitMs ?? waitMsByDefault);
+  for (;;) {
+    let waiting = false;
+    for (const lease of await run.leases()) {
+      if (!writers.has(lease.name)) continue;
+      if (await isHeld(lease, clock)) waiting = true;
+      else await breakLease(parts.storage, lease);
+    }
+    if (!waiting) return true;
+    if (clock.monotonicMs() >= untilMs) return false;
+    await clock.wait(lookEveryMs, options.signal);
+  }
+}
+
+/** Steps 6 to 9. */
+async function finishRetirements(run: Run, step: (what: string) => void, index: ChunkIndex, retirements: readonly Retirement[], sizes: Map<string, number>, report: SweepReport): Promise<void> {
+  const { parts, lease, options } = run;
+  const retired = new Set(retirements.flatMap(({ packs }) => packs));
+  step('mark again');
+  const survivors: Kept[] = [];
+  const rewritten = new Set<string>();
+  await markChunks(parts, index, retired, async (kept) => {
+    options.signal?.throwIfAborted();
+    const from = await retiredPacksOf(parts, kept, retired);
+    if (from.length === 0) return;
+    survivors.push(kept);
+    for (const pack of from) rewritten.add(pack);
+  });
+  step(`move ${survivors.length} chunks`);
+  const mover = openChunkMover(parts, index, retired);
+  let written = 0;
+  try {
+    for (const kept of survivors) {
+      options.signal?.throwIfAborted();
+      await mover.move(kept);
+    }
+    written = (await mover.finish()).bytes;
+  } catch (error) {
+    await mover.abort();
+    throw error;
+  }
+  await index.flush();
+  step(`delete ${retired.size} packs`);
+  for (const pack of retired) {
+    await lease.confirm();
+    await parts.storage.delete(parts.names.pack(pack));
+    report.freedBytes += sizes.get(pack) ?? 0;
+    report.deletedPacks += sizes.delete(pack) ? 1 : 0;
+  }
+  report.freedBytes -= written;
+  report.rewrittenPacks = rewritten.size;
+  for await (const { name, bytes } of parts.storage.list(parts.names.packs)) if (!sizes.has(lastPart(name))) sizes.set(lastPart(name), bytes);
+  for (const { name } of retirements) await parts.storage.delete(name);
+}
+
+/** The packs among those that go which a chunk needs: its own, or of frames it refers to. */
+async function retiredPacksOf(parts: ArchiveParts, { id, place }: Kept, retired: ReadonlySet<string>): Promise<string[]> {
+  const found = retired.has(place.pack) ? [place.pack] : [];
+  if (otherPacks(place.bytes - 16) === 0) return found;
+  const { frames } = await parts.packs.readHeader(id, place);
+  return [...new Set([...found, ...frames.flatMap((frame) => (frame.pack !== undefined && retired.has(frame.pack) ? [frame.pack] : []))])];
 }

@@ -221,7 +221,7 @@ function absent(error: unknown): undefined {
 function explained(error: unknown, place: string, object: string): Error {
   if (isFailure(error)) return error;
   const code = codeOf(error);
-  if (code === 'ENOENT') return objectMissing({ object, place }, error);
+  if (code === 'ENOENT' || code === 'ENOTDIR') return objectMissing({ object, place }, error);
   if (code === 'ENOSPC' || code === 'EDQUOT') return storageFull({ place, object }, error);
   return storageFailed({ place, object, why: error instanceof Error ? error.message : String(error) }, error);
 }

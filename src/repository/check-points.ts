@@ -1,0 +1,118 @@
+import { isFailure } from '../base/failure.ts';
+import { holeId, otherPacks, type ChunkId, type Frame } from './chunk.ts';
+import type { ChunkIndex } from './chunk-index.ts';
+import type { ChunkMarks } from './chunk-marks.ts';
+import type { CheckRun } from './check.ts';
+import type { PackFindings } from './check-packs.ts';
+import { chunkCount, decodeList, listLength } from './file-map.ts';
+import { plainFrames } from './plain-frames.ts';
+import type { PointManifest, StoredFile } from './points.ts';
+import type { Location } from './segment-reader.ts';
+
+export async function checkPoints(run: CheckRun, index: ChunkIndex, packs: PackFindings, marks: ChunkMarks): Promise<{ points: number; hurtPoints: string[] }> {
+  const { parts } = run;
+  const hurtPoints: string[] = [];
+  const chunks = chunkCheck(run, index, packs, marks);
+  const ids = await parts.points.ids();
+  for (const id of ids) {
+    run.progress(0);
+    if (!(await isPointSound(run, id, chunks))) hurtPoints.push(id);
+    for (const problem of await proofProblems(run, id)) run.damage.push(problem);
+  }
+  return { points: ids.length, hurtPoints };
+}
+
+type ChunkCheck = {
+  isSound(id: ChunkId): Promise<boolean>;
+  /** The chunks of a file, or undefined when its map cannot be read. */
+  mapOf(file: StoredFile): Promise<ChunkId[] | undefined>;
+  /** What was found of a map before. */
+  readonly maps: Map<string, boolean>;
+};
+
+async function isPointSound(run: CheckRun, id: string, chunks: ChunkCheck): Promise<boolean> {
+  let point: PointManifest;
+  try {
+    point = await run.parts.points.read(id);
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    run.damage.push({ object: run.parts.names.point(id), what: error.message });
+    return false;
+  }
+  let isSound = true;
+  for (const file of point.files) if (!(await isFileSound(file, chunks))) isSound = false;
+  return isSound;
+}
+
+async function isFileSound(file: StoredFile, chunks: ChunkCheck): Promise<boolean> {
+  const key = `${file.bytes} ${file.map.join()}`;
+  const known = chunks.maps.get(key);
+  if (known !== undefined) return known;
+  const ids = await chunks.mapOf(file);
+  let isSound = ids !== undefined && ids.length === chunkCount(file.bytes);
+  for (const id of ids ?? []) if (!(await chunks.isSound(id))) isSound = false;
+  chunks.maps.set(key, isSound);
+  return isSound;
+}
+
+function chunkCheck(run: CheckRun, index: ChunkIndex, packs: PackFindings, marks: ChunkMarks): ChunkCheck {
+  const { parts } = run;
+  const plain = plainFrames({ index, packs: parts.packs, keys: parts.keys }, 0);
+  const lost = new Set<ChunkId>();
+
+  const isFrameSound = (frame: Frame, own: string): boolean => {
+    if (frame.how === 'hole') return true;
+    const pack = frame.pack ?? own;
+    const size = packs.sizes.get(pack);
+    return size !== undefined && frame.offset + frame.bytes <= size && packs.badFrames.get(pack)?.has(frame.offset) !== true;
+  };
+  const isPlaceSound = async (id: ChunkId, place: Location): Promise<boolean> => {
+    if (packs.bad.has(place.pack) || !packs.sizes.has(place.pack)) return false;
+    if (packs.badFrames.size === 0 && packs.bad.size === 0 && otherPacks(place.bytes - 16) === 0) return place.offset + place.bytes <= packs.sizes.get(place.pack)!;
+    try {
+      const header = await parts.packs.readHeader(id, place);
+      return header.frames.every((frame) => isFrameSound(frame, place.pack));
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+      return false;
+    }
+  };
+  const isSound = async (id: ChunkId): Promise<boolean> => {
+    if (id === holeId) return true;
+    if (lost.has(id)) return false;
+    for await (const place of index.candidates(id)) {
+      if (marks.has(place.pack, place.offset)) return true;
+      if (!(await isPlaceSound(id, place))) continue;
+      marks.add(place.pack, place.offset);
+      return true;
+    }
+    lost.add(id);
+    run.damage.push({ object: parts.names.packs, what: `chunk ${id} is nowhere whole` });
+    return false;
+  };
+  const mapOf = async (file: StoredFile): Promise<ChunkId[] | undefined> => {
+    const ids: ChunkId[] = [];
+    for (const [at, list] of file.map.entries()) {
+      if (!(await isSound(list))) return undefined;
+      try {
+        ids.push(...decodeList(await plain.readChunk(list, listLength(file.bytes, at))));
+      } catch (error) {
+        if (!isFailure(error)) throw error;
+        run.damage.push({ object: parts.names.packs, what: error.message });
+        return undefined;
+      }
+    }
+    return ids;
+  };
+  return { isSound, mapOf, maps: new Map() };
+}
+
+async function proofProblems(run: CheckRun, point: string): Promise<{ object: string; what: string }[]> {
+  try {
+    await run.parts.points.proofs(point);
+    return [];
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    return [{ object: run.parts.names.proofs(point), what: error.message }];
+  }
+}

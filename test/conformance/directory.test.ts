@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { isFailure } from '../../src/base/failure.ts';
+import { placeMissing } from '../../src/repository/failures.ts';
+import { openDirectory } from '../../src/repository/storage/directory.ts';
+import { memoryStorage } from '../kit/memory-storage.ts';
+import { storageConformance } from './storage.ts';
+
+async function makePlace(t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'tm-repository-'));
+  t.after(async () => await rm(path, { recursive: true }));
+  return path;
+}
+
+storageConformance('a directory', async (t) => {
+  const path = await makePlace(t);
+  return { storage: await openDirectory(path), again: async () => await openDirectory(path) };
+});
+
+storageConformance('memory', async () => {
+  const storage = memoryStorage();
+  return { storage, again: async () => storage };
+});
+
+test('a directory that is not there is refused, and made only when asked for', async (t) => {
+  const path = join(await makePlace(t), 'deep', 'down');
+  await assert.rejects(openDirectory(path), (error) => isFailure(error, placeMissing));
+  await openDirectory(path, { create: true });
+  await openDirectory(path);
+});
+
+test('what a killed writer left half written is removed at the next opening once it is old, and never what is being written', async (t) => {
+  const path = await makePlace(t);
+  const storage = await openDirectory(path);
+  const live = await storage.create('live');
+  const left = await readdir(join(path, '.tmp'));
+  const dead = join(path, '.tmp', 'dead');
+  await writeFile(dead, 'half');
+  const old = new Date(Date.now() - 3_600_000);
+  for (const name of [...left, 'dead']) await utimes(join(path, '.tmp', name), old, old);
+  await openDirectory(path);
+  assert.deepEqual(await readdir(join(path, '.tmp')), left);
+  await live.append(Buffer.from('whole'));
+  await live.commit();
+  assert.equal(Buffer.from(await storage.read('live')).toString(), 'whole');
+});

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test, type TestContext } from 'node:test';
+import { isFailure } from '../../src/base/failure.ts';
+import { objectMissing, objectShort } from '../../src/repository/failures.ts';
+import type { Storage } from '../../src/repository/storage/storage.ts';
+
+/** What every storage promises. `open` gives an empty one; `again` opens the same place a second time. */
+export function storageConformance(what: string, open: (t: TestContext) => Promise<{ storage: Storage; again: () => Promise<Storage> }>): void {
+  const names = async (storage: Storage, prefix: string): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const { name } of storage.list(prefix)) found.push(name);
+    return found.sort();
+  };
+
+  test(`${what}: what was put is there whole, for others too, and a range of it is exactly that range`, async (t) => {
+    const { storage, again } = await open(t);
+    const bytes = randomBytes(100_000);
+    assert.equal(await storage.put('a/b/one', bytes, 'new'), 'stored');
+    for (const one of [storage, await again()]) {
+      assert.ok(Buffer.from(await one.read('a/b/one')).equals(bytes));
+      assert.ok(Buffer.from(await one.read('a/b/one', { from: 70_000, bytes: 123 })).equals(bytes.subarray(70_000, 70_123)));
+      assert.equal((await one.read('a/b/one', { from: 100_000, bytes: 0 })).length, 0);
+      assert.equal((await one.stat('a/b/one'))?.bytes, 100_000);
+    }
+  });
+
+  test(`${what}: a missing object and a range beyond the end are failures with their own codes`, async (t) => {
+    const { storage } = await open(t);
+    await storage.put('x', randomBytes(10), 'new');
+    await assert.rejects(storage.read('y'), (error) => isFailure(error, objectMissing));
+    await assert.rejects(storage.read('y', { from: 0, bytes: 1 }), (error) => isFailure(error, objectMissing));
+    await assert.rejects(storage.read('x/y'), (error) => isFailure(error, objectMissing));
+    await assert.rejects(storage.read('x', { from: 5, bytes: 6 }), (error) => isFailure(error, objectShort));
+    assert.equal(await storage.stat('y'), undefined);
+  });
+
+  test(`${what}: "new" never replaces, "replace" always does, and of ten at once exactly one is stored`, async (t) => {
+    const { storage } = await open(t);
+    const answers = await Promise.all(Array.from({ length: 10 }, async (_, k) => await storage.put('lock', Buffer.from([k]), 'new')));
+    assert.equal(answers.filter((answer) => answer === 'stored').length, 1);
+    const winner = answers.indexOf('stored');
+    assert.deepEqual([...(await storage.read('lock'))], [winner]);
+    assert.equal(await storage.put('lock', Buffer.from([77]), 'new'), 'exists');
+    assert.deepEqual([...(await storage.read('lock'))], [winner]);
+    assert.equal(await storage.put('lock', Buffer.from([77, 78]), 'replace'), 'stored');
+    assert.deepEqual([...(await storage.read('lock'))], [77, 78]);
+  });
+
+  test(`${what}: an object that is being written is invisible until it is committed`, async (t) => {
+    const { storage, again } = await open(t);
+    const writer = await storage.create('packs/aa/one');
+    await writer.append(randomBytes(1000));
+    assert.equal(await storage.stat('packs/aa/one'), undefined);
+    assert.deepEqual(await names(await again(), ''), []);
+    await writer.append(randomBytes(500));
+    await writer.commit();
+    assert.equal((await (await again()).stat('packs/aa/one'))?.bytes, 1500);
+    const dropped = await storage.create('packs/aa/two');
+    await dropped.append(randomBytes(10));
+    await dropped.abort();
+    await dropped.abort();
+    assert.deepEqual(await names(storage, ''), ['packs/aa/one']);
+  });
+
+  test(`${what}: appended bytes may be changed by the caller afterwards`, async (t) => {
+    const { storage } = await open(t);
+    const writer = await storage.create('one');
+    const bytes = Buffer.alloc(100_000, 1);
+    await writer.append(bytes);
+    bytes.fill(2);
+    await writer.append(bytes.subarray(0, 10));
+    await writer.commit();
+    const got = await storage.read('one');
+    assert.deepEqual([got.length, got[0], got[99_999], got[100_000]], [100_010, 1, 1, 2]);
+  });
+
+  test(`${what}: a list has every object under its prefix, at any depth, with its size, and nothing else`, async (t) => {
+    const { storage } = await open(t);
+    for (const name of ['a/1', 'a/b/2', 'a/b/c/3', 'ab/4', 'b/5']) await storage.put(name, Buffer.alloc(name.length), 'new');
+    assert.deepEqual(await names(storage, ''), ['a/1', 'a/b/2', 'a/b/c/3', 'ab/4', 'b/5']);
+    assert.deepEqual(await names(storage, 'a/'), ['a/1', 'a/b/2', 'a/b/c/3']);
+    assert.deepEqual(await names(storage, 'a'), ['a/1', 'a/b/2', 'a/b/c/3', 'ab/4']);
+    assert.deepEqual(await names(storage, 'a/b/2'), ['a/b/2']);
+    assert.deepEqual(await names(storage, 'nothing/here/'), []);
+    for await (const { name, bytes, modifiedMs } of storage.list('a/')) assert.ok(bytes === name.length && modifiedMs > 1e12);
+  });
+
+  test(`${what}: a deleted object is gone, and deleting it again is fine`, async (t) => {
+    const { storage } = await open(t);
+    await storage.put('a/1', Buffer.alloc(10), 'new');
+    await storage.read('a/1', { from: 0, bytes: 5 });
+    await storage.delete('a/1');
+    await storage.delete('a/1');
+    await storage.delete('never/was');
+    await assert.rejects(storage.read('a/1', { from: 0, bytes: 5 }), (error) => isFailure(error, objectMissing));
+    assert.deepEqual(await names(storage, ''), []);
+    assert.equal(await storage.put('a/1', Buffer.alloc(3), 'new'), 'stored');
+  });
+}
