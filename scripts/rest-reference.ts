@@ -4,7 +4,7 @@ import { openApiOf } from '../src/contract/openapi.ts';
 import { permissions, type Route } from '../src/contract/route.ts';
 import { routes } from '../src/contract/routes.ts';
 
-type Schema = Record<string, any>;
+type Schema = Record<string, unknown>;
 
 /** The document names no version of the product: it changes when the contract does. */
 export function openApiReference(): string {
@@ -78,8 +78,8 @@ function anchor(name: string): string {
 
 function fieldsOf(place: string, schema: z.ZodObject | undefined): string[] {
   if (schema === undefined) return [];
-  const { properties = {}, required = [] } = jsonOf(schema, 'input');
-  return Object.entries(properties as Record<string, Schema>).map(([name, field]) => {
+  const { properties = {}, required = [] } = jsonOf(schema, 'input') as { properties?: Record<string, Schema>; required?: string[] };
+  return Object.entries(properties).map(([name, field]) => {
     const usual = 'default' in field ? `usually \`${JSON.stringify(field['default'])}\`` : required.includes(name) ? 'required' : 'optional';
     return `| \`${name}\` | ${place} | ${typeOf(field).replaceAll('|', '\\|')} | ${[usual, field['description']].filter((word) => word !== undefined).join('; ')} |`;
   });
