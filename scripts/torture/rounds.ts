@@ -116,7 +116,7 @@ async function backUp({ platform, tally, options }: Bed, blows: readonly Blow[])
   if (result.code === 0 && result.json?.verified === true) tally.points++;
   else if (blows.length > 0) {
     tally.backupsInterrupted++;
-    options.say(`  a backup was interrupted (${blows.join(', ')}): ${result.stderr.trim().split('\n').at(-1)}`);
+    options.say(`  a backup was interrupted (${blows.join(', ')}): ${inShort(`${result.stderr}${result.stdout}`)}`);
   } else tally.found.push(`a backup without a blow ended with ${result.code}: ${result.stderr.trim().slice(-600)}`);
 }
 
@@ -147,7 +147,7 @@ async function trial(bed: Bed, { at }: Landmark, way: Way, during: 'mover' | 'tr
       await striking;
       if (attempt >= attempts) return { differences: [`the restore failed: ${(error as Error).message.slice(0, 800)}`], checked: 0, inDoubt: 0 };
       tally.restoresInterrupted++;
-      options.say(`  a restore was interrupted (${during}): ${(error as Error).message.trim().split('\n').at(-1)?.slice(0, 200)}`);
+      options.say(`  a restore was interrupted (${during}): ${inShort((error as Error).message)}`);
       await pause(2_000);
     } finally {
       if ((await striking) === true && attempt === 1) count(tally.blows, `${during} during a restore`);
@@ -159,6 +159,12 @@ async function deepTrial(bed: Bed, landmark: Landmark, way: Way, during: 'mover'
   const { options, set, archive } = bed;
   await using reference = await openReference({ binary: set.binary, directory: options.directory, name: 'deep', archive });
   return await trial(bed, landmark, way, during, reference);
+}
+
+/** The failure that a command told, without the rest of its answer. */
+function inShort(output: string): string {
+  const [code, message] = [/"code": "([^"]+)"/.exec(output)?.[1], /"message": "([^"]+)"/.exec(output)?.[1]];
+  return message === undefined ? output.trim().slice(-200) : `${message} [${code}]`;
 }
 
 function count(of: Record<string, number>, name: string): void {
