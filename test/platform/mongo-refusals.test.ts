@@ -101,6 +101,21 @@ test('a member that says it is another process than the one that listens here is
   assert.equal(await findLocalMongod({ host: 'no-such-host.invalid', port: one.port }), undefined);
 });
 
+test('a member in maintenance, and one whose engine keeps nothing on disk, are refused by their state and their engine', async () => {
+  await using set = await openReplicaSet({ members: 2 });
+  const [secondary] = await set.secondaries();
+  assert.ok(secondary !== undefined);
+  await using client = await secondary.client();
+  await client.db('admin').command({ replSetMaintenance: true });
+  const unfit = await failureOf(requireCopySource(client, secondary));
+  assert.deepEqual([unfit.code, unfit.message], ['mongo.member-unfit', `${secondary.name} is in state RECOVERING, neither primary nor secondary`]);
+  // The engine for tests went with 7.0.
+  if (!set.mongoVersion.startsWith('6.0.')) return;
+  await using volatile = await openReplicaSet({ members: 1, args: ['--storageEngine', 'ephemeralForTest'] });
+  const [member] = volatile.members as [SetMember];
+  assert.match((await failureOf(copySourceOf(member))).message, /keeps its data in the storage engine ephemeralForTest; a copy needs wiredTiger$/);
+});
+
 test('data behind a symbolic link, a journal that lies elsewhere and a configuration file are all found', async (t) => {
   const plain = await startPlain(t, ['--directoryperdb'], (directory) => {
     mkdirSync(join(directory, 'real', 'data'), { recursive: true });
