@@ -126,6 +126,12 @@ export const taskLost = failure<{ host: string; lastStep: string }>('server.task
   retry: 'now',
 });
 
+export const taskSilent = failure<{ host: string; minutes: number; lastStep: string }>('server.task-silent', {
+  says: ({ host, minutes, lastStep }) => `the task on host ${host} said nothing for ${minutes} minutes and was stopped; the last that was heard is "${lastStep}"`,
+  hint: 'The log of the transport service on that host has what it did. Earlier restore points are not touched.',
+  retry: 'later',
+});
+
 export const oplogBehind = failure<{ set: string; seconds: number; need: string; have: string; why: string }>('server.oplog-behind', {
   says: ({ set, seconds, need, have, why }) => `the archived oplog of ${set} did not reach ${need} within ${seconds} s, it is at ${have}${why === '' ? '' : ` (${why})`}`,
   hint: 'The restore point is stored and not proved. See the oplog session of the set; then run "tidemark point verify".',

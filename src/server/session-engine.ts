@@ -47,7 +47,7 @@ export type SessionEngine = {
   close(): Promise<void>;
 };
 
-export type Timing = { hostWaitMs: number; hostLostMs: number; stopWithinMs: number };
+export type Timing = { hostWaitMs: number; hostLostMs: number; stopWithinMs: number; silentMs?: number };
 
 export const usualTiming: Timing = { hostWaitMs: 120_000, hostLostMs: 300_000, stopWithinMs: 90_000 };
 
@@ -206,7 +206,7 @@ async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSigna
   const { catalog, sessionLog, sealer, link, clock } = options;
   const session = row.id;
   const place = (name: string): string => `session_notes:${session}:${name}`;
-  const following: TaskFollowing = { session, catalog, sessionLog, link, clock, log, stop, closing, hostLostMs: timing.hostLostMs, stopWithinMs: timing.stopWithinMs };
+  const following: TaskFollowing = { session, catalog, sessionLog, link, clock, log, stop, closing, hostLostMs: timing.hostLostMs, stopWithinMs: timing.stopWithinMs, silentMs: timing.silentMs };
   const setNote = async (name: string, value: unknown): Promise<void> => await catalog.sessions.putNote(session, name, sealer.seal(JSON.stringify(value), place(name)));
   const readNote = async (name: string): Promise<{ value: unknown } | undefined> => {
     const kept = await catalog.sessions.note(session, name);

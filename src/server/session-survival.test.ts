@@ -140,3 +140,20 @@ test('a task that never ends when asked to is given up after its time', async ()
   assert.equal(session.state, 'failed');
   assert.equal(session.failure?.code, 'base.deadline-passed');
 });
+
+for (const [how, ends] of [['ends when it is stopped', true], ['does not end even then', false]] as const) {
+  test(`a task that falls silent and ${how} fails its session with what is known`, async () => {
+    await using platform = await openServerPlatform({ silentMs: 400, stopWithinMs: 400 });
+    await platform.addSet();
+    platform.fake.scripts.backup = async (_input, voice) => {
+      voice.emit({ kind: 'step', atMs: 1, step: 'read the files' });
+      await untilStopped(voice);
+      if (!ends) await new Promise<never>(() => {});
+      throw voice.signal.reason as Error;
+    };
+    const session = await platform.ended(await start(platform));
+    assert.equal(session.state, 'failed');
+    assert.equal(session.failure?.code, ends ? 'server.task-silent' : 'base.deadline-passed');
+    if (ends) assert.match(session.failure?.message ?? '', /last that was heard is "read the files"/);
+  });
+}

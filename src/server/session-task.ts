@@ -18,7 +18,7 @@ import { linkLost } from '../contract/failures.ts';
 import type { Caller } from '../contract/link/caller.ts';
 import { taskKinds, type TaskEvent, type TaskKind, type TaskOutput, type TaskState } from '../contract/tasks.ts';
 import type { TaskRow } from '../catalog/sessions.ts';
-import { hostLost, hostUnreachable, taskLost } from './failures.ts';
+import { hostLost, hostUnreachable, taskLost, taskSilent } from './failures.ts';
 import type { SessionLog } from './session-log.ts';
 import { openProgress } from './session-progress.ts';
 import type { TransportLink } from './transport-link.ts';
@@ -37,9 +37,26 @@ export type TaskFollowing = {
   /** How long a host may be gone before its task is given up. */
   hostLostMs: number;
   stopWithinMs: number;
+  /** In place of the usual silence of each kind. */
+  silentMs?: number;
 };
 
 export type OnStatus = (key: string, value: unknown) => Promise<void> | void;
+
+const minuteMs = 60_000;
+
+/** How long a task of each kind may say nothing while its host is there. A publication is quiet for as long as it is up. */
+const silences: Readonly<Record<TaskKind, number | null>> = {
+  oplog: 10 * minuteMs,
+  backup: 60 * minuteMs,
+  prove: 12 * 60 * minuteMs,
+  publish: null,
+  'restore-set': 12 * 60 * minuteMs,
+  'restore-collections': 12 * 60 * minuteMs,
+  check: 12 * 60 * minuteMs,
+  sweep: 12 * 60 * minuteMs,
+  'oplog-find': 60 * minuteMs,
+};
 
 const taskUnknown = { code: 'agent.task-unknown' };
 
@@ -73,12 +90,15 @@ type Followed = TaskFollowing & { taskId: string; known: TaskRow | undefined; on
 
 async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, followed: Followed): Promise<Outcome> {
   const { taskId, catalog, session, link, clock, stop, closing } = followed;
-  const cursor = { after: followed.known?.after ?? 0, lastStep: 'start' };
+  const cursor = { after: followed.known?.after ?? 0, lastStep: 'start', heardMs: clock.monotonicMs() };
   let isAccepted = followed.known?.is_accepted === 1;
   const giveUp = new AbortController();
   const onClosing = (): void => giveUp.abort(closing.reason);
   closing.addEventListener('abort', onClosing, { once: true });
   const stopping = stopWhenAsked(followed, giveUp);
+  const silentMs = silences[kind] === null ? null : (followed.silentMs ?? silences[kind]);
+  const isSilent = (): boolean => silentMs !== null && clock.monotonicMs() - cursor.heardMs >= silentMs;
+  const sink = eventSink(followed, cursor);
   try {
     for (;;) {
       let caller: Caller;
@@ -95,7 +115,10 @@ async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, follo
           isAccepted = true;
         }
         if (stop.aborted) stopping.ask(caller);
-        const state = await caller.call('task.watch', { taskId, after: cursor.after }, { signal: giveUp.signal, onEvent: eventSink(followed, cursor) });
+        cursor.heardMs = clock.monotonicMs();
+        using quiet = watchSilence(isSilent, silentMs, () => stopping.now());
+        const state = await caller.call('task.watch', { taskId, after: cursor.after }, { signal: giveUp.signal, onEvent: sink });
+        if (quiet.wasSilent) return { failure: toWire(taskSilent({ host: link.host, minutes: Math.round((silentMs ?? 0) / minuteMs), lastStep: cursor.lastStep })) };
         if (state.state !== 'running') return outcomeOf(state);
       } catch (error) {
         if (isFailure(error, taskUnknown)) return { failure: toWire(taskLost({ host: link.host, lastStep: cursor.lastStep }, error)) };
@@ -115,7 +138,7 @@ function outcomeOf(state: Exclude<TaskState, { state: 'running' }>): Outcome {
 }
 
 /** Passes the wish to stop on to the host once, and gives up when the task does not end in time. */
-function stopWhenAsked(followed: Followed, giveUp: AbortController): { ask(caller: Caller): void; over(): void } {
+function stopWhenAsked(followed: Followed, giveUp: AbortController): { ask(caller: Caller): void; now(): void; over(): void } {
   const { stop, link, taskId, clock, stopWithinMs, log } = followed;
   const over = new AbortController();
   const ask = (caller: Caller): void => {
@@ -134,6 +157,7 @@ function stopWhenAsked(followed: Followed, giveUp: AbortController): { ask(calle
   else stop.addEventListener('abort', onStop, { once: true });
   return {
     ask,
+    now: onStop,
     over: () => {
       stop.removeEventListener('abort', onStop);
       over.abort(new Error('the task has ended'));
@@ -141,11 +165,29 @@ function stopWhenAsked(followed: Followed, giveUp: AbortController): { ask(calle
   };
 }
 
+/** Looks now and then whether the task still says something, and acts once when it does not. */
+function watchSilence(isSilent: () => boolean, silentMs: number | null, act: () => void): Disposable & { readonly wasSilent: boolean } {
+  let wasSilent = false;
+  const look = (): void => {
+    if (wasSilent || !isSilent()) return;
+    wasSilent = true;
+    act();
+  };
+  const timer = silentMs === null ? undefined : setInterval(look, Math.min(minuteMs, silentMs / 4));
+  return {
+    get wasSilent() {
+      return wasSilent;
+    },
+    [Symbol.dispose]: () => clearInterval(timer),
+  };
+}
+
 /** Lines and steps are kept, progress is shown, a status is the flow's to judge. */
-function eventSink(followed: Followed, cursor: { after: number; lastStep: string }) {
+function eventSink(followed: Followed, cursor: { after: number; lastStep: string; heardMs: number }) {
   const progress = openProgress();
   return async ({ number, event }: { number: number; event: TaskEvent }): Promise<void> => {
     const { sessionLog, session, taskId } = followed;
+    cursor.heardMs = followed.clock.monotonicMs();
     if (number <= cursor.after) return;
     cursor.after = number;
     if (event.kind === 'progress') sessionLog.progress(session, progress.add(event), event.atMs);

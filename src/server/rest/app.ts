@@ -40,7 +40,7 @@ export type Rest = {
   close(): Promise<void>;
 };
 
-const secure = (identity: LinkIdentity) => ({ key: identity.keyPem, cert: identity.certificatePem, minVersion: 'TLSv1.2' as const });
+const secure = (identity: LinkIdentity) => ({ key: identity.keyPem, cert: identity.certificatePem, minVersion: 'TLSv1.3' as const });
 
 export function openRest(options: RestOptions): Rest {
   const { gate, log } = options;
