@@ -4,6 +4,7 @@ import { keptCompiledToo } from '../base/compile-cache.ts';
 import { withDeadline } from '../base/deadline.ts';
 import { fromWire, isFailure } from '../base/failure.ts';
 import { deadlinePassed } from '../base/failures.ts';
+import type { Log } from '../base/log.ts';
 import { mountProcessEnded, mountSilent } from './failures.ts';
 import type { FromMountProcess, MountJob, ToMountProcess } from './mount-process.ts';
 
@@ -24,14 +25,13 @@ export type MountChild = {
 const threads = '12';
 const unmountShare = 0.5;
 
-export async function startMountChild(options: { command: readonly string[]; job: MountJob; readyMs: number; signal?: AbortSignal; writeLog?: (text: string) => void }): Promise<MountChild> {
+export async function startMountChild(options: { command: readonly string[]; job: MountJob; readyMs: number; signal?: AbortSignal; log: Log }): Promise<MountChild> {
   const [program, ...args] = options.command;
   const child = spawn(program!, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env: { ...keptCompiledToo(), UV_THREADPOOL_SIZE: threads, PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
   const troubles: Trouble[] = [];
   let lastWords = '';
   child.stderr!.setEncoding('utf8').on('data', (text: string) => {
     lastWords = (lastWords + text).slice(-1000);
-    options.writeLog?.(text);
   });
   const ended = endOf(child);
   const handle: MountChild = {
@@ -47,7 +47,11 @@ export async function startMountChild(options: { command: readonly string[]; job
     child.on('message', (message: FromMountProcess) => {
       if (message.kind === 'ready') resolve();
       else if (message.kind === 'failed') reject(fromWire(message.failure));
-      else troubles.push(message);
+      else {
+        const { path, operation, why } = message;
+        troubles.push({ path, operation, why });
+        options.log.error('the mount answered an error', { path, operation, why });
+      }
     });
     void ended.then((status) => reject(mountProcessEnded({ status, lastWords: handle.lastWords })));
   });

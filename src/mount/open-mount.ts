@@ -96,7 +96,7 @@ async function openFuse(options: MountOptions, work: string, mode: 'fuse' | 'fus
   await mkdir(directory, { recursive: true });
   const inNamespace = mode === 'fuse' ? [] : ['unshare', '--user', '--map-root-user', '--mount', '--propagation', 'private', '--'];
   const job = { source: options.source, mountDirectory: directory, overlayDirectory, throwAway: options.overlayDirectory === undefined, device: options.device };
-  const child = await startMountChild({ command: [...inNamespace, ...options.program], job, readyMs: options.readyMs ?? 60_000, signal: options.signal });
+  const child = await startMountChild({ command: [...inNamespace, ...options.program], job, readyMs: options.readyMs ?? 60_000, signal: options.signal, log: options.log });
   const state = { closing: false };
   const broken = child.ended.then<never>((status) => {
     if (state.closing) return new Promise<never>(() => {});
