@@ -36,8 +36,8 @@ export type Product = AsyncDisposable & {
   work(...args: string[]): Promise<Worked>;
 };
 
-/** `proof` starts here in the steps of a backup: the prove task's first step. */
-const PROOF_STEP = 'choose the moment';
+/** In the steps of a backup the point exists when the first of these begins. */
+const PROOF_STEPS = new Set(['wait for the archived oplog', 'prove the restore point', 'choose the moment']);
 
 export async function openProduct(directory: string): Promise<Product> {
   const dataDir = join(directory, 'tidemark');
@@ -66,7 +66,7 @@ export async function openProduct(directory: string): Promise<Product> {
     backup: async (name, ...args) => {
       const startedMs = Date.now();
       const { cost, answer, session, steps, meter, endedMs } = await work('backup', 'run', name, ...args);
-      const proofMs = session.steps.find((step) => step.name === PROOF_STEP)?.startedAtMs ?? endedMs;
+      const proofMs = session.steps.find((step) => PROOF_STEPS.has(step.name))?.startedAtMs ?? endedMs;
       return {
         point: answer.point,
         method: answer.method,
