@@ -4,13 +4,14 @@ import type { CheckRun } from './check.ts';
 import { openLayPool, type LayPool } from './lay-pool.ts';
 import type { LayFrame } from './lay-work.ts';
 import { lastPart } from './object-names.ts';
+import { packHead, packHeadBytes } from './pack-format.ts';
 import type { Trailer } from './pack-store.ts';
 import { sample } from './sample.ts';
 
 export type PackFindings = {
   /** Every pack there is, with its size. */
   readonly sizes: ReadonlyMap<string, number>;
-  /** Packs whose trailer or bytes cannot be read. */
+  /** Packs whose trailer or bytes cannot be read: what of them can still be used must be proved frame by frame. */
   readonly bad: ReadonlySet<string>;
   /** Frames that are not what was stored: offsets by pack. */
   readonly badFrames: ReadonlyMap<string, ReadonlySet<number>>;
@@ -57,6 +58,7 @@ async function checkTrailer(run: CheckRun, found: Findings, pack: string, bytes:
 
 async function checkFrames(run: CheckRun, found: Findings, pool: LayPool, trailer: Trailer): Promise<void> {
   const { pack } = trailer;
+  if (!packHead(pack).equals(await run.parts.packs.readFrames(pack, 0, packHeadBytes, ''))) run.damage.push({ object: run.parts.names.pack(pack), what: 'it does not start as it must' });
   for (const place of trailer.places) {
     let { frames, sealed } = await ownFrames(run, trailer, place.id, trailer.header(place));
     run.progress(sealed?.length ?? 0);

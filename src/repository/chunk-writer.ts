@@ -15,7 +15,7 @@
 import { isFailure } from '../base/failure.ts';
 import { chunkIdOf, frameCount, frameBytes, frameLength, hashFrame, holeId, idBytes, otherPacks, type ChunkHeader, type ChunkId, type Frame } from './chunk.ts';
 import type { ChunkIndex } from './chunk-index.ts';
-import type { ArchiveKeys } from './keys.ts';
+import { tagBytes, type ArchiveKeys } from './keys.ts';
 import type { PackLine } from './pack-line.ts';
 import type { PackStore } from './pack-store.ts';
 import type { Location } from './segment-reader.ts';
@@ -69,7 +69,7 @@ export function openChunkWriter(parts: Parts): ChunkWriter {
   const locate = async (id: ChunkId, needHeader: boolean): Promise<Base | Location | undefined> => {
     for await (const place of index.candidates(id)) {
       if (!stays(place.pack)) continue;
-      if (!needHeader && otherPacks(place.bytes - 16) === 0) return place;
+      if (!needHeader && otherPacks(place.bytes - tagBytes) === 0) return place;
       const header = await packs.readHeader(id, place).catch(ignoreDamage);
       if (header !== undefined && header.frames.every((frame) => frame.pack === undefined || stays(frame.pack))) return { pack: place.pack, header };
     }

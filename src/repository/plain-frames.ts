@@ -10,7 +10,7 @@ import { frameBytes, frameCount, frameLength, holeId, otherPacks, zeroFrame, typ
 import type { ChunkIndex } from './chunk-index.ts';
 import { chunkMissing, frameDamaged, packMissing } from './failures.ts';
 import { openFrame } from './frame-codec.ts';
-import type { ArchiveKeys } from './keys.ts';
+import { tagBytes, type ArchiveKeys } from './keys.ts';
 import { openRecent } from './recent.ts';
 import type { PackStore } from './pack-store.ts';
 
@@ -40,7 +40,7 @@ export function plainFrames(parts: { index: ChunkIndex; packs: PackStore; keys: 
       if (gone.has(place.pack)) continue;
       try {
         const header = await packs.readHeader(id, place);
-        if (otherPacks(place.bytes - 16) === 0 || header.frames.every((frame) => frame.pack === undefined || !gone.has(frame.pack))) return { pack: place.pack, header };
+        if (otherPacks(place.bytes - tagBytes) === 0 || header.frames.every((frame) => frame.pack === undefined || !gone.has(frame.pack))) return { pack: place.pack, header };
       } catch (error) {
         noteMissing(error);
         failed ??= error as Error;

@@ -4,6 +4,7 @@ import { holeId, otherPacks, type ChunkId } from './chunk.ts';
 import type { ChunkIndex } from './chunk-index.ts';
 import { openChunkMarks, type ChunkMarks } from './chunk-marks.ts';
 import { decodeList, listLength } from './file-map.ts';
+import { tagBytes } from './keys.ts';
 import { plainFrames } from './plain-frames.ts';
 import type { Location } from './segment-reader.ts';
 
@@ -21,7 +22,7 @@ export async function markChunks(parts: ArchiveParts, index: ChunkIndex, retired
 
   const isSettled = async (id: ChunkId, place: Location): Promise<boolean> => {
     if (retired.has(place.pack)) return false;
-    if (otherPacks(place.bytes - 16) === 0) return true;
+    if (otherPacks(place.bytes - tagBytes) === 0) return true;
     const header = await parts.packs.readHeader(id, place);
     return header.frames.every((frame) => frame.pack === undefined || (index.hasPack(frame.pack) && !retired.has(frame.pack)));
   };

@@ -26,6 +26,7 @@ import { otherPacks } from './chunk.ts';
 import { openChunkIndex, type ChunkIndex } from './chunk-index.ts';
 import { sweepRunning } from './failures.ts';
 import { mergeSegments } from './index-merge.ts';
+import { tagBytes } from './keys.ts';
 import { breakLease, isHeld, leaseMs, listLeases, takeLease, type Lease, type LeaseState } from './lease.ts';
 import { lastPart } from './object-names.ts';
 import { listRetirements, retire, type Retirement } from './retired.ts';
@@ -60,9 +61,9 @@ export async function sweepArchive(parts: ArchiveParts, options: SweepOptions): 
   const lease = await takeLease(leaseParts, 'sweep');
   try {
     for (const other of await listLeases(leaseParts)) {
-      if (other.kind !== 'sweep' || other.name === lease.name) continue;
-      if (await isHeld(other, clock)) throw sweepRunning({ setId: parts.setId });
-      await breakLease(parts.storage, other);
+      if (other.name === lease.name) continue;
+      if (!(await isHeld(other, clock))) await breakLease(parts.storage, other);
+      else if (other.kind === 'sweep') throw sweepRunning({ setId: parts.setId });
     }
     return await sweep({ parts, clock, options, lease, leases: async () => await listLeases(leaseParts) });
   } finally {
@@ -186,7 +187,7 @@ async function finishRetirements(run: Run, step: (what: string) => void, index: 
 /** The packs among those that go which a chunk needs: its own, or of frames it refers to. */
 async function retiredPacksOf(parts: ArchiveParts, { id, place }: Kept, retired: ReadonlySet<string>): Promise<string[]> {
   const found = retired.has(place.pack) ? [place.pack] : [];
-  if (otherPacks(place.bytes - 16) === 0) return found;
+  if (otherPacks(place.bytes - tagBytes) === 0) return found;
   const { frames } = await parts.packs.readHeader(id, place);
   return [...new Set([...found, ...frames.flatMap((frame) => (frame.pack !== undefined && retired.has(frame.pack) ? [frame.pack] : []))])];
 }

@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { isFailure } from '../../src/base/failure.ts';
+import { keyWrong, objectDamaged, passphraseWrong, repositoryExists, repositoryMissing } from '../../src/repository/failures.ts';
+import { createRepository, listArchives, makeArchive, openRepository } from '../../src/repository/repository.ts';
+import { noise, openScene, openTestArchive, setId, type Scene } from '../kit/archive-scene.ts';
+import { memoryStorage, type MemoryStorage } from '../kit/memory-storage.ts';
+
+const KiB = 1 << 10;
+const contents = {
+  p1: { a: noise(1300 * KiB, 1), b: Buffer.alloc(200 * KiB, 'some text that compresses') },
+  p2: { a: Buffer.concat([noise(70 * KiB, 2), noise(1300 * KiB, 1).subarray(70 * KiB)]), c: noise(600 * KiB, 3) },
+};
+type PointId = keyof typeof contents;
+const points: PointId[] = ['p1', 'p2'];
+
+/** Two points, of which the second refers to frames of the first. */
+async function makeArchiveToHurt(t: TestContext): Promise<{ scene: Scene; storage: MemoryStorage }> {
+  const scene = await openScene(t);
+  const storage = memoryStorage();
+  const archive = await openTestArchive(storage);
+  for (const id of points) await scene.store(archive, id, contents[id]);
+  return { scene, storage };
+}
+
+/** Which points cannot be brought back. Bytes that come back wrong fail the test at once. */
+async function hurtPoints(scene: Scene, storage: MemoryStorage): Promise<PointId[]> {
+  const hurt: PointId[] = [];
+  const archive = await openTestArchive(storage);
+  for (const id of points) {
+    try {
+      await scene.requireExact(archive, id, contents[id]);
+    } catch (error) {
+      if (!isFailure(error) && !(error instanceof assert.AssertionError && /missingChunks|deepStrictEqual|\[\]/.test(String(error.message)) && !/other bytes/.test(error.message))) throw error;
+      hurt.push(id);
+    }
+  }
+  return hurt;
+}
+
+const isOf = (kind: string) => (name: string) => name.startsWith(`sets/${setId}/${kind}/`);
+const flips = [0, 9, 30, 0.3, 0.6, 0.9, -21, -1];
+
+function flip(storage: MemoryStorage, name: string, where: number): void {
+  const { bytes } = storage.objects.get(name)!;
+  const at = where < 0 ? bytes.length + where : where < 1 ? Math.floor(where * bytes.length) : where;
+  bytes[Math.max(0, Math.min(at, bytes.length - 1))]! ^= 0x10;
+}
+
+async function requireSound(scene: Scene, storage: MemoryStorage, what: string, expect: { damage: boolean }): Promise<PointId[]> {
+  const hurt = await hurtPoints(scene, storage);
+  const report = await (await openTestArchive(storage)).check({ readDataPercent: 100, workers: 0 });
+  assert.deepEqual(report.hurtPoints, hurt, `${what}: check names the points that are hurt`);
+  assert.equal(report.ok, !expect.damage, `${what}: ${JSON.stringify(report.damage)}`);
+  assert.equal(report.ok, report.damage.length === 0);
+  return hurt;
+}
+
+for (const kind of ['packs', 'points']) {
+  test(`a flipped bit anywhere in ${kind} is found, hands out no wrong byte, and the check names who is hurt`, async (t) => {
+    const { scene, storage } = await makeArchiveToHurt(t);
+    let hurtSomebody = 0;
+    for (const name of [...storage.objects.keys()].filter(isOf(kind))) {
+      for (const where of flips) {
+        const copy = storage.copy();
+        flip(copy, name, where);
+        hurtSomebody += (await requireSound(scene, copy, `${name} at ${where}`, { damage: true })).length;
+      }
+    }
+    assert.ok(hurtSomebody > 0);
+  });
+
+  test(`${kind} that are cut, missing or in each other's place are found, and the check names who is hurt`, async (t) => {
+    const { scene, storage } = await makeArchiveToHurt(t);
+    const names = [...storage.objects.keys()].filter(isOf(kind));
+    for (const [index, name] of names.entries()) {
+      const cut = storage.copy();
+      cut.objects.get(name)!.bytes = cut.objects.get(name)!.bytes.slice(0, -3);
+      assert.ok((await requireSound(scene, cut, `${name} cut`, { damage: true })).length > 0 || kind === 'packs');
+      const empty = storage.copy();
+      empty.objects.get(name)!.bytes = new Uint8Array(0);
+      await requireSound(scene, empty, `${name} empty`, { damage: true });
+      const other = names[(index + 1) % names.length]!;
+      const swapped = storage.copy();
+      swapped.objects.set(name, storage.objects.get(other)!);
+      swapped.objects.set(other, storage.objects.get(name)!);
+      if (other !== name) assert.ok((await requireSound(scene, swapped, `${name} swapped`, { damage: true })).length > 0);
+      if (kind === 'points') continue;
+      const gone = storage.copy();
+      gone.objects.delete(name);
+      assert.ok((await requireSound(scene, gone, `${name} missing`, { damage: true })).length > 0);
+    }
+  });
+}
+
+test('an index that is damaged, cut, missing or stale hurts no point, and the next backup makes it whole', async (t) => {
+  const { scene, storage } = await makeArchiveToHurt(t);
+  const names = [...storage.objects.keys()].filter(isOf('index'));
+  assert.equal(names.length, 2);
+  const hurts: ((copy: MemoryStorage) => void)[] = [
+    ...names.flatMap((name) => flips.map((where) => (copy: MemoryStorage) => flip(copy, name, where))),
+    ...names.map((name) => (copy: MemoryStorage) => void (copy.objects.get(name)!.bytes = copy.objects.get(name)!.bytes.slice(0, -3))),
+    ...names.map((name) => (copy: MemoryStorage) => void copy.objects.delete(name)),
+    (copy) => names.forEach((name) => copy.objects.delete(name)),
+    (copy) => {
+      const [one, two] = names.map((name) => copy.objects.get(name)!);
+      copy.objects.set(names[0]!, two!);
+      copy.objects.set(names[1]!, one!);
+    },
+  ];
+  for (const [number, hurt] of hurts.entries()) {
+    const copy = storage.copy();
+    hurt(copy);
+    assert.deepEqual(await hurtPoints(scene, copy), [], `hurt ${number}`);
+    assert.deepEqual((await (await openTestArchive(copy)).check({ readDataPercent: 0, workers: 0 })).hurtPoints, []);
+    const again = await scene.store(await openTestArchive(copy), 'p3', contents.p2);
+    assert.equal(again.counts.transferred, 0, `hurt ${number}: what the packs hold is known again`);
+    await scene.requireExact(await openTestArchive(copy), 'p3', contents.p2);
+  }
+});
+
+test('a damaged pack that a backup would build on does not spoil the new point', async (t) => {
+  const { scene, storage } = await makeArchiveToHurt(t);
+  for (const name of [...storage.objects.keys()].filter(isOf('packs'))) {
+    const copy = storage.copy();
+    copy.objects.delete(name);
+    await scene.store(await openTestArchive(copy), 'p3', contents.p1);
+    await scene.requireExact(await openTestArchive(copy), 'p3', contents.p1);
+  }
+});
+
+test('the check finds flipped bits in every kind of oplog object, and names the span', async () => {
+  const storage = memoryStorage();
+  const archive = await openTestArchive(storage);
+  const at = (t: number) => ({ t, i: 1, term: 1 });
+  const chain = await archive.oplog.startChain({ why: 'first', after: at(100), previous: null });
+  const writer = await archive.oplog.openChainWriter(chain, 'n1');
+  for (const t of [110, 120, 130]) {
+    writer.append({ first: at(t), last: at(t), count: 1, bytes: noise(500, t) });
+    await writer.flush();
+  }
+  await writer.close();
+  await archive.oplog.addBarrier(chain, at(120), 'something');
+  const sound = await archive.check({ readDataPercent: 100, workers: 0 });
+  assert.deepEqual([sound.ok, sound.hurtOplog], [true, []]);
+  for (const name of [...storage.objects.keys()].filter((one) => isOf('oplog')(one) || isOf('chains')(one))) {
+    for (const where of flips) {
+      const copy = storage.copy();
+      flip(copy, name, where);
+      const report = await (await openTestArchive(copy)).check({ readDataPercent: 100, workers: 0 });
+      assert.equal(report.ok, false, `${name} at ${where}`);
+      assert.equal(report.hurtOplog.length > 0, !name.includes('/barriers/'), name);
+    }
+  }
+  const slices = [...storage.objects.keys()].filter((name) => name.includes('/slices/')).sort();
+  const gap = storage.copy();
+  gap.objects.delete(slices[1]!);
+  assert.deepEqual((await (await openTestArchive(gap)).check({ readDataPercent: 0, workers: 0 })).hurtOplog, [{ after: { t: 110, i: 1 }, through: { t: 120, i: 1 } }]);
+});
+
+test('the passphrase opens a repository with either copy of its descriptor, and nothing else does', async () => {
+  const storage = memoryStorage();
+  await assert.rejects(openRepository(storage, 'tide'), (error) => isFailure(error, repositoryMissing));
+  const { id, key } = await createRepository(storage, 'tide');
+  await makeArchive(storage, key, setId, 'rs0');
+  await assert.rejects(createRepository(storage, 'tide'), (error) => isFailure(error, repositoryExists));
+  const opened = await openRepository(storage, 'tide');
+  assert.deepEqual([opened.id, Buffer.from(opened.key).equals(key)], [id, true]);
+  assert.deepEqual((await listArchives(storage, opened.key)).map(({ setId: one, setName }) => [one, setName]), [[setId, 'rs0']]);
+  await assert.rejects(openRepository(storage, 'ebb'), (error) => isFailure(error, passphraseWrong));
+  const hurts = [(copy: MemoryStorage) => void copy.objects.delete('tidemark.json'), (copy: MemoryStorage) => flip(copy, 'tidemark.json', 0), (copy: MemoryStorage) => flip(copy, 'tidemark-copy.json', 0.5)];
+  for (const hurt of hurts) {
+    const copy = storage.copy();
+    hurt(copy);
+    assert.equal((await openRepository(copy, 'tide')).id, id);
+  }
+  for (const name of ['tidemark.json', 'tidemark-copy.json']) flip(storage, name, 0);
+  await assert.rejects(openRepository(storage, 'tide'), (error) => isFailure(error, objectDamaged));
+  assert.ok([...storage.objects.keys()].every((name) => !name.includes('rs0')));
+});
+
+test('the key of one archive does not open another, and a damaged "about" is refused', async () => {
+  const storage = memoryStorage();
+  await openTestArchive(storage);
+  flip(storage, `archives/${setId}`, -1);
+  await assert.rejects(openTestArchive(storage), (error) => isFailure(error, objectDamaged) || isFailure(error, keyWrong));
+});
