@@ -138,12 +138,6 @@ export const oplogBehind = failure<{ set: string; seconds: number; need: string;
   retry: 'later',
 });
 
-export const pointNotProved = failure<{ point: string; why: string }>('server.point-not-proved', {
-  says: ({ point, why }) => `restore point ${point} is stored, and opening it failed: ${why}`,
-  hint: 'Do not rely on this point. Run "tidemark backup run" for a new one and "tidemark repository check --read-data".',
-  retry: 'now',
-});
-
 export const notSignedIn = failure('server.not-signed-in', {
   says: () => 'the request carries no valid token',
   hint: 'Name the file with the token with --token-file or TIDEMARK_TOKEN_FILE.',

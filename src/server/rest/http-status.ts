@@ -10,6 +10,7 @@ const table: readonly (readonly [RegExp, number])[] = [
   [/^server\..*-unknown$|^server\.no-such-route$/, 404],
   [/-busy$|-exists$|-taken$|-held$|^server\.session-|^server\.set-changed$|^server\.repository-other$/, 409],
   [/^server\.host-|^contract\.link-|^agent\.too-many-tasks$/, 503],
+  [/^server\.(task|oplog)-/, 502],
   [/^domain\./, 422],
   [/^base\.deadline-passed$/, 504],
   [/^(agent|mongo|mount|mover|repository|contract)\./, 502],
