@@ -22,6 +22,10 @@ const stage = openStage(values.json ? process.stderr : process.stdout);
 const startedMs = performance.now();
 const measured: Record<string, unknown> = {};
 const wrong: string[] = [];
+/** Ctrl-C ends the play, or the looking around after it; both clean up. */
+let onInterrupt = (_: Error): void => {};
+const interrupted = new Promise<never>((_, reject) => (onInterrupt = reject));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => onInterrupt(new Error(`interrupted by ${signal}`)));
 
 async function play(stack: AsyncDisposableStack): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'tm-demo-'));
@@ -90,12 +94,9 @@ async function lookAround(on: Stage, tidemark: { url: string; tokenFile: string 
   on.say(`live set: ${uri}`);
   on.say(`files: ${directory}`);
   on.say('Ctrl-C ends and removes everything');
-  await new Promise<void>((resolve) => process.once('SIGINT', () => resolve()));
+  await new Promise<void>((resolve) => (onInterrupt = () => resolve()));
 }
 
-const interrupted = new Promise<never>((_, reject) => {
-  for (const signal of ['SIGTERM', 'SIGHUP', ...(values.keep ? [] : (['SIGINT'] as const))] as const) process.once(signal, () => reject(new Error(`interrupted by ${signal}`)));
-});
 let playedMs = 0;
 try {
   await using stack = new AsyncDisposableStack();
