@@ -75,12 +75,13 @@ async function play(stack: AsyncDisposableStack): Promise<void> {
   if (values.keep) await lookAround(stage, tidemark, directory, set.uri);
 }
 
-/** Restored members outlive the command that started them, as they should; the demo ends them by their own pid files. */
+/** Restored members outlive the command that started them, as they should; the demo ends them by their own lock files. */
 function endRestored(directory: string): void {
   for (const k of [0, 1, 2]) {
     try {
-      const pid = Number(readFileSync(join(directory, `restored-${k}`, 'mongod.lock'), 'utf8'));
-      if (pid > 0) process.kill(pid, 'SIGKILL');
+      const dbPath = join(directory, `restored-${k}`);
+      const pid = Number(readFileSync(join(dbPath, 'mongod.lock'), 'utf8'));
+      if (pid > 0 && readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(dbPath)) process.kill(pid, 'SIGKILL');
     } catch {
       // Not restored, or ended already.
     }
