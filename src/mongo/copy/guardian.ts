@@ -64,7 +64,7 @@ export async function guard(order: LockOrder, { released, say, clock }: Guardian
     await using client = await open();
     const mongod = await refuseUnfit(client, order);
     const before = await lockState(client);
-    if ((await Promise.race([released, undefined])) !== undefined) throw lockRefused({ member: order.member, why: 'nobody waits for it any more' });
+    if ((await Promise.race([released, Promise.resolve(undefined)])) !== undefined) throw lockRefused({ member: order.member, why: 'nobody waits for it any more' });
     if (before.locked) throw lockRefused({ member: order.member, why: 'somebody else holds a lock on it' });
     await writeMarker(order.markerPath, { member: order.member, mongod, stage: 'asking', after: before.newestOperation, worker: null });
     asked = true;
