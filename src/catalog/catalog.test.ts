@@ -113,12 +113,13 @@ test('the points of a repository are mirrored: new ones come, missing ones are m
 
 test('an alarm that is told twice is raised once', async () => {
   await catalog.sets.add({ id: 's1', name: 'rs0', repository: 'r1', sealed_target: '', sign_in: 'none', hosts: '[]', discovered: '{}', added_ms: 1, refreshed_ms: 1 });
-  const alarm = { id: 'x', set_id: 's1', at_ms: 1, what: 'broken', says: 'rolled over', backup_session: null };
+  const alarm = { id: 'x', set_id: 's1', at_ms: 1, raised_ms: 2, what: 'broken', says: 'rolled over', backup_session: null, is_settled: 0 };
   assert.equal(await catalog.sets.raiseAlarm(alarm), true);
   assert.equal(await catalog.sets.raiseAlarm(alarm), false);
-  assert.equal((await catalog.sets.unansweredAlarms()).length, 1);
-  await catalog.sets.answerAlarm('x', 'sess');
-  assert.equal((await catalog.sets.unansweredAlarms()).length, 0);
+  await catalog.sets.answerAlarm('x', { backup_session: 'sess' });
+  assert.equal((await catalog.sets.unsettledAlarms()).length, 1);
+  await catalog.sets.answerAlarm('x', { is_settled: 1 });
+  assert.equal((await catalog.sets.unsettledAlarms()).length, 0);
   await catalog.sets.remove('s1');
   assert.deepEqual(await catalog.sets.alarms('s1'), []);
 });

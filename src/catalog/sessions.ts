@@ -56,6 +56,11 @@ function records(db: Kysely<Tables>, append: Append) {
       return await query.orderBy('id', 'desc').limit(filter.limit).execute();
     },
 
+    /** Backups of a set that were asked for at or after a moment, newest first. */
+    async backupsSince(setId: string, sinceMs: number): Promise<SessionRow[]> {
+      return await db.selectFrom('sessions').selectAll().where('set_id', '=', setId).where('kind', '=', 'backup').where('created_ms', '>=', sinceMs).orderBy('id', 'desc').limit(20).execute();
+    },
+
     /** Sessions a server has to take up when it starts. */
     async unfinished(): Promise<SessionRow[]> {
       return await db.selectFrom('sessions').selectAll().where('state', 'in', ['waiting', 'working']).orderBy('id').execute();

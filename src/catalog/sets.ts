@@ -35,14 +35,14 @@ export function setStore(db: Kysely<Tables>) {
       const { numInsertedOrUpdatedRows } = await db.insertInto('alarms').values(row).onConflict((on) => on.column('id').doNothing()).executeTakeFirst();
       return (numInsertedOrUpdatedRows ?? 0n) > 0n;
     },
-    async answerAlarm(id: string, session: string): Promise<void> {
-      await db.updateTable('alarms').set({ backup_session: session }).where('id', '=', id).execute();
+    async answerAlarm(id: string, change: Partial<Pick<AlarmRow, 'backup_session' | 'is_settled'>>): Promise<void> {
+      await db.updateTable('alarms').set(change).where('id', '=', id).execute();
     },
     async alarms(setId: string, limit = 20): Promise<AlarmRow[]> {
       return await db.selectFrom('alarms').selectAll().where('set_id', '=', setId).orderBy('at_ms', 'desc').limit(limit).execute();
     },
-    async unansweredAlarms(): Promise<AlarmRow[]> {
-      return await db.selectFrom('alarms').selectAll().where('backup_session', 'is', null).orderBy('at_ms').execute();
+    async unsettledAlarms(): Promise<AlarmRow[]> {
+      return await db.selectFrom('alarms').selectAll().where('is_settled', '=', 0).orderBy('raised_ms').execute();
     },
   };
 }

@@ -29,7 +29,18 @@ export type Tables = {
     refreshed_ms: number;
   };
   oplog_standings: { set_id: string; standing: string; at_ms: number };
-  alarms: { id: string; set_id: string; at_ms: number; what: string; says: string; backup_session: string | null };
+  alarms: {
+    id: string;
+    set_id: string;
+    /** When it happened; `raised_ms` is when we heard of it. */
+    at_ms: number;
+    raised_ms: number;
+    what: string;
+    says: string;
+    backup_session: string | null;
+    /** 1: nothing more is started for it. */
+    is_settled: number;
+  };
   points: { id: string; set_id: string; repository: string; created_ms: number; summary: string; lost: number };
   holds: { point: string; since_ms: number; reason: string };
   sessions: {

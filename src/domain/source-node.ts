@@ -1,5 +1,5 @@
 /**
- * Which member a copy is taken from, and why, in words for the session's log (behaviour: docs/design/source-node.md).
+ * Which member a copy is taken from, and why, in words for the session's log.
  *
  *   1. the preferred member, when one is named and fit
  *   2. the member of the last restore point, when fit and not now primary: it keeps what a small increment needs

@@ -9,6 +9,7 @@ import { fillPath, routes, type RouteName } from '../contract/routes.ts';
 import { hashOf, roles } from './sign-in.ts';
 import { httpStatusOf } from './rest/http-status.ts';
 import { declaredFailures } from '../base/failure.ts';
+import { until } from '../base/deadline.ts';
 import { openServerPlatform, type ServerPlatform } from '../../test/kit/server-platform.ts';
 import './failures.ts';
 import '../domain/failures.ts';
@@ -149,4 +150,18 @@ test('the OpenAPI page describes every route, and its references lead somewhere'
   for (const [, name] of text.matchAll(/"#\/components\/schemas\/([^"]+)"/g)) assert.ok(components.schemas[name!] !== undefined, name);
   for (const [name, schema] of Object.entries(components.schemas)) assert.notEqual((schema as { $ref?: string }).$ref, `#/components/schemas/${name}`, `${name} is only itself`);
   assert.equal(page['openapi'], '3.1.0');
+});
+
+test('a transport whose certificate was taken off the list is refused at the next connection, and the server says so', async () => {
+  await using other = await openServerPlatform();
+  const database = new DatabaseSync(join(other.data, 'server', 'catalog.sqlite'));
+  database.prepare("update certificates set revoked_ms = 1 where name = 'local'").run();
+  database.close();
+  await other.fake.cut();
+  await other.fake.mend();
+  const standing = await until('the refusal', 10_000, async () => {
+    const [host] = (await other.ask('server.info', {})).hosts;
+    return host?.state === 'refused' ? host : undefined;
+  });
+  assert.match(standing.says ?? '', /is not on the list of certificates in force/);
 });

@@ -62,9 +62,11 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addColumn('id', 'text', (c) => c.primaryKey())
     .addColumn('set_id', 'text', (c) => c.notNull().references('sets.id').onDelete('cascade'))
     .addColumn('at_ms', 'bigint', (c) => c.notNull())
+    .addColumn('raised_ms', 'bigint', (c) => c.notNull())
     .addColumn('what', 'text', (c) => c.notNull())
     .addColumn('says', 'text', (c) => c.notNull())
     .addColumn('backup_session', 'text')
+    .addColumn('is_settled', 'integer', (c) => c.notNull())
     .execute();
 
   await text('points')
