@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { Discovered, MongoTarget } from '../contract/values.ts';
 import { hostLabel, openClient, toMember } from '../mongo/connect.ts';
 import { probeCopy } from '../mongo/copy/ladder.ts';
@@ -6,7 +5,7 @@ import { findLocalMongod } from '../mongo/local-mongod.ts';
 import { discoverSet } from '../mongo/topology.ts';
 
 /** A replica set through any of its members, and what of it runs on this host. */
-export async function discover(target: MongoTarget, workDirectory: string): Promise<Discovered> {
+export async function discover(target: MongoTarget, copies: string): Promise<Discovered> {
   await using client = await openClient(target);
   const set = await discoverSet(client);
   const local: Discovered['local'] = [];
@@ -16,7 +15,7 @@ export async function discover(target: MongoTarget, workDirectory: string): Prom
     const mongod = await findLocalMongod(address);
     if (mongod === undefined) continue;
     await using direct = await openClient(toMember(target, address), { member: address });
-    const { ways } = await probeCopy({ client: direct, local: mongod, workDirectory: join(workDirectory, 'kept', 'copies') });
+    const { ways } = await probeCopy({ client: direct, local: mongod, workDirectory: copies });
     local.push({ member: hostLabel(address), dbPath: mongod.dbPath, fileSystem: mongod.fileSystem, methods: [...ways], binary: mongod.binary });
   }
   const members = set.members.map(({ id, host, port, state, health, priority, votes, hidden, delaySeconds, lagSeconds }) => ({ id, host, port, state, health, priority, votes, hidden, delaySeconds, lagSeconds }));

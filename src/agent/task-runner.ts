@@ -59,10 +59,17 @@ export type RunnerOptions = {
 
 const eventsKept = 2_000;
 
+/** What outlives tasks, such as kept clones and the markers of locks. */
+const keptIn = (workDirectory: string): string => join(workDirectory, 'kept');
+
+/** Where copies keep their clones and markers. */
+export const copiesIn = (workDirectory: string): string => join(keptIn(workDirectory), 'copies');
+
+
 export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner> {
   const { log, programs } = options;
   const tasksDirectory = join(options.workDirectory, 'tasks');
-  const keepDirectory = join(options.workDirectory, 'kept');
+  const keepDirectory = keptIn(options.workDirectory);
   await mkdir(tasksDirectory, { recursive: true, mode: 0o700 });
   await mkdir(keepDirectory, { recursive: true, mode: 0o700 });
   const remove = async (name: string): Promise<void> => {

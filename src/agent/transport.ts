@@ -5,9 +5,11 @@
  */
 import { hostname } from 'node:os';
 import { systemClock } from '../base/clock.ts';
+import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import type { OrderHandlers } from '../contract/link/answerer.ts';
 import { contractVersion } from '../contract/orders.ts';
+import { dropClonesWhereTight } from '../mongo/copy/leftovers.ts';
 import { removeStaleMongods } from '../mongo/mongod-marker.ts';
 import { removeStaleMounts } from '../mount/stale.ts';
 import { createRepository, makeArchive, openRepository } from '../repository/repository.ts';
@@ -15,8 +17,10 @@ import { openArchiveAt, openStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
 import { findings } from './findings.ts';
 import type { Programs } from './task-context.ts';
-import { openTaskRunner } from './task-runner.ts';
+import { copiesIn, openTaskRunner } from './task-runner.ts';
 import { windowOf } from './window.ts';
+
+const minuteMs = 60_000;
 
 export type Transport = { readonly handlers: OrderHandlers; close(): Promise<void> };
 
@@ -27,6 +31,10 @@ export async function openTransport(options: { workDirectory: string; programs: 
     await removeStaleMounts(directory, log);
   };
   const runner = await openTaskRunner({ workDirectory, programs: options.programs, log, cleanUp });
+  const copies = copiesIn(workDirectory);
+  const tight = setInterval(() => {
+    dropClonesWhereTight(copies, log).catch((error: unknown) => log.warn('kept clones could not be looked at', { why: describe(error) }));
+  }, minuteMs);
   const handlers: OrderHandlers = {
     'host.describe': async () => ({
       version: options.version,
@@ -36,7 +44,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
       timeMs: systemClock.now(),
       findings: await findings(workDirectory),
     }),
-    'set.discover': async ({ target }) => await discover(target, workDirectory),
+    'set.discover': async ({ target }) => await discover(target, copies),
     'repository.open': async ({ location, passphrase, create }) => {
       const storage = await openStorage(location, { create });
       const made = create && (await storage.stat('tidemark.json')) === undefined;
@@ -72,5 +80,9 @@ export async function openTransport(options: { workDirectory: string; programs: 
       return {};
     },
   };
-  return { handlers, close: async () => await runner.close() };
+  const close = async (): Promise<void> => {
+    clearInterval(tight);
+    await runner.close();
+  };
+  return { handlers, close };
 }

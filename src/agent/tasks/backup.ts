@@ -123,14 +123,17 @@ function storing(writer: ArchiveWriter, base: PointManifest | undefined, context
     return answer.kind === 'stored';
   };
   return {
-    async store(files: readonly FileToRead[], pass: 'pre' | 'final'): Promise<readonly string[]> {
+    async store(files: readonly FileToRead[], pass: 'pre' | 'final', wanted: AbortSignal): Promise<readonly string[]> {
       const expected = files.reduce((sum, file) => sum + file.bytes, 0);
       context.step(pass === 'pre' ? `pre-copy ${files.length} files` : `store ${files.length} files`);
       const gone: string[] = [];
       // The big files first: the last one to end decides how long all take.
       const queue = [...files].sort((a, b) => b.bytes - a.bytes).values();
       const lane = async (): Promise<void> => {
-        for (const file of queue) if (!(await one(file, expected))) gone.push(file.path);
+        for (const file of queue) {
+          wanted.throwIfAborted();
+          if (!(await one(file, expected))) gone.push(file.path);
+        }
       };
       await Promise.all(Array.from({ length: filesAtOnce }, lane));
       return gone;
