@@ -55,6 +55,8 @@ export type RunnerOptions = {
   cleanUp: (directory: string) => Promise<void>;
   limit?: number;
   stopWithinMs?: number;
+  /** Movers' log lines go nowhere: for a program whose stderr a person reads. */
+  quiet?: boolean;
 };
 
 const eventsKept = 2_000;
@@ -141,7 +143,8 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
       const limit = options.limit ?? 64;
       if ([...tasks.values()].filter((task) => task.state.state === 'running').length >= limit) throw tooManyTasks({ limit });
       const directory = join(tasksDirectory, taskId);
-      const child = fork(programs.mover, [], { execPath: programs.node[0], execArgv: programs.node.slice(1), stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: keptCompiled(options.workDirectory) });
+      const said = options.quiet === true ? 'ignore' : 'inherit';
+      const child = fork(programs.mover, [], { execPath: programs.node[0], execArgv: programs.node.slice(1), stdio: ['ignore', said, said, 'ipc'], env: keptCompiled(options.workDirectory) });
       const task: Task = { kind, child, events: [], firstEvent: 1, state: { state: 'running' }, lastStep: 'start', stopping: false, waiters: new Set() };
       tasks.set(taskId, task);
       const end = run(taskId, task).finally(() => ends.delete(end));

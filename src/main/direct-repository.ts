@@ -40,7 +40,7 @@ export async function openRepositoryDirect(directory: string, passphrase: string
     await removeStaleMongods(task, silentLog);
     await removeStaleMounts(task, silentLog);
   };
-  const runner = await openTaskRunner({ workDirectory, programs, log: silentLog, cleanUp });
+  const runner = await openTaskRunner({ workDirectory, programs, log: silentLog, cleanUp, quiet: true });
 
   const find = (set: string): Opened => {
     const found = archives.find((archive) => archive.setId === set || archive.setName === set);
