@@ -129,11 +129,20 @@ function loadZstd() {
   }
 }
 
+/** Zstandard's advanced parameters by its own numbers; what is not given follows from the level. */
+export type CompressorTuning = { readonly strategy?: number; readonly windowLog?: number; readonly hashLog?: number; readonly minMatch?: number };
+
 /** A compressor at one level, kept for many calls. Answers the bytes written into `to`, or -1 when they do not fit. */
-export function openCompressor(level: number): (from: Uint8Array, to: Uint8Array) => number {
-  const ZSTD_c_compressionLevel = 100;
+export function openCompressor(level: number, tuning: CompressorTuning = {}): (from: Uint8Array, to: Uint8Array) => number {
   const context: Context = { pointer: zstd.createCompressor() as unknown };
-  zstd.setParameter(context.pointer, ZSTD_c_compressionLevel, level);
+  const set = (parameter: number, value: number | undefined): void => {
+    if (value !== undefined) zstd.setParameter(context.pointer, parameter, value);
+  };
+  set(100, level);
+  set(101, tuning.windowLog);
+  set(102, tuning.hashLog);
+  set(105, tuning.minMatch);
+  set(107, tuning.strategy);
   return (from, to) => answer(zstd.compress(context.pointer, to, to.length, from, from.length) as number | bigint);
 }
 

@@ -4,8 +4,9 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import fc from 'fast-check';
 import { isFailure } from '../base/failure.ts';
-import { openArchive, type Archive } from './archive.ts';
+import { openArchive, type Archive, type StoredFile } from './archive.ts';
 import { pointMissing } from './failures.ts';
 import { randomKey } from './keys.ts';
 import { makeArchive } from './repository.ts';
@@ -109,4 +110,45 @@ test('a file that is gone is an answer, and an unknown point a failure', async (
   t.after(async () => await writer.close());
   assert.deepEqual(await writer.storeFile({ path: 'a', from: path('nothing'), bytes: 10, mode: 0o600 }), { kind: 'vanished' });
   await assert.rejects(stored.point('p9'), (error) => isFailure(error, pointMissing));
+});
+
+test('a file that is changed again and again, by ranges or by reading all, always comes back as it is', async (t) => {
+  const { path, archive } = await makeRoom(t);
+  const seed = Number(process.hrtime.bigint() % 1_000_000n);
+  t.diagnostic(`seed ${seed}`);
+  const stored = await archive();
+  const change = fc.record({ from: fc.nat(3 * MiB), bytes: fc.integer({ min: 1, max: 200_000 }), fill: fc.integer({ min: 0, max: 3 }) });
+  const round = fc.record({ changes: fc.array(change, { maxLength: 4 }), ranges: fc.boolean(), size: fc.option(fc.integer({ min: 1, max: 3 * MiB }), { nil: undefined }), flush: fc.boolean() });
+  let runs = 0;
+  const property = fc.asyncProperty(fc.array(round, { minLength: 1, maxLength: 6 }), async (rounds) => {
+    const run = ++runs;
+    let content = randomBytes(2 * MiB + 500);
+    const writer = await stored.openWriter({ level: 'fast', workers: 0, packBytes: MiB });
+    let base: StoredFile | undefined;
+    const kept: { file: StoredFile; content: Buffer }[] = [];
+    try {
+      for (const { changes, ranges, size, flush } of rounds) {
+        const before = content.length;
+        if (size !== undefined) content = Buffer.concat([content.subarray(0, size), randomBytes(Math.max(0, size - content.length))]);
+        const changed = changes.map(({ from, bytes, fill }) => {
+          if (from < content.length) content.fill(fill, from, Math.min(from + bytes, content.length));
+          return { from, bytes };
+        });
+        if (content.length !== before) changed.push({ from: Math.min(before, content.length), bytes: content.length });
+        await writeFile(path('source'), content);
+        const answer = await writer.storeFile({ path: 'a', from: path('source'), bytes: content.length, mode: 0o600, base, changed: ranges && base !== undefined ? changed : undefined });
+        assert.ok(answer.kind === 'stored');
+        base = answer.file;
+        kept.push({ file: answer.file, content: Buffer.from(content) });
+        if (flush) await writer.flush();
+      }
+      await writer.publish({ id: `run-${run}`, ...at, files: [base!] });
+    } finally {
+      await writer.close();
+    }
+    const reader = await stored.openReader({ workers: 0, cacheBytes: 0 });
+    for (const { file, content: expected } of kept) assert.ok(expected.equals(await (await reader.openFile(file)).read(0, expected.length)));
+    await reader.close();
+  });
+  await fc.assert(property, { seed, numRuns: 12 });
 });
