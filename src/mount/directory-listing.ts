@@ -3,13 +3,14 @@
  * requests neither skips nor repeats a name while files come and go.
  */
 import type { FuseAnswer, FuseRequest } from './fuse-device.ts';
+import type { Handlers } from './handler.ts';
 import { entryOf } from './node-attributes.ts';
-import { layouts, type Operation } from './protocol.ts';
+import { layouts } from './protocol.ts';
 import { typeOf, type DirectoryNode, type TreeNode } from './tree.ts';
 
 type Listed = { readonly name: string; readonly node: TreeNode };
 
-export function openDirectoryListings(requireDirectory: (id: number) => DirectoryNode): Partial<Record<Operation, (request: FuseRequest) => FuseAnswer>> {
+export function openDirectoryListings(requireDirectory: (id: number) => DirectoryNode): Handlers {
   const open = new Map<number, Listed[]>();
   let nextHandle = 1;
 

@@ -26,7 +26,7 @@ function inDirectory(use: (directory: string) => Promise<void>): () => Promise<v
   };
 }
 
-function open(directory: string, files: MountedFile[], more: { boot?: string; throwAway?: boolean } = {}): Overlay {
+function open(directory: string, files: MountedFile[], more: { boot?: string; throwAway?: boolean; readMs?: number } = {}): Overlay {
   return openOverlay({ files, directory: join(directory, 'overlay'), throwAway: true, owner, boot: 'first', ...more });
 }
 
@@ -126,6 +126,15 @@ test('two writes to one block of the point, the second before the first has fetc
 test('a file that answers fewer bytes than it has is an error, not a short read', inDirectory(async (directory) => {
   const overlay = open(directory, [{ path: 'data', bytes: 5000, mode: 0o600, read: async () => new Uint8Array(100) }]);
   await assert.rejects(async () => await overlay.read(only(overlay), 0, 5000), { code: 'mount.read-short' });
+  overlay.close();
+}));
+
+test('a point that does not answer is an error after a while, for reads and for writes that need it', inDirectory(async (directory) => {
+  const silent: MountedFile = { path: 'data', bytes: 5000, mode: 0o600, read: async () => await new Promise(() => {}) };
+  const overlay = open(directory, [silent], { readMs: 20 });
+  await assert.rejects(async () => await overlay.read(only(overlay), 0, 10), { code: 'base.deadline-passed' });
+  await assert.rejects(async () => await overlay.write(only(overlay), 10, Buffer.from('x')), { code: 'base.deadline-passed' });
+  assert.equal(only(overlay).kept.count, 0);
   overlay.close();
 }));
 

@@ -18,6 +18,7 @@
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock, type Clock } from '../base/clock.ts';
+import { withDeadline } from '../base/deadline.ts';
 import { tryLockFile } from '../base/native.ts';
 import { BLOCK } from './block-map.ts';
 import { overlayForeign, overlayInUse, overlayLost, readShort } from './failures.ts';
@@ -33,6 +34,8 @@ export type OverlayOptions = {
   readonly clock?: Clock;
   /** Changes with every start of the machine. */
   readonly boot?: string;
+  /** How long a read of the point may take. */
+  readonly readMs?: number;
 };
 
 export class Overlay {
@@ -41,15 +44,18 @@ export class Overlay {
   private readonly journal: OverlayJournal;
   private readonly blocks: KeptBlocks;
   private readonly lockFd: number;
+  private readonly readMs: number;
+  private isClosed = false;
   /** The last write to a file that had to fetch a part of its block from the point; later ones line up behind it. */
   private readonly filling = new Map<number, Promise<void>>();
 
-  constructor(tree: Tree, throwAway: boolean, journal: OverlayJournal, blocks: KeptBlocks, lockFd: number) {
+  constructor(tree: Tree, throwAway: boolean, journal: OverlayJournal, blocks: KeptBlocks, lockFd: number, readMs: number) {
     this.tree = tree;
     this.throwAway = throwAway;
     this.journal = journal;
     this.blocks = blocks;
     this.lockFd = lockFd;
+    this.readMs = readMs;
   }
 
   change(change: Change): void {
@@ -77,10 +83,13 @@ export class Overlay {
     const end = Math.min(from + bytes, file.bytes);
     if (end <= from) return new Uint8Array(0);
     const part = basePart(file, from, end);
-    if (part === undefined) return this.compose(file, from, end, undefined, 0);
-    const base = await readBase(file, part.from, part.end);
+    if (part === undefined) {
+      const isEmpty = end - from <= zeros.length && !keepsAny(file, from, end);
+      return isEmpty ? zeros.subarray(0, end - from) : this.compose(file, from, end, undefined, 0);
+    }
+    const base = await this.readBase(file, part.from, part.end);
     const whole = part.from === from && part.end === end;
-    if (whole && !keepsAny(file, from, end)) return base;
+    if (whole && file.baseBytes >= end && !keepsAny(file, from, end)) return base;
     // What was written meanwhile is kept by now and wins; what was cut off meanwhile is beyond baseBytes.
     return this.compose(file, from, end, base, part.from);
   }
@@ -121,6 +130,8 @@ export class Overlay {
   }
 
   close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
     this.blocks.close();
     this.journal.close();
     closeSync(this.lockFd);
@@ -130,7 +141,7 @@ export class Overlay {
     for (const block of edgeBlocks(from, bytes.length)) {
       if (!fillsBlock(file, block, from, bytes.length)) continue;
       const start = block * BLOCK;
-      const base = await readBase(file, start, Math.min(start + BLOCK, file.baseBytes));
+      const base = await this.readBase(file, start, Math.min(start + BLOCK, file.baseBytes));
       if (!file.kept.has(block)) this.writeBlocks(file, start, base.subarray(0, Math.max(0, file.baseBytes - start)));
     }
     this.writeBlocks(file, from, bytes);
@@ -149,6 +160,13 @@ export class Overlay {
     const size = Math.max(file.bytes, end);
     const added = file.kept.missing(first, last - first + 1);
     if (added !== undefined || size !== file.bytes) this.change(['keep', file.id, added?.first ?? first, added?.count ?? 0, size]);
+  }
+
+  private async readBase(file: FileNode, from: number, end: number): Promise<Uint8Array> {
+    const base = file.base!;
+    const bytes = await withDeadline(`bytes of ${base.path}`, this.readMs, async () => await base.read(from, end - from));
+    if (bytes.length !== end - from) throw readShort({ path: base.path, from, wanted: end - from, got: bytes.length });
+    return bytes;
   }
 
   private compose(file: FileNode, from: number, end: number, base: Uint8Array | undefined, baseFrom: number): Uint8Array {
@@ -173,7 +191,11 @@ export class Overlay {
   }
 }
 
-const zeros = new Uint8Array(BLOCK);
+/** As long as the longest read: a mongod looks through a hundred megabytes of empty journal at each start. */
+const zeros = new Uint8Array(1 << 20);
+
+/** A repository that does not answer becomes an error: a program that waits for the mount cannot even be killed. */
+const patienceMs = 60_000;
 
 export function openOverlay(options: OverlayOptions): Overlay {
   const { directory, files, throwAway } = options;
@@ -193,7 +215,7 @@ export function openOverlay(options: OverlayOptions): Overlay {
     for (const change of changes) applyChange(tree, change);
     const blocks = openKeptBlocks(join(directory, 'blocks'));
     tidy(tree, blocks);
-    return new Overlay(tree, heading.throwAway, journal, blocks, lockFd);
+    return new Overlay(tree, heading.throwAway, journal, blocks, lockFd, options.readMs ?? patienceMs);
   } catch (error) {
     journal?.close();
     closeSync(lockFd);
@@ -230,14 +252,7 @@ function basePart(file: FileNode, from: number, end: number): { from: number; en
   return low < 0 ? undefined : { from: low, end: high };
 }
 
-async function readBase(file: FileNode, from: number, end: number): Promise<Uint8Array> {
-  const bytes = await file.base!.read(from, end - from);
-  if (bytes.length !== end - from) throw readShort({ path: file.base!.path, from, wanted: end - from, got: bytes.length });
-  return bytes;
-}
-
 function keepsAny(file: FileNode, from: number, end: number): boolean {
-  if (file.baseBytes < end) return true;
   if (file.kept.count === 0) return false;
   for (let block = Math.floor(from / BLOCK); block * BLOCK < end; block++) if (file.kept.has(block)) return true;
   return false;

@@ -17,7 +17,7 @@ import { mountPointInUse, mountRefused } from './failures.ts';
 import { openFuseDevice, serveRequests } from './fuse-device.ts';
 import { openFuseServer } from './fuse-server.ts';
 import { fileSystemType, mountAt } from './mount-table.ts';
-import { openOverlay, type Overlay } from './overlay.ts';
+import { openOverlay } from './overlay.ts';
 import { pathOf, type MountedFile, type Owner, type TreeNode } from './tree.ts';
 
 export type ServeOptions = {
@@ -64,7 +64,7 @@ export async function serveMount(options: ServeOptions): Promise<ServedMount> {
     raiseReadAhead(directory, log);
     return { unmounted, unmount };
   } catch (error) {
-    closeQuietly(overlay);
+    overlay.close();
     throw error;
   }
 }
@@ -119,12 +119,4 @@ function troubleTeller({ log, onTrouble }: ServeOptions) {
     log.error('the mount answered an error', trouble);
     onTrouble?.(trouble);
   };
-}
-
-function closeQuietly(overlay: Overlay): void {
-  try {
-    overlay.close();
-  } catch {
-    // Closed already by the end of the mount.
-  }
 }

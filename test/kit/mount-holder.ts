@@ -21,9 +21,9 @@ try {
   const mount = await openMount({ ...job, source: accessTo(point), openSource: openDirectorySource, log: openLog((line) => process.stderr.write(line)) });
   const [program, ...args] = [...mount.wrap, 'cat', join(mount.directory, show ?? '')];
   const shown = show === undefined ? undefined : await runProgram(program!, args, { deadlineMs: 20_000 });
-  console.log(JSON.stringify({ mode: mount.mode, directory: mount.directory, pid: mount.pid, shown }));
   process.on('SIGTERM', () => void mount.close().then(() => process.exit(0)));
   setInterval(() => {}, 60_000);
+  console.log(JSON.stringify({ mode: mount.mode, directory: mount.directory, pid: mount.pid, shown }));
 } catch (error) {
   console.log(JSON.stringify({ failure: toWire(error) }));
 }
