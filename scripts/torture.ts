@@ -1,5 +1,5 @@
 /**
- * `npm run torture -- [--rounds N] [--seed S] [--json] [--keep]`
+ * `npm run torture -- [--rounds N] [--minutes M] [--seed S] [--json] [--keep]`
  *
  * Restores a set under storm and blows to random moments and compares each with a ledger of every write and with a
  * second, independent path. Ends with 1 on any difference. The seed decides what is done; the machine, when.
@@ -12,11 +12,11 @@ import { chooseSeed } from './bench/random.ts';
 import { torture } from './torture/rounds.ts';
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '10' }, seed: { type: 'string' }, json: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false } },
+  options: { rounds: { type: 'string', default: '10' }, seed: { type: 'string' }, json: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false }, minutes: { type: 'string' } },
 });
 const rounds = Number(values.rounds);
 if (!Number.isInteger(rounds) || rounds < 1) {
-  console.error('usage: npm run torture -- [--rounds N] [--seed S] [--json] [--keep]');
+  console.error('usage: npm run torture -- [--rounds N] [--minutes M] [--seed S] [--json] [--keep]');
   process.exit(2);
 }
 const seed = chooseSeed(values.seed);
@@ -29,7 +29,7 @@ const interrupted = new Promise<never>((_, reject) => {
 let code = 1;
 try {
   say(`seed ${seed}`);
-  const result = await Promise.race([torture({ rounds, seed, directory, say }), interrupted]);
+  const result = await Promise.race([torture({ rounds, seed, directory, say, longestMs: values.minutes === undefined ? undefined : Number(values.minutes) * 60_000 }), interrupted]);
   for (const difference of result.found) say(`DIFFERENCE ${difference}`);
   say(`${result.rounds} rounds, ${result.differences} differences`);
   if (values.json) console.log(JSON.stringify(result));

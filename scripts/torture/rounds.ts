@@ -24,6 +24,8 @@ export type TortureOptions = {
   readonly say: (line: string) => void;
   /** How long each round lets the storm rage before it restores. */
   readonly stormMs?: number;
+  /** No new round begins after this time; the result says how many there were. */
+  readonly longestMs?: number;
 };
 
 export type TortureResult = {
@@ -68,7 +70,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
   const firstPoint = ((await platform.ok('point', 'list', SET)).points as { checkpoint: ClusterTime }[])[0]!.checkpoint;
   let from = firstPoint;
   let rounds = 0;
-  for (; rounds < options.rounds; rounds++) {
+  for (; rounds < options.rounds && performance.now() - startedMs < (options.longestMs ?? Infinity); rounds++) {
     const moment = await oneRound(bed, rounds, from, firstPoint, reference);
     if (compareTimes(moment, from) > 0) from = moment;
   }
