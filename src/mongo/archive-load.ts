@@ -12,7 +12,15 @@
  */
 import { ObjectId, type Collection, type Document, type MongoClient } from 'mongodb';
 import { isFailure } from '../base/failure.ts';
-import { compareTimes, earliest, latest, sameTime, showTime, type ClusterTime, type Optime } from '../base/cluster-time.ts';
+import {
+  compareTimes,
+  earliest,
+  latest,
+  sameTime,
+  showTime,
+  type ClusterTime,
+  type Optime,
+} from '../base/cluster-time.ts';
 import { justBefore } from '../domain/oplog-chain.ts';
 import { asBuffer, splitDocuments } from './bson-bytes.ts';
 import { boolean, field, int32, text, wrap } from './bson-writer.ts';
@@ -20,7 +28,12 @@ import { openOpMsg, type OpMsg } from './op-msg.ts';
 import { readOptime } from './oplog-entry.ts';
 import { stamp } from './recovery-documents.ts';
 import type { ArchivedOplog } from './replay-scan.ts';
-import { replayCopyIncomplete, replayEntryTooLarge, replayHistoryDiffers, replayLoadFailed } from './replay-failures.ts';
+import {
+  replayCopyIncomplete,
+  replayEntryTooLarge,
+  replayHistoryDiffers,
+  replayLoadFailed,
+} from './replay-failures.ts';
 
 export type Load = {
   readonly checkpoint: ClusterTime;
@@ -53,8 +66,9 @@ export async function loadArchive(client: MongoClient, socket: string, load: Loa
     throw replayCopyIncomplete({ checkpoint: load.checkpoint, oldest: oldest ?? null });
   }
   const compared = await compare(oplog, load, top);
-  await using wire = await openOpMsg(socket);
-  const loader = openLoader(wire, load);
+  await using one = await openOpMsg(socket);
+  await using two = await openOpMsg(socket);
+  const loader = openLoader([one, two], load);
   for (const hole of compared.holes) await loader.add(hole);
   await loader.flush();
   if (compareTimes(top, load.target) < 0) {
@@ -65,7 +79,13 @@ export async function loadArchive(client: MongoClient, socket: string, load: Loa
     await loader.flush();
   }
   const last = loader.last === undefined || compareTimes(loader.last, compared.last) < 0 ? compared.last : loader.last;
-  return { compared: compared.count, filled: compared.holes.length, appended: loader.count - compared.holes.length, top, last };
+  return {
+    compared: compared.count,
+    filled: compared.holes.length,
+    appended: loader.count - compared.holes.length,
+    top,
+    last,
+  };
 }
 
 async function endsOf(oplog: Collection): Promise<{ oldest: Optime | undefined; top: Optime | undefined }> {
@@ -91,7 +111,10 @@ async function compare(oplog: Collection, load: Load, top: Optime): Promise<Comp
   let last = readOptime(mine);
   if (chainStart !== undefined && compareTimes(chainStart, last) >= 0) {
     if (compareTimes(chainStart, last) === 0 && chainStart.term !== undefined && chainStart.term !== last.term) {
-      throw replayHistoryDiffers({ at: last, why: `term ${last.term} in the copy, ${chainStart.term} where the archive starts` });
+      throw replayHistoryDiffers({
+        at: last,
+        why: `term ${last.term} in the copy, ${chainStart.term} where the archive starts`,
+      });
     }
     mine = await next();
   }
@@ -110,12 +133,17 @@ async function compare(oplog: Collection, load: Load, top: Optime): Promise<Comp
       mine = await next();
     }
   }
-  if (mine !== undefined) throw replayHistoryDiffers({ at: readOptime(mine), why: 'the copy has an entry that the archive lacks' });
+  if (mine !== undefined)
+    throw replayHistoryDiffers({ at: readOptime(mine), why: 'the copy has an entry that the archive lacks' });
   return { count, holes, last };
 }
 
 /** From the last entry at or before the checkpoint, which every recovery needs, through `through`. */
-async function* ownEntries(oplog: Collection, checkpoint: ClusterTime, through: ClusterTime): AsyncGenerator<Buffer, undefined> {
+async function* ownEntries(
+  oplog: Collection,
+  checkpoint: ClusterTime,
+  through: ClusterTime,
+): AsyncGenerator<Buffer, undefined> {
   const options = { raw: true, sort: { $natural: -1 }, limit: 1 } as const;
   const [start] = await oplog.find<Buffer>({ ts: { $lte: stamp(checkpoint) } }, options).toArray();
   if (start === undefined) return;
@@ -132,7 +160,8 @@ function requireEqual(mine: Buffer, theirs: Uint8Array, at: Optime): void {
   const { term, ...own } = readOptime(mine);
   if (!sameTime(own, at)) throw replayHistoryDiffers({ at: own, why: 'the copy has an entry that the archive lacks' });
   if (term !== at.term) throw replayHistoryDiffers({ at, why: `term ${term} in the copy, ${at.term} in the archive` });
-  if (!withoutId(mine).equals(asBuffer(theirs).subarray(4))) throw replayHistoryDiffers({ at, why: 'the bytes of the entry differ' });
+  if (!withoutId(mine).equals(asBuffer(theirs).subarray(4)))
+    throw replayHistoryDiffers({ at, why: 'the bytes of the entry differ' });
 }
 
 /** An entry's fields, without the ObjectId that mongod puts in front of what is inserted into the oplog by hand. */
@@ -140,34 +169,44 @@ function withoutId(entry: Buffer): Buffer {
   return entry.subarray(entry[4] === 7 && entry.toString('latin1', 5, 9) === '_id\0' ? 21 : 4);
 }
 
-type Loader = { add(document: Uint8Array): Promise<void>; flush(): Promise<void>; readonly count: number; readonly last: Optime | undefined };
+type Loader = {
+  add(document: Uint8Array): Promise<void>;
+  flush(): Promise<void>;
+  readonly count: number;
+  readonly last: Optime | undefined;
+};
 
-/** One insert is under way while the next is gathered. */
-function openLoader(wire: OpMsg, load: Load): Loader {
+/** Inserts are under way over all connections while the next is gathered; the oplog orders its entries by their time. */
+function openLoader(wires: readonly OpMsg[], load: Load): Loader {
+  const under = wires.map(async () => {});
+  let turn = 0;
   let pending: Uint8Array[] = [];
   let bytes = 0;
   let count = 0;
   let last: Uint8Array | undefined;
-  let under = Promise.resolve();
   const send = async (): Promise<void> => {
-    await under;
     const documents = pending;
     if (documents.length === 0) return;
     pending = [];
     bytes = 0;
-    under = insert(wire, documents).then(() => {
+    turn = (turn + 1) % wires.length;
+    await under[turn];
+    under[turn] = insert(wires[turn]!, documents).then(() => {
       count += documents.length;
       load.onEntries?.(count);
     });
-    under.catch(() => {});
+    under[turn]!.catch(() => {});
+  };
+  const flush = async (): Promise<void> => {
+    await send();
+    await Promise.all(under);
   };
   return {
     add: async (document) => {
       last = document;
       if (document.length > userBytes) {
-        await send();
-        await under;
-        await insertLarge(wire, document);
+        await flush();
+        await insertLarge(wires[0]!, document);
         count++;
         return;
       }
@@ -175,10 +214,7 @@ function openLoader(wire: OpMsg, load: Load): Loader {
       pending.push(document);
       bytes += document.length;
     },
-    flush: async () => {
-      await send();
-      await under;
-    },
+    flush,
     get count() {
       return count;
     },
@@ -192,7 +228,10 @@ async function insert(wire: OpMsg, documents: readonly Uint8Array[]): Promise<vo
   const reply = await wire.run({ insert: 'oplog.rs', ordered: true, $db: 'local' }, { field: 'documents', documents });
   const [first] = (reply['writeErrors'] ?? []) as Document[];
   if (first === undefined && reply['n'] === documents.length) return;
-  throw replayLoadFailed({ at: readOptime(documents[Number(first?.['index'] ?? reply['n'] ?? 0)] ?? documents[0]!), why: String(first?.['errmsg'] ?? `${reply['n']} of ${documents.length} taken`) });
+  throw replayLoadFailed({
+    at: readOptime(documents[Number(first?.['index'] ?? reply['n'] ?? 0)] ?? documents[0]!),
+    why: String(first?.['errmsg'] ?? `${reply['n']} of ${documents.length} taken`),
+  });
 }
 
 /**
@@ -204,7 +243,11 @@ async function insertLarge(wire: OpMsg, entry: Uint8Array): Promise<void> {
   const id = Buffer.concat([Buffer.from([7]), Buffer.from('_id\0'), new ObjectId().id]);
   const document = Buffer.concat([int32(entry.length + id.length), id, entry.subarray(4)]);
   const operation = wrap(text('op', 'i'), text('ns', 'local.oplog.rs'), field(3, 'o', document));
-  const command = wrap(field(4, 'applyOps', wrap(field(3, '0', operation))), boolean('allowAtomic', false), text('$db', 'admin'));
+  const command = wrap(
+    field(4, 'applyOps', wrap(field(3, '0', operation))),
+    boolean('allowAtomic', false),
+    text('$db', 'admin'),
+  );
   try {
     await wire.run(command);
   } catch (error) {

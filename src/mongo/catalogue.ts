@@ -17,9 +17,13 @@ export async function listCatalogue(client: MongoClient, databases: readonly str
   for (const database of databases) {
     const db = client.db(database);
     for (const info of await db.listCollections({}, { nameOnly: false }).toArray()) {
-      const uuid = (info as { info?: { uuid?: { toString(encoding: string): string } } }).info?.uuid?.toString('hex').replaceAll('-', '') ?? null;
+      const uuid =
+        (info as { info?: { uuid?: { toString(encoding: string): string } } }).info?.uuid
+          ?.toString('hex')
+          .replaceAll('-', '') ?? null;
       const type = info.type ?? 'collection';
-      const indexes = type === 'view' || info.name === 'system.profile' ? {} : await indexesOf(client, database, info.name);
+      const indexes =
+        type === 'view' || info.name === 'system.profile' ? {} : await indexesOf(client, database, info.name);
       catalogue[`${database}.${info.name}`] = { type, uuid, options: normal(info.options ?? {}), indexes };
     }
   }
@@ -28,7 +32,9 @@ export async function listCatalogue(client: MongoClient, databases: readonly str
 
 /** Indexes by name, those under construction left out. */
 async function indexesOf(client: MongoClient, database: string, name: string): Promise<Record<string, Document>> {
-  const answer = await client.db(database).command({ listIndexes: name, includeBuildUUIDs: true, cursor: { batchSize: 1_000 } });
+  const answer = await client
+    .db(database)
+    .command({ listIndexes: name, includeBuildUUIDs: true, cursor: { batchSize: 1_000 } });
   const listed = (answer['cursor'] as { firstBatch: Document[] }).firstBatch;
   const built = listed.filter((index) => index['buildUUID'] === undefined);
   return Object.fromEntries(built.map((index) => [String(index['name']), normal(index)]));

@@ -23,7 +23,7 @@ import type { OplogBatch } from './oplog-batch.ts';
 import { barrierOf, entriesOf, type OplogEntry } from './oplog-entry.ts';
 import { commandReplayDiverged, commandReplayRefused } from './replay-failures.ts';
 import { createIndexesCommand, listed, openIndexBook, withoutFirst, type IndexBook } from './replay-indexes.ts';
-import { applyOne, openLanes, type Lanes } from './replay-lanes.ts';
+import { applyOne, openLanes } from './replay-lanes.ts';
 import { firstName, openUnfolding, type Operation } from './replay-operations.ts';
 import { readShapes, type Shapes } from './replay-shapes.ts';
 
@@ -42,7 +42,10 @@ export type CommandReplay = AsyncDisposable & {
    * Applies entries, in the order of the archive. Those at or before `after` only complete transactions that reach over it.
    * Nothing is to be looked at before `settle`.
    */
-  apply(batch: OplogBatch, limits?: { readonly through?: ClusterTime; readonly atMost?: number; readonly signal?: AbortSignal }): Promise<'all' | 'ended'>;
+  apply(
+    batch: OplogBatch,
+    limits?: { readonly through?: ClusterTime; readonly atMost?: number; readonly signal?: AbortSignal },
+  ): Promise<'all' | 'ended'>;
   /** The target is as the set was after the last entry, indexes included. Later batches may follow. */
   settle(): Promise<CommandReplayed>;
 };
@@ -109,27 +112,50 @@ export async function replayByCommands(options: WholeReplay): Promise<CommandRep
   const { clock = systemClock, through, atMost, signal } = options;
   const startedMs = clock.monotonicMs();
   await using replay = await openCommandReplay(options);
-  for await (const batch of options.batches) if ((await replay.apply(batch, { through, atMost, signal })) === 'ended') break;
+  for await (const batch of options.batches)
+    if ((await replay.apply(batch, { through, atMost, signal })) === 'ended') break;
   const done = await replay.settle();
   return { ...done, seconds: (clock.monotonicMs() - startedMs) / 1000 };
 }
 
 /** The base line of `bench replay`: what tools do that send one applyOps for each entry. */
-export async function replayByApplyOps(options: Omit<WholeReplay, 'connections' | 'oneByOne'>): Promise<CommandReplayed & { readonly seconds: number }> {
+export async function replayByApplyOps(
+  options: Omit<WholeReplay, 'connections' | 'oneByOne'>,
+): Promise<CommandReplayed & { readonly seconds: number }> {
   return await replayByCommands({ ...options, oneByOne: true });
 }
 
 /** An empty standalone mongod on a private socket that deletes nothing by itself. */
-export async function startReplayTarget(options: { binary: string; dbPath: string; socketDir: string; logPath: string; cacheGb?: number; args?: readonly string[]; signal?: AbortSignal }): Promise<Mongod & { readonly socket: string }> {
-  const parameters = ['ttlMonitorEnabled=false', 'disableLogicalSessionCacheRefresh=true', 'diagnosticDataCollectionEnabled=false'];
-  const args = [...parameters.flatMap((name) => ['--setParameter', name]), '--wiredTigerCacheSizeGB', String(options.cacheGb ?? 1), ...(options.args ?? [])];
+export async function startReplayTarget(options: {
+  binary: string;
+  dbPath: string;
+  socketDir: string;
+  logPath: string;
+  cacheGb?: number;
+  args?: readonly string[];
+  signal?: AbortSignal;
+}): Promise<Mongod & { readonly socket: string }> {
+  const parameters = [
+    'ttlMonitorEnabled=false',
+    'disableLogicalSessionCacheRefresh=true',
+    'diagnosticDataCollectionEnabled=false',
+  ];
+  const args = [
+    ...parameters.flatMap((name) => ['--setParameter', name]),
+    '--wiredTigerCacheSizeGB',
+    String(options.cacheGb ?? 1),
+    ...(options.args ?? []),
+  ];
   const mongod = await startMongod({ ...options, args });
   return { ...mongod, socket: 'socket' in mongod.address ? mongod.address.socket : '' };
 }
 
 async function openWires(socket: string, count: number): Promise<AsyncDisposable & { readonly all: readonly OpMsg[] }> {
   const all = await Promise.all(Array.from({ length: count }, async () => await openOpMsg(socket)));
-  return { all, [Symbol.asyncDispose]: async () => void (await Promise.all(all.map(async (wire) => await wire.close()))) };
+  return {
+    all,
+    [Symbol.asyncDispose]: async () => void (await Promise.all(all.map(async (wire) => await wire.close()))),
+  };
 }
 
 type Target = { apply(operation: Operation): Promise<void>; settle(): Promise<number>; byDiff(): number };
@@ -162,13 +188,27 @@ async function openTarget(wires: readonly OpMsg[], { after, oneByOne }: CommandR
 
 /** What belongs to one installation and not to its data. */
 function isPassedOver({ op, ns, o }: Operation): boolean {
-  if (ns.startsWith('config.') || ns.startsWith('local.') || ns === 'admin.system.version' || ns === 'admin.system.keys') return true;
+  if (
+    ns.startsWith('config.') ||
+    ns.startsWith('local.') ||
+    ns === 'admin.system.version' ||
+    ns === 'admin.system.keys'
+  )
+    return true;
   if (op !== 'c') return op !== 'i' && op !== 'u' && op !== 'd';
   const name = firstName(o);
   const collection = ns === 'admin.$cmd' ? textOf(o, name) : undefined;
   return collection === 'system.version' || collection === 'system.keys' || PASSED_OVER.has(name);
 }
-const PASSED_OVER = new Set(['startIndexBuild', 'abortIndexBuild', 'dbCheck', 'dropIdent', 'setMultikeyMetadata', 'createIdent', 'truncateRange']);
+const PASSED_OVER = new Set([
+  'startIndexBuild',
+  'abortIndexBuild',
+  'dbCheck',
+  'dropIdent',
+  'setMultikeyMetadata',
+  'createIdent',
+  'truncateRange',
+]);
 
 async function command(wire: OpMsg, operation: Operation, book: IndexBook, shapes: Shapes): Promise<void> {
   const { o, at, ns, ui = '' } = operation;
@@ -199,7 +239,8 @@ async function command(wire: OpMsg, operation: Operation, book: IndexBook, shape
       return await applyOne(wire, operation);
     case 'renameCollection': {
       const target = fieldOf(o, 'dropTarget');
-      const replaced = target?.type === 5 ? asBuffer(o).toString('hex', target.value + 5, target.value + target.size) : undefined;
+      const replaced =
+        target?.type === 5 ? asBuffer(o).toString('hex', target.value + 5, target.value + target.size) : undefined;
       if (replaced !== undefined) {
         shapes.dropped(replaced);
         book.forget(replaced);

@@ -5,7 +5,12 @@ import { compareSnapshots, type Snapshot } from './dbhash.ts';
 const one: Snapshot = {
   hashes: { 'a.x': '11', 'a.y': '22' },
   catalogue: {
-    'a.x': { type: 'collection', uuid: 'u1', options: { capped: true }, indexes: { _id_: { key: { _id: 1 } }, n: { key: { n: 1 } } } },
+    'a.x': {
+      type: 'collection',
+      uuid: 'u1',
+      options: { capped: true },
+      indexes: { _id_: { key: { _id: 1 } }, n: { key: { n: 1 } } },
+    },
     'a.y': { type: 'collection', uuid: 'u2', options: {}, indexes: {} },
   },
 };
@@ -18,7 +23,15 @@ test('equal snapshots have no differences', () => {
 test('each kind of difference is one sentence with both sides', () => {
   const other: Snapshot = {
     hashes: { 'a.x': '33', 'a.z': '22' },
-    catalogue: { 'a.x': { type: 'collection', uuid: 'u9', options: {}, indexes: { _id_: { key: { _id: 1 } }, n: { key: { n: -1 } } } }, 'a.y': one.catalogue['a.y']! },
+    catalogue: {
+      'a.x': {
+        type: 'collection',
+        uuid: 'u9',
+        options: {},
+        indexes: { _id_: { key: { _id: 1 } }, n: { key: { n: -1 } } },
+      },
+      'a.y': one.catalogue['a.y']!,
+    },
   };
   assert.deepEqual(compareSnapshots(one, other, ['source', 'copy']), [
     'documents of a.x differ: dbHash 11 in the source, 33 in the copy',

@@ -21,7 +21,9 @@ export async function hashAll(client: MongoClient, options: HashOptions = {}): P
 /** mongod's dbHash leaves some collections named system.* out; those that are data are hashed here. */
 async function hashDatabase(db: Db): Promise<Hashes> {
   const { collections } = (await db.command({ dbHash: 1 })) as { collections: Record<string, string> };
-  const hashes = Object.fromEntries(Object.entries(collections).map(([name, md5]) => [`${db.databaseName}.${name}`, md5]));
+  const hashes = Object.fromEntries(
+    Object.entries(collections).map(([name, md5]) => [`${db.databaseName}.${name}`, md5]),
+  );
   const listed = await db.listCollections({ type: 'collection' }, { nameOnly: true }).toArray();
   for (const { name } of listed) {
     const ns = `${db.databaseName}.${name}`;
@@ -32,14 +34,17 @@ async function hashDatabase(db: Db): Promise<Hashes> {
 
 async function hashDocuments(db: Db, name: string): Promise<string> {
   const md5 = createHash('md5');
-  for await (const document of db.collection(name).find<Buffer>({}, { raw: true, sort: { _id: 1 } })) md5.update(document);
+  for await (const document of db.collection(name).find<Buffer>({}, { raw: true, sort: { _id: 1 } }))
+    md5.update(document);
   return md5.digest('hex');
 }
 
 async function databasesOf(client: MongoClient, { databases }: HashOptions): Promise<readonly string[]> {
   if (databases !== undefined) return databases;
   const listed = await client.db('admin').admin().listDatabases({ nameOnly: true });
-  return listed.databases.map(({ name }) => name).filter((name) => name !== 'admin' && name !== 'config' && name !== 'local');
+  return listed.databases
+    .map(({ name }) => name)
+    .filter((name) => name !== 'admin' && name !== 'config' && name !== 'local');
 }
 
 function sorted<T>(record: Record<string, T>): Record<string, T> {
@@ -55,7 +60,12 @@ export async function snapshotOf(client: MongoClient, options: HashOptions = {})
 }
 
 /** The differences in words; none means equal. `names` say who is who. */
-export function compareSnapshots(a: Snapshot, b: Snapshot, names: readonly [string, string] = ['first', 'second'], ignore: { readonly uuids?: boolean } = {}): string[] {
+export function compareSnapshots(
+  a: Snapshot,
+  b: Snapshot,
+  names: readonly [string, string] = ['first', 'second'],
+  ignore: { readonly uuids?: boolean } = {},
+): string[] {
   const differences = compareHashes(a.hashes, b.hashes, names);
   for (const ns of union(a.catalogue, b.catalogue)) {
     const [mine, theirs] = [a.catalogue[ns], b.catalogue[ns]];
@@ -63,12 +73,19 @@ export function compareSnapshots(a: Snapshot, b: Snapshot, names: readonly [stri
       differences.push(`${ns} is listed in the ${mine === undefined ? names[1] : names[0]} only`);
       continue;
     }
-    if (mine.type !== theirs.type) differences.push(`${ns} is a ${mine.type} in the ${names[0]}, a ${theirs.type} in the ${names[1]}`);
-    if (ignore.uuids !== true && mine.uuid !== theirs.uuid) differences.push(`${ns} has the UUID ${mine.uuid} in the ${names[0]}, ${theirs.uuid} in the ${names[1]}`);
-    if (!equal(mine.options, theirs.options)) differences.push(`options of ${ns}: ${show(mine.options)} in the ${names[0]}, ${show(theirs.options)} in the ${names[1]}`);
+    if (mine.type !== theirs.type)
+      differences.push(`${ns} is a ${mine.type} in the ${names[0]}, a ${theirs.type} in the ${names[1]}`);
+    if (ignore.uuids !== true && mine.uuid !== theirs.uuid)
+      differences.push(`${ns} has the UUID ${mine.uuid} in the ${names[0]}, ${theirs.uuid} in the ${names[1]}`);
+    if (!equal(mine.options, theirs.options))
+      differences.push(
+        `options of ${ns}: ${show(mine.options)} in the ${names[0]}, ${show(theirs.options)} in the ${names[1]}`,
+      );
     for (const index of union(mine.indexes, theirs.indexes)) {
       if (equal(mine.indexes[index], theirs.indexes[index])) continue;
-      differences.push(`index ${index} of ${ns}: ${show(mine.indexes[index])} in the ${names[0]}, ${show(theirs.indexes[index])} in the ${names[1]}`);
+      differences.push(
+        `index ${index} of ${ns}: ${show(mine.indexes[index])} in the ${names[0]}, ${show(theirs.indexes[index])} in the ${names[1]}`,
+      );
     }
   }
   return differences;
@@ -77,7 +94,8 @@ export function compareSnapshots(a: Snapshot, b: Snapshot, names: readonly [stri
 export function compareHashes(a: Hashes, b: Hashes, names: readonly [string, string] = ['first', 'second']): string[] {
   return union(a, b).flatMap((ns) => {
     if (a[ns] === b[ns]) return [];
-    if (a[ns] === undefined || b[ns] === undefined) return [`${ns} has documents in the ${a[ns] === undefined ? names[1] : names[0]} only`];
+    if (a[ns] === undefined || b[ns] === undefined)
+      return [`${ns} has documents in the ${a[ns] === undefined ? names[1] : names[0]} only`];
     return [`documents of ${ns} differ: dbHash ${a[ns]} in the ${names[0]}, ${b[ns]} in the ${names[1]}`];
   });
 }

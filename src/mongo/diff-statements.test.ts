@@ -3,10 +3,14 @@ import { test } from 'node:test';
 import { BSON, Timestamp, type Document } from 'mongodb';
 import { statementsOf } from './diff-statements.ts';
 
-const said = (diff: Document): Document[] | undefined => statementsOf(BSON.serialize({ $v: 2, diff }))?.map((statement) => BSON.deserialize(statement));
+const said = (diff: Document): Document[] | undefined =>
+  statementsOf(BSON.serialize({ $v: 2, diff }))?.map((statement) => BSON.deserialize(statement));
 
 test('changed fields are set, removed ones unset, nested ones by their path', () => {
-  assert.deepEqual(said({ d: { a: false }, u: { b: 1 }, sc: { u: { d: 2 }, d: { e: false } } }), [{ $unset: { a: 1, 'c.e': 1 } }, { $set: { b: 1, 'c.d': 2 } }]);
+  assert.deepEqual(said({ d: { a: false }, u: { b: 1 }, sc: { u: { d: 2 }, d: { e: false } } }), [
+    { $unset: { a: 1, 'c.e': 1 } },
+    { $set: { b: 1, 'c.d': 2 } },
+  ]);
 });
 
 test('an added field is unset first, because in a diff it moves to the end when it was there', () => {
@@ -19,7 +23,10 @@ test('fields added in another order than that of their names get a statement eac
 });
 
 test('arrays are cut, then their elements set', () => {
-  assert.deepEqual(said({ slist: { a: true, l: 2, u1: 'x', s0: { u: { z: 5 } } } }), [{ $push: { list: { $each: [], $slice: 2 } } }, { $set: { 'list.1': 'x', 'list.0.z': 5 } }]);
+  assert.deepEqual(said({ slist: { a: true, l: 2, u1: 'x', s0: { u: { z: 5 } } } }), [
+    { $push: { list: { $each: [], $slice: 2 } } },
+    { $set: { 'list.1': 'x', 'list.0.z': 5 } },
+  ]);
 });
 
 test('a replacement stays the bytes it is', () => {

@@ -26,11 +26,18 @@ export function statementsOf(o: Uint8Array): Uint8Array[] | undefined {
     return collect(o.subarray(diff.value, diff.value + diff.size), '', parts) ? statements(parts) : undefined;
   }
   // mongod would put the time of day into an empty timestamp.
-  const hasEmptyTime = fields.some(({ type, value, size }) => type === 0x11 && o.subarray(value, value + size).every((byte) => byte === 0));
+  const hasEmptyTime = fields.some(
+    ({ type, value, size }) => type === 0x11 && o.subarray(value, value + size).every((byte) => byte === 0),
+  );
   return hasEmptyTime ? undefined : [o];
 }
 
-type Parts = { readonly unset: string[]; readonly cut: { path: string; length: number }[]; readonly changed: Uint8Array[]; readonly added: Uint8Array[][] };
+type Parts = {
+  readonly unset: string[];
+  readonly cut: { path: string; length: number }[];
+  readonly changed: Uint8Array[];
+  readonly added: Uint8Array[][];
+};
 
 function collect(diff: Uint8Array, prefix: string, parts: Parts): boolean {
   const fields = [...fieldsOf(diff)];
@@ -40,7 +47,8 @@ function collect(diff: Uint8Array, prefix: string, parts: Parts): boolean {
     if (name.startsWith('s')) {
       const path = name.slice(1);
       if (type !== DOCUMENT || !isPlain(path) || !collect(bytes, `${prefix}${path}.`, parts)) return false;
-    } else if (isArray && name === 'l' && type === INT32) parts.cut.push({ path: prefix.slice(0, -1), length: asBuffer(bytes).readInt32LE(0) });
+    } else if (isArray && name === 'l' && type === INT32)
+      parts.cut.push({ path: prefix.slice(0, -1), length: asBuffer(bytes).readInt32LE(0) });
     else if (isArray && name.startsWith('u')) parts.changed.push(field(type, `${prefix}${name.slice(1)}`, bytes));
     else if (isArray || type !== DOCUMENT || !collectFields(name, bytes, prefix, parts)) return false;
   }
@@ -70,7 +78,8 @@ function isPlain(name: string): boolean {
 
 function statements({ unset, cut, changed, added }: Parts): Uint8Array[] {
   const made: Uint8Array[] = [];
-  if (unset.length > 0) made.push(wrap(field(DOCUMENT, '$unset', wrap(...unset.map((path) => field(0x10, path, int32(1)))))));
+  if (unset.length > 0)
+    made.push(wrap(field(DOCUMENT, '$unset', wrap(...unset.map((path) => field(0x10, path, int32(1)))))));
   for (const { path, length } of cut) {
     const slice = wrap(field(4, '$each', wrap()), field(INT32, '$slice', int32(length)));
     made.push(wrap(field(DOCUMENT, '$push', wrap(field(DOCUMENT, path, slice)))));

@@ -34,12 +34,19 @@ export async function findWrongIndexes(client: MongoClient, plain: PlainIndexes)
   const wrong: WrongIndex[] = [];
   const { databases } = await client.db('admin').admin().listDatabases({ nameOnly: true });
   for (const db of databases.map(({ name }) => name).filter((name) => name !== 'local')) {
-    for (const info of await client.db(db).listCollections({ 'options.collation': { $exists: true }, type: 'collection' }, { nameOnly: false }).toArray()) {
-      const uuid = (info as { info?: { uuid?: { toString(encoding: string): string } } }).info?.uuid?.toString('hex').replaceAll('-', '') ?? '';
+    for (const info of await client
+      .db(db)
+      .listCollections({ 'options.collation': { $exists: true }, type: 'collection' }, { nameOnly: false })
+      .toArray()) {
+      const uuid =
+        (info as { info?: { uuid?: { toString(encoding: string): string } } }).info?.uuid
+          ?.toString('hex')
+          .replaceAll('-', '') ?? '';
       const names = plain.get(uuid);
       if (names === undefined) continue;
       for (const index of await client.db(db).collection(info.name).listIndexes().toArray()) {
-        if (index['collation'] !== undefined && names.has(String(index['name']))) wrong.push({ db, collection: info.name, specification: index });
+        if (index['collation'] !== undefined && names.has(String(index['name'])))
+          wrong.push({ db, collection: info.name, specification: index });
       }
     }
   }
@@ -50,6 +57,8 @@ export async function findWrongIndexes(client: MongoClient, plain: PlainIndexes)
 export async function rebuildIndexes(client: MongoClient, wrong: readonly WrongIndex[]): Promise<void> {
   for (const { db, collection, specification } of wrong) {
     await client.db(db).command({ dropIndexes: collection, index: specification['name'] });
-    await client.db(db).command({ createIndexes: collection, indexes: [{ ...specification, collation: { locale: 'simple' } }] });
+    await client
+      .db(db)
+      .command({ createIndexes: collection, indexes: [{ ...specification, collation: { locale: 'simple' } }] });
   }
 }

@@ -77,7 +77,13 @@ export type Replayed = {
   readonly last: Optime;
   /** Of the new set. */
   readonly replicaSetId: string | null;
-  readonly seconds: { readonly scan: number; readonly load: number; readonly replay: number; readonly stop: number; readonly total: number };
+  readonly seconds: {
+    readonly scan: number;
+    readonly load: number;
+    readonly replay: number;
+    readonly stop: number;
+    readonly total: number;
+  };
 };
 
 export async function bringTo(options: ReplayOptions): Promise<Replayed> {
@@ -99,11 +105,13 @@ export async function bringTo(options: ReplayOptions): Promise<Replayed> {
   step('load', showLoaded(loaded));
   const load = watch();
   const base = { entries: scanned.entries, loaded, last: loaded.last, replicaSetId };
-  if (options.starts === 1) return { ...base, mongod: undefined, seconds: { scan, load, replay: 0, stop: 0, total: scan + load } };
+  if (options.starts === 1)
+    return { ...base, mongod: undefined, seconds: { scan, load, replay: 0, stop: 0, total: scan + load } };
   step('replay', `replay to ${showTime(target)}`);
   const mongod = await replaying(options, logPath, scanned, loaded, (says) => step('replay', says));
   const replay = watch();
-  if (options.inspect) return { ...base, mongod, seconds: { scan, load, replay, stop: 0, total: scan + load + replay } };
+  if (options.inspect)
+    return { ...base, mongod, seconds: { scan, load, replay, stop: 0, total: scan + load + replay } };
   requireClean('replay', await mongod.stop());
   const stop = watch();
   step('stop', `replayed in ${replay.toFixed(1)} s`);
@@ -111,71 +119,114 @@ export async function bringTo(options: ReplayOptions): Promise<Replayed> {
 }
 
 /** Start 1. */
-async function loading(options: ReplayOptions, logPath: string, scanned: Scanned): Promise<{ loaded: Loaded; replicaSetId: string | null }> {
+async function loading(
+  options: ReplayOptions,
+  logPath: string,
+  scanned: Scanned,
+): Promise<{ loaded: Loaded; replicaSetId: string | null }> {
   const { checkpoint, target, archive, span, signal } = options;
   rmSync(join(options.dbPath, 'mongod.lock'), { force: true });
   const logStart = existsSync(logPath) ? statSync(logPath).size : 0;
-  await using mongod = await start(options, logPath, 0, []);
-  const said = await readRecovery(logPath, logStart);
-  requireCheckpoint(said, options);
-  const socket = 'socket' in mongod.address ? mongod.address.socket : '';
-  await using client = await mongod.client();
-  const onEntries = (done: number): void => options.onEntries?.(done, scanned.entries);
-  const loaded = await loadArchive(client, socket, { checkpoint, target, archive, chainStart: span.after, onEntries, signal });
-  const expected = scanned.last ?? loaded.last;
-  if (!sameTime(expected, loaded.last)) throw replayNotExact({ target, why: `the oplog ends with ${showTime(loaded.last)}, the archive with ${showTime(expected)}` });
-  const replicaSetId = await prepareRecovery(client, target, options.newSet);
-  await client.close();
-  requireClean('load the archive', await mongod.stop());
-  return { loaded, replicaSetId };
+  const mongod = await start(options, logPath, 0, []);
+  return await onMongod(mongod, signal, async (client) => {
+    requireCheckpoint(await readRecovery(logPath, logStart), options);
+    const socket = 'socket' in mongod.address ? mongod.address.socket : '';
+    const onEntries = (done: number): void => options.onEntries?.(done, scanned.entries);
+    const chainStart = span.after;
+    const loaded = await loadArchive(client, socket, { checkpoint, target, archive, chainStart, onEntries, signal });
+    const expected = scanned.last ?? loaded.last;
+    if (!sameTime(expected, loaded.last)) {
+      const why = `the oplog ends with ${showTime(loaded.last)}, the archive with ${showTime(expected)}`;
+      throw replayNotExact({ target, why });
+    }
+    const replicaSetId = await prepareRecovery(client, target, options.newSet);
+    requireClean('load the archive', await mongod.stop());
+    return { loaded, replicaSetId };
+  });
 }
 
+const recover = ['recoverFromOplogAsStandalone=true', 'takeUnstableCheckpointOnShutdown=true'];
+
 /** Start 2. */
-async function replaying(options: ReplayOptions, logPath: string, scanned: Scanned, loaded: Loaded, say: (says: string) => void): Promise<Mongod> {
+async function replaying(
+  options: ReplayOptions,
+  logPath: string,
+  scanned: Scanned,
+  loaded: Loaded,
+  say: (says: string) => void,
+): Promise<Mongod> {
   const logStart = statSync(logPath).size;
-  const recover = ['--setParameter', 'recoverFromOplogAsStandalone=true', '--setParameter', 'takeUnstableCheckpointOnShutdown=true'];
-  const mongod = await start(options, logPath, scanned.entries, [...recover, ...(options.serve?.args ?? [])], options.serve);
-  try {
-    await using client = await mongod.client();
+  const args = [...parameters(recover), ...(options.serve?.args ?? [])];
+  const mongod = await start(options, logPath, scanned.entries, args, options.serve);
+  const wrong = await onMongod(mongod, options.signal, async (client) => {
     await verify(client, options, scanned, loaded, { logPath, logStart });
-    const wrong = await findWrongIndexes(client, scanned.plainIndexes);
-    if (wrong.length === 0) return mongod;
-    say(`build ${wrong.length} indexes again that recovery gave the collation of their collection`);
-    requireClean('replay', await mongod.stop());
-    return await repairing(options, logPath, wrong);
-  } catch (error) {
-    await mongod.kill();
-    throw error;
-  }
+    return await findWrongIndexes(client, scanned.plainIndexes);
+  });
+  if (wrong.length === 0) return mongod;
+  say(`build ${wrong.length} indexes again that recovery gave the collation of their collection`);
+  requireClean('replay', await mongod.stop());
+  return await repairing(options, logPath, wrong);
 }
 
 /** Start 3, for hardly any history: the same moment, in a mongod that takes writes. */
 async function repairing(options: ReplayOptions, logPath: string, wrong: readonly WrongIndex[]): Promise<Mongod> {
   const mongod = await start(options, logPath, 0, options.serve?.args ?? [], options.serve);
+  await onMongod(mongod, options.signal, async (client) => await rebuildIndexes(client, wrong));
+  return mongod;
+}
+
+/** Works with a mongod that is killed when the work fails or is stopped; a stop ends what waits for an answer too. */
+async function onMongod<T>(
+  mongod: Mongod,
+  signal: AbortSignal | undefined,
+  work: (client: MongoClient) => Promise<T>,
+): Promise<T> {
+  const end = (): void => void mongod.kill();
+  signal?.addEventListener('abort', end, { once: true });
   try {
+    signal?.throwIfAborted();
     await using client = await mongod.client();
-    await rebuildIndexes(client, wrong);
-    return mongod;
+    return await work(client);
   } catch (error) {
     await mongod.kill();
-    throw error;
+    throw signal?.aborted === true ? signal.reason : error;
+  } finally {
+    signal?.removeEventListener('abort', end);
   }
 }
 
+function parameters(settings: readonly string[]): string[] {
+  return settings.flatMap((setting) => ['--setParameter', setting]);
+}
+
 /** mongod reports success for a replay that began or ended elsewhere, so it is never believed. */
-async function verify(client: MongoClient, options: ReplayOptions, scanned: Scanned, loaded: Loaded, log: { logPath: string; logStart: number }): Promise<void> {
+async function verify(
+  client: MongoClient,
+  options: ReplayOptions,
+  scanned: Scanned,
+  loaded: Loaded,
+  log: { logPath: string; logStart: number },
+): Promise<void> {
   const said = await readRecovery(log.logPath, log.logStart);
   const wrong = (why: string): never => {
     throw replayNotExact({ target: options.target, why });
   };
   requireCheckpoint(said, options);
   // It says so too when the target is the checkpoint itself.
-  if (said.movedUp && !sameTime(options.target, options.checkpoint)) wrong('mongod moved the end up to the checkpoint of the files');
-  if (said.applied !== scanned.entries) wrong(`${said.applied ?? 'an unknown number of'} entries were applied, there are ${scanned.entries}`);
-  const [newest] = await client.db('local').collection('oplog.rs').find<Buffer>({}, { raw: true, sort: { $natural: -1 }, limit: 1 }).toArray();
+  if (said.movedUp && !sameTime(options.target, options.checkpoint))
+    wrong('mongod moved the end up to the checkpoint of the files');
+  if (said.applied !== scanned.entries)
+    wrong(`${said.applied ?? 'an unknown number of'} entries were applied, there are ${scanned.entries}`);
+  const [newest] = await client
+    .db('local')
+    .collection('oplog.rs')
+    .find<Buffer>({}, { raw: true, sort: { $natural: -1 }, limit: 1 })
+    .toArray();
   const end = newest === undefined ? undefined : readOptime(newest);
   if (end === undefined || compareTimes(end, loaded.last) !== 0 || end.term !== loaded.last.term) {
-    wrong(`the oplog ends with ${end === undefined ? 'nothing' : showTime(end)}, it should end with ${showTime(loaded.last)}`);
+    wrong(
+      `the oplog ends with ${end === undefined ? 'nothing' : showTime(end)}, it should end with ${showTime(loaded.last)}`,
+    );
   }
 }
 
@@ -186,15 +237,24 @@ function requireCheckpoint({ recoveryTimestamp: at }: RecoveryLog, { checkpoint,
 }
 
 /** Nothing of the mongod's own may be written: no TTL deletes, no session refresh, no sampling of the oplog, no diagnostics. */
-const quiet = ['ttlMonitorEnabled=false', 'disableLogicalSessionCacheRefresh=true', 'diagnosticDataCollectionEnabled=false'];
+const quiet = [
+  'ttlMonitorEnabled=false',
+  'disableLogicalSessionCacheRefresh=true',
+  'diagnosticDataCollectionEnabled=false',
+];
 /** Not every version has it; without it the oplog is sampled at random at start, which is slow on a mount. */
 const optional = 'maxOplogTruncationPointsDuringStartup=1';
 
 /** Far more than an entry takes anywhere, a mount included: whether mongod still works is seen by its process. */
 const entryMs = 20;
 
-async function start(options: ReplayOptions, logPath: string, entries: number, more: readonly string[], serve: ReplayOptions['serve'] = {}): Promise<Mongod> {
-  const parameters = (names: readonly string[]): string[] => names.flatMap((name) => ['--setParameter', name]);
+async function start(
+  options: ReplayOptions,
+  logPath: string,
+  entries: number,
+  more: readonly string[],
+  serve: ReplayOptions['serve'] = {},
+): Promise<Mongod> {
   const startWith = async (names: readonly string[]): Promise<Mongod> =>
     await startMongod({
       ...serve,
@@ -203,7 +263,14 @@ async function start(options: ReplayOptions, logPath: string, entries: number, m
       wrap: options.wrap,
       socketDir: options.socketDir,
       logPath,
-      args: [...parameters(names), ...smallJournal, '--wiredTigerCacheSizeGB', String(options.cacheGb ?? 1), ...(options.storageArguments ?? []), ...more],
+      args: [
+        ...parameters(names),
+        ...smallJournal,
+        '--wiredTigerCacheSizeGB',
+        String(options.cacheGb ?? 1),
+        ...(options.storageArguments ?? []),
+        ...more,
+      ],
       readyMs: 300_000 + entries * entryMs,
       signal: options.signal,
     });

@@ -62,7 +62,11 @@ export async function openOpMsg(path: string): Promise<OpMsg> {
       for (const part of messageOf(++requests, body, sequence)) socket.write(part);
     });
     if (reply['ok'] === 1) return reply;
-    throw commandFailed({ address: path, command: commandName(body), why: `${String(reply['errmsg'])} (${String(reply['codeName'] ?? reply['code'])})` });
+    throw commandFailed({
+      address: path,
+      command: commandName(body),
+      why: `${String(reply['errmsg'])} (${String(reply['codeName'] ?? reply['code'])})`,
+    });
   };
   const close = async (): Promise<void> => {
     if (socket.destroyed) return;

@@ -9,7 +9,14 @@ export function stamp({ t, i }: ClusterTime): Timestamp {
 
 export type NewSet = {
   readonly name: string;
-  readonly members: readonly { readonly id: number; readonly host: string; readonly port: number; readonly priority?: number; readonly votes?: number; readonly hidden?: boolean }[];
+  readonly members: readonly {
+    readonly id: number;
+    readonly host: string;
+    readonly port: number;
+    readonly priority?: number;
+    readonly votes?: number;
+    readonly hidden?: boolean;
+  }[];
   readonly settings?: Document;
 };
 
@@ -18,11 +25,22 @@ export type NewSet = {
  * their log. A copy of a primary brings a truncate point along, which would cut off again what was appended. Answers the id
  * of the new set.
  */
-export async function prepareRecovery(client: MongoClient, target: ClusterTime, newSet: NewSet | undefined): Promise<string | null> {
+export async function prepareRecovery(
+  client: MongoClient,
+  target: ClusterTime,
+  newSet: NewSet | undefined,
+): Promise<string | null> {
   const local = client.db('local');
-  await replaceAll(local.collection('replset.minvalid'), { _id: new ObjectId(), ts: stamp({ t: 0, i: 1 }), t: Long.fromInt(-1) });
+  await replaceAll(local.collection('replset.minvalid'), {
+    _id: new ObjectId(),
+    ts: stamp({ t: 0, i: 1 }),
+    t: Long.fromInt(-1),
+  });
   await local.collection('replset.election').deleteMany({});
-  await replaceAll(local.collection('replset.oplogTruncateAfterPoint'), { _id: 'oplogTruncateAfterPoint', oplogTruncateAfterPoint: stamp(target) });
+  await replaceAll(local.collection('replset.oplogTruncateAfterPoint'), {
+    _id: 'oplogTruncateAfterPoint',
+    oplogTruncateAfterPoint: stamp(target),
+  });
   if (newSet === undefined) return null;
   const replicaSetId = new ObjectId();
   await replaceAll(local.collection('system.replset'), configuration(newSet, replicaSetId));
@@ -60,4 +78,3 @@ function configuration({ name, members, settings }: NewSet, replicaSetId: Object
     settings: { chainingAllowed: true, ...settings, replicaSetId },
   };
 }
-

@@ -18,7 +18,11 @@ export type RecoveryLog = {
 };
 
 export async function readRecovery(logPath: string, from: number): Promise<RecoveryLog> {
-  const found: { -readonly [K in keyof RecoveryLog]: RecoveryLog[K] } = { recoveryTimestamp: undefined, movedUp: false, applied: undefined };
+  const found: { -readonly [K in keyof RecoveryLog]: RecoveryLog[K] } = {
+    recoveryTimestamp: undefined,
+    movedUp: false,
+    applied: undefined,
+  };
   const lines = createInterface({ input: createReadStream(logPath, { start: from }), crlfDelay: Infinity });
   for await (const line of lines) {
     const id = /"id":(23987|21556|21549|21536),/.exec(line)?.[1];

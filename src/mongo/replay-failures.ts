@@ -10,31 +10,45 @@ function goBack({ lastSafe }: Safe): string {
     : `Ask for ${showTime(lastSafe)}, the last moment that this restore point can be brought to, or run "tidemark window" for all of them.`;
 }
 
-export const replayBeforeCheckpoint = failure<{ target: ClusterTime; checkpoint: ClusterTime } & Safe>('mongo.replay-before-checkpoint', {
-  says: ({ target, checkpoint }) => `${showTime(target)} is before ${showTime(checkpoint)}, the moment the copied files are from`,
-  hint: ({ checkpoint }) => `A copy can only be brought forward. Take an earlier restore point, or ask for ${showTime(checkpoint)} or later.`,
-  retry: 'never',
-});
+export const replayBeforeCheckpoint = failure<{ target: ClusterTime; checkpoint: ClusterTime } & Safe>(
+  'mongo.replay-before-checkpoint',
+  {
+    says: ({ target, checkpoint }) =>
+      `${showTime(target)} is before ${showTime(checkpoint)}, the moment the copied files are from`,
+    hint: ({ checkpoint }) =>
+      `A copy can only be brought forward. Take an earlier restore point, or ask for ${showTime(checkpoint)} or later.`,
+    retry: 'never',
+  },
+);
 
-export const replayBeyondArchive = failure<{ target: ClusterTime; through: ClusterTime } & Safe>('mongo.replay-beyond-archive', {
-  says: ({ target, through }) => `${showTime(target)} is after ${showTime(through)}, the last entry in the archive`,
-  hint: goBack,
-  retry: 'later',
-});
+export const replayBeyondArchive = failure<{ target: ClusterTime; through: ClusterTime } & Safe>(
+  'mongo.replay-beyond-archive',
+  {
+    says: ({ target, through }) => `${showTime(target)} is after ${showTime(through)}, the last entry in the archive`,
+    hint: goBack,
+    retry: 'later',
+  },
+);
 
-export const replayGap = failure<{ target: ClusterTime; after: ClusterTime; resumesAt: ClusterTime } & Safe>('mongo.replay-gap', {
-  says: ({ target, after, resumesAt }) =>
-    `between the copy and ${showTime(target)} the archive has a gap: nothing after ${showTime(after)} until ${showTime(resumesAt)}`,
-  hint: goBack,
-  retry: 'never',
-});
+export const replayGap = failure<{ target: ClusterTime; after: ClusterTime; resumesAt: ClusterTime } & Safe>(
+  'mongo.replay-gap',
+  {
+    says: ({ target, after, resumesAt }) =>
+      `between the copy and ${showTime(target)} the archive has a gap: nothing after ${showTime(after)} until ${showTime(resumesAt)}`,
+    hint: goBack,
+    retry: 'never',
+  },
+);
 
-export const replayNotCovered = failure<{ checkpoint: ClusterTime; from: ClusterTime | null } & Safe>('mongo.replay-not-covered', {
-  says: ({ checkpoint, from }) =>
-    `the archive does not cover the copy: ${from === null ? 'it holds no entries of this history' : `it begins after ${showTime(from)}`}, and the copied files are from ${showTime(checkpoint)}`,
-  hint: 'The entries that the copy carries itself must be compared with the archive. Take a restore point that was made while the oplog was archived.',
-  retry: 'never',
-});
+export const replayNotCovered = failure<{ checkpoint: ClusterTime; from: ClusterTime | null } & Safe>(
+  'mongo.replay-not-covered',
+  {
+    says: ({ checkpoint, from }) =>
+      `the archive does not cover the copy: ${from === null ? 'it holds no entries of this history' : `it begins after ${showTime(from)}`}, and the copied files are from ${showTime(checkpoint)}`,
+    hint: 'The entries that the copy carries itself must be compared with the archive. Take a restore point that was made while the oplog was archived.',
+    retry: 'never',
+  },
+);
 
 export const replayBarrier = failure<{ at: ClusterTime; what: string } & Safe>('mongo.replay-barrier', {
   says: ({ at, what }) => `${what} at ${showTime(at)} cannot be replayed`,
@@ -42,11 +56,16 @@ export const replayBarrier = failure<{ at: ClusterTime; what: string } & Safe>('
   retry: 'never',
 });
 
-export const replayVersion = failure<{ binary: string; binaryVersion: string; copyVersion: string }>('mongo.replay-version', {
-  says: ({ binary, binaryVersion, copyVersion }) => `${binary} is MongoDB ${binaryVersion}, and the copied files were written by ${copyVersion}`,
-  hint: ({ copyVersion }) => `Install mongod ${copyVersion.split('.').slice(0, 2).join('.')} on this host; it need not run.`,
-  retry: 'never',
-});
+export const replayVersion = failure<{ binary: string; binaryVersion: string; copyVersion: string }>(
+  'mongo.replay-version',
+  {
+    says: ({ binary, binaryVersion, copyVersion }) =>
+      `${binary} is MongoDB ${binaryVersion}, and the copied files were written by ${copyVersion}`,
+    hint: ({ copyVersion }) =>
+      `Install mongod ${copyVersion.split('.').slice(0, 2).join('.')} on this host; it need not run.`,
+    retry: 'never',
+  },
+);
 
 export const replayForeignArchive = failure<{ copySet: string; archiveSet: string }>('mongo.replay-foreign-archive', {
   says: ({ copySet, archiveSet }) => `the copy is of the replica set ${copySet}, the archive of ${archiveSet}`,
@@ -66,19 +85,26 @@ export const replayHistoryDiffers = failure<{ at: ClusterTime; why: string }>('m
   retry: 'never',
 });
 
-export const replayCopyIncomplete = failure<{ checkpoint: ClusterTime; oldest: ClusterTime | null }>('mongo.replay-copy-incomplete', {
-  says: ({ checkpoint, oldest }) =>
-    `the copy's own oplog begins at ${oldest === null ? 'nothing' : showTime(oldest)}, after the moment ${showTime(checkpoint)} its files are from`,
-  hint: 'Such a copy cannot be recovered by mongod. Take another restore point.',
-  retry: 'never',
-});
+export const replayCopyIncomplete = failure<{ checkpoint: ClusterTime; oldest: ClusterTime | null }>(
+  'mongo.replay-copy-incomplete',
+  {
+    says: ({ checkpoint, oldest }) =>
+      `the copy's own oplog begins at ${oldest === null ? 'nothing' : showTime(oldest)}, after the moment ${showTime(checkpoint)} its files are from`,
+    hint: 'Such a copy cannot be recovered by mongod. Take another restore point.',
+    retry: 'never',
+  },
+);
 
-export const replayEntryTooLarge = failure<{ at: ClusterTime; bytes: number; why: string } & Safe>('mongo.replay-entry-too-large', {
-  says: ({ at, bytes, why }) => `the entry at ${showTime(at)} has ${bytes} bytes, and this mongod does not take it: ${why}`,
-  hint: ({ lastSafe }) =>
-    `Use the newest patch release of this major version, which takes larger entries${lastSafe === null ? '' : `, or ask for ${showTime(lastSafe)}`}.`,
-  retry: 'never',
-});
+export const replayEntryTooLarge = failure<{ at: ClusterTime; bytes: number; why: string } & Safe>(
+  'mongo.replay-entry-too-large',
+  {
+    says: ({ at, bytes, why }) =>
+      `the entry at ${showTime(at)} has ${bytes} bytes, and this mongod does not take it: ${why}`,
+    hint: ({ lastSafe }) =>
+      `Use the newest patch release of this major version, which takes larger entries${lastSafe === null ? '' : `, or ask for ${showTime(lastSafe)}`}.`,
+    retry: 'never',
+  },
+);
 
 export const replayLoadFailed = failure<{ at: ClusterTime; why: string }>('mongo.replay-load-failed', {
   says: ({ at, why }) => `mongod did not take the archived entries from ${showTime(at)} on: ${why}`,
@@ -98,14 +124,21 @@ export const replayStopUnclean = failure<{ step: string; status: string }>('mong
   retry: 'later',
 });
 
-export const commandReplayRefused = failure<{ at: ClusterTime; what: string; why: string }>('mongo.command-replay-refused', {
-  says: ({ at, what, why }) => `${what} at ${showTime(at)} cannot be replayed by commands: ${why}`,
-  hint: 'Only native replay can pass this entry.',
-  retry: 'never',
-});
+export const commandReplayRefused = failure<{ at: ClusterTime; what: string; why: string }>(
+  'mongo.command-replay-refused',
+  {
+    says: ({ at, what, why }) => `${what} at ${showTime(at)} cannot be replayed by commands: ${why}`,
+    hint: 'Only native replay can pass this entry.',
+    retry: 'never',
+  },
+);
 
-export const commandReplayDiverged = failure<{ at: ClusterTime; ns: string; why: string }>('mongo.command-replay-diverged', {
-  says: ({ at, ns, why }) => `the replay by commands met something on ${ns} up to ${showTime(at)} that cannot be: ${why}`,
-  hint: 'The base or the archive is not what it should be; nothing after this can be trusted.',
-  retry: 'never',
-});
+export const commandReplayDiverged = failure<{ at: ClusterTime; ns: string; why: string }>(
+  'mongo.command-replay-diverged',
+  {
+    says: ({ at, ns, why }) =>
+      `the replay by commands met something on ${ns} up to ${showTime(at)} that cannot be: ${why}`,
+    hint: 'The base or the archive is not what it should be; nothing after this can be trusted.',
+    retry: 'never',
+  },
+);

@@ -4,7 +4,8 @@ import { BSON, type Document } from 'mongodb';
 import { createIndexesCommand, openIndexBook, withoutFirst } from './replay-indexes.ts';
 
 const bytes = (document: Document): Uint8Array => BSON.serialize(document);
-const specifications = (book: ReturnType<typeof openIndexBook>): Document[] => [...book.all()].flatMap(([, list]) => list.map((one) => BSON.deserialize(one)));
+const specifications = (book: ReturnType<typeof openIndexBook>): Document[] =>
+  [...book.all()].flatMap(([, list]) => list.map((one) => BSON.deserialize(one)));
 
 function bookOf(...indexes: Document[]) {
   const book = openIndexBook();
@@ -13,15 +14,23 @@ function bookOf(...indexes: Document[]) {
 }
 
 test('an index of an empty collection is what follows the name of its command', () => {
-  assert.deepEqual(BSON.deserialize(withoutFirst(bytes({ createIndexes: 'x', v: 2, key: { a: 1 }, name: 'a_1' }))), { v: 2, key: { a: 1 }, name: 'a_1' });
+  assert.deepEqual(BSON.deserialize(withoutFirst(bytes({ createIndexes: 'x', v: 2, key: { a: 1 }, name: 'a_1' }))), {
+    v: 2,
+    key: { a: 1 },
+    name: 'a_1',
+  });
 });
 
-test('the index on _id is the server\'s own', () => {
+test("the index on _id is the server's own", () => {
   assert.deepEqual(specifications(bookOf({ v: 2, key: { _id: 1 }, name: '_id_' })), []);
 });
 
 test('indexes are dropped by name, by key, by a list of names, or all', () => {
-  const three = [{ key: { a: 1 }, name: 'a' }, { key: { b: 1 }, name: 'b' }, { key: { c: 1 }, name: 'c' }];
+  const three = [
+    { key: { a: 1 }, name: 'a' },
+    { key: { b: 1 }, name: 'b' },
+    { key: { c: 1 }, name: 'c' },
+  ];
   const left = (index: unknown): unknown[] => {
     const book = bookOf(...three);
     book.drop('c', bytes({ dropIndexes: 'x', index }));
@@ -47,7 +56,22 @@ test('collMod changes an index: TTL, hidden, prepared for unique, unique', () =>
 });
 
 test('in a collection with a collation, an index without one is asked for with the simple one', () => {
-  const command = (collated: boolean): Document => BSON.deserialize(createIndexesCommand('x', 'db', [bytes({ key: { a: 1 }, name: 'a' }), bytes({ key: { b: 1 }, name: 'b', collation: { locale: 'fr' } })], collated));
-  assert.deepEqual(command(true), { createIndexes: 'x', indexes: [{ key: { a: 1 }, name: 'a', collation: { locale: 'simple' } }, { key: { b: 1 }, name: 'b', collation: { locale: 'fr' } }], $db: 'db' });
+  const command = (collated: boolean): Document =>
+    BSON.deserialize(
+      createIndexesCommand(
+        'x',
+        'db',
+        [bytes({ key: { a: 1 }, name: 'a' }), bytes({ key: { b: 1 }, name: 'b', collation: { locale: 'fr' } })],
+        collated,
+      ),
+    );
+  assert.deepEqual(command(true), {
+    createIndexes: 'x',
+    indexes: [
+      { key: { a: 1 }, name: 'a', collation: { locale: 'simple' } },
+      { key: { b: 1 }, name: 'b', collation: { locale: 'fr' } },
+    ],
+    $db: 'db',
+  });
   assert.equal(command(false)['indexes'][0].collation, undefined);
 });

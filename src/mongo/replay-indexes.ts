@@ -46,7 +46,11 @@ export function openIndexBook(): IndexBook {
       return true;
     },
     forget: (collection) => void book.delete(collection),
-    all: () => [...book].filter(([, indexes]) => indexes.size > 0).map(([collection, indexes]): [string, Uint8Array[]] => [collection, [...indexes.values()]]).values(),
+    all: () =>
+      [...book]
+        .filter(([, indexes]) => indexes.size > 0)
+        .map(([collection, indexes]): [string, Uint8Array[]] => [collection, [...indexes.values()]])
+        .values(),
   };
 }
 
@@ -75,7 +79,8 @@ function modified(specification: Uint8Array, change: Uint8Array): Uint8Array {
   for (const { name, type, value, size } of fieldsOf(change)) {
     const bytes = change.subarray(value, value + size);
     if (name === 'expireAfterSeconds') replaced.set(name, field(type, name, bytes));
-    else if (name === 'hidden' || name === 'unique' || name === 'prepareUnique') replaced.set(name, bytes[0] === 0 ? undefined : field(type, name, bytes));
+    else if (name === 'hidden' || name === 'unique' || name === 'prepareUnique')
+      replaced.set(name, bytes[0] === 0 ? undefined : field(type, name, bytes));
     else if (name === 'forceNonUnique' && bytes[0] === 1) replaced.set('unique', undefined);
   }
   if (replaced.get('unique') !== undefined) replaced.set('prepareUnique', undefined);
@@ -93,8 +98,15 @@ function fieldBytes(document: Uint8Array, name: string): Uint8Array | undefined 
  * A createIndexes command. An index without collation has the simple one; in a collection that has a collation it would
  * inherit that, so it is said.
  */
-export function createIndexesCommand(name: string, db: string, specifications: readonly Uint8Array[], collated: boolean): Uint8Array {
-  const indexes = specifications.map((specification, k) => field(DOCUMENT, String(k), collated ? withSimpleCollation(specification) : specification));
+export function createIndexesCommand(
+  name: string,
+  db: string,
+  specifications: readonly Uint8Array[],
+  collated: boolean,
+): Uint8Array {
+  const indexes = specifications.map((specification, k) =>
+    field(DOCUMENT, String(k), collated ? withSimpleCollation(specification) : specification),
+  );
   return wrap(text('createIndexes', name), field(4, 'indexes', wrap(...indexes)), text('$db', db));
 }
 

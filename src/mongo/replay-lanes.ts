@@ -43,7 +43,12 @@ export function openLanes(wires: readonly OpMsg[]): Lanes {
 function idOf(operation: Operation): { type: number; bytes: Uint8Array } {
   const document = operation.op === 'u' ? (operation.o2 ?? operation.o) : operation.o;
   const id = fieldOf(document, '_id');
-  if (id === undefined) throw commandReplayDiverged({ at: operation.at, ns: operation.ns, why: `an operation ${operation.op} without _id` });
+  if (id === undefined)
+    throw commandReplayDiverged({
+      at: operation.at,
+      ns: operation.ns,
+      why: `an operation ${operation.op} without _id`,
+    });
   return { type: id.type, bytes: document.subarray(id.value, id.value + id.size) };
 }
 
@@ -72,7 +77,14 @@ function hash(value: string): number {
   return at >>> 0;
 }
 
-type Gathered = { inserts: Uint8Array[]; updates: Uint8Array[]; deletes: Uint8Array[]; gone: Set<string>; at: Operation; ordered: boolean };
+type Gathered = {
+  inserts: Uint8Array[];
+  updates: Uint8Array[];
+  deletes: Uint8Array[];
+  gone: Set<string>;
+  at: Operation;
+  ordered: boolean;
+};
 type Lane = { add(operation: Operation, ordered: boolean): Promise<void>; flush(): Promise<void> };
 
 function openLane(wire: OpMsg, counts: LaneCounts): Lane {
@@ -109,7 +121,9 @@ function openLane(wire: OpMsg, counts: LaneCounts): Lane {
     const q = field(3, 'q', wrap(field(id.type, '_id', id.bytes)));
     if (operation.op === 'i') group.inserts.push(operation.o);
     else if (operation.op === 'd') group.deletes.push(wrap(q, field(16, 'limit', int32(1))));
-    else for (const u of statements) group.updates.push(wrap(q, field(3, 'u', u), boolean('multi', false), boolean('upsert', false)));
+    else
+      for (const u of statements)
+        group.updates.push(wrap(q, field(3, 'u', u), boolean('multi', false), boolean('upsert', false)));
     if (operation.op === 'd') group.gone.add(key);
     counts[operation.op === 'i' ? 'inserts' : operation.op === 'd' ? 'deletes' : 'updates']++;
     writes += Math.max(1, statements.length);
@@ -123,11 +137,20 @@ function openLane(wire: OpMsg, counts: LaneCounts): Lane {
 function follows(group: Gathered | undefined, { op }: Operation): boolean {
   if (group === undefined) return true;
   if (op === 'i') return group.updates.length === 0 && group.deletes.length === 0;
-  return op === 'u' ? group.inserts.length === 0 && group.deletes.length === 0 : group.inserts.length === 0 && group.updates.length === 0;
+  return op === 'u'
+    ? group.inserts.length === 0 && group.deletes.length === 0
+    : group.inserts.length === 0 && group.updates.length === 0;
 }
 
 function groupFor(gathered: Map<string, Gathered>, operation: Operation, ordered: boolean): Gathered {
-  const group = gathered.get(operation.ns) ?? { inserts: [], updates: [], deletes: [], gone: new Set(), at: operation, ordered };
+  const group = gathered.get(operation.ns) ?? {
+    inserts: [],
+    updates: [],
+    deletes: [],
+    gone: new Set(),
+    at: operation,
+    ordered,
+  };
   group.at = operation;
   gathered.set(operation.ns, group);
   return group;
@@ -138,12 +161,22 @@ async function sendAll(wire: OpMsg, gathered: ReadonlyMap<string, Gathered>): Pr
     const dot = ns.indexOf('.');
     const [db, name] = [ns.slice(0, dot), ns.slice(dot + 1)];
     const common = { ordered: true, $db: db };
-    const check = async (command: Document, sequence: string, documents: readonly Uint8Array[], exact: boolean): Promise<void> => {
+    const check = async (
+      command: Document,
+      sequence: string,
+      documents: readonly Uint8Array[],
+      exact: boolean,
+    ): Promise<void> => {
       if (documents.length === 0) return;
       const reply = await wire.run({ ...command, ...common }, { field: sequence, documents });
       const [error] = (reply['writeErrors'] ?? []) as Document[];
       if (error !== undefined) throw commandReplayDiverged({ at: at.at, ns, why: String(error['errmsg']) });
-      if (exact && reply['n'] !== documents.length) throw commandReplayDiverged({ at: at.at, ns, why: `${sequence}: ${reply['n']} of ${documents.length} found their document` });
+      if (exact && reply['n'] !== documents.length)
+        throw commandReplayDiverged({
+          at: at.at,
+          ns,
+          why: `${sequence}: ${reply['n']} of ${documents.length} found their document`,
+        });
     };
     await check({ insert: name, bypassDocumentValidation: true }, 'documents', inserts, true);
     await check({ update: name, bypassDocumentValidation: true }, 'updates', updates, true);
@@ -153,16 +186,22 @@ async function sendAll(wire: OpMsg, gathered: ReadonlyMap<string, Gathered>): Pr
 }
 
 /** One operation as applyOps takes it. */
-export async function applyOne(wire: OpMsg, operation: Operation, ui: string | undefined = operation.ui): Promise<void> {
+export async function applyOne(
+  wire: OpMsg,
+  operation: Operation,
+  ui: string | undefined = operation.ui,
+): Promise<void> {
   const reply = await wire.run(applyOpsCommand(operation, ui));
   const results = (reply['results'] ?? []) as unknown[];
-  if (results.some((result) => result !== true)) throw commandReplayDiverged({ at: operation.at, ns: operation.ns, why: 'applyOps refused it' });
+  if (results.some((result) => result !== true))
+    throw commandReplayDiverged({ at: operation.at, ns: operation.ns, why: 'applyOps refused it' });
 }
 
 function applyOpsCommand({ op, ns, o, o2 }: Operation, ui: string | undefined): Uint8Array {
   const parts = [text('op', op), text('ns', ns), field(3, 'o', o)];
   if (o2 !== undefined && op === 'u') parts.push(field(3, 'o2', o2));
-  if (ui !== undefined) parts.push(field(5, 'ui', Buffer.concat([int32(16), Buffer.from([4]), Buffer.from(ui, 'hex')])));
+  if (ui !== undefined)
+    parts.push(field(5, 'ui', Buffer.concat([int32(16), Buffer.from([4]), Buffer.from(ui, 'hex')])));
   const list = wrap(field(3, '0', wrap(...parts)));
   return wrap(field(4, 'applyOps', list), boolean('alwaysUpsert', false), text('$db', 'admin'));
 }

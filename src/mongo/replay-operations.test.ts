@@ -7,9 +7,13 @@ import { openUnfolding, type Operation } from './replay-operations.ts';
 const lsid = { id: new UUID(), uid: Buffer.alloc(32) };
 const other = { id: new UUID(), uid: Buffer.alloc(32) };
 let i = 0;
-const entry = (fields: Document) => readEntry(BSON.serialize({ op: 'c', ns: 'admin.$cmd', ts: new Timestamp({ t: 10, i: ++i }), t: Long.fromInt(1), ...fields }));
+const entry = (fields: Document) =>
+  readEntry(
+    BSON.serialize({ op: 'c', ns: 'admin.$cmd', ts: new Timestamp({ t: 10, i: ++i }), t: Long.fromInt(1), ...fields }),
+  );
 const inner = (id: number): Document => ({ op: 'i', ns: 'a.b', ui: new UUID(), o: { _id: id } });
-const part = (ids: number[], more: Document, session: Document = lsid) => entry({ lsid: session, txnNumber: Long.fromInt(1), o: { applyOps: ids.map(inner), ...more } });
+const part = (ids: number[], more: Document, session: Document = lsid) =>
+  entry({ lsid: session, txnNumber: Long.fromInt(1), o: { applyOps: ids.map(inner), ...more } });
 const ids = (operations: Operation[]): number[] => operations.map(({ o }) => BSON.deserialize(o)['_id'] as number);
 
 test('a transaction of several entries takes effect whole, at its last one', () => {
@@ -41,7 +45,9 @@ test('a retryable batch only looks like a transaction', () => {
 });
 
 test('groups are unfolded however deep, and noops are nothing', () => {
-  const nested = entry({ o: { applyOps: [{ op: 'c', ns: 'admin.$cmd', o: { applyOps: [inner(1), { op: 'n', ns: '', o: {} }] } }, inner(2)] } });
+  const nested = entry({
+    o: { applyOps: [{ op: 'c', ns: 'admin.$cmd', o: { applyOps: [inner(1), { op: 'n', ns: '', o: {} }] } }, inner(2)] },
+  });
   assert.deepEqual(ids(openUnfolding().take(nested)), [1, 2]);
   assert.deepEqual(openUnfolding().take(entry({ op: 'n', ns: '', o: { msg: 'periodic noop' } })), []);
 });

@@ -93,13 +93,20 @@ function sessionOf(entry: OplogEntry): string {
 }
 
 function operationOf(bytes: Uint8Array, at: Optime): Operation {
-  const found: { op: string; ns: string; ui: string | undefined; o: Uint8Array; o2: Uint8Array | undefined } = { op: '', ns: '', ui: undefined, o: EMPTY, o2: undefined };
+  const found: { op: string; ns: string; ui: string | undefined; o: Uint8Array; o2: Uint8Array | undefined } = {
+    op: '',
+    ns: '',
+    ui: undefined,
+    o: EMPTY,
+    o2: undefined,
+  };
   for (const field of fieldsOf(bytes)) {
     if (field.name === 'op') found.op = textIn(bytes, field);
     else if (field.name === 'ns') found.ns = textIn(bytes, field);
     else if (field.name === 'ui') found.ui = hex(bytes.subarray(field.value + 5, field.value + field.size));
     else if (field.name === 'o') found.o = bytes.subarray(field.value, field.value + field.size);
-    else if (field.name === 'o2' && field.type === DOCUMENT) found.o2 = bytes.subarray(field.value, field.value + field.size);
+    else if (field.name === 'o2' && field.type === DOCUMENT)
+      found.o2 = bytes.subarray(field.value, field.value + field.size);
   }
   return { at, ...found };
 }
@@ -141,4 +148,3 @@ function hex(bytes: Uint8Array): string {
 function view(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
-

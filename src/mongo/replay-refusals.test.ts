@@ -4,19 +4,30 @@ import type { ClusterTime } from '../base/cluster-time.ts';
 import { checkReach, type ReachQuestion } from './replay-refusals.ts';
 
 const at = (t: number, i = 1): ClusterTime => ({ t, i });
-const sound: ReachQuestion = { checkpoint: at(100), target: at(150), span: { after: at(50), through: at(200) }, barriers: [] };
+const sound: ReachQuestion = {
+  checkpoint: at(100),
+  target: at(150),
+  span: { after: at(50), through: at(200) },
+  barriers: [],
+};
 const refuses = (changed: Partial<ReachQuestion>, code: string, lastSafe: ClusterTime | null): void => {
-  assert.throws(() => checkReach({ ...sound, ...changed }), (error: Error & { code: string; hint: string; details: { lastSafe?: unknown } }) => {
-    assert.equal(error.code, code);
-    assert.deepEqual(error.details.lastSafe, lastSafe);
-    if (lastSafe !== null) assert.ok(error.hint.includes(`${lastSafe.t},${lastSafe.i}`), error.hint);
-    return true;
-  });
+  assert.throws(
+    () => checkReach({ ...sound, ...changed }),
+    (error: Error & { code: string; hint: string; details: { lastSafe?: unknown } }) => {
+      assert.equal(error.code, code);
+      assert.deepEqual(error.details.lastSafe, lastSafe);
+      if (lastSafe !== null) assert.ok(error.hint.includes(`${lastSafe.t},${lastSafe.i}`), error.hint);
+      return true;
+    },
+  );
 };
 
 test('a target between the copy and the end of its chain is accepted, both ends included', () => {
   for (const target of [at(100), at(150), at(200)]) assert.doesNotThrow(() => checkReach({ ...sound, target }));
-  assert.doesNotThrow(() => checkReach({ ...sound, span: { after: at(100), through: at(200) } }), 'a chain may start exactly at the copy');
+  assert.doesNotThrow(
+    () => checkReach({ ...sound, span: { after: at(100), through: at(200) } }),
+    'a chain may start exactly at the copy',
+  );
 });
 
 test('a target before the copy is refused, because mongod would answer the copy itself', () => {
@@ -38,11 +49,30 @@ test('a copy that the archive does not reach back to is refused', () => {
 });
 
 test('a barrier after the copy and up to the target is refused with the moment before it; others are not in the way', () => {
-  refuses({ barriers: [{ at: at(150), what: 'FCV' }, { at: at(140, 7), what: 'FCV' }] }, 'mongo.replay-barrier', at(140, 6));
-  assert.doesNotThrow(() => checkReach({ ...sound, barriers: [{ at: at(100), what: 'FCV' }, { at: at(150, 2), what: 'FCV' }] }));
+  refuses(
+    {
+      barriers: [
+        { at: at(150), what: 'FCV' },
+        { at: at(140, 7), what: 'FCV' },
+      ],
+    },
+    'mongo.replay-barrier',
+    at(140, 6),
+  );
+  assert.doesNotThrow(() =>
+    checkReach({
+      ...sound,
+      barriers: [
+        { at: at(100), what: 'FCV' },
+        { at: at(150, 2), what: 'FCV' },
+      ],
+    }),
+  );
 });
 
 test('an archive of another set is refused before anything else', () => {
-  assert.throws(() => checkReach({ ...sound, copySet: 'aa', archiveSet: 'bb', span: null }), { code: 'mongo.replay-foreign-archive' });
+  assert.throws(() => checkReach({ ...sound, copySet: 'aa', archiveSet: 'bb', span: null }), {
+    code: 'mongo.replay-foreign-archive',
+  });
   assert.doesNotThrow(() => checkReach({ ...sound, copySet: 'aa', archiveSet: 'aa' }));
 });

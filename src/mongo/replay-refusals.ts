@@ -8,7 +8,15 @@ import { compareTimes, type ClusterTime } from '../base/cluster-time.ts';
 import { justBefore, reach, type OplogSpan } from '../domain/oplog-chain.ts';
 import { versionOfBinary } from './binary.ts';
 import { binaryMissing } from './failures.ts';
-import { replayBarrier, replayBeforeCheckpoint, replayBeyondArchive, replayForeignArchive, replayGap, replayNotCovered, replayVersion } from './replay-failures.ts';
+import {
+  replayBarrier,
+  replayBeforeCheckpoint,
+  replayBeyondArchive,
+  replayForeignArchive,
+  replayGap,
+  replayNotCovered,
+  replayVersion,
+} from './replay-failures.ts';
 
 export type ReachQuestion = {
   /** What the copied files are from. */
@@ -27,18 +35,25 @@ export type ReachQuestion = {
 /** Refuses a target that the copy cannot be brought to. Each refusal names the last moment that it can. */
 export function checkReach(question: ReachQuestion): void {
   const { checkpoint, target, span, copySet, archiveSet } = question;
-  if (copySet !== undefined && archiveSet !== undefined && copySet !== archiveSet) throw replayForeignArchive({ copySet, archiveSet });
-  if (span === null || compareTimes(span.after, checkpoint) > 0) throw replayNotCovered({ checkpoint, from: span === null ? null : span.after, lastSafe: null });
+  if (copySet !== undefined && archiveSet !== undefined && copySet !== archiveSet)
+    throw replayForeignArchive({ copySet, archiveSet });
+  if (span === null || compareTimes(span.after, checkpoint) > 0)
+    throw replayNotCovered({ checkpoint, from: span === null ? null : span.after, lastSafe: null });
   if (compareTimes(target, checkpoint) < 0) throw replayBeforeCheckpoint({ target, checkpoint, lastSafe: null });
   const barrier = question.barriers
     .filter(({ at }) => compareTimes(at, checkpoint) > 0 && compareTimes(at, target) <= 0)
     .sort((a, b) => compareTimes(a.at, b.at))[0];
-  if (barrier !== undefined) throw replayBarrier({ at: barrier.at, what: barrier.what, lastSafe: justBefore(barrier.at) });
+  if (barrier !== undefined)
+    throw replayBarrier({ at: barrier.at, what: barrier.what, lastSafe: justBefore(barrier.at) });
   const answer = reach(checkpoint, [span], target);
   if (answer.kind === 'reachable') return;
   const lastSafe = compareTimes(span.through, checkpoint) < 0 ? null : span.through;
-  const resumesAt = (question.gaps ?? []).map(({ after }) => after).filter((after) => compareTimes(after, span.through) > 0).sort(compareTimes)[0];
-  if (resumesAt === undefined || compareTimes(resumesAt, target) > 0) throw replayBeyondArchive({ target, through: span.through, lastSafe });
+  const resumesAt = (question.gaps ?? [])
+    .map(({ after }) => after)
+    .filter((after) => compareTimes(after, span.through) > 0)
+    .sort(compareTimes)[0];
+  if (resumesAt === undefined || compareTimes(resumesAt, target) > 0)
+    throw replayBeyondArchive({ target, through: span.through, lastSafe });
   throw replayGap({ target, after: span.through, resumesAt, lastSafe });
 }
 

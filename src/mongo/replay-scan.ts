@@ -19,7 +19,12 @@ export type Scanned = {
   readonly plainIndexes: PlainIndexes;
 };
 
-export async function scanRange(archive: ArchivedOplog, after: ClusterTime, through: ClusterTime, signal?: AbortSignal): Promise<Scanned> {
+export async function scanRange(
+  archive: ArchivedOplog,
+  after: ClusterTime,
+  through: ClusterTime,
+  signal?: AbortSignal,
+): Promise<Scanned> {
   let [entries, bytes] = [0, 0];
   let last: Optime | undefined;
   let lastSafe: ClusterTime = after;
@@ -29,8 +34,10 @@ export async function scanRange(archive: ArchivedOplog, after: ClusterTime, thro
     signal?.throwIfAborted();
     for (const entry of entriesOf(batch.bytes)) {
       const { at } = entry;
-      if (compareTimes(at, lastSafe) <= 0) throw replayArchiveBroken({ why: `${showTime(at)} comes after ${showTime(lastSafe)}` });
-      if (compareTimes(at, through) > 0) throw replayArchiveBroken({ why: `${showTime(at)} is beyond ${showTime(through)}` });
+      if (compareTimes(at, lastSafe) <= 0)
+        throw replayArchiveBroken({ why: `${showTime(at)} comes after ${showTime(lastSafe)}` });
+      if (compareTimes(at, through) > 0)
+        throw replayArchiveBroken({ why: `${showTime(at)} is beyond ${showTime(through)}` });
       const what = barrierOf(entry);
       if (what !== undefined) throw replayBarrier({ at, what, lastSafe });
       noteIndexes(entry, plainIndexes);

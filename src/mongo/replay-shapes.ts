@@ -4,7 +4,12 @@ import type { OpMsg } from './op-msg.ts';
 import type { IndexBook } from './replay-indexes.ts';
 
 /** What a replay by commands has to know of each collection, by UUID: where it is, and whether its documents have an order. */
-export type Shape = { readonly db: string; readonly name: string; readonly capped: boolean; readonly collated: boolean };
+export type Shape = {
+  readonly db: string;
+  readonly name: string;
+  readonly capped: boolean;
+  readonly collated: boolean;
+};
 
 export type Shapes = {
   of(uuid: string): Shape | undefined;
@@ -24,7 +29,11 @@ export type Shapes = {
 export async function readShapes(wire: OpMsg, book: IndexBook | undefined): Promise<Shapes> {
   const shapes = new Map<string, Shape>();
   for (const db of await databases(wire)) {
-    for (const info of await all(wire, { listCollections: 1, filter: { type: { $in: ['collection', 'timeseries'] } }, $db: db })) {
+    for (const info of await all(wire, {
+      listCollections: 1,
+      filter: { type: { $in: ['collection', 'timeseries'] } },
+      $db: db,
+    })) {
       const name = String(info['name']);
       const options = (info['options'] ?? {}) as Document;
       const uuid = (info['info'] as { uuid?: Binary } | undefined)?.uuid?.toString('hex').replaceAll('-', '');
@@ -32,7 +41,8 @@ export async function readShapes(wire: OpMsg, book: IndexBook | undefined): Prom
       shapes.set(uuid, { db, name, capped: options['capped'] === true, collated: options['collation'] !== undefined });
       if (book === undefined || name === 'system.views') continue;
       const indexes = await all(wire, { listIndexes: name, $db: db });
-      for (const index of indexes.filter((one) => one['name'] !== '_id_' && one['clustered'] !== true)) book.add(uuid, BSON.serialize(index));
+      for (const index of indexes.filter((one) => one['name'] !== '_id_' && one['clustered'] !== true))
+        book.add(uuid, BSON.serialize(index));
       if (indexes.length > 1) await wire.run({ dropIndexes: name, index: '*', $db: db });
     }
   }
@@ -44,7 +54,12 @@ export async function readShapes(wire: OpMsg, book: IndexBook | undefined): Prom
     },
     created: (uuid, db, name, options) => {
       const capped = fieldOf(options, 'capped');
-      shapes.set(uuid, { db, name, capped: capped !== undefined && options[capped.value] === 1, collated: fieldOf(options, 'collation') !== undefined });
+      shapes.set(uuid, {
+        db,
+        name,
+        capped: capped !== undefined && options[capped.value] === 1,
+        collated: fieldOf(options, 'collation') !== undefined,
+      });
     },
     dropped: (uuid) => void shapes.delete(uuid),
     droppedDatabase: (db) => {
@@ -61,12 +76,16 @@ export async function readShapes(wire: OpMsg, book: IndexBook | undefined): Prom
 }
 
 async function databases(wire: OpMsg): Promise<string[]> {
-  const { databases: listed } = (await wire.run({ listDatabases: 1, nameOnly: true, $db: 'admin' })) as { databases?: { name: string }[] };
+  const { databases: listed } = (await wire.run({ listDatabases: 1, nameOnly: true, $db: 'admin' })) as {
+    databases?: { name: string }[];
+  };
   return (listed ?? []).map(({ name }) => name).filter((name) => name !== 'config' && name !== 'local');
 }
 
 /** Catalogues are small: one answer of up to 16 MB holds them. */
 async function all(wire: OpMsg, command: Document): Promise<Document[]> {
-  const { cursor } = (await wire.run({ ...command, cursor: { batchSize: 100_000 } })) as { cursor?: { firstBatch: Document[] } };
+  const { cursor } = (await wire.run({ ...command, cursor: { batchSize: 100_000 } })) as {
+    cursor?: { firstBatch: Document[] };
+  };
   return cursor?.firstBatch ?? [];
 }

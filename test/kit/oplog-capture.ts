@@ -15,7 +15,10 @@ export type CapturedOplog = {
 
 /** Reads every entry of the oplog, majority-committed or not: for sets that nobody writes to any more. */
 export async function captureOplog(client: MongoClient): Promise<CapturedOplog> {
-  const cursor = client.db('local').collection('oplog.rs').find<Buffer>({}, { raw: true, batchSize: 5_000, sort: { $natural: 1 } });
+  const cursor = client
+    .db('local')
+    .collection('oplog.rs')
+    .find<Buffer>({}, { raw: true, batchSize: 5_000, sort: { $natural: 1 } });
   const documents: Buffer[] = [];
   for await (const document of cursor) documents.push(Buffer.from(document));
   return oplogOf(documents);
@@ -41,7 +44,11 @@ export async function copyMember(member: SetMember, to: string): Promise<FileCop
   await admin.command({ fsync: 1, lock: true });
   try {
     const { lastStableRecoveryTimestamp: stable } = await admin.command({ replSetGetStatus: 1 });
-    const [top] = await client.db('local').collection('oplog.rs').find({}, { sort: { $natural: -1 }, limit: 1 }).toArray();
+    const [top] = await client
+      .db('local')
+      .collection('oplog.rs')
+      .find({}, { sort: { $natural: -1 }, limit: 1 })
+      .toArray();
     copyFiles(member.dbPath, to);
     return { dbPath: to, checkpoint: timeOf(stable), top: timeOf(top!['ts']) };
   } finally {
@@ -50,7 +57,9 @@ export async function copyMember(member: SetMember, to: string): Promise<FileCop
 }
 
 export function copyFiles(from: string, to: string): void {
-  const filter = (path: string): boolean => !['mongod.lock', 'diagnostic.data', '_tmp'].includes(basename(path)) && !basename(path).startsWith('WiredTigerPreplog');
+  const filter = (path: string): boolean =>
+    !['mongod.lock', 'diagnostic.data', '_tmp'].includes(basename(path)) &&
+    !basename(path).startsWith('WiredTigerPreplog');
   cpSync(from, to, { recursive: true, mode: constants.COPYFILE_FICLONE, filter });
 }
 

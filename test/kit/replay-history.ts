@@ -28,7 +28,13 @@ const calm = { electionTimeoutMillis: 30_000, catchUpTimeoutMillis: 0 };
 
 export async function makeHistory(directory: string): Promise<ReplayHistory> {
   // Only fsync makes checkpoints, so that copies have entries above theirs.
-  await using set = await openReplicaSet({ members: 3, args: ['--syncdelay', '3600', '--wiredTigerEngineConfigString', 'log=(file_max=16MB,prealloc=false)'], oplogSizeMb: 256, settings: calm, memberConfig: [{ priority: 1 }, { priority: 1 }, { priority: 1 }] });
+  await using set = await openReplicaSet({
+    members: 3,
+    args: ['--syncdelay', '3600', '--wiredTigerEngineConfigString', 'log=(file_max=16MB,prealloc=false)'],
+    oplogSizeMb: 256,
+    settings: calm,
+    memberConfig: [{ priority: 1 }, { priority: 1 }, { priority: 1 }],
+  });
   await using client = await set.client({ more: { writeConcern: { w: 3, wtimeoutMS: 60_000 } } });
   const shop = client.db('shop');
   await seed(client);
@@ -39,7 +45,12 @@ export async function makeHistory(directory: string): Promise<ReplayHistory> {
   await crud(client);
   await ddl(client);
   const beforeTransaction = await pause(client);
-  const secondaryCopy = await pullThePlug(secondary, join(directory, 'secondary'), secondaryCheckpoint, beforeTransaction.at);
+  const secondaryCopy = await pullThePlug(
+    secondary,
+    join(directory, 'secondary'),
+    secondaryCheckpoint,
+    beforeTransaction.at,
+  );
   await secondary.restart();
   await set.settled();
   await largeTransaction(client);
@@ -52,12 +63,21 @@ export async function makeHistory(directory: string): Promise<ReplayHistory> {
   await afterElection(client);
   const end = await pause(client);
   const oplog = await captureOplog(client);
-  return { binary: set.binary, mongoVersion: set.mongoVersion, oplog, secondaryCopy, primaryCopy, paused: { beforeTransaction, afterTransaction, end } };
+  return {
+    binary: set.binary,
+    mongoVersion: set.mongoVersion,
+    oplog,
+    secondaryCopy,
+    primaryCopy,
+    paused: { beforeTransaction, afterTransaction, end },
+  };
 }
 
 async function seed(client: MongoClient): Promise<void> {
   const shop = client.db('shop');
-  await shop.collection<any>('orders').insertMany(range(1_500, (n) => ({ _id: n, n, list: [1, 2, 3, { z: 1 }], sub: { q: 1 } })));
+  await shop
+    .collection<any>('orders')
+    .insertMany(range(1_500, (n) => ({ _id: n, n, list: [1, 2, 3, { z: 1 }], sub: { q: 1 } })));
   await shop.createCollection('metrics', { timeseries: { timeField: 'at', metaField: 'where' } });
   await shop.createCollection('round', { capped: true, size: 8_192, max: 20 });
   await shop.createCollection('by_key', { clusteredIndex: { key: { _id: 1 }, unique: true } });
@@ -71,12 +91,20 @@ async function crud(client: MongoClient): Promise<void> {
   await orders.updateMany({}, { $inc: { n: 1 }, $set: { 'sub.r': 2, zed: 1, alpha: 2 }, $unset: { 'sub.q': 1 } });
   await orders.updateMany({ _id: { $lt: 100 } }, { $push: { list: 9 } as any });
   await orders.updateMany({ _id: { $lt: 50 } }, { $pop: { list: -1 } as any });
-  await orders.updateMany({ _id: { $lt: 50 } }, [{ $set: { zz: 1 } }, { $set: { aa: 2 } }, { $set: { 'sub.t': '$n' } }]);
-  await orders.updateMany({ _id: { $lt: 20 } }, [{ $replaceWith: { _id: '$_id', zed: '$zed', n: '$n', list: '$list', sub: '$sub' } }]);
+  await orders.updateMany({ _id: { $lt: 50 } }, [
+    { $set: { zz: 1 } },
+    { $set: { aa: 2 } },
+    { $set: { 'sub.t': '$n' } },
+  ]);
+  await orders.updateMany({ _id: { $lt: 20 } }, [
+    { $replaceWith: { _id: '$_id', zed: '$zed', n: '$n', list: '$list', sub: '$sub' } },
+  ]);
   await orders.updateMany({ _id: { $gt: 1_480 } }, { $rename: { n: 'zed' } });
   await orders.deleteMany({ _id: { $gte: 1_300, $lt: 1_400 } });
   await orders.insertMany(range(50, (n) => ({ _id: 1_300 + n, again: true })));
-  await shop.collection('metrics').insertMany(range(40, (n) => ({ at: new Date(1.7e12 + n * 1_000), where: n % 3, value: n })));
+  await shop
+    .collection('metrics')
+    .insertMany(range(40, (n) => ({ at: new Date(1.7e12 + n * 1_000), where: n % 3, value: n })));
   await shop.collection('sessions').insertMany(range(10, () => ({ at: new Date() })));
   for (const n of range(45, (k) => k)) await shop.collection<any>('round').insertOne({ _id: n, s: 'x'.repeat(n * 20) });
   await shop.collection<any>('by_key').insertMany([{ _id: 3 }, { _id: 1 }, { _id: 2 }]);
@@ -113,7 +141,8 @@ async function largeTransaction(client: MongoClient): Promise<void> {
   await shop.createCollection('parts');
   await using session = client.startSession();
   await session.withTransaction(async () => {
-    for (const n of range(3, (k) => k)) await shop.collection('parts').insertOne({ n, s: 'y'.repeat(7 << 20) }, { session });
+    for (const n of range(3, (k) => k))
+      await shop.collection('parts').insertOne({ n, s: 'y'.repeat(7 << 20) }, { session });
     await shop.collection<any>('orders').updateOne({ _id: 7 }, { $set: { inTransaction: true } }, { session });
   });
 }
@@ -122,7 +151,9 @@ async function afterElection(client: MongoClient): Promise<void> {
   const shop = client.db('shop');
   await shop.collection<any>('orders').createIndex({ zed: 1, n: -1 });
   await shop.collection<any>('orders').dropIndex('by_alpha');
-  await shop.collection('metrics').insertMany(range(20, (n) => ({ at: new Date(1.7e12 + n * 60_000), where: 1, value: -n })));
+  await shop
+    .collection('metrics')
+    .insertMany(range(20, (n) => ({ at: new Date(1.7e12 + n * 60_000), where: 1, value: -n })));
   await using session = client.startSession();
   await session.withTransaction(async () => {
     await shop.collection<any>('orders').updateOne({ _id: 8 }, { $inc: { n: 100 } }, { session });
@@ -138,7 +169,11 @@ function range<T>(count: number, make: (n: number) => T): T[] {
 /** Nobody writes but the server itself, whose noops change nothing. */
 async function pause(client: MongoClient): Promise<Paused> {
   const snapshot = await snapshotOf(client);
-  const [top] = await client.db('local').collection('oplog.rs').find({}, { sort: { $natural: -1 }, limit: 1 }).toArray();
+  const [top] = await client
+    .db('local')
+    .collection('oplog.rs')
+    .find({}, { sort: { $natural: -1 }, limit: 1 })
+    .toArray();
   return { at: timeOf(top!['ts']), snapshot };
 }
 
@@ -166,7 +201,10 @@ async function elected(set: ReplicaSet, old: SetMember): Promise<void> {
   await until('a new primary', 60_000, async () => {
     const [candidate] = set.members.filter((member) => member !== old);
     await using client = await candidate!.client();
-    await client.db('admin').command({ replSetStepUp: 1 }).catch(() => {});
+    await client
+      .db('admin')
+      .command({ replSetStepUp: 1 })
+      .catch(() => {});
     return (await client.db('admin').command({ hello: 1 }))['isWritablePrimary'] === true ? true : undefined;
   });
 }

@@ -1,6 +1,6 @@
 /** Native replay against a real mongod: what a copy is brought to equals what the set held, whatever the moment. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -34,11 +34,27 @@ function replayOptions(target: ClusterTime, { copy = history.secondaryCopy, ...c
   copyFiles(copy.dbPath, dbPath);
   const { binary, mongoVersion, oplog } = history;
   const span = { after: { t: 0, i: 0 }, through: oplog.entries.at(-1)!.at };
-  return { binary, mongodVersion: mongoVersion, dbPath, checkpoint: copy.checkpoint, target, archive: oplog.read, span, inspect: true, cacheGb: 0.25, socketDir: join(work, 's'), ...changed };
+  return {
+    binary,
+    mongodVersion: mongoVersion,
+    dbPath,
+    checkpoint: copy.checkpoint,
+    target,
+    archive: oplog.read,
+    span,
+    inspect: true,
+    cacheGb: 0.25,
+    socketDir: join(work, 's'),
+    ...changed,
+  };
 }
 
 /** Brings a copy to the target and says what is there then. */
-async function stateAt(target: ClusterTime, changed: Changed = {}, look?: (client: MongoClient) => Promise<void>): Promise<Snapshot & { replayed: Replayed }> {
+async function stateAt(
+  target: ClusterTime,
+  changed: Changed = {},
+  look?: (client: MongoClient) => Promise<void>,
+): Promise<Snapshot & { replayed: Replayed }> {
   const options = replayOptions(target, changed);
   const replayed = await bringTo(options);
   try {
@@ -52,7 +68,9 @@ async function stateAt(target: ClusterTime, changed: Changed = {}, look?: (clien
 }
 
 function entryOf(command: string): ClusterTime {
-  const found = history.oplog.entries.findLast(({ bytes }) => readEntry(bytes).first === command && readEntry(bytes).ns === 'shop.$cmd');
+  const found = history.oplog.entries.findLast(
+    ({ bytes }) => readEntry(bytes).first === command && readEntry(bytes).ns === 'shop.$cmd',
+  );
   assert.ok(found !== undefined, `the history has a ${command}`);
   return found.at;
 }
@@ -88,24 +106,36 @@ test('a moment inside the copy is reached by taking the entries after it away', 
 });
 
 test('at a moment inside a transaction above 16 MB nothing of it is there', async () => {
-  const first = history.oplog.entries.find(({ bytes }) => readEntry(bytes).first === 'applyOps' && bytes.length > 7 << 20)!;
-  assert.equal((BSON.deserialize(first.bytes) as { o: Document }).o['partialTxn'], true, 'the history has a large transaction');
-  const inside = await stateAt(first.at, {}, async (client) => assert.equal(await client.db('shop').collection('orders').countDocuments({ inTransaction: true }), 0));
+  const first = history.oplog.entries.find(
+    ({ bytes }) => readEntry(bytes).first === 'applyOps' && bytes.length > 7 << 20,
+  )!;
+  assert.equal(
+    (BSON.deserialize(first.bytes) as { o: Document }).o['partialTxn'],
+    true,
+    'the history has a large transaction',
+  );
+  const inside = await stateAt(first.at, {}, async (client) =>
+    assert.equal(await client.db('shop').collection('orders').countDocuments({ inTransaction: true }), 0),
+  );
   assert.equal(inside.hashes['shop.orders'], history.paused.beforeTransaction.snapshot.hashes['shop.orders']);
 });
 
 test('the command replay of the same archive, from nothing, agrees inside an index build and at a random moment', async () => {
   const commit = entryOf('commitIndexBuild');
-  const moments: [string, ClusterTime][] = [
-    ['between the start and the end of an index build', justBefore(commit)],
-  ];
+  const moments: [string, ClusterTime][] = [['between the start and the end of an index build', justBefore(commit)]];
   const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
   const possible = history.oplog.entries.filter(({ at }) => compareTimes(at, history.secondaryCopy.checkpoint) > 0);
   const chosen = possible[(seed * 7_919) % possible.length]!.at;
   moments.push([`a random entry (SEED=${seed}: ${showTime(chosen)})`, chosen]);
   moments.sort(([, a], [, b]) => compareTimes(a, b));
   mkdirSync(join(work, 'reference'));
-  await using target = await startReplayTarget({ binary: history.binary, dbPath: join(work, 'reference'), socketDir: join(work, 'r'), logPath: join(work, 'r.log'), cacheGb: 0.25 });
+  await using target = await startReplayTarget({
+    binary: history.binary,
+    dbPath: join(work, 'reference'),
+    socketDir: join(work, 'r'),
+    logPath: join(work, 'r.log'),
+    cacheGb: 0.25,
+  });
   await using reference = await openCommandReplay({ socket: target.socket });
   await using client = await target.client();
   const span = { after: { t: 0, i: 0 }, through: moments.at(-1)![1] };
@@ -121,7 +151,11 @@ test('the command replay of the same archive, from nothing, agrees inside an ind
 
 test('the moment before an operation does not have it', async () => {
   const last = history.oplog.entries.findLast(({ bytes }) => readEntry(bytes).op === 'd')!.at;
-  const count = async (client: MongoClient): Promise<number> => await client.db('shop').collection('orders').countDocuments({ _id: 9 as never });
+  const count = async (client: MongoClient): Promise<number> =>
+    await client
+      .db('shop')
+      .collection('orders')
+      .countDocuments({ _id: 9 as never });
   await stateAt(justBefore(last), {}, async (client) => assert.equal(await count(client), 1));
 });
 
@@ -142,7 +176,9 @@ async function withoutSome({ binary, dbPath, checkpoint }: ReplayOptions): Promi
   await using client = await mongod.client();
   const oplog = client.db('local').collection('oplog.rs');
   const above = await oplog.find({}, { sort: { $natural: 1 }, projection: { ts: 1 } }).toArray();
-  const times = above.map((entry) => entry['ts'] as { t: number; i: number }).filter((ts) => compareTimes(ts, checkpoint) > 0);
+  const times = above
+    .map((entry) => entry['ts'] as { t: number; i: number })
+    .filter((ts) => compareTimes(ts, checkpoint) > 0);
   const chosen = times.slice(0, 100).filter((_, k) => k % 3 === 0);
   const { deletedCount } = await oplog.deleteMany({ ts: { $in: chosen } });
   assert.equal(deletedCount, chosen.length);
@@ -152,12 +188,18 @@ async function withoutSome({ binary, dbPath, checkpoint }: ReplayOptions): Promi
 
 test('an archive that tells another history in what both have is refused, and says where', async () => {
   const { end } = history.paused;
-  const at = history.oplog.entries.findIndex(({ at: time }) => compareTimes(time, history.secondaryCopy.checkpoint) > 0) + 20;
+  const at =
+    history.oplog.entries.findIndex(({ at: time }) => compareTimes(time, history.secondaryCopy.checkpoint) > 0) + 20;
   const without = oplogOf(history.oplog.entries.filter((_, k) => k !== at).map(({ bytes }) => bytes));
   const where = showTime(history.oplog.entries[at]!.at);
-  await assert.rejects(bringTo(replayOptions(end.at, { archive: without.read })), (error: Error & { code: string }) => error.code === 'mongo.replay-history-differs' && error.message.includes(where));
+  await assert.rejects(
+    bringTo(replayOptions(end.at, { archive: without.read })),
+    (error: Error & { code: string }) => error.code === 'mongo.replay-history-differs' && error.message.includes(where),
+  );
   const flipped = oplogOf(history.oplog.entries.map(({ bytes }, k) => (k === at ? changed(bytes) : bytes)));
-  await assert.rejects(bringTo(replayOptions(end.at, { archive: flipped.read })), { code: 'mongo.replay-history-differs' });
+  await assert.rejects(bringTo(replayOptions(end.at, { archive: flipped.read })), {
+    code: 'mongo.replay-history-differs',
+  });
 });
 
 /** The last byte of the wall clock's value, which every entry has. */
@@ -170,7 +212,9 @@ function changed(bytes: Uint8Array): Uint8Array {
 
 test('a copy that is not from the checkpoint it is said to be from is refused', async () => {
   const { end } = history.paused;
-  await assert.rejects(bringTo(replayOptions(end.at, { checkpoint: justBefore(history.secondaryCopy.checkpoint) })), { code: 'mongo.replay-not-exact' });
+  await assert.rejects(bringTo(replayOptions(end.at, { checkpoint: justBefore(history.secondaryCopy.checkpoint) })), {
+    code: 'mongo.replay-not-exact',
+  });
 });
 
 test('what forbids a replay is said before anything is started', async () => {
@@ -185,21 +229,61 @@ test('what forbids a replay is said before anything is started', async () => {
   await refused(justBefore(history.secondaryCopy.checkpoint), 'mongo.replay-before-checkpoint');
   await refused(end.at, 'mongo.replay-not-covered', { span: { after: end.at, through } });
   await refused(end.at, 'mongo.replay-version', { mongodVersion: '7.0.12' });
-  const swapped = history.oplog.entries.slice(-2).map(({ bytes }) => batchOf([bytes])).reverse();
-  await refused(end.at, 'mongo.replay-archive-broken', { archive: async function* () { yield* swapped; } });
+  const swapped = history.oplog.entries
+    .slice(-2)
+    .map(({ bytes }) => batchOf([bytes]))
+    .reverse();
+  await refused(end.at, 'mongo.replay-archive-broken', {
+    archive: async function* () {
+      yield* swapped;
+    },
+  });
+});
+
+test('a replay that is stopped leaves no mongod behind and says why it ended', async () => {
+  const stops = new AbortController();
+  const socketDir = join(work, 'stopped');
+  const onStep = (step: string, says: string): void => {
+    if (step === 'replay' && says.startsWith('replay')) stops.abort(new Error('stopped by the test'));
+  };
+  await assert.rejects(
+    bringTo(replayOptions(history.paused.end.at, { socketDir, signal: stops.signal, onStep })),
+    /stopped by the test/,
+  );
+  const left = readdirSync(socketDir).filter((name) => name.endsWith('.mongod-marker'));
+  assert.deepEqual(left, []);
 });
 
 for (const starts of [2, 1] as const) {
   test(`a new set made of the files becomes primary and takes a majority write (${starts === 1 ? 'one start' : 'two starts'})`, async () => {
     const { end } = history.paused;
     const [port] = (await freePorts(1)) as [number];
-    const options = replayOptions(end.at, { inspect: false, starts, newSet: { name: 'restored', members: [{ id: 0, host: '127.0.0.1', port }] } });
+    const options = replayOptions(end.at, {
+      inspect: false,
+      starts,
+      newSet: { name: 'restored', members: [{ id: 0, host: '127.0.0.1', port }] },
+    });
     const { replicaSetId } = await bringTo(options);
-    await using mongod = await startMongod({ binary: options.binary, dbPath: options.dbPath, socketDir: join(work, 'p'), port, args: ['--replSet', 'restored', '--setParameter', 'ttlMonitorEnabled=false'], logPath: join(work, `p${starts}.log`) });
+    await using mongod = await startMongod({
+      binary: options.binary,
+      dbPath: options.dbPath,
+      socketDir: join(work, 'p'),
+      port,
+      args: ['--replSet', 'restored', '--setParameter', 'ttlMonitorEnabled=false'],
+      logPath: join(work, `p${starts}.log`),
+    });
     await using client = await mongod.client();
-    await until('the restored set to have a primary', 60_000, async () => ((await client.db('admin').command({ hello: 1 }))['isWritablePrimary'] === true ? true : undefined));
-    assert.equal((await client.db('admin').command({ replSetGetConfig: 1 }))['config'].settings.replicaSetId.toHexString(), replicaSetId);
+    await until('the restored set to have a primary', 60_000, async () =>
+      (await client.db('admin').command({ hello: 1 }))['isWritablePrimary'] === true ? true : undefined,
+    );
+    assert.equal(
+      (await client.db('admin').command({ replSetGetConfig: 1 }))['config'].settings.replicaSetId.toHexString(),
+      replicaSetId,
+    );
     assertEqual(end.snapshot, await snapshotOf(client));
-    await client.db('after').collection('x').insertOne({ alive: true }, { writeConcern: { w: 'majority', wtimeoutMS: 30_000 } });
+    await client
+      .db('after')
+      .collection('x')
+      .insertOne({ alive: true }, { writeConcern: { w: 'majority', wtimeoutMS: 30_000 } });
   });
 }
