@@ -25,18 +25,28 @@ export async function openReference(options: { binary: string; directory: string
   const client = stack.use(await target.client());
   const replay = stack.use(await openCommandReplay({ socket: target.socket, connections: 2 }));
   const { after } = await options.archive.chain();
-  let at = after;
+  let at: ClusterTime = after;
+  const forward = async (to: ClusterTime): Promise<Snapshot> => {
+    if (compareTimes(to, at) < 0) throw new Error('a reference does not go back');
+    for await (const batch of options.archive.read(at, to)) await replay.apply(batch, { through: to });
+    await replay.settle();
+    at = to;
+    return await snapshotOf(client);
+  };
+  // A round that fails early does not wait for its snapshot: the next one must not start in the middle of it.
+  let last: Promise<unknown> = Promise.resolve();
   return {
     get at() {
       return at;
     },
     async advance(to) {
-      if (compareTimes(to, at) < 0) throw new Error('a reference does not go back');
-      for await (const batch of options.archive.read(at, to)) await replay.apply(batch, { through: to });
-      await replay.settle();
-      at = to;
-      return await snapshotOf(client);
+      const next = last.then(async () => await forward(to));
+      last = next.catch(() => {});
+      return await next;
     },
-    [Symbol.asyncDispose]: async () => await stack.disposeAsync(),
+    [Symbol.asyncDispose]: async () => {
+      await last;
+      await stack.disposeAsync();
+    },
   };
 }

@@ -84,6 +84,7 @@ async function oneRound(bed: Bed, number: number, from: ClusterTime, first: Clus
   const raging = rage(bed, blows);
   if (random.next() < 0.7) await backUp(bed, blows);
   await raging;
+  await answering(bed.platform);
   const through = await caughtUp(bed);
 
   const deep = number % DEEP_EVERY === DEEP_EVERY - 1;
@@ -150,11 +151,16 @@ async function trial(bed: Bed, { at }: Landmark, way: Way, during: 'mover' | 'tr
       if (attempt >= attempts) return { differences: [`the restore failed: ${(error as Error).message.slice(0, 800)}`], checked: 0, inDoubt: 0 };
       tally.restoresInterrupted++;
       options.say(`  a restore was interrupted (${during}): ${inShort((error as Error).message)}`);
-      await pause(2_000);
+      await answering(platform);
     } finally {
       if ((await striking) === true && attempt === 1) count(tally.blows, `${during} during a restore`);
     }
   }
+}
+
+/** After a blow to the server: until it answers again, and knows of its transport. */
+async function answering(platform: Platform): Promise<void> {
+  await until('the platform to answer after a blow', 120_000, async () => ((await platform.tidemark('window', SET)).code === 0 ? true : undefined), { everyMs: 1_000 });
 }
 
 async function deepTrial(bed: Bed, landmark: Landmark, way: Way, during: 'mover' | 'transport' | 'server' | undefined): Promise<Verdict> {
