@@ -28,8 +28,9 @@ const interrupted = new Promise<never>((_, reject) => {
 });
 let code = 1;
 try {
+  await using stack = new AsyncDisposableStack();
   say(`seed ${seed}`);
-  const result = await Promise.race([torture({ rounds, seed, directory, say, longestMs: values.minutes === undefined ? undefined : Number(values.minutes) * 60_000 }), interrupted]);
+  const result = await Promise.race([torture({ rounds, seed, directory, say, stack, longestMs: values.minutes === undefined ? undefined : Number(values.minutes) * 60_000 }), interrupted]);
   for (const difference of result.found) say(`DIFFERENCE ${difference}`);
   say(`${result.rounds} rounds, ${result.differences} differences`);
   if (values.json) console.log(JSON.stringify(result));

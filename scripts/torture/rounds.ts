@@ -22,6 +22,8 @@ export type TortureOptions = {
   readonly seed: string;
   readonly directory: string;
   readonly say: (line: string) => void;
+  /** Everything that was started ends with it: also when the run is interrupted in the middle. */
+  readonly stack: AsyncDisposableStack;
   /** How long each round lets the storm rage before it restores. */
   readonly stormMs?: number;
   /** No new round begins after this time; the result says how many there were. */
@@ -53,7 +55,7 @@ const DEEP_EVERY = 10;
 
 export async function torture(options: TortureOptions): Promise<TortureResult> {
   const startedMs = performance.now();
-  await using stack = new AsyncDisposableStack();
+  const { stack } = options;
   const set = stack.use(await openReplicaSet({ name: SET, directory: join(options.directory, 'set'), oplogSizeMb: 990, args: ['--setParameter', 'ttlMonitorSleepSecs=2'] }));
   mkdirSync(join(options.directory, 'tidemark'));
   const platform = stack.use(await openPlatform({ dataDir: join(options.directory, 'tidemark') }));

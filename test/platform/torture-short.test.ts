@@ -11,7 +11,8 @@ test('under a storm of writes, kills and elections, every moment tried comes bac
   t.diagnostic(`seed ${seed}; the long run is "npm run torture -- --rounds 50 --seed ${seed}"`);
   const directory = mkdtempSync(join(tmpdir(), 'tm-torture-'));
   try {
-    const result = await torture({ rounds: 3, seed, directory, say: (line) => t.diagnostic(line), stormMs: 5_000 });
+    await using stack = new AsyncDisposableStack();
+    const result = await torture({ rounds: 3, seed, directory, say: (line) => t.diagnostic(line), stack, stormMs: 5_000 });
     assert.deepEqual(result.found, [], `seed ${seed}`);
     assert.equal(result.rounds, 3);
     assert.ok(result.points >= 1, 'no restore point was made');
