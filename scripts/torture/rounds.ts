@@ -173,7 +173,7 @@ async function deepTrial(bed: Bed, landmark: Landmark, way: Way, during: 'mover'
 
 /** The failure that a command told, without the rest of its answer. */
 function inShort(output: string): string {
-  const [code, message] = [/"code": "([^"]+)"/.exec(output)?.[1], /"message": "([^"]+)"/.exec(output)?.[1]];
+  const [code, message] = [/"code": "([^"]+)"/.exec(output)?.[1], /"message": "((?:[^"\\]|\\.)+)"/.exec(output)?.[1]];
   return message === undefined ? output.trim().slice(-200) : `${message} [${code}]`;
 }
 

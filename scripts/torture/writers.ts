@@ -3,6 +3,8 @@
  *
  * What is in the ledger (plain and clustered collections, transactions small and over 16 MB) is written without automatic
  * retries: an error then means "nobody knows", and never a second execution whose time would be taken for the first's.
+ * The driver sends a commit that failed again whatever it is told, and gets the time of the second answer: such a
+ * transaction took effect at a time nobody knows, at or before that one.
  * The rest (DDL, index builds, TTL, capped, time series, views) is judged by dbHash and catalogue against command replay.
  */
 import type { ClientSession, Collection, Db, MongoClient } from 'mongodb';
@@ -29,14 +31,18 @@ export type Storm = AsyncDisposable & {
 export type Hand = { readonly name: string; readonly everyMs: number; act(): Promise<void> };
 
 export async function startStorm(set: ReplicaSet, ledger: Ledger, seed: string): Promise<Storm> {
-  const options = { connections: 30, silenceMs: 30_000, more: { retryWrites: false, writeConcern: { w: 'majority' as const, wtimeoutMS: 20_000 } } };
+  const options = { connections: 30, silenceMs: 30_000, more: { retryWrites: false, monitorCommands: true, writeConcern: { w: 'majority' as const, wtimeoutMS: 20_000 } } };
   const client = await set.client(options);
+  const commits: Commits = { failed: 0 };
+  client.on('commandFailed', ({ commandName }) => {
+    if (commandName === 'commitTransaction') commits.failed++;
+  });
   const db = client.db(DATABASE);
   await prepare(db);
   const hands: Hand[] = [
     ...[0, 1, 2].map((number) => documentHand(client, ledger, openRandom(seed, 'documents', number), `w${number}-`)),
-    transactionHand(client, ledger, openRandom(seed, 'transactions'), 'wt-'),
-    bigTransactionHand(client, ledger, openRandom(seed, 'big'), 'wb-'),
+    transactionHand(client, ledger, openRandom(seed, 'transactions'), 'wt-', commits),
+    bigTransactionHand(client, ledger, openRandom(seed, 'big'), 'wb-', commits),
     ...(await startDdl(client, openRandom(seed, 'ddl'))),
     ...(await startSpecials(client, openRandom(seed, 'specials'))),
   ];
@@ -123,7 +129,7 @@ async function change(collection: Collection<Row>, to: Mine, random: Random, ses
 }
 
 /** A few documents in two collections at once; one in five is aborted and must leave nothing. */
-function transactionHand(client: MongoClient, ledger: Ledger, random: Random, prefix: string): Hand {
+function transactionHand(client: MongoClient, ledger: Ledger, random: Random, prefix: string, commits: Commits): Hand {
   const session = client.startSession();
   const mine: Mine[] = [];
   let next = 0;
@@ -144,7 +150,7 @@ function transactionHand(client: MongoClient, ledger: Ledger, random: Random, pr
         mine.unshift(...changed.map((row) => ({ ...row, version: row.version - 1 })));
         return await ending(session, work);
       }
-      await noting(ledger, session, [...made, ...changed], async () => await ending(session, work));
+      await noting(ledger, session, [...made, ...changed], async () => await ending(session, work), commits);
       mine.push(...made, ...changed);
       if (mine.length > 200) mine.splice(0, 50);
     },
@@ -152,7 +158,7 @@ function transactionHand(client: MongoClient, ledger: Ledger, random: Random, pr
 }
 
 /** More than 16 MB in one transaction: several oplog entries, visible at the last one only. The batch before goes in the same. */
-function bigTransactionHand(client: MongoClient, ledger: Ledger, random: Random, prefix: string): Hand {
+function bigTransactionHand(client: MongoClient, ledger: Ledger, random: Random, prefix: string, commits: Commits): Hand {
   const session = client.startSession();
   let before: Mine[] = [];
   let next = 0;
@@ -169,7 +175,7 @@ function bigTransactionHand(client: MongoClient, ledger: Ledger, random: Random,
         if (gone.length > 0) await rows(client, 'big').deleteMany({ _id: { $in: gone.map((row) => row.id) } }, { session });
         await session.commitTransaction();
       };
-      await noting(ledger, session, [...made, ...gone], async () => await ending(session, work));
+      await noting(ledger, session, [...made, ...gone], async () => await ending(session, work), commits);
       before = made;
     },
   };
@@ -184,14 +190,21 @@ async function ending(session: ClientSession, work: () => Promise<void>): Promis
   }
 }
 
+type Changed = { readonly collection: string; readonly id: string; readonly version: number | null };
+/** Commits that failed so far: when one did meanwhile, the answered time may be that of its second try. */
+type Commits = { failed: number };
+
 /** Notes what `work` changed with its optime, or as in doubt when it failed: those documents are left alone from then on. */
-async function noting(ledger: Ledger, session: ClientSession, changed: readonly { collection: string; id: string; version: number | null }[], work: () => Promise<unknown>): Promise<void> {
+async function noting(ledger: Ledger, session: ClientSession, changed: readonly Changed[], work: () => Promise<unknown>, commits?: Commits): Promise<void> {
+  const failedBefore = commits?.failed;
+  const doubt = (): void => changed.forEach(({ collection, id, version }) => ledger.doubt(`${DATABASE}.${collection}`, id, version));
   try {
     await work();
   } catch (error) {
-    for (const { collection, id, version } of changed) ledger.doubt(`${DATABASE}.${collection}`, id, version);
+    doubt();
     throw error;
   }
+  if (commits?.failed !== failedBefore) doubt();
   const at = timeOf(session);
   for (const { collection, id, version } of changed) ledger.note(`${DATABASE}.${collection}`, id, at, version);
 }
