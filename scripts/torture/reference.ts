@@ -6,13 +6,13 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { compareTimes, type ClusterTime } from '../../src/base/cluster-time.ts';
 import { openCommandReplay, startReplayTarget } from '../../src/mongo/command-replay.ts';
-import { snapshotOf, type Snapshot } from '../../src/mongo/dbhash.ts';
 import type { OwnArchive } from './archive.ts';
+import { stateOf, type State } from './state.ts';
 
 export type Reference = AsyncDisposable & {
   readonly at: ClusterTime;
   /** Brings it to a moment at or after where it is, and says what is there. */
-  advance(to: ClusterTime): Promise<Snapshot>;
+  advance(to: ClusterTime): Promise<State>;
 };
 
 export async function openReference(options: { binary: string; directory: string; name: string; archive: OwnArchive }): Promise<Reference> {
@@ -26,12 +26,12 @@ export async function openReference(options: { binary: string; directory: string
   const replay = stack.use(await openCommandReplay({ socket: target.socket, connections: 2 }));
   const { after } = await options.archive.chain();
   let at: ClusterTime = after;
-  const forward = async (to: ClusterTime): Promise<Snapshot> => {
+  const forward = async (to: ClusterTime): Promise<State> => {
     if (compareTimes(to, at) < 0) throw new Error('a reference does not go back');
     for await (const batch of options.archive.read(at, to)) await replay.apply(batch, { through: to });
     await replay.settle();
     at = to;
-    return await snapshotOf(client);
+    return await stateOf(client);
   };
   // A round that fails early does not wait for its snapshot: the next one must not start in the middle of it.
   let last: Promise<unknown> = Promise.resolve();

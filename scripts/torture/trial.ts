@@ -7,18 +7,18 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { compareTimes, showTime, type ClusterTime } from '../../src/base/cluster-time.ts';
 import { openClient } from '../../src/mongo/connect.ts';
-import { compareHashes, compareSnapshots, snapshotOf, type Hashes, type Snapshot } from '../../src/mongo/dbhash.ts';
+import type { Hashes } from '../../src/mongo/dbhash.ts';
 import { until } from '../../src/base/deadline.ts';
 import type { MongoClient } from 'mongodb';
 import type { Platform } from '../../test/kit/platform.ts';
 import { freePorts, type ReplicaSet } from '../../test/kit/replica-set.ts';
 import { compareLedger } from '../demo/verdict.ts';
 import type { Ledger } from './ledger.ts';
+import { differencesOf, differencesOfHashes, stateOf, type State } from './state.ts';
 
 export const WAYS = ['publish', 'verify', 'restore'] as const;
 export type Way = (typeof WAYS)[number];
 export type Trial = { readonly way: Way; readonly at: ClusterTime };
-const NAMES = ['command replay', 'restore'] as const;
 export type Verdict = { readonly differences: readonly string[]; readonly checked: number; readonly inDoubt: number };
 
 type Bed = {
@@ -31,13 +31,13 @@ type Bed = {
   unfinishedBuilds(at: ClusterTime): Promise<ReadonlySet<string>>;
 };
 
-export async function tryMoment(bed: Bed, { way, at }: Trial, wanted: () => Promise<Snapshot>): Promise<Verdict> {
+export async function tryMoment(bed: Bed, { way, at }: Trial, wanted: () => Promise<State>): Promise<Verdict> {
   if (way === 'verify') return await verified(bed, at, wanted);
   if (way === 'publish') return await published(bed, at, wanted);
   return await restored(bed, at, wanted);
 }
 
-async function published({ platform, setName, ledger }: Bed, at: ClusterTime, wanted: () => Promise<Snapshot>): Promise<Verdict> {
+async function published({ platform, setName, ledger }: Bed, at: ClusterTime, wanted: () => Promise<State>): Promise<Verdict> {
   const publication = await platform.ok('publish', 'start', setName, '--at', showTime(at), '--no-users', '--expires', '10m');
   try {
     const port = Number(new URL(String(publication.uri).replace('mongodb:', 'http:')).port);
@@ -49,16 +49,15 @@ async function published({ platform, setName, ledger }: Bed, at: ClusterTime, wa
 }
 
 /** The product's own full proof: it hashes, we compare its hashes with the second path's. */
-async function verified({ platform, setName }: Bed, at: ClusterTime, wanted: () => Promise<Snapshot>): Promise<Verdict> {
+async function verified({ platform, setName }: Bed, at: ClusterTime, wanted: () => Promise<State>): Promise<Verdict> {
   const { points } = await platform.ok('point', 'list', setName);
   const point = (points as { id: string; checkpoint: ClusterTime }[]).findLast((each) => compareTimes(each.checkpoint, at) <= 0);
   if (point === undefined) throw new Error(`no point at or before ${showTime(at)}`);
   const answer = await platform.ok('point', 'verify', point.id, '--full', '--at', showTime(at));
-  const { hashes } = await wanted();
-  return { differences: compareHashes(hashes, answer.dbHash as Hashes, NAMES), checked: 0, inDoubt: 0 };
+  return { differences: differencesOfHashes(await wanted(), answer.dbHash as Hashes), checked: 0, inDoubt: 0 };
 }
 
-async function restored({ platform, set, setName, ledger, directory, unfinishedBuilds }: Bed, at: ClusterTime, wanted: () => Promise<Snapshot>): Promise<Verdict> {
+async function restored({ platform, set, setName, ledger, directory, unfinishedBuilds }: Bed, at: ClusterTime, wanted: () => Promise<State>): Promise<Verdict> {
   const target = join(directory, 'restored');
   const [port] = await freePorts(1);
   try {
@@ -81,18 +80,13 @@ async function restored({ platform, set, setName, ledger, directory, unfinishedB
   }
 }
 
-async function judged(client: MongoClient, ledger: Ledger, at: ClusterTime, wanted: () => Promise<Snapshot>, building: ReadonlySet<string> = new Set()): Promise<Verdict> {
+async function judged(client: MongoClient, ledger: Ledger, at: ClusterTime, wanted: () => Promise<State>, building: ReadonlySet<string> = new Set()): Promise<Verdict> {
   const byLedger = await compareLedger(client, ledger, at);
-  const byState = compareSnapshots(without(await wanted(), building), without(await snapshotOf(client), building), NAMES);
+  const byState = differencesOf(await wanted(), await stateOf(client), building);
   const list = (what: string, ids: readonly string[]): string[] => (ids.length === 0 ? [] : [`ledger: ${ids.length} ${what}, such as ${ids.slice(0, 3).join('; ')}`]);
   return {
     differences: [...list('missing', byLedger.missing), ...list('from later', byLedger.later), ...list('of another version', byLedger.wrong), ...byState],
     checked: byLedger.checked,
     inDoubt: byLedger.inDoubt,
   };
-}
-
-/** Of collections whose indexes are being built, only the documents are compared. */
-function without({ hashes, catalogue }: Snapshot, building: ReadonlySet<string>): Snapshot {
-  return { hashes, catalogue: Object.fromEntries(Object.entries(catalogue).filter(([ns]) => !building.has(ns))) };
 }
