@@ -1,16 +1,17 @@
 /**
  * Brings one collection from a mongod at a moment into a live replica set.
  *
- * Promise: a copy that fails or is stopped leaves the live data as it was.
+ * Promise: a copy that fails or is stopped leaves the live data as it was. One exception, which the plan names: a view or
+ * time series that is to be replaced goes first, because it cannot be moved away.
  *
  * Order, and why:
  *   1. look         kind, options and indexes at the source; whether the name is free at the target
  *   2. build        under a temporary name in the target's database, with the options, without indexes
  *   3. fill         raw documents, so that no type and no field order can change
- *   4. index        after the data (faster), every option as it stands at the source; TTL indexes last, so that
- *                   the TTL monitor deletes nothing before the collection is complete
+ *   4. index        after the data (faster), every option as it stands at the source
  *   5. count        against the source
- *   6. rename       into place with majority concern, which covers all before it: the only step a reader can see
+ *   6. expire       TTL indexes and expireAfterSeconds, after the count: documents of the past are often due at once
+ *   7. rename       into place with majority concern, which covers all before it: the only step a reader can see
  *
  * Time series and views cannot be renamed by MongoDB. A view is a definition and is made in one step. A time series
  * is built under its own name, which must be free (or is freed by `replace` after everything else was checked), and is
@@ -33,8 +34,13 @@ export type CollectionShape = {
 };
 
 /** What will be done, before it is done. */
-export type CopyPlan = { readonly from: string; readonly to: string; readonly shape: CollectionShape; readonly existing: 'none' | 'aside' | 'replace'; readonly says: string };
+export type CopyPlan = { readonly from: string; readonly to: string; readonly shape: CollectionShape; readonly existing: 'none' | 'aside' | 'replace'; readonly replacesFixed: boolean; readonly says: string };
 
+export type CopyRun = { readonly onBytes: (bytes: number) => void; readonly signal: AbortSignal; readonly asideSuffix: string; readonly nowMs: number };
+
+const majority = { w: 'majority', wtimeout: 600_000 } as const;
+/** A task that is silent for longer is stopped by the server. */
+const longestCopyMs = 12 * 3_600_000;
 const batchBytes = 16 << 20;
 const batchDocuments = 5_000;
 
@@ -53,12 +59,13 @@ export async function planCopy(source: MongoClient, target: MongoClient, from: s
   const shape = await shapeOf(source, from);
   if (shape === undefined) throw collectionNotThere({ ns: from, at, near: await neighbours(source, from) });
   const there = await infoOf(target, to);
-  if (there === undefined) return { from, to, shape, existing: 'none', says: plainly(shape, from, to, 'a new collection') };
+  if (there === undefined) return { from, to, shape, existing: 'none', replacesFixed: false, says: plainly(shape, from, to, 'a new collection') };
   if (existing === 'refuse') throw collectionExists({ ns: to });
   const fixed = there.type === 'view' || there.type === 'timeseries' ? there.type : shape.kind === 'collection' ? undefined : shape.kind;
   if (existing === 'aside' && fixed !== undefined) throw cannotStandAside({ ns: to, kind: fixed });
-  const how = existing === 'aside' ? 'the one there now is renamed aside first' : 'the one there now is replaced';
-  return { from, to, shape, existing, says: plainly(shape, from, to, how) };
+  const replacesFixed = there.type === 'view' || there.type === 'timeseries';
+  const replaced = replacesFixed ? `the ${there.type} there now is DROPPED before the copy begins: MongoDB cannot rename it` : 'the one there now is replaced at the end';
+  return { from, to, shape, existing, replacesFixed, says: plainly(shape, from, to, existing === 'aside' ? 'the one there now is renamed aside first' : replaced) };
 }
 
 function plainly(shape: CollectionShape, from: string, to: string, how: string): string {
@@ -66,57 +73,100 @@ function plainly(shape: CollectionShape, from: string, to: string, how: string):
 }
 
 /** Carries out a plan. Answers the documents written and the name the old collection got, if it stood aside. */
-export async function copyCollection(
-  source: MongoClient,
-  target: MongoClient,
-  plan: CopyPlan,
-  options: { onBytes: (bytes: number) => void; signal: AbortSignal; asideSuffix: string },
-): Promise<{ documents: number; aside: string | null }> {
+export async function copyCollection(source: MongoClient, target: MongoClient, plan: CopyPlan, options: CopyRun): Promise<{ documents: number; aside: string | null }> {
   const { db: dbName, name } = splitNamespace(plan.to);
   const db = target.db(dbName);
-  if (plan.shape.kind !== 'collection') return await buildInPlace(source, db, name, plan, options);
-  const temporary = `tidemark.building.${randomId().slice(0, 12)}`;
+  if (plan.shape.kind !== 'collection') return await buildInPlace(source, target, db, name, plan, options);
+  const temporary = temporaryName(options.nowMs);
+  await create(db, temporary, plan.shape);
   try {
     const documents = await build(source, db, temporary, plan, options);
-    let aside: string | null = null;
-    if (plan.existing === 'aside') {
-      aside = `${name}.${options.asideSuffix}`;
-      await rename(target, `${dbName}.${name}`, `${dbName}.${aside}`, false);
+    if (plan.existing !== 'aside') {
+      await rename(target, `${dbName}.${temporary}`, plan.to, plan.existing === 'replace');
+      return { documents, aside: null };
     }
-    await rename(target, `${dbName}.${temporary}`, `${dbName}.${name}`, plan.existing === 'replace');
-    return { documents, aside: aside === null ? null : `${dbName}.${aside}` };
+    const aside = `${plan.to}.${options.asideSuffix}`;
+    await changePlaces(target, plan.to, aside, async () => await rename(target, `${dbName}.${temporary}`, plan.to, false));
+    return { documents, aside };
   } catch (error) {
     await drop(db, temporary);
     throw error;
   }
 }
 
-/** Views and time series: no temporary name is possible. */
-async function buildInPlace(source: MongoClient, db: Db, name: string, plan: CopyPlan, options: Parameters<typeof copyCollection>[3]): Promise<{ documents: number; aside: null }> {
-  if (plan.existing === 'replace') await db.command({ drop: name, writeConcern: { w: 'majority' } });
+/** Views and time series: no temporary name is possible. What is dropped on failure is only what was made here. */
+async function buildInPlace(source: MongoClient, target: MongoClient, db: Db, name: string, plan: CopyPlan, options: CopyRun): Promise<{ documents: number; aside: null }> {
+  const make = async (): Promise<number> => {
+    await create(db, name, plan.shape);
+    try {
+      return await build(source, db, name, plan, options);
+    } catch (error) {
+      await drop(db, name);
+      throw error;
+    }
+  };
+  if (plan.existing !== 'replace') return { documents: await make(), aside: null };
+  if (plan.replacesFixed) {
+    await db.command({ drop: name, writeConcern: majority });
+    return { documents: await make(), aside: null };
+  }
+  const kept = temporaryName(options.nowMs);
+  let documents = 0;
+  await changePlaces(target, plan.to, `${db.databaseName}.${kept}`, async () => {
+    documents = await make();
+  });
+  await drop(db, kept);
+  return { documents, aside: null };
+}
+
+/** Moves a live collection away for `work`, and back when that fails. */
+async function changePlaces(target: MongoClient, live: string, away: string, work: () => Promise<void>): Promise<void> {
+  await rename(target, live, away, false);
   try {
-    return { documents: await build(source, db, name, plan, options), aside: null };
+    await work();
   } catch (error) {
-    await drop(db, name);
+    await rename(target, away, live, false);
     throw error;
   }
 }
 
-async function build(source: MongoClient, db: Db, name: string, plan: CopyPlan, options: Parameters<typeof copyCollection>[3]): Promise<number> {
+/** Documents of the past are often due to expire: nothing of that is switched on before they are counted. */
+async function create(db: Db, name: string, { options }: CollectionShape): Promise<void> {
+  const { expireAfterSeconds: _, ...plain } = options;
+  await db.command({ create: name, ...plain, writeConcern: majority });
+}
+
+async function build(source: MongoClient, db: Db, name: string, plan: CopyPlan, options: CopyRun): Promise<number> {
   const { shape } = plan;
-  await db.command({ create: name, ...shape.options, writeConcern: { w: 'majority' } });
   if (shape.kind === 'view') return 0;
   const from = splitNamespace(plan.from);
   const documents = await fill(source.db(from.db).collection(stored(from.name, shape.kind)), db, stored(name, shape.kind), options);
   const expires = (index: Document): boolean => index['expireAfterSeconds'] !== undefined;
-  for (const indexes of [shape.indexes.filter((index) => !expires(index)), shape.indexes.filter(expires)]) {
-    if (indexes.length > 0) await db.command({ createIndexes: name, indexes, commitQuorum: 'majority', writeConcern: { w: 'majority' } });
-  }
+  await createIndexes(db, name, shape.indexes.filter((index) => !expires(index)));
   const count = await db.collection(stored(name, shape.kind)).countDocuments({});
   if (documents !== shape.documents || count !== documents) {
     throw copyDiffers({ ns: plan.to, want: `${shape.documents} documents`, got: `${count} of ${documents} copied documents` });
   }
+  await createIndexes(db, name, shape.indexes.filter(expires));
+  const expireAfterSeconds: unknown = shape.options['expireAfterSeconds'];
+  if (expireAfterSeconds !== undefined) await db.command({ collMod: name, expireAfterSeconds, writeConcern: majority });
   return documents;
+}
+
+async function createIndexes(db: Db, name: string, indexes: readonly Document[]): Promise<void> {
+  if (indexes.length > 0) await db.command({ createIndexes: name, indexes, commitQuorum: 'majority', writeConcern: majority });
+}
+
+/** `tidemark.building.<ms in hex>-<chance>`: whose it is and since when. */
+function temporaryName(nowMs: number): string {
+  return `tidemark.building.${nowMs.toString(16)}-${randomId().slice(0, 8)}`;
+}
+
+/** Collections that a killed copy left in a database; `dead` when no copy can be that old any more. */
+export async function leftBehind(target: MongoClient, dbName: string, nowMs: number): Promise<{ name: string; dead: boolean }[]> {
+  const found = await target.db(dbName).listCollections({ name: /^tidemark\.building\./ }, { nameOnly: true }).toArray();
+  const madeMs = (name: string): number => Number.parseInt(name.slice('tidemark.building.'.length), 16);
+  return found.map(({ name }) => ({ name, dead: nowMs - madeMs(name) > longestCopyMs }));
 }
 
 /** The collection that holds the bytes. A time series is a view over its buckets, and only buckets can be copied exactly. */
@@ -124,7 +174,7 @@ function stored(name: string, kind: CollectionShape['kind']): string {
   return kind === 'timeseries' ? `system.buckets.${name}` : name;
 }
 
-async function fill(from: Collection, db: Db, name: string, options: { onBytes: (bytes: number) => void; signal: AbortSignal }): Promise<number> {
+async function fill(from: Collection, db: Db, name: string, options: CopyRun): Promise<number> {
   const cursor = from.find<Buffer>({}, { raw: true, batchSize: batchDocuments, sort: { $natural: 1 } });
   let batch: Buffer[] = [];
   let bytes = 0;
@@ -154,11 +204,11 @@ async function fill(from: Collection, db: Db, name: string, options: { onBytes: 
 }
 
 async function rename(target: MongoClient, from: string, to: string, dropTarget: boolean): Promise<void> {
-  await target.db('admin').command({ renameCollection: from, to, dropTarget, writeConcern: { w: 'majority' } });
+  await target.db('admin').command({ renameCollection: from, to, dropTarget, writeConcern: majority });
 }
 
 async function drop(db: Db, name: string): Promise<void> {
-  await db.command({ drop: name, writeConcern: { w: 'majority' } }).catch(() => {
+  await db.command({ drop: name, writeConcern: majority }).catch(() => {
     // What cannot be dropped now carries a name that says whose it is.
   });
 }

@@ -1,4 +1,5 @@
 import { MongoClient, MongoServerError, MongoServerSelectionError, type Document, type MongoClientOptions } from 'mongodb';
+import './driver-repair.ts';
 import { isFailure, type Failure } from '../base/failure.ts';
 import { diagnose } from './connect-diagnosis.ts';
 import { refusedRight } from './rights.ts';

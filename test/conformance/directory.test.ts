@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -46,4 +46,17 @@ test('what a killed writer left half written is removed at the next opening once
   await live.append(Buffer.from('whole'));
   await live.commit();
   assert.equal(Buffer.from(await storage.read('live')).toString(), 'whole');
+});
+
+test('opening a directory and reading from it writes nothing into it', async (t) => {
+  const path = await makePlace(t);
+  await writeFile(join(path, 'one'), 'text');
+  await chmod(path, 0o500);
+  try {
+    const storage = await openDirectory(path);
+    assert.equal(Buffer.from(await storage.read('one')).toString(), 'text');
+    assert.deepEqual(await readdir(path), ['one']);
+  } finally {
+    await chmod(path, 0o700);
+  }
 });

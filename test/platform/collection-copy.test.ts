@@ -19,7 +19,7 @@ after(async () => {
 
 async function copy(from: string, to: string, existing: Existing = 'refuse') {
   const plan = await planCopy(client, client, from, to, existing, 'now');
-  return await copyCollection(client, client, plan, { onBytes: () => {}, signal: new AbortController().signal, asideSuffix: 'aside' });
+  return await copyCollection(client, client, plan, { onBytes: () => {}, signal: new AbortController().signal, asideSuffix: 'aside', nowMs: 1 });
 }
 
 async function shapeByName(ns: string) {
@@ -105,7 +105,7 @@ test('a copy that is stopped or fails leaves the live collection as it was and n
   await db.collection('live').insertOne({ version: 'live' });
   const plan = await planCopy(client, client, 'stop.source', 'stop.live', 'replace', 'now');
   const ends = new AbortController();
-  await assert.rejects(copyCollection(client, client, plan, { onBytes: () => ends.abort(new Error('stopped by the test')), signal: ends.signal, asideSuffix: 'x' }), /stopped by the test/);
+  await assert.rejects(copyCollection(client, client, plan, { onBytes: () => ends.abort(new Error('stopped by the test')), signal: ends.signal, asideSuffix: 'x', nowMs: 1 }), /stopped by the test/);
   const names = (await db.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name).sort();
   assert.deepEqual(names, ['live', 'source']);
   assert.equal((await db.collection('live').findOne())?.['version'], 'live');
@@ -115,4 +115,36 @@ test('collections of the server itself, missing ones and time series that would 
   await assert.rejects(planCopy(client, client, 'admin.system.users', 'x.y', 'refuse', 'now'), { code: 'mongo.namespace-reserved' });
   await assert.rejects(planCopy(client, client, 'stop.nothing', 'x.y', 'refuse', '7,1'), (error: Error) => error.message.includes('stop.source') && error.message.includes('7,1'));
   await assert.rejects(planCopy(client, client, 'kinds.metrics', 'kinds.metrics_copy', 'aside', 'now'), { code: 'mongo.cannot-stand-aside' });
+});
+
+test('documents of the past that are due to expire all arrive, and expire only afterwards', async () => {
+  const db = client.db('expiry');
+  await db.createCollection('metrics', { timeseries: { timeField: 'at', metaField: 'where' } });
+  await db.collection('metrics').insertMany(Array.from({ length: 50 }, (_, n) => ({ at: new Date(1e12 + n), where: 1, n })));
+  await db.command({ collMod: 'metrics', expireAfterSeconds: 60 });
+  await copy('expiry.metrics', 'expiry.metrics_copy');
+  const [{ options }] = (await db.listCollections({ name: 'metrics_copy' }).toArray()) as unknown as [{ options: Document }];
+  assert.equal(options['expireAfterSeconds'], 60);
+});
+
+test('a name that somebody takes meanwhile is theirs: the copy fails and drops nothing but its own', async () => {
+  const db = client.db('taken');
+  await db.createCollection('metrics', { timeseries: { timeField: 'at' } });
+  const plan = await planCopy(client, client, 'taken.metrics', 'taken.target', 'refuse', 'now');
+  await db.collection('target').insertOne({ version: 'theirs' });
+  await assert.rejects(copyCollection(client, client, plan, { onBytes: () => {}, signal: new AbortController().signal, asideSuffix: 'x', nowMs: 1 }));
+  assert.equal((await db.collection('target').findOne())?.['version'], 'theirs');
+});
+
+test('a live collection that a view is to replace comes back when the view cannot be made', async () => {
+  const db = client.db('swap');
+  await db.collection('base').insertOne({ n: 1 });
+  await db.createCollection('seen', { viewOn: 'base', pipeline: [] });
+  await db.collection('live').insertOne({ version: 'live' });
+  const plan = await planCopy(client, client, 'swap.seen', 'swap.live', 'replace', 'now');
+  const broken = { ...plan, shape: { ...plan.shape, options: { viewOn: 'base', pipeline: [{ $noSuchStage: {} }] } } };
+  await assert.rejects(copyCollection(client, client, broken, { onBytes: () => {}, signal: new AbortController().signal, asideSuffix: 'x', nowMs: 1 }));
+  assert.equal((await db.collection('live').findOne())?.['version'], 'live');
+  const names = (await db.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name).sort();
+  assert.deepEqual(names, ['base', 'live', 'seen', 'system.views']);
 });

@@ -1,10 +1,14 @@
+import type { MongoClient } from 'mongodb';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { showTime } from '../../base/cluster-time.ts';
 import { openClient } from '../../mongo/connect.ts';
-import { copyCollection, planCopy, type CopyPlan } from '../../mongo/collection-copy.ts';
+import { copyCollection, leftBehind, planCopy, splitNamespace, type CopyPlan } from '../../mongo/collection-copy.ts';
 import { openMoment, sayMoment } from '../moment.ts';
 import { reachMoment } from '../reach.ts';
 import type { TaskContext } from '../task-context.ts';
+
+/** An index build on the target answers when it is done; the server stops a task that is silent for longer. */
+const longestCommandMs = 12 * 3_600_000;
 
 /** Collections as they were at a moment, into a live set. Everything is planned before the first write. */
 export async function restoreCollections(input: TaskInput<'restore-collections'>, context: TaskContext): Promise<TaskOutput<'restore-collections'>> {
@@ -12,7 +16,7 @@ export async function restoreCollections(input: TaskInput<'restore-collections'>
   context.step('choose the moment');
   const moment = await openMoment(input.archive, input.point, input.at);
   context.say(sayMoment(moment));
-  await using target = await openClient(input.into);
+  await using target = await openClient(input.into, { silenceMs: longestCommandMs });
   await using reached = await reachMoment(moment, context, { kind: 'inspect' });
   await using source = await reached.mongod.client();
   context.step('look at both sides');
@@ -36,12 +40,23 @@ export async function restoreCollections(input: TaskInput<'restore-collections'>
     context.progress(counts, expected);
   };
   const asideSuffix = `aside-${new Date(context.clock.now()).toISOString().replaceAll(/[-:]|\..*/g, '')}`;
+  await clearLeftBehind(target, input, context);
   let documents = 0;
   for (const copy of plans) {
     context.step(`copy ${copy.from} into ${copy.to}`);
-    const result = await copyCollection(source, target, copy, { onBytes, signal: context.signal, asideSuffix });
+    const result = await copyCollection(source, target, copy, { onBytes, signal: context.signal, asideSuffix, nowMs: context.clock.now() });
     documents += result.documents;
     context.say(`${copy.to}: ${result.documents} documents${result.aside === null ? '' : `; the old collection is now ${result.aside}`}`);
   }
   return done(documents);
+}
+
+/** What a killed restore left half built: dropped when it is too old to be anybody's, named otherwise. */
+async function clearLeftBehind(target: MongoClient, input: TaskInput<'restore-collections'>, context: TaskContext): Promise<void> {
+  for (const db of new Set(input.namespaces.map(({ to }) => splitNamespace(to).db))) {
+    for (const { name, dead } of await leftBehind(target, db, context.clock.now())) {
+      if (dead) await target.db(db).dropCollection(name);
+      context.say(dead ? `dropped ${db}.${name}, left half built by a killed restore` : `${db}.${name} is another restore at work, or was left by a killed one`, 'warning');
+    }
+  }
 }

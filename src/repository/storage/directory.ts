@@ -25,13 +25,13 @@ const fsyncFd = promisify(fsync);
 
 const temporary = '.tmp';
 const abandonedMs = 10 * 60_000;
+const statsAtOnce = 64;
 
 export async function openDirectory(path: string, options: { create?: boolean; clock?: Clock } = {}): Promise<Storage> {
   const clock = options.clock ?? systemClock;
   if (options.create === true) await mkdir(path, { recursive: true, mode: 0o700 });
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory() !== true) throw placeMissing({ place: path });
-  await mkdir(join(path, temporary), { recursive: true, mode: 0o700 });
   await removeAbandoned(join(path, temporary), clock.now());
   return directoryStorage(path);
 }
@@ -61,6 +61,7 @@ function directoryStorage(place: string): Storage {
   };
 
   const begin = async (name: string): Promise<Temporary> => {
+    await makeFolder(temporary);
     await makeFolder(dirname(name));
     const path = join(place, temporary, randomBytes(12).toString('hex'));
     const fd = await openFd(path, 'wx', 0o600);
@@ -152,16 +153,17 @@ async function linked(from: string, to: string): Promise<'stored' | 'exists'> {
 
 async function* listed(place: string, prefix: string): AsyncIterable<StoredObject> {
   const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
-  const entries = await readdir(join(place, folder), { withFileTypes: true }).catch(absent);
-  for (const entry of entries ?? []) {
-    const name = folder + entry.name;
-    if (name === temporary || !name.startsWith(prefix)) continue;
-    if (entry.isDirectory()) {
-      yield* listed(place, `${name}/`);
-      continue;
+  const entries = (await readdir(join(place, folder), { withFileTypes: true }).catch(absent)) ?? [];
+  const chosen = entries.filter((entry) => folder + entry.name !== temporary && (folder + entry.name).startsWith(prefix));
+  for (let at = 0; at < chosen.length; at += statsAtOnce) {
+    const some = chosen.slice(at, at + statsAtOnce);
+    const found = await Promise.all(some.map(async (entry) => (entry.isDirectory() ? undefined : await stat(join(place, folder, entry.name)).catch(absent))));
+    for (const [k, entry] of some.entries()) {
+      const name = folder + entry.name;
+      const file = found[k];
+      if (entry.isDirectory()) yield* listed(place, `${name}/`);
+      else if (file !== undefined) yield { name, bytes: file.size, modifiedMs: file.mtimeMs };
     }
-    const found = await stat(join(place, name)).catch(absent);
-    if (found !== undefined) yield { name, bytes: found.size, modifiedMs: found.mtimeMs };
   }
 }
 
@@ -194,15 +196,16 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
+/** A place that can only be read is opened all the same: restoring needs no more. */
 async function removeAbandoned(folder: string, nowMs: number): Promise<void> {
-  for (const name of await readdir(folder)) {
+  for (const name of (await readdir(folder).catch(absent)) ?? []) {
     const path = join(folder, name);
     const found = await stat(path).catch(absent);
     if (found === undefined || nowMs - found.mtimeMs < abandonedMs) continue;
     const file = await openHandle(path, 'r').catch(absent);
     if (file === undefined) continue;
     try {
-      if (tryLockFile(file.fd)) await unlink(path).catch(absent);
+      if (tryLockFile(file.fd)) await unlink(path).catch(() => {});
     } finally {
       await file.close();
     }
