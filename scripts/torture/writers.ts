@@ -3,8 +3,8 @@
  *
  * What is in the ledger (plain and clustered collections, transactions small and over 16 MB) is written without automatic
  * retries: an error then means "nobody knows", and never a second execution whose time would be taken for the first's.
- * The driver sends a commit that failed again whatever it is told, and gets the time of the second answer: such a
- * transaction took effect at a time nobody knows, at or before that one.
+ * The driver sends a commit that failed or was not replicated in time again, whatever it is told, and gets the time of the
+ * second answer: such a transaction took effect at a time nobody knows, at or before that one.
  * The rest (DDL, index builds, TTL, capped, time series, views) is judged by dbHash and catalogue against command replay.
  */
 import type { ClientSession, Collection, Db, MongoClient } from 'mongodb';
@@ -33,9 +33,11 @@ export type Hand = { readonly name: string; readonly everyMs: number; act(): Pro
 export async function startStorm(set: ReplicaSet, ledger: Ledger, seed: string): Promise<Storm> {
   const options = { connections: 30, silenceMs: 30_000, more: { retryWrites: false, monitorCommands: true, writeConcern: { w: 'majority' as const, wtimeoutMS: 20_000 } } };
   const client = await set.client(options);
-  const commits: Commits = { failed: 0 };
-  client.on('commandFailed', ({ commandName }) => {
-    if (commandName === 'commitTransaction') commits.failed++;
+  const commits: Commits = new Map();
+  client.on('commandStarted', ({ commandName, command }) => {
+    if (commandName !== 'commitTransaction') return;
+    const session = sessionKey(command['lsid'] as Lsid);
+    commits.set(session, (commits.get(session) ?? 0) + 1);
   });
   const db = client.db(DATABASE);
   await prepare(db);
@@ -191,12 +193,21 @@ async function ending(session: ClientSession, work: () => Promise<void>): Promis
 }
 
 type Changed = { readonly collection: string; readonly id: string; readonly version: number | null };
-/** Commits that failed so far: when one did meanwhile, the answered time may be that of its second try. */
-type Commits = { failed: number };
+type Lsid = { readonly id: { toString(encoding: 'hex'): string } };
+/**
+ * Commits sent so far, by session: when a transaction took two, the answered time may be that of the second. Counted when
+ * sent: a first try that a step-down interrupts while it waits for its majority is answered with `ok: 1`.
+ */
+type Commits = Map<string, number>;
+
+function sessionKey({ id }: Lsid): string {
+  return id.toString('hex');
+}
 
 /** Notes what `work` changed with its optime, or as in doubt when it failed: those documents are left alone from then on. */
 async function noting(ledger: Ledger, session: ClientSession, changed: readonly Changed[], work: () => Promise<unknown>, commits?: Commits): Promise<void> {
-  const failedBefore = commits?.failed;
+  const sent = (): number => commits?.get(sessionKey(session.id as unknown as Lsid)) ?? 0;
+  const sentBefore = sent();
   const doubt = (): void => changed.forEach(({ collection, id, version }) => ledger.doubt(`${DATABASE}.${collection}`, id, version));
   try {
     await work();
@@ -204,7 +215,7 @@ async function noting(ledger: Ledger, session: ClientSession, changed: readonly 
     doubt();
     throw error;
   }
-  if (commits?.failed !== failedBefore) doubt();
+  if (sent() - sentBefore > 1) doubt();
   const at = timeOf(session);
   for (const { collection, id, version } of changed) ledger.note(`${DATABASE}.${collection}`, id, at, version);
 }
