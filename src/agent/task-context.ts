@@ -5,9 +5,6 @@ import type { TaskEvent } from '../contract/tasks.ts';
 /** How to start the other programs of this installation: the command and its first arguments. */
 export type Programs = { readonly mover: string; readonly mount: string; readonly guardian: string; readonly node: readonly string[] };
 
-/** Where a host's transport keeps what it needs: short-lived things for each task, and copies kept between backups. */
-export type Directories = { readonly work: string };
-
 export type ByteCounts = { processed: number; read: number; transferred: number; stored: number };
 
 /** What a task gets besides its input. */

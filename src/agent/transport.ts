@@ -9,13 +9,14 @@ import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import type { OrderHandlers } from '../contract/link/answerer.ts';
 import { contractVersion } from '../contract/orders.ts';
-import { dropClonesWhereTight } from '../mongo/copy/leftovers.ts';
+import { dropClonesWhereTight, dropDeadClones } from '../mongo/copy/leftovers.ts';
 import { removeStaleMongods } from '../mongo/mongod-marker.ts';
 import { removeStaleMounts } from '../mount/stale.ts';
 import { createRepository, makeArchive, openRepository } from '../repository/repository.ts';
 import { openArchiveAt, openStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
 import { findings } from './findings.ts';
+import { undoLocksOf } from './left-locks.ts';
 import type { Programs } from './task-context.ts';
 import { copiesIn, openTaskRunner } from './task-runner.ts';
 import { windowOf } from './window.ts';
@@ -32,6 +33,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
   };
   const runner = await openTaskRunner({ workDirectory, programs: options.programs, log, cleanUp });
   const copies = copiesIn(workDirectory);
+  for (const sentence of await dropDeadClones(copies)) log.warn(sentence);
   const tight = setInterval(() => {
     dropClonesWhereTight(copies, log).catch((error: unknown) => log.warn('kept clones could not be looked at', { why: describe(error) }));
   }, minuteMs);
@@ -45,6 +47,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
       findings: await findings(workDirectory),
     }),
     'set.discover': async ({ target }) => await discover(target, copies),
+    'set.undo-leftovers': async ({ target }) => ({ undone: await undoLocksOf(target, copies, log) }),
     'repository.open': async ({ location, passphrase, create }) => {
       const storage = await openStorage(location, { create });
       const made = create && (await storage.stat('tidemark.json')) === undefined;

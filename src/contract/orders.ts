@@ -25,6 +25,8 @@ export const orders = {
     deadlineMs: 20_000,
   },
   'set.discover': { input: z.object({ target: v.mongoTarget }), output: v.discovered, deadlineMs: 60_000 },
+  /** Gives back locks that killed backups of this set left on members whose mongod runs here; answers a sentence for each. */
+  'set.undo-leftovers': { input: z.object({ target: v.mongoTarget }), output: z.object({ undone: z.array(z.string()) }), deadlineMs: 60_000 },
   /** Makes a repository, or opens the one that is there; answers the key that opens all of it. */
   'repository.open': {
     input: z.object({ location: v.repositoryLocation, passphrase: z.string().min(1), create: z.boolean() }),

@@ -15,7 +15,7 @@ import { randomId } from '../base/ids.ts';
 import { silentLog } from '../base/log.ts';
 import type { DirectRepository, DirectWatch } from '../cli/direct-repository.ts';
 import { usage } from '../cli/failures.ts';
-import { taskKinds, type TaskKind, type TaskOutput } from '../contract/tasks.ts';
+import { taskKinds, type TaskEvent, type TaskKind, type TaskOutput } from '../contract/tasks.ts';
 import type { ArchiveAccess, Window } from '../contract/values.ts';
 import { momentUnreachable } from '../domain/failures.ts';
 import { parseMoment } from '../domain/moment.ts';
@@ -83,6 +83,9 @@ async function choose(access: ArchiveAccess, at: string): Promise<{ point: strin
   return choice;
 }
 
+/** As a server would: a task that says nothing for so long is stopped. */
+const longestSilenceMs = 12 * 3_600_000;
+
 /** Runs a task to its end. A stop is passed on, and the end is still waited for: the task cleans up after itself. */
 async function runTask<K extends TaskKind>(runner: TaskRunner, kind: K, input: unknown, watch: DirectWatch): Promise<TaskOutput<K>> {
   const taskId = randomId();
@@ -90,7 +93,13 @@ async function runTask<K extends TaskKind>(runner: TaskRunner, kind: K, input: u
   const stop = (): void => runner.stop(taskId);
   watch.signal.addEventListener('abort', stop, { once: true });
   if (watch.signal.aborted) stop();
-  const state = await runner.watch(taskId, 0, (_, event) => watch.onEvent(event), new AbortController().signal);
+  const silent = setTimeout(stop, longestSilenceMs);
+  const onEvent = (event: TaskEvent): void => {
+    silent.refresh();
+    watch.onEvent(event);
+  };
+  const state = await runner.watch(taskId, 0, (_, event) => onEvent(event), new AbortController().signal);
+  clearTimeout(silent);
   watch.signal.removeEventListener('abort', stop);
   if (state.state === 'failed') throw fromWire(state.failure);
   return taskKinds[kind].output.parse(state.state === 'finished' ? state.output : undefined) as TaskOutput<K>;

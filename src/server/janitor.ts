@@ -20,7 +20,9 @@ export function keepTasksTidy(options: { link: TransportLink; catalog: Catalog; 
   const goRound = async (): Promise<void> => {
     for (;;) {
       await clock.wait(everyMs, signal);
-      if (link.standing().state === 'connected') look(await link.connected(1_000, signal));
+      // Lost in this instant: it is looked through when it is there again.
+      const caller = await link.connected(1, signal).catch(() => undefined);
+      if (caller !== undefined) look(caller);
     }
   };
   goRound().catch(() => {});

@@ -23,6 +23,7 @@ import { plainBackup } from './flows/backup.ts';
 import { flowTable } from './flows/table.ts';
 import { keepIdentities } from './identities.ts';
 import { keepTasksTidy } from './janitor.ts';
+import { keepLocksUndone } from './left-locks.ts';
 import { openMoments } from './moments.ts';
 import { openOplogStandings } from './oplog-standings.ts';
 import { openPoints } from './points.ts';
@@ -92,6 +93,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   });
   const { services, engine, alarms } = compose({ catalog, clock, log, link, sealer, timing }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint }));
   keepTasksTidy({ link, catalog, clock, log, signal: ends.signal });
+  keepLocksUndone({ link, sets: services.sets, clock, log, signal: ends.signal });
 
   const gate = openGate(catalog, clock);
   const streams = { 'session.events': sessionStream(engine, services.sessionLog, ends.signal) };

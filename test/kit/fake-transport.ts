@@ -100,6 +100,7 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>): OrderHandler
   return {
     'host.describe': async () => ({ version: 'fake', contract: contractVersion, hostname: 'fake', platform: 'linux-x64', timeMs: systemClock.now(), findings: [{ what: 'mongod', ok: true, says: '6.0.5' }] }),
     'set.discover': async () => fake.discovered,
+    'set.undo-leftovers': async () => ({ undone: [] }),
     'repository.open': async ({ location, create }) => ({ repositoryId: `repo-${location.path.length}`, keyHex, created: create }),
     'archive.open': async ({ location, setId: id }) => ({ archive: { location, setId: id, keyHex } }),
     'archive.window': async () => windowOf(fake),

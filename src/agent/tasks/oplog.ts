@@ -10,6 +10,7 @@
  * asked for, because no moment behind it can be reached from a point before it.
  */
 import { showTime, type Optime } from '../../base/cluster-time.ts';
+import { describe } from '../../base/failure.ts';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { barrierOf, entriesOf } from '../../mongo/oplog-entry.ts';
 import type { OplogBatch } from '../../mongo/oplog-batch.ts';
@@ -83,6 +84,10 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
     entries += batch.count;
     if (writer.pendingBytes >= sliceBytes) await flush();
   };
+  // A member that dies takes its time to be left; what was read of it is not kept waiting for that.
+  const timer = setInterval(() => {
+    flush().catch((error: unknown) => context.log.warn('the archived oplog could not be flushed; it is tried again', { why: describe(error) }));
+  }, input.flushSeconds * 1000);
   try {
     const events = followOplog({ address: input.target, after: writer.through, setId: input.archive.setId, signal: context.signal, log: context.log });
     for await (const event of events) {
@@ -97,6 +102,7 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
     if (context.signal.aborted) return 'stopped';
     throw error;
   } finally {
+    clearInterval(timer);
     await flush();
     saidMs = Number.NEGATIVE_INFINITY;
     say('following', null, null);

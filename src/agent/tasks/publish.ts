@@ -5,20 +5,25 @@ import { openMoment, sayMoment } from '../moment.ts';
 import { reachMoment } from '../reach.ts';
 import type { TaskContext } from '../task-context.ts';
 
+/** A long oplog may have to be replayed first. */
+const longestStartMs = 12 * 3_600_000;
+
 /** A moment as a mongod that people and tools connect to, on a mount: nothing is copied, writes are kept aside and thrown away. */
 export async function publish(input: TaskInput<'publish'>, context: TaskContext): Promise<TaskOutput<'publish'>> {
+  const endsMs = context.clock.monotonicMs() + input.expiresMs;
   context.step('choose the moment');
   const moment = await openMoment(input.archive, input.point, input.at);
   context.say(sayMoment(moment));
   const port = input.port ?? (await freePort());
   const withUsers = input.withUsers && moment.about.accessControl;
-  await using reached = await reachMoment(moment, context, { kind: 'serve', port, withUsers });
+  const starting = { ...context, signal: AbortSignal.any([context.signal, AbortSignal.timeout(longestStartMs)]) };
+  await using reached = await reachMoment(moment, starting, { kind: 'serve', port, withUsers });
   context.status('ready', { port, uri: `mongodb://127.0.0.1:${port}/?directConnection=true`, at: moment.at, mount: reached.mount, withUsers });
   context.step('published');
   const ends = new AbortController();
   const stop = (): void => ends.abort();
   context.signal.addEventListener('abort', stop, { once: true });
-  const expired = context.clock.wait(input.expiresMs, ends.signal).then(
+  const expired = context.clock.wait(Math.max(0, endsMs - context.clock.monotonicMs()), ends.signal).then(
     () => 'expired' as const,
     () => 'stopped' as const,
   );
