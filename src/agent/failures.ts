@@ -80,3 +80,15 @@ export const publicationEnded = failure<{ port: number; status: string }>('agent
   hint: 'Nothing in the repository was changed. Publish the moment again; if it ends again, look at the log of the transport service.',
   retry: 'now',
 });
+
+export const serverNotTrusted = failure<{ address: string; why: string }>('agent.server-not-trusted', {
+  says: ({ address, why }) => `the server at ${address} is not the one of the kit: ${why}`,
+  hint: 'Nothing was told to it. See that the address is right; if the server was set up anew, make a new kit with "tidemark node kit".',
+  retry: 'never',
+});
+
+export const serverNotReached = failure<{ address: string; why: string }>('agent.server-not-reached', {
+  says: ({ address, why }) => `the enrolment port ${address} was not reached: ${why}`,
+  hint: 'See that the server runs and that this host may reach that port.',
+  retry: 'later',
+});

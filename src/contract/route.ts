@@ -7,6 +7,8 @@ import type * as z from 'zod';
 
 export const permissions = {
   'server.read': 'See the server, its hosts and what they lack.',
+  'hosts.read': 'See hosts and how they are connected.',
+  'hosts.write': 'Add and remove hosts, and make kits for them.',
   'sets.read': 'See protected sets and their windows.',
   'sets.write': 'Add and remove protected sets.',
   'backups.run': 'Start backups.',

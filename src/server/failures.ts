@@ -104,7 +104,31 @@ export const sessionContinuous = failure<{ session: string }>('server.session-co
 
 export const hostUnknown = failure<{ host: string }>('server.host-unknown', {
   says: ({ host }) => `no host is called ${host}`,
-  hint: 'Run "tidemark doctor" for the hosts there are.',
+  hint: 'Run "tidemark node list" for the hosts there are.',
+  retry: 'never',
+});
+
+export const hostExists = failure<{ name: string; known: string; address: string }>('server.host-exists', {
+  says: ({ name, known, address }) => `host ${name} cannot be added: ${known} at ${address} is there already`,
+  hint: 'Give another name or address, or make a new kit for that host with "tidemark node kit".',
+  retry: 'never',
+});
+
+export const hostIsLocal = failure<Record<string, never>>('server.host-is-local', {
+  says: () => 'the host local is the machine of the server itself',
+  hint: 'Its transport service belongs to "tidemark up" and needs no kit; it cannot be removed.',
+  retry: 'never',
+});
+
+export const hostBusy = failure<{ host: string; why: string }>('server.host-busy', {
+  says: ({ host, why }) => `host ${host} cannot be removed: ${why}`,
+  hint: 'Remove or wait for what uses it first.',
+  retry: 'later',
+});
+
+export const enrolmentRefused = failure<{ why: string }>('server.enrolment-refused', {
+  says: ({ why }) => `the enrolment was refused: ${why}`,
+  hint: 'Make a new kit with "tidemark node kit HOST" and use it within a day, once.',
   retry: 'never',
 });
 

@@ -1,5 +1,6 @@
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
+import { hostHandlers } from './hosts.ts';
 import { pointHandlers } from './points.ts';
 import { repositoryHandlers } from './repositories.ts';
 import { restoreHandlers } from './restores.ts';
@@ -15,5 +16,6 @@ export function allHandlers(services: Services): Handlers {
     ...repositoryHandlers(services),
     ...sessionHandlers(services),
     ...serverHandlers(services),
+    ...hostHandlers(services),
   };
 }
