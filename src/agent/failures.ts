@@ -80,3 +80,9 @@ export const publicationEnded = failure<{ port: number; status: string }>('agent
   hint: 'Nothing in the repository was changed. Publish the moment again; if it ends again, look at the log of the transport service.',
   retry: 'now',
 });
+
+export const archiveElsewhere = failure<{ setId: string; host: string }>('agent.archive-elsewhere', {
+  says: ({ setId, host }) => `the archive of set ${setId} is on ${host}, and this order is for the host it is on`,
+  hint: 'This is a mistake in the order, not of yours. Report it with the server\'s log.',
+  retry: 'never',
+});

@@ -16,7 +16,7 @@ const ends = new AbortController();
 
 try {
   const identity = await awaitIdentity(identityFile, 60_000);
-  const transport = await openTransport({ workDirectory, programs, version, log });
+  const transport = await openTransport({ workDirectory, programs, identityFile, version, log });
   const colon = listen.lastIndexOf(':');
   const server = await openOrderServer({ host: listen.slice(0, colon), port: Number(listen.slice(colon + 1)), identity, handlers: transport.handlers, version, log });
   watchIdentity(identityFile, (renewed) => server.renew(renewed), ends.signal);

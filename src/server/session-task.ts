@@ -56,6 +56,7 @@ const silences: Readonly<Record<TaskKind, number | null>> = {
   check: 12 * 60 * minuteMs,
   sweep: 12 * 60 * minuteMs,
   'oplog-find': 60 * minuteMs,
+  'serve-archive': null,
 };
 
 const taskUnknown = { code: 'agent.task-unknown' };

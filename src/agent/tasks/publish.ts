@@ -8,7 +8,7 @@ import type { TaskContext } from '../task-context.ts';
 /** A moment as a mongod that people and tools connect to, on a mount: nothing is copied, writes are kept aside and thrown away. */
 export async function publish(input: TaskInput<'publish'>, context: TaskContext): Promise<TaskOutput<'publish'>> {
   context.step('choose the moment');
-  const moment = await openMoment(input.archive, input.point, input.at);
+  const moment = await openMoment(input.archive, input.point, input.at, context);
   context.say(sayMoment(moment));
   const port = input.port ?? (await freePort());
   const withUsers = input.withUsers && moment.about.accessControl;
