@@ -92,3 +92,9 @@ export const serverNotReached = failure<{ address: string; why: string }>('agent
   hint: 'See that the server runs and that this host may reach that port.',
   retry: 'later',
 });
+
+export const archiveElsewhere = failure<{ setId: string; host: string }>('agent.archive-elsewhere', {
+  says: ({ setId, host }) => `the archive of set ${setId} is on ${host}, and this order is for the host it is on`,
+  hint: 'This is a mistake in the order, not of yours. Report it with the server\'s log.',
+  retry: 'never',
+});

@@ -46,7 +46,7 @@ export async function keepRenewed(options: { server: EnrolmentAddress; identityF
     const held = await readIdentity(identityFile);
     if (held === undefined || !isPastTwoThirds(held.certificatePem, clock.now())) continue;
     try {
-      options.onRenewed(await renew(server, held, identityFile));
+      options.onRenewed(await renewIdentity(server, held, identityFile));
       log.info('the certificate was renewed');
     } catch (error) {
       log.error('the certificate could not be renewed', { why: describe(error) });
@@ -55,7 +55,7 @@ export async function keepRenewed(options: { server: EnrolmentAddress; identityF
   }
 }
 
-async function renew(server: EnrolmentAddress, held: LinkIdentity, identityFile: string): Promise<LinkIdentity> {
+export async function renewIdentity(server: EnrolmentAddress, held: LinkIdentity, identityFile: string): Promise<LinkIdentity> {
   const { keyPem, publicKeyPem } = makeKeys();
   const fingerprint = fingerprintOf(new X509Certificate(held.caPem));
   const answer = await ask(server, '/renew', { publicKeyPem }, tlsOptions(held), trustByFingerprint(fingerprint));

@@ -8,6 +8,7 @@ import type { ArchiveAccess } from '../contract/values.ts';
 import { openArchiveAt } from './archive-access.ts';
 import { chunksMissing } from './failures.ts';
 import { aboutOf, type PointAbout } from './point-about.ts';
+import type { TaskContext } from './task-context.ts';
 import { chainFor, chainSpans, type ChainSpan } from './window.ts';
 
 export type Moment = {
@@ -25,8 +26,8 @@ export type Moment = {
 };
 
 /** `at` null means the point's own time: the newest entry of the copied oplog. */
-export async function openMoment(access: ArchiveAccess, pointId: string, at: ClusterTime | null): Promise<Moment> {
-  const archive = await openArchiveAt(access);
+export async function openMoment(access: ArchiveAccess, pointId: string, at: ClusterTime | null, context: Pick<TaskContext, 'identityFile'>): Promise<Moment> {
+  const archive = await openArchiveAt(access, context, 'task');
   const point = await archive.point(pointId);
   const about = aboutOf(point);
   const target = at ?? { t: point.top.t, i: point.top.i };

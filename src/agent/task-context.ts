@@ -15,6 +15,8 @@ export type TaskContext = {
   /** A directory that outlives tasks. */
   readonly keepDirectory: string;
   readonly programs: Programs;
+  /** What this host shows to other hosts; absent where there are none. */
+  readonly identityFile?: string;
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly log: Log;

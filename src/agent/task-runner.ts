@@ -23,7 +23,7 @@ import type { Programs } from './task-context.ts';
 /** What goes down to a mover, and what comes up. */
 export type ToMover = { kind: 'run'; task: MoverTask } | { kind: 'stop' };
 export type FromMover = { kind: 'event'; event: TaskEvent } | { kind: 'finished'; output: unknown } | { kind: 'failed'; failure: WireFailure };
-export type MoverTask = { taskId: string; kind: TaskKind; input: unknown; directory: string; keepDirectory: string; programs: Programs };
+export type MoverTask = { taskId: string; kind: TaskKind; input: unknown; directory: string; keepDirectory: string; programs: Programs; identityFile?: string };
 
 type Task = {
   readonly kind: TaskKind;
@@ -51,6 +51,8 @@ export type TaskRunner = {
 export type RunnerOptions = {
   workDirectory: string;
   programs: Programs;
+  /** Handed to movers, which show it to other hosts. */
+  identityFile?: string;
   log: Log;
   /** Removes what a dead mover left in its directory: mounts, temporary mongods, locks. */
   cleanUp: (directory: string) => Promise<void>;
@@ -152,7 +154,7 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
       tasks.set(taskId, task);
       const end = run(taskId, task).finally(() => ends.delete(end));
       ends.add(end);
-      const job: ToMover = { kind: 'run', task: { taskId, kind, input, directory, keepDirectory, programs } };
+      const job: ToMover = { kind: 'run', task: { taskId, kind, input, directory, keepDirectory, programs, identityFile: options.identityFile } };
       child.send(job, (error) => {
         if (error !== null) child.kill('SIGKILL');
       });

@@ -13,7 +13,7 @@ import { dropClonesWhereTight, dropDeadClones } from '../mongo/copy/leftovers.ts
 import { removeStaleMongods } from '../mongo/mongod-marker.ts';
 import { removeStaleMounts } from '../mount/stale.ts';
 import { createRepository, makeArchive, openRepository } from '../repository/repository.ts';
-import { openArchiveAt, openStorage } from './archive-access.ts';
+import { openArchiveHere, openStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
 import { findings } from './findings.ts';
 import { undoLocksOf } from './left-locks.ts';
@@ -25,13 +25,13 @@ const minuteMs = 60_000;
 
 export type Transport = { readonly handlers: OrderHandlers; close(): Promise<void> };
 
-export async function openTransport(options: { workDirectory: string; programs: Programs; version: string; log: Log }): Promise<Transport> {
+export async function openTransport(options: { workDirectory: string; programs: Programs; identityFile?: string; version: string; log: Log }): Promise<Transport> {
   const { workDirectory, log } = options;
   const cleanUp = async (directory: string): Promise<void> => {
     await removeStaleMongods(directory, log);
     await removeStaleMounts(directory, log);
   };
-  const runner = await openTaskRunner({ workDirectory, programs: options.programs, log, cleanUp });
+  const runner = await openTaskRunner({ workDirectory, programs: options.programs, identityFile: options.identityFile, log, cleanUp });
   const copies = copiesIn(workDirectory);
   for (const sentence of await dropDeadClones(copies)) log.warn(sentence);
   const tight = setInterval(() => {
@@ -58,13 +58,13 @@ export async function openTransport(options: { workDirectory: string; programs: 
       const { key } = await makeArchive(await openStorage(location), Buffer.from(repositoryKeyHex, 'hex'), setId, setName);
       return { archive: { location, setId, keyHex: Buffer.from(key).toString('hex') } };
     },
-    'archive.window': async ({ archive }) => await windowOf(await openArchiveAt(archive), systemClock.now()),
+    'archive.window': async ({ archive }) => await windowOf(await openArchiveHere(archive), systemClock.now()),
     'point.delete': async ({ archive, point }) => {
-      await (await openArchiveAt(archive)).deletePoint(point);
+      await (await openArchiveHere(archive)).deletePoint(point);
       return {};
     },
     'point.record-proof': async ({ archive, point, proof }) => {
-      await (await openArchiveAt(archive)).recordProof(point, proof);
+      await (await openArchiveHere(archive)).recordProof(point, proof);
       return {};
     },
     'task.start': async ({ taskId, kind, input }) => {

@@ -130,6 +130,26 @@ export const taskKinds = {
       truncated: z.boolean(),
     }),
   },
+  /** Serves one archive of a repository on this host to one other host, over data channels, until stopped. Status key `ready`: {ports}. */
+  'serve-archive': {
+    input: z.object({
+      /** The repository's. */
+      directory: z.string().min(1),
+      setId: z.string().regex(/^[0-9a-f]{24}$/),
+      right: z.enum(['read', 'append']),
+      /** Name of the host that may come, as its certificate has it. */
+      peer: z.string().min(1),
+      ticket: v.dataTicket,
+      /** Address to listen at. */
+      listen: z.string().min(1),
+      range: z.object({ from: z.int().min(1).max(65535), to: z.int().min(1).max(65535) }).default({ from: 2500, to: 3300 }),
+      /** As many as are free, and no fewer than two: a mover and its mount have channels of their own. */
+      channels: z.int().min(2).max(64).default(4),
+      portWaitSeconds: z.number().min(0).max(3600).default(600),
+      limits: z.array(v.bandwidthLimit).default([]),
+    }),
+    output: z.object({ why: z.enum(['stopped', 'left alone']), receivedBytes: z.number(), sentBytes: z.number() }),
+  },
 } as const;
 
 export type TaskKind = keyof typeof taskKinds;

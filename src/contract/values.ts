@@ -26,9 +26,30 @@ export const mongoTarget = z.object({
 /** Where a repository's bytes are. More kinds follow. */
 export const repositoryLocation = z.discriminatedUnion('kind', [z.object({ kind: z.literal('directory'), path: z.string().min(1) })]);
 
+const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/);
+
+/** How fast data may flow between two times of the host's day; the same time twice is the whole day. The lowest of several holds. */
+export const bandwidthLimit = z.object({ mbitPerSecond: z.number().positive(), from: timeOfDay, to: timeOfDay });
+
+export const dataTicket = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** An archive that another host serves: a data session of its transport (task `serve-archive`), dialled at `host`. */
+export const channelLocation = z.object({
+  kind: z.literal('channel'),
+  host: z.string().min(1),
+  /** Of the host, as its certificate has it. */
+  name: z.string().min(1),
+  /** One for each channel. */
+  ports: z.array(z.int().min(1).max(65535)).min(1).max(64),
+  ticket: dataTicket,
+  limits: z.array(bandwidthLimit).default([]),
+});
+
+export const archiveLocation = z.discriminatedUnion('kind', [...repositoryLocation.options, channelLocation]);
+
 /** One set's archive inside a repository, with the key that opens this archive and no other. */
 export const archiveAccess = z.object({
-  location: repositoryLocation,
+  location: archiveLocation,
   setId: z.string().regex(/^[0-9a-f]{24}$/),
   keyHex: z.string().regex(/^[0-9a-f]{64}$/),
 });
@@ -91,6 +112,8 @@ export const discovered = z.object({
   local: z.array(
     z.object({
       member: z.string(),
+      /** The host it runs on; said by the server, not by the host itself. */
+      host: z.string().optional(),
       dbPath: z.string(),
       fileSystem: z.string(),
       methods: z.array(z.object({ method: copyMethod, possible: z.boolean(), why: z.string() })),
@@ -103,6 +126,9 @@ export type MongoTarget = z.infer<typeof mongoTarget>;
 export type DatabaseCredential = z.infer<typeof databaseCredential>;
 export type ArchiveAccess = z.infer<typeof archiveAccess>;
 export type RepositoryLocation = z.infer<typeof repositoryLocation>;
+export type ArchiveLocation = z.infer<typeof archiveLocation>;
+export type ChannelLocation = z.infer<typeof channelLocation>;
+export type BandwidthLimit = z.infer<typeof bandwidthLimit>;
 export type PointSummary = z.infer<typeof pointSummary>;
 export type Window = z.infer<typeof window>;
 export type Discovered = z.infer<typeof discovered>;

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openArchiveAt, openStorage } from '../agent/archive-access.ts';
+import { openArchiveHere, openStorage } from '../agent/archive-access.ts';
 import { openTaskRunner, type TaskRunner } from '../agent/task-runner.ts';
 import { windowOf } from '../agent/window.ts';
 import { systemClock } from '../base/clock.ts';
@@ -71,7 +71,7 @@ export async function openRepositoryDirect(directory: string, passphrase: string
 }
 
 async function lookAt(access: ArchiveAccess): Promise<Window> {
-  return await windowOf(await openArchiveAt(access), systemClock.now());
+  return await windowOf(await openArchiveHere(access), systemClock.now());
 }
 
 async function choose(access: ArchiveAccess, at: string): Promise<{ point: string; at: ClusterTime }> {

@@ -210,7 +210,8 @@ export async function openArchiveWriter(parts: ArchiveParts, options: WriterOpti
       closed = true;
       try {
         await flush();
-        await mergeSegments(parts, index, { mostEntries: mostMerged });
+        // Merging deletes what others wrote: where that is not ours to do, a sweep does it.
+        if (storage.appendOnly !== true) await mergeSegments(parts, index, { mostEntries: mostMerged });
       } catch (error) {
         // What could not be finished is stored again by the next run; the caller has its failure already, or needs none.
         if (!isFailure(error)) throw error;

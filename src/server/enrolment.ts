@@ -4,6 +4,7 @@
  * The only port that answers somebody without a certificate, so it answers little: two paths, 16 KiB, ten seconds, 20 wrong
  * tokens a minute from an address. Nothing of a question but the public key gets into a certificate.
  */
+import { createPublicKey } from 'node:crypto';
 import { createServer, type Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -51,6 +52,7 @@ export async function openEnrolment(options: EnrolmentOptions): Promise<Enrolmen
   async function enrol(body: unknown, from: string): Promise<Enrolled> {
     const asked = enrolment['/enrol'].safeParse(body);
     if (!asked.success) throw enrolmentRefused({ why: 'the question was not understood; the versions may not fit together' });
+    if (!isUsableKey(asked.data.publicKeyPem)) throw enrolmentRefused({ why: 'the public key is not one of the curve P-256' });
     const redeemed = await catalog.hosts.redeem(hashOf(asked.data.token), clock.now());
     if (redeemed.kind === 'refused') {
       attempts.count(from);
@@ -100,6 +102,14 @@ export async function openEnrolment(options: EnrolmentOptions): Promise<Enrolmen
         server.closeAllConnections();
       }),
   };
+}
+
+function isUsableKey(publicKeyPem: string): boolean {
+  try {
+    return createPublicKey(publicKeyPem).asymmetricKeyDetails?.namedCurve === 'prime256v1';
+  } catch {
+    return false;
+  }
 }
 
 /** The authority goes with the certificate: a new host knows it by its fingerprint only. */

@@ -203,3 +203,9 @@ export const secretUnreadable = failure<{ what: string }>('server.secret-unreada
   hint: 'The file master.key in the data directory does not belong to this catalog. Put the right one back.',
   retry: 'never',
 });
+
+export const dataSessionEnded = failure<{ host: string }>('server.data-session-ended', {
+  says: ({ host }) => `the data session on host ${host} ended before the work began`,
+  hint: 'Start the session again; see the log of the transport service there if it ends again.',
+  retry: 'now',
+});

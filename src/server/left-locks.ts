@@ -7,12 +7,13 @@ import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import type { Caller } from '../contract/link/caller.ts';
 import type { ProtectedSets } from './protected-sets.ts';
+import type { Links } from './links.ts';
 import type { TransportLink } from './transport-link.ts';
 
 const everyMs = 60_000;
 
-export function keepLocksUndone({ link, sets, clock, log, signal }: { link: TransportLink; sets: ProtectedSets; clock: Clock; log: Log; signal: AbortSignal }): void {
-  const ask = async (caller: Caller): Promise<void> => {
+export function keepLocksUndone({ links, sets, clock, log, signal }: { links: Links; sets: ProtectedSets; clock: Clock; log: Log; signal: AbortSignal }): void {
+  const ask = async (caller: Caller, link: TransportLink): Promise<void> => {
     for (const set of await sets.list()) {
       try {
         const { undone } = await caller.call('set.undo-leftovers', { target: sets.target(set) });
@@ -23,12 +24,14 @@ export function keepLocksUndone({ link, sets, clock, log, signal }: { link: Tran
     }
   };
   const report = (error: unknown): void => log.warn('locks of killed backups could not be looked for', { why: describe(error) });
-  link.onConnect((caller) => void ask(caller).catch(report));
+  links.onConnect((caller, link) => void ask(caller, link).catch(report));
   const goRound = async (): Promise<void> => {
     for (;;) {
       await clock.wait(everyMs, signal);
-      const caller = await link.connected(1, signal).catch(() => undefined);
-      if (caller !== undefined) await ask(caller).catch(report);
+      for (const link of links.all()) {
+        const caller = await link.connected(1, signal).catch(() => undefined);
+        if (caller !== undefined) await ask(caller, link).catch(report);
+      }
     }
   };
   goRound().catch(() => {});

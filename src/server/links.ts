@@ -19,6 +19,8 @@ export type Links = {
   /** The link of a host by its id. */
   of(id: string): TransportLink;
   all(): TransportLink[];
+  /** Resolves when any host is connected; fails as the server's own link does when none is in time. */
+  anyConnected(waitMs: number, signal?: AbortSignal): Promise<void>;
   /** Opens the host's link, or opens it anew with what has changed. */
   open(host: HostRow): Promise<void>;
   drop(id: string): Promise<void>;
@@ -58,6 +60,13 @@ export function openLinks(options: { identity: () => LinkIdentity; admission: Ad
       return link;
     },
     all: () => [...links.values()],
+    async anyConnected(waitMs, signal) {
+      try {
+        await Promise.any([...links.values()].map(async (link) => await link.connected(waitMs, signal)));
+      } catch (error) {
+        throw error instanceof AggregateError ? (error.errors[0] as Error) : error;
+      }
+    },
     async open(host) {
       await drop(host.id);
       const address = host.dials === 'host' ? `${host.name} (it dials in)` : `${host.address}:${host.control_port}`;

@@ -8,17 +8,18 @@ import { chooseAt, chooseRestore, type Choice, type WindowFacts } from '../domai
 import type { Archives } from './archives.ts';
 import { pointUnknown } from './failures.ts';
 import type { Points } from './points.ts';
-import type { TransportLink } from './transport-link.ts';
+import type { Links } from './links.ts';
 
 export type ChosenMoment = { readonly point: string; readonly at: ClusterTime };
 export type Moments = ReturnType<typeof openMoments>;
 
-export function openMoments(options: { link: TransportLink; archives: Archives; points: Points }) {
-  const { link, archives, points } = options;
+export function openMoments(options: { links: Links; archives: Archives; points: Points }) {
+  const { links, archives, points } = options;
 
   /** What the repository holds right now, and the catalog's memory of it with it. */
   async function window(set: Pick<SetRow, 'id' | 'repository'>): Promise<Window> {
-    const found = await link.call('archive.window', { archive: await archives.access(set.repository, set.id) });
+    const { host } = await archives.find(set.repository);
+    const found = await links.of(host).call('archive.window', { archive: await archives.access(set.repository, set.id) });
     await points.mirror(set, found);
     return found;
   }

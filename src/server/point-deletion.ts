@@ -54,12 +54,13 @@ async function lostMoments(going: readonly PointRow[], { moments }: Services): P
   return lost.sort((a, b) => compareTimes(a.after, b.after));
 }
 
-async function carryOut(going: readonly PointRow[], plan: Deletion, { link, archives, catalog, log }: Services): Promise<Deletion> {
+async function carryOut(going: readonly PointRow[], plan: Deletion, { links, archives, catalog, log }: Services): Promise<Deletion> {
   const deleted: string[] = [];
   const refused = [...plan.refused];
   for (const { id, repository, set_id } of going) {
     try {
-      await link.call('point.delete', { archive: await archives.access(repository, set_id), point: id });
+      const { host } = await archives.find(repository);
+      await links.of(host).call('point.delete', { archive: await archives.access(repository, set_id), point: id });
       await catalog.points.remove(id);
       deleted.push(id);
     } catch (error) {

@@ -2,7 +2,8 @@
 import { showTime, type ClusterTime } from '../base/cluster-time.ts';
 import { describe, isFailure, type Failure } from '../base/failure.ts';
 import type { TaskOutput } from '../contract/tasks.ts';
-import type { ArchiveAccess } from '../contract/values.ts';
+import type { ArchiveReach } from './archive-task.ts';
+import type { Archives } from './archives.ts';
 import type { FlowContext } from './flow.ts';
 import type { Points, Proof } from './points.ts';
 
@@ -23,17 +24,18 @@ export function proofOf(output: TaskOutput<'prove'>, nowMs: number): Proof {
   return { level: output.level, atMs: nowMs, ok: true, says };
 }
 
-type Proving = { archive: () => Promise<ArchiveAccess>; point: string; level: 'open' | 'full'; at: ClusterTime | null };
+type Proving = { at: ArchiveReach; point: string; level: 'open' | 'full'; moment: ClusterTime | null };
 
 /** Opens the point and writes what was found on it, in the repository first and then in the catalog. */
-export async function provePoint(proving: Proving, points: Points, context: FlowContext): Promise<TaskOutput<'prove'>> {
-  const { archive, point, level, at } = proving;
+export async function provePoint(proving: Proving, archives: Archives, points: Points, context: FlowContext): Promise<TaskOutput<'prove'>> {
+  const { at, point, level, moment } = proving;
+  const { host } = await archives.find(at.repository);
   const record = async (proof: Proof): Promise<void> => {
-    await context.order('point.record-proof', { archive: await archive(), point, proof });
+    await context.order(host, 'point.record-proof', { archive: await archives.access(at.repository, at.setId), point, proof });
     await points.setProof(point, proof);
   };
   try {
-    const output = await context.task('prove', 'prove', async () => ({ archive: await archive(), point, level, at }));
+    const output = await context.task('prove', 'prove', at, async () => Promise.resolve({ point, level, at: moment }));
     await context.note('proof recorded', async () => {
       await record(proofOf(output, context.clock.now()));
       return true;

@@ -12,13 +12,17 @@ import type { Points } from './points.ts';
 import type { ProtectedSets } from './protected-sets.ts';
 import type { SessionEngine } from './session-engine.ts';
 import type { SessionLog } from './session-log.ts';
-import type { TransportLink } from './transport-link.ts';
+import type { Hosts } from './hosts.ts';
+import type { Links } from './links.ts';
+import type { Placement } from './placement.ts';
 
 export type Services = {
   readonly catalog: Catalog;
   readonly clock: Clock;
   readonly log: Log;
-  readonly link: TransportLink;
+  readonly links: Links;
+  readonly hosts: Hosts;
+  readonly placement: Placement;
   readonly archives: Archives;
   readonly sets: ProtectedSets;
   readonly points: Points;

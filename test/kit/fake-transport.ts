@@ -239,6 +239,11 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
     check: async () => ({ ok: true, points: 1, chunks: 5, packs: 1, readBytes: 100, damage: [], hurtPoints: [], hurtOplog: [] }),
     sweep: async () => ({ freedBytes: 77, deletedPacks: 1, rewrittenPacks: 0, keptBytes: 1000 }),
     'oplog-find': async () => ({ matches: [{ at: { t: 1990, i: 2, term: 1 }, wallMs: 1, op: 'c', ns: 'shop.$cmd', what: 'drop orders', entry: '{}' }], examined: 10, truncated: false }),
+    'serve-archive': async (_input, voice) => {
+      voice.emit({ kind: 'status', atMs: systemClock.now(), key: 'ready', value: { ports: [2500, 2501] } });
+      if (!voice.signal.aborted) await new Promise((resolve) => voice.signal.addEventListener('abort', resolve, { once: true }));
+      return { why: 'stopped' as const, receivedBytes: 0, sentBytes: 0 };
+    },
   };
 }
 

@@ -39,7 +39,7 @@ export async function backUp(input: Input, context: TaskContext): Promise<TaskOu
   for (const undone of await undoLeftovers({ client, workDirectory, log: context.log })) context.say(undone, 'warning');
 
   context.step('open the archive');
-  const archive = await openArchiveAt(input.archive);
+  const archive = await openArchiveAt(input.archive, context);
   const points = await archive.points();
   const base = input.fullRead ? undefined : (points.findLast((point) => aboutOf(point).source === source) ?? points.at(-1));
   const writer = await archive.openWriter({ level: input.compression, clock: context.clock });

@@ -20,7 +20,7 @@ const shown = { i: 'insert', u: 'update', d: 'delete', c: 'command' } as const;
 
 export async function findInOplog(input: TaskInput<'oplog-find'>, context: TaskContext): Promise<TaskOutput<'oplog-find'>> {
   context.step('search the archived oplog');
-  const archive = await openArchiveAt(input.archive);
+  const archive = await openArchiveAt(input.archive, context);
   const fields = input.match === null ? {} : (BSON.EJSON.parse(input.match, { relaxed: false }) as Document);
   const accepts = (operation: Operation): boolean =>
     (input.op === null || operation.op === wanted[input.op]) && (input.ns === null || touches(operation, input.ns)) && agrees(operation, fields);

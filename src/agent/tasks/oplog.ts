@@ -32,7 +32,7 @@ const reasons: Record<BreakReason, string> = {
 
 export async function followSetOplog(input: Input, context: TaskContext): Promise<TaskOutput<'oplog'>> {
   context.step('open the archive');
-  const archive = await openArchiveAt(input.archive);
+  const archive = await openArchiveAt(input.archive, context);
   let chain = (await archive.oplog.chains()).at(-1)?.id;
   if (chain === undefined) chain = await startChain(archive.oplog, input, 'first chain of this set', null, context);
   for (;;) {

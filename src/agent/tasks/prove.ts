@@ -20,7 +20,7 @@ const validatedBytes = 64 << 20;
 export async function prove(input: TaskInput<'prove'>, context: TaskContext): Promise<Proof> {
   const startedMs = context.clock.monotonicMs();
   context.step('choose the moment');
-  const moment = await openMoment(input.archive, input.point, input.at);
+  const moment = await openMoment(input.archive, input.point, input.at, context);
   context.say(sayMoment(moment));
   await using reached = await reachMoment(moment, context, { kind: 'inspect' });
   await using client = await reached.mongod.client();

@@ -12,7 +12,7 @@ const longestStartMs = 12 * 3_600_000;
 export async function publish(input: TaskInput<'publish'>, context: TaskContext): Promise<TaskOutput<'publish'>> {
   const endsMs = context.clock.monotonicMs() + input.expiresMs;
   context.step('choose the moment');
-  const moment = await openMoment(input.archive, input.point, input.at);
+  const moment = await openMoment(input.archive, input.point, input.at, context);
   context.say(sayMoment(moment));
   const port = input.port ?? (await freePort());
   const withUsers = input.withUsers && moment.about.accessControl;

@@ -14,7 +14,7 @@ const longestCommandMs = 12 * 3_600_000;
 export async function restoreCollections(input: TaskInput<'restore-collections'>, context: TaskContext): Promise<TaskOutput<'restore-collections'>> {
   const startedMs = context.clock.monotonicMs();
   context.step('choose the moment');
-  const moment = await openMoment(input.archive, input.point, input.at);
+  const moment = await openMoment(input.archive, input.point, input.at, context);
   context.say(sayMoment(moment));
   await using target = await openClient(input.into, { silenceMs: longestCommandMs });
   await using reached = await reachMoment(moment, context, { kind: 'inspect' });

@@ -27,7 +27,7 @@ type Output = TaskOutput<'restore-set'>;
 export async function restoreSet(input: Input, context: TaskContext): Promise<Output> {
   const startedMs = context.clock.monotonicMs();
   context.step('plan');
-  const moment = await openMoment(input.archive, input.point, input.at);
+  const moment = await openMoment(input.archive, input.point, input.at, context);
   const targets = await Promise.all(input.members.map(async ({ directory, port }) => await inspectTarget(directory, port)));
   const bytes = moment.point.files.reduce((sum, file) => sum + file.bytes, 0);
   await requireSpace(targets, bytes);

@@ -12,6 +12,7 @@ way to the moment is checked before anything starts. A data directory that is al
 ${momentForms}`,
     options: [
       at,
+      { flags: '--node <name>', says: 'the host that the directories are on (the server\'s own)' },
       { flags: '--to-dir <dir:port>', says: 'a member\'s data directory and port; once for each member', many: true, required: true },
       { flags: '--host <name>', says: 'the name members reach each other by (127.0.0.1)' },
       { flags: '--name <newset>', says: 'name of the restored set (the old one)' },

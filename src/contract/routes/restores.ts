@@ -40,6 +40,7 @@ export const restoreRoutes = {
     body: z.object({
       at: moment,
       members: taskKinds['restore-set'].input.shape.members,
+      node: z.string().min(1).default('local').meta({ description: 'the host that the directories are on' }),
       name: z.string().min(1).optional().meta({ description: 'name of the restored replica set; the old one unless given' }),
       start: z.boolean().default(false).meta({ description: 'start the members and wait until the set takes writes' }),
       apply: z.boolean().default(false),

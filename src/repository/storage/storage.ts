@@ -10,6 +10,8 @@ export type StoredObject = { readonly name: string; readonly bytes: number; read
 export type Storage = {
   /** For messages. */
   readonly place: string;
+  /** Only what this holder itself made can be deleted or replaced here. */
+  readonly appendOnly?: boolean;
   /** Every object whose name starts with `prefix`, at any depth and in any order. */
   list(prefix: string): AsyncIterable<StoredObject>;
   stat(name: string): Promise<StoredObject | undefined>;

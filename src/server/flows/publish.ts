@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { describe } from '../../base/failure.ts';
 import { clusterTime } from '../../contract/values.ts';
-import type { Archives } from '../archives.ts';
+import type { Placement } from '../placement.ts';
 import type { Flow } from '../flow.ts';
 
 const wish = z.object({
@@ -20,7 +20,7 @@ export type PublishWish = z.infer<typeof wish>;
 const ready = z.object({ uri: z.string() });
 
 /** A published moment: the session works for as long as it is up, and its end is the publication's. */
-export function publishFlow({ archives, catalog }: { archives: Archives; catalog: Catalog }): Flow<PublishWish> {
+export function publishFlow({ placement, catalog }: { placement: Placement; catalog: Catalog }): Flow<PublishWish> {
   return {
     wish,
     async run(asked, context) {
@@ -31,8 +31,9 @@ export function publishFlow({ archives, catalog }: { archives: Archives; catalog
         if (key === 'ready') await catalog.publications.update(publication, { state: 'ready', uri: ready.parse(value).uri });
       };
       try {
-        const { why } = await context.task('publish', 'publish', async () => ({
-          archive: await archives.access(asked.repository, asked.setId),
+        const host = await context.note('host', async () => await placement.forMoments(asked.repository, asked.setId));
+        const reach = { host, repository: asked.repository, setId: asked.setId, right: 'read' } as const;
+        const { why } = await context.task('publish', 'publish', reach, async () => Promise.resolve({
           point,
           at,
           port,

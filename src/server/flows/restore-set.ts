@@ -1,11 +1,12 @@
 import * as z from 'zod';
 import { taskKinds } from '../../contract/tasks.ts';
 import { clusterTime } from '../../contract/values.ts';
-import type { Archives } from '../archives.ts';
 import type { Flow } from '../flow.ts';
 
 const wish = z.object({
   repository: z.string(),
+  /** Where the set is laid down. */
+  host: z.string().default('local'),
   setId: z.string(),
   point: z.string(),
   at: clusterTime,
@@ -16,12 +17,13 @@ const wish = z.object({
 });
 export type RestoreSetWish = z.infer<typeof wish>;
 
-export function restoreSetFlow({ archives }: { archives: Archives }): Flow<RestoreSetWish> {
+
+export function restoreSetFlow(): Flow<RestoreSetWish> {
   return {
     wish,
-    async run({ repository, setId, ...asked }, context) {
+    async run({ repository, host, setId, ...asked }, context) {
       await context.step(asked.apply ? 'restore the set' : 'plan the restore');
-      const output = await context.task('restore', 'restore-set', async () => ({ archive: await archives.access(repository, setId), ...asked }));
+      const output = await context.task('restore', 'restore-set', { host, repository, setId, right: 'read' }, async () => Promise.resolve(asked));
       return { state: 'success', result: { kind: 'restore-set', point: asked.point, ...output } };
     },
   };

@@ -45,7 +45,8 @@ export function restoreHandlers(services: Services): Pick<Handlers, RestoreRoute
       const set = await sets.find(params.set);
       const { point, at } = await moments.choose(set, body.at);
       const setName = body.name ?? discovered.parse(JSON.parse(set.discovered)).name;
-      const wish: RestoreSetWish = { repository: set.repository, setId: set.id, point, at, setName, members: body.members, start: body.start, apply: body.apply };
+      const host = (await services.hosts.find(body.node)).id;
+      const wish: RestoreSetWish = { repository: set.repository, host, setId: set.id, point, at, setName, members: body.members, start: body.start, apply: body.apply };
       return await startOnSet(services, set, { kind: 'restore-set', wish, reason: body.reason });
     },
 
