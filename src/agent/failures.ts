@@ -38,6 +38,18 @@ export const directoryNotEmpty = failure<{ directory: string }>('agent.directory
   retry: 'never',
 });
 
+export const directoryUnusable = failure<{ directory: string; why: string }>('agent.directory-unusable', {
+  says: ({ directory, why }) => `${directory} cannot be restored into: ${why}`,
+  hint: 'Each member needs a directory and a port of its own: an absolute path that is free, empty, or holds a data directory. Nothing there was touched.',
+  retry: 'never',
+});
+
+export const placesNotTaken = failure<{ why: string; stuck: readonly string[] }>('agent.places-not-taken', {
+  says: ({ why, stuck }) => `the restored directories could not be put in place: ${why}; ${stuck.length === 0 ? 'what was there is back in place' : `NOT undone: ${stuck.join('; ')}`}`,
+  hint: 'Nothing that was there is lost. Mend the cause, move back by hand what is named, and restore again.',
+  retry: 'never',
+});
+
 export const directoryInUse = failure<{ directory: string; pid: number }>('agent.directory-in-use', {
   says: ({ directory, pid }) => `mongod ${pid} is running on ${directory}`,
   hint: 'Stop that mongod first, or restore into another directory.',
@@ -71,7 +83,7 @@ export const proofFailed = failure<{ point: string; what: string }>('agent.proof
 
 export const setNotReady = failure<{ set: string; seconds: number; states: string }>('agent.set-not-ready', {
   says: ({ set, seconds, states }) => `replica set ${set} did not become ready within ${seconds} s: ${states}`,
-  hint: 'The data directories are complete. Look at the members\' logs; start them with the printed commands.',
+  hint: 'The data directories are complete and the members were stopped. Look at the members\' logs; start them with the printed commands.',
   retry: 'never',
 });
 

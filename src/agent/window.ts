@@ -28,6 +28,12 @@ export function chainFor(spans: readonly ChainSpan[], checkpoint: ClusterTime, a
   return spans.findLast((span) => compareTimes(span.after, checkpoint) <= 0 && compareTimes(at, span.through) <= 0);
 }
 
+/** Stored bytes of the slices that hold entries of (after, through]. */
+export function archivedBytes(slices: readonly { after: ClusterTime; through: ClusterTime; bytes: number }[], after: ClusterTime, through: ClusterTime): number {
+  const inside = slices.filter((slice) => compareTimes(slice.through, after) > 0 && compareTimes(slice.after, through) < 0);
+  return inside.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
 export async function windowOf(archive: Archive, nowMs: number): Promise<Window> {
   const [spans, points] = await Promise.all([chainSpans(archive), archive.points()]);
   const barriers = (await Promise.all(spans.map(async (span) => await archive.oplog.barriers(span.chain)))).flat();

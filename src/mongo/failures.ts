@@ -95,9 +95,9 @@ export const oplogTooShort = failure<{ address: string; needsSeconds: number; ha
   retry: 'later',
 });
 
-export const binaryMissing = failure<{ version: string; tried: readonly string[] }>('mongo.binary-missing', {
-  says: ({ version, tried }) => `no mongod ${version} on this host (tried: ${tried.join(', ')})`,
-  hint: 'Install mongod of the same major version on this host; it need not run.',
+export const binaryMissing = failure<{ version: string; tried: readonly string[]; refused: readonly string[] }>('mongo.binary-missing', {
+  says: ({ version, tried, refused }) => `no mongod ${version} on this host (tried: ${tried.join(', ')})${refused.map((why) => `; ${why}`).join('')}`,
+  hint: 'Install mongod of the same major version on this host, owned by root where Tidemark runs as root; it need not run.',
   retry: 'never',
 });
 

@@ -20,6 +20,7 @@ export async function restoreCollections(input: TaskInput<'restore-collections'>
   await using reached = await reachMoment(moment, context, { kind: 'inspect' });
   await using source = await reached.mongod.client();
   context.step('look at both sides');
+  await nameLeftBehind(target, input, context);
   const at = showTime(moment.at);
   const plans: CopyPlan[] = [];
   for (const { from, to } of input.namespaces) plans.push(await planCopy(source, target, from, to, input.existing, at));
@@ -40,7 +41,6 @@ export async function restoreCollections(input: TaskInput<'restore-collections'>
     context.progress(counts, expected);
   };
   const asideSuffix = `aside-${new Date(context.clock.now()).toISOString().replaceAll(/[-:]|\..*/g, '')}`;
-  await clearLeftBehind(target, input, context);
   let documents = 0;
   for (const copy of plans) {
     context.step(`copy ${copy.from} into ${copy.to}`);
@@ -51,12 +51,16 @@ export async function restoreCollections(input: TaskInput<'restore-collections'>
   return done(documents);
 }
 
-/** What a killed restore left half built: dropped when it is too old to be anybody's, named otherwise. */
-async function clearLeftBehind(target: MongoClient, input: TaskInput<'restore-collections'>, context: TaskContext): Promise<void> {
+/** Both may belong to a restore that is at work: named, never dropped. */
+async function nameLeftBehind(target: MongoClient, input: TaskInput<'restore-collections'>, context: TaskContext): Promise<void> {
   for (const db of new Set(input.namespaces.map(({ to }) => splitNamespace(to).db))) {
-    for (const { name, dead } of await leftBehind(target, db, context.clock.now())) {
-      if (dead) await target.db(db).dropCollection(name);
-      context.say(dead ? `dropped ${db}.${name}, left half built by a killed restore` : `${db}.${name} is another restore at work, or was left by a killed one`, 'warning');
+    for (const { ns, own, sinceMs } of await leftBehind(target, db)) {
+      const since = Number.isNaN(sinceMs) ? '' : ` since ${new Date(sinceMs).toISOString()}`;
+      const says = {
+        building: `${ns} is being built by another restore${since}, or was left half built by a killed one: drop it when no restore into ${db} runs`,
+        kept: `${ns} is a LIVE collection that a restore moved away to replace it${since}: when no restore into ${db} runs, rename it back, or drop it if the new one is whole`,
+      };
+      context.say(says[own], 'warning');
     }
   }
 }
