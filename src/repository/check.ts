@@ -16,6 +16,7 @@ import { openChunkIndex, type ChunkIndex } from './chunk-index.ts';
 import { checkOplog } from './check-oplog.ts';
 import { checkPacks, type PackFindings } from './check-packs.ts';
 import { checkPoints } from './check-points.ts';
+import type { Damage } from './damage.ts';
 import { randomSeed } from './sample.ts';
 
 export type CheckOptions = {
@@ -27,8 +28,6 @@ export type CheckOptions = {
   readonly onProgress?: (readBytes: number) => void;
   readonly signal?: AbortSignal;
 };
-
-export type Damage = { object: string; what: string };
 
 export type CheckReport = {
   ok: boolean;

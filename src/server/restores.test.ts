@@ -161,6 +161,19 @@ test('a point that vanished from its repository is marked lost when the reposito
   assert.equal((await platform.ask('point.show', { params: { point: 'p1' } })).lost, true);
 });
 
+test('a point whose manifest is damaged is shown as hurt, neither gone nor lost, and leads to no moment', async () => {
+  await using platform = await openHistory();
+  platform.fake.points.shift();
+  platform.fake.damaged.push({ object: 'sets/x/points/p1', what: 'its bytes are not those that were written', point: 'p1' });
+  const window = await platform.ask('set.window', { params: { set: 'rs0' } });
+  assert.deepEqual([window.points.map(({ id }) => id), window.damaged.map(({ point }) => point)], [['p2'], ['p1']]);
+  const { hurt, lost } = await platform.ask('point.show', { params: { point: 'p1' } });
+  assert.deepEqual([hurt, lost], [true, false]);
+  platform.fake.damaged.pop();
+  await platform.ask('set.window', { params: { set: 'rs0' } });
+  assert.equal((await platform.ask('point.show', { params: { point: 'p1' } })).lost, true);
+});
+
 test('a check goes through every archive; damage is a warning with the points it hurts', async () => {
   await using platform = await openHistory();
   const fine = await platform.ended((await platform.ask('repository.check', { params: { repository: 'default' }, body: { readDataPercent: 50 } })).id);

@@ -20,7 +20,7 @@ export function noise(bytes: number, seed: number): Buffer {
 
 export type Scene = {
   /** Writes the contents as source files and stores them as point `id`, compared with the point before it. */
-  store(archive: Archive, id: string, contents: Record<string, Buffer>): Promise<{ point: PointManifest; counts: ArchiveWriter['counts'] }>;
+  store(archive: Archive, id: string, contents: Record<string, Buffer>, facts?: Partial<Pick<PointManifest, 'about' | 'checkpoint' | 'top'>>): Promise<{ point: PointManifest; counts: ArchiveWriter['counts'] }>;
   /** Fails unless every file of the point is laid down and read exactly as `contents`. */
   requireExact(archive: Archive, id: string, contents: Record<string, Buffer>): Promise<void>;
 };
@@ -30,7 +30,7 @@ export async function openScene(t: TestContext): Promise<Scene> {
   t.after(async () => await rm(root, { recursive: true }));
   let laid = 0;
   return {
-    async store(archive, id, contents) {
+    async store(archive, id, contents, facts = {}) {
       const base = (await archive.points()).at(-1)?.files;
       const writer = await archive.openWriter({ level: 'fast', workers: 0, packBytes: 1 << 20 });
       try {
@@ -41,7 +41,7 @@ export async function openScene(t: TestContext): Promise<Scene> {
           assert.ok(answer.kind === 'stored');
           files.push(answer.file);
         }
-        const point = await writer.publish({ id, checkpoint: { t: 1, i: 1 }, top: { t: 2, i: 1, term: 1 }, about: {}, files });
+        const point = await writer.publish({ id, checkpoint: { t: 1, i: 1 }, top: { t: 2, i: 1, term: 1 }, about: {}, ...facts, files });
         return { point, counts: writer.counts };
       } finally {
         await writer.close();

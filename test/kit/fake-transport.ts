@@ -24,6 +24,7 @@ export type FakeTransport = {
   readonly tasks: ReadonlyMap<string, { kind: TaskKind; state: TaskState }>;
   discovered: Discovered;
   readonly points: PointSummary[];
+  readonly damaged: Window['damaged'];
   readonly spans: Window['spans'];
   readonly barriers: Window['barriers'];
   readonly proofs: { point: string; ok: boolean; says: string }[];
@@ -53,6 +54,7 @@ export async function openFakeTransport(options: { identityFile: string; port: n
     tasks,
     discovered: usualSet(),
     points: [],
+    damaged: [],
     spans: [{ chain: 'c1', after: { t: 1000, i: 1 }, through: { t: 1000, i: 1 } }],
     barriers: [],
     proofs: [],
@@ -175,6 +177,7 @@ function windowOf(fake: FakeTransport): Window {
     gaps: [],
     barriers: [...fake.barriers],
     points: [...fake.points].sort((a, b) => compareTimes(a.checkpoint, b.checkpoint)),
+    damaged: [...fake.damaged],
   };
 }
 

@@ -23,7 +23,7 @@ import type { Archive, ArchiveWriter, PointManifest, StoredFile } from '../../re
 import { sortableId } from '../../base/ids.ts';
 import { openArchiveAt } from '../archive-access.ts';
 import { aboutOf, type PointAbout } from '../point-about.ts';
-import { chainSpans, summaryOf } from '../window.ts';
+import { summaryOf, surveyChains } from '../window.ts';
 import type { TaskContext } from '../task-context.ts';
 
 type Input = TaskInput<'backup'>;
@@ -103,7 +103,7 @@ async function hasAccessControl(client: MongoClient): Promise<boolean> {
 }
 
 async function summarised(archive: Archive, point: PointManifest): Promise<TaskOutput<'backup'>['point']> {
-  return await summaryOf(archive, point, await chainSpans(archive));
+  return await summaryOf(archive, point, (await surveyChains(archive)).spans);
 }
 
 /** Several files at a time keep the workers busy over the ends of small ones; the chunks of a file go in parallel anyway. */

@@ -33,7 +33,7 @@ function describePoint(point: Point, timeZone: string): string {
     ['files', `${showCount(point.files)}, ${showBytes(bytes.processed)}`],
     ['read', showBytes(bytes.read)],
     ['new', `${showBytes(bytes.transferred)}, ${showBytes(bytes.stored)} stored`],
-    ['repository', `${point.repository}${point.lost ? ' (does not have it any more)' : ''}`],
+    ['repository', `${point.repository}${point.lost ? ' (does not have it any more)' : point.hurt ? ' (its manifest there is damaged)' : ''}`],
     ['proof', proof === null ? 'none' : `${proof.level}, ${proof.ok ? 'passed' : 'FAILED'}, ${showMoment(proof.atMs, timeZone)}: ${proof.says}`],
     ['hold', point.hold === null ? 'no' : `${point.hold.reason} (since ${showMoment(point.hold.sinceMs, timeZone)})`],
   ]);
