@@ -3,6 +3,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { isHurt, isLost, type PointRow } from '../catalog/points.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import type { Point } from '../contract/routes/points.ts';
+import { verdictOf } from '../domain/verdict.ts';
 import { pointSummary, type PointSummary, type Window } from '../contract/values.ts';
 import type { Archives } from './archives.ts';
 import { pointUnknown } from './failures.ts';
@@ -28,7 +29,8 @@ export function openPoints(options: { catalog: Catalog; archives: Archives }) {
     put: async (repository: string, point: PointSummary): Promise<void> => await catalog.points.put(rowOf(repository, point)),
     async setProof(id: string, proof: Proof): Promise<void> {
       const row = await find(id);
-      await catalog.points.put(rowOf(row.repository, { ...summary(row), proof }));
+      const known = summary(row);
+      await catalog.points.put(rowOf(row.repository, { ...known, proof: verdictOf([...(known.proof === null ? [] : [known.proof]), proof]) }));
     },
     /** Takes over what the repository says. */
     async mirror(set: Pick<SetRow, 'id' | 'repository'>, window: Window): Promise<void> {

@@ -117,6 +117,20 @@ test('a search of the oplog has its borders and finds operations', async () => {
   assert.deepEqual([since, till, limit], [{ t: 1105, i: 2 }, { t: 1799, i: 0xffffffff }, 100]);
 });
 
+test('a proof that fails at another moment, or for the oplog, does not condemn the point; one of its own moment does', async () => {
+  await using platform = await openHistory();
+  const verify = async (code: string, at: string | null): Promise<boolean | undefined> => {
+    platform.fake.scripts.prove = async () => Promise.reject(failWith(code, 'rot'));
+    const session = await platform.ended((await platform.ask('point.verify', { params: { point: 'p1' }, body: { level: 'full', at } })).id);
+    assert.equal(session.failure?.code, code);
+    return (await platform.ask('point.show', { params: { point: 'p1' } })).proof?.ok;
+  };
+  const before = (await platform.ask('point.show', { params: { point: 'p1' } })).proof?.ok;
+  assert.equal(await verify('agent.proof-failed', '1900,1'), before);
+  assert.equal(await verify('repository.oplog-damaged', null), before);
+  assert.equal(await verify('agent.proof-failed', 'p1'), false);
+});
+
 test('a point is verified in full at a moment it leads to, and not at one it does not', async () => {
   await using platform = await openHistory();
   const session = await platform.ended((await platform.ask('point.verify', { params: { point: 'p1' }, body: { level: 'full', at: '1900,1' } })).id);

@@ -3,30 +3,16 @@ import { test } from 'node:test';
 import { windowOf } from '../../src/agent/window.ts';
 import { chooseRestore } from '../../src/domain/restore-choice.ts';
 import { factsOf } from '../../src/server/moments.ts';
-import { noise, openScene, openTestArchive, setId, type Scene } from '../kit/archive-scene.ts';
+import { noise, openScene, openTestArchive, pointAbout, setId, type Scene } from '../kit/archive-scene.ts';
 import { memoryStorage, type MemoryStorage } from '../kit/memory-storage.ts';
 
-const about = {
-  form: 1,
-  setName: 'rs0',
-  source: 'a:1',
-  method: 'clone',
-  mongoVersion: '6.0.5',
-  featureCompatibilityVersion: '6.0',
-  storage: { engine: 'wiredTiger', directoryPerDb: false, directoryForIndexes: false, encrypted: false },
-  accessControl: false,
-  binary: '/x',
-  lockedMs: 0,
-  notes: [],
-  remembered: null,
-};
 const at = (t: number) => ({ t, i: 1, term: 1 });
 const contents = { a: noise(100_000, 1) };
 
 async function makeHistory(scene: Scene): Promise<{ storage: MemoryStorage; chains: string[] }> {
   const storage = memoryStorage();
   const archive = await openTestArchive(storage);
-  for (const [index, id] of ['p1', 'p2', 'p3'].entries()) await scene.store(archive, id, contents, { about, checkpoint: { t: 110 + 10 * index, i: 1 }, top: at(112 + 10 * index) });
+  for (const [index, id] of ['p1', 'p2', 'p3'].entries()) await scene.store(archive, id, contents, { about: pointAbout, checkpoint: { t: 110 + 10 * index, i: 1 }, top: at(112 + 10 * index) });
   await archive.recordProof('p1', { level: 'open', atMs: 1, ok: true, says: 'x' });
   const chains: string[] = [];
   for (const [after, through] of [[100, 150], [200, 250]] as const) {
@@ -58,7 +44,7 @@ test('one damaged byte in any small object hides no whole point, is told, and st
       assert.deepEqual(window.points.map(({ id }) => id), ['p1', 'p2', 'p3'].filter((id) => id !== point), name);
       assert.deepEqual(window.damaged.map(({ object, point: hurtPoint }) => [object, hurtPoint]), name.endsWith('/writer') ? [] : [[name, point]], name);
       for (const id of window.points.map((one) => one.id)) await scene.requireExact(await openTestArchive(copy), id, contents);
-      await scene.store(await openTestArchive(copy), 'p4', contents, { about, checkpoint: { t: 210, i: 1 }, top: at(212) });
+      await scene.store(await openTestArchive(copy), 'p4', contents, { about: pointAbout, checkpoint: { t: 210, i: 1 }, top: at(212) });
       await scene.requireExact(await openTestArchive(copy), 'p4', contents);
       if (name.endsWith(`/chains/${chains[0]}`)) assert.deepEqual(window.spans.map(({ chain }) => chain), [chains[1]]);
       else assert.equal(window.spans.length + Number(name.includes('/chains/')), 2, name);

@@ -11,6 +11,22 @@ import type { Storage } from '../../src/repository/storage/storage.ts';
 export const setId = 'c'.repeat(24);
 const key = Buffer.alloc(32, 9);
 
+/** What an agent writes beside a point. */
+export const pointAbout = {
+  form: 1,
+  setName: 'rs0',
+  source: 'a:1',
+  method: 'clone',
+  mongoVersion: '6.0.5',
+  featureCompatibilityVersion: '6.0',
+  storage: { engine: 'wiredTiger', directoryPerDb: false, directoryForIndexes: false, encrypted: false },
+  accessControl: false,
+  binary: '/x',
+  lockedMs: 0,
+  notes: [],
+  remembered: null,
+};
+
 /** Bytes that do not compress and are the same in every run. */
 export function noise(bytes: number, seed: number): Buffer {
   const out = Buffer.alloc(Math.ceil(bytes / 32) * 32);

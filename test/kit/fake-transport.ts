@@ -1,4 +1,5 @@
 /** A transport service without databases: it answers orders from memory and its tasks are scripts of the test. */
+import { verdictOf } from '../../src/domain/verdict.ts';
 import { awaitIdentity } from '../../src/contract/link/identity-file.ts';
 import type { OrderHandlers } from '../../src/contract/link/answerer.ts';
 import { openOrderServer, type LinkListener } from '../../src/contract/link/listen.ts';
@@ -112,7 +113,7 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>): OrderHandler
     'point.record-proof': async ({ point, proof }) => {
       fake.proofs.push({ point, ok: proof.ok, says: proof.says });
       const at = fake.points.findIndex(({ id }) => id === point);
-      if (at >= 0) fake.points[at] = { ...fake.points[at]!, proof };
+      if (at >= 0) fake.points[at] = { ...fake.points[at]!, proof: verdictOf([fake.points[at]!.proof ?? proof, proof]) };
       return {};
     },
     'task.start': async ({ taskId, kind, input }) => {
