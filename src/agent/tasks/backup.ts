@@ -22,6 +22,7 @@ import { requireCopySource } from '../../mongo/refusals.ts';
 import type { Archive, ArchiveWriter, PointManifest, StoredFile } from '../../repository/archive.ts';
 import { sortableId } from '../../base/ids.ts';
 import { openArchiveAt } from '../archive-access.ts';
+import { chooseBase, type BasePoint } from '../base-point.ts';
 import { aboutOf, type PointAbout } from '../point-about.ts';
 import { summaryOf, surveyChains } from '../window.ts';
 import type { TaskContext } from '../task-context.ts';
@@ -40,8 +41,9 @@ export async function backUp(input: Input, context: TaskContext): Promise<TaskOu
 
   context.step('open the archive');
   const archive = await openArchiveAt(input.archive);
-  const points = await archive.points();
-  const base = input.fullRead ? undefined : (points.findLast((point) => aboutOf(point).source === source) ?? points.at(-1));
+  const chosen: BasePoint = input.fullRead ? { kind: 'full-read', why: 'it was asked for' } : await chooseBase(archive, source);
+  if (chosen.kind === 'full-read') context.say(`everything is read: ${chosen.why}`);
+  const base = chosen.kind === 'base' ? chosen.point : undefined;
   const writer = await archive.openWriter({ level: input.compression, clock: context.clock });
   try {
     const files = storing(writer, base, context);
