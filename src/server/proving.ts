@@ -28,9 +28,11 @@ export function countsAgainst(error: unknown, { elsewhere }: { elsewhere: boolea
 }
 
 export function proofOf(output: TaskOutput<'prove'>, nowMs: number): Proof {
-  const documents = output.collections.reduce((sum, { documents: count }) => sum + count, 0);
+  const counted = output.collections.filter((collection) => collection.counted);
+  const documents = counted.reduce((sum, { documents: count }) => sum + count, 0);
+  const unseen = output.collections.length - counted.length;
   const validated = output.collections.filter((collection) => collection.validated).length;
-  const says = `at ${showTime(output.at)}: ${output.collections.length} collections with ${documents} documents counted, ${validated} validated, opened on ${output.mount} in ${output.seconds.toFixed(1)} s`;
+  const says = `at ${showTime(output.at)}: ${output.collections.length} collections, ${counted.length} of them counted (${documents} documents)${unseen === 0 ? '' : `, ${unseen} by metadata only`}, ${validated} validated, opened on ${output.mount} in ${output.seconds.toFixed(1)} s`;
   return { level: output.level, atMs: nowMs, ok: true, says };
 }
 

@@ -231,7 +231,7 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
       fake.points.push(point);
       return { point, lockedMs: 0, seconds: 1.5 };
     },
-    prove: async ({ level, at }) => ({ at: at ?? { t: 2000, i: 1 }, level, collections: [{ ns: 'shop.orders', documents: 42, validated: true }], dbHash: level === 'full' ? { shop: 'abc' } : null, mount: 'fuse', seconds: 0.5 }),
+    prove: async ({ level, at }) => ({ at: at ?? { t: 2000, i: 1 }, level, collections: [{ ns: 'shop.orders', documents: 42, counted: true, validated: true }], dbHash: level === 'full' ? { shop: 'abc' } : null, mount: 'fuse', seconds: 0.5 }),
     publish: async ({ port, at, withUsers, expiresMs }, voice) => {
       voice.emit({ kind: 'status', atMs: systemClock.now(), key: 'ready', value: { port: port ?? 31000, uri: `mongodb://127.0.0.1:${port ?? 31000}/?directConnection=true`, at, mount: 'fuse', withUsers } });
       const expired = systemClock.wait(expiresMs, voice.signal).then(() => 'expired' as const, () => 'stopped' as const);
