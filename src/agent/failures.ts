@@ -69,6 +69,13 @@ export const spaceMissing = failure<{ directory: string; needBytes: number; have
   retry: 'never',
 });
 
+export const repositoryFull = failure<{ place: string; dataBytes: number; needBytes: number; haveBytes: number; rule: string }>('agent.repository-full', {
+  says: ({ place, dataBytes, needBytes, haveBytes, rule }) =>
+    `${place} has ${(haveBytes / 1e9).toFixed(2)} GB free; a backup of ${(dataBytes / 1e9).toFixed(2)} GB of data wants ${(needBytes / 1e9).toFixed(2)} GB: ${rule}`,
+  hint: 'Free space there, or delete restore points with "tidemark point delete" and run "tidemark repository sweep". Nothing was changed.',
+  retry: 'later',
+});
+
 export const chunksMissing = failure<{ point: string; count: number }>('agent.chunks-missing', {
   says: ({ point, count }) => `restore point ${point} lacks ${count} chunks in its repository`,
   hint: 'Run "tidemark repository check" to see which points are hurt, and use another point.',

@@ -207,6 +207,18 @@ test('an answer that is not the contract\'s is refused rather than shown', async
   assert.match((await cli.run('set', 'list')).stderr, /to set\.list is not what this version expects: sets: .*\[cli\.answer-not-understood\]/);
 });
 
+test('a window names what is damaged, and the restore point that cannot be restored for it', async () => {
+  const damaged = [
+    { object: 'sets/x/points/0193ab', what: 'sets/x/points/0193ab is damaged: its bytes are not those that were written', point: '0193ab' },
+    { object: 'sets/x/proofs/0193aa/1', what: 'it does not start as it must', point: null },
+  ];
+  await using server = await openRestServer({ 'set.window': () => windowAnswer({ damaged }) });
+  await using cli = await openCommandLine(server);
+  const { stdout } = await cli.run('window', 'rs0');
+  assert.match(stdout, /^damaged {2}restore point 0193ab is hurt: sets\/x\/points\/0193ab is damaged: its bytes/m);
+  assert.match(stdout, /^damaged {2}sets\/x\/proofs\/0193aa\/1: it does not start/m);
+});
+
 test('a window shows both clocks, gaps and barriers, and JSON is the answer itself', async () => {
   const answer = windowAnswer({
     gaps: [{ after: { t: 1_795_465_000, i: 2 }, resumesAt: { t: 1_795_466_000, i: 1 }, reason: 'rolled over while nobody read' }],

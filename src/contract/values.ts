@@ -63,6 +63,8 @@ export const window = z.object({
   gaps: z.array(z.object({ after: clusterTime, resumesAt: clusterTime.nullable(), reason: z.string() })),
   barriers: z.array(z.object({ at: clusterTime, what: z.string() })),
   points: z.array(pointSummary),
+  /** Objects of the archive that cannot be read; `point` names the restore point that nobody can restore for it. */
+  damaged: z.array(z.object({ object: z.string(), what: z.string(), point: z.string().nullable() })),
 });
 
 export const wireFailure = z.object({ code: z.string(), message: z.string(), hint: z.string(), retry: z.enum(['never', 'later', 'now']), details: z.record(z.string(), z.unknown()) });

@@ -20,7 +20,7 @@ test('a backup is a success only after the point was opened, and its proof is on
   const { points } = await platform.ask('point.list', { query: { set: 'rs0' } });
   assert.equal(points.length, 1);
   assert.equal(points[0]?.proof?.ok, true);
-  assert.match(points[0]?.proof?.says ?? '', /1 collections with 42 documents/);
+  assert.match(points[0]?.proof?.says ?? '', /1 collections, 1 of them counted \(42 documents\), 1 validated/);
   assert.equal(platform.fake.proofs.length, 1);
 });
 

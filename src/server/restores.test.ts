@@ -117,6 +117,20 @@ test('a search of the oplog has its borders and finds operations', async () => {
   assert.deepEqual([since, till, limit], [{ t: 1105, i: 2 }, { t: 1799, i: 0xffffffff }, 100]);
 });
 
+test('a proof that fails at another moment, or for the oplog, does not condemn the point; one of its own moment does', async () => {
+  await using platform = await openHistory();
+  const verify = async (code: string, at: string | null): Promise<boolean | undefined> => {
+    platform.fake.scripts.prove = async () => Promise.reject(failWith(code, 'rot'));
+    const session = await platform.ended((await platform.ask('point.verify', { params: { point: 'p1' }, body: { level: 'full', at } })).id);
+    assert.equal(session.failure?.code, code);
+    return (await platform.ask('point.show', { params: { point: 'p1' } })).proof?.ok;
+  };
+  const before = (await platform.ask('point.show', { params: { point: 'p1' } })).proof?.ok;
+  assert.equal(await verify('agent.proof-failed', '1900,1'), before);
+  assert.equal(await verify('repository.oplog-damaged', null), before);
+  assert.equal(await verify('agent.proof-failed', 'p1'), false);
+});
+
 test('a point is verified in full at a moment it leads to, and not at one it does not', async () => {
   await using platform = await openHistory();
   const session = await platform.ended((await platform.ask('point.verify', { params: { point: 'p1' }, body: { level: 'full', at: '1900,1' } })).id);
@@ -158,6 +172,19 @@ test('a point that vanished from its repository is marked lost when the reposito
   platform.fake.points.shift();
   const window = await platform.ask('set.window', { params: { set: 'rs0' } });
   assert.deepEqual([window.set, window.points.map(({ id }) => id), window.oplog.state], ['rs0', ['p2'], 'following']);
+  assert.equal((await platform.ask('point.show', { params: { point: 'p1' } })).lost, true);
+});
+
+test('a point whose manifest is damaged is shown as hurt, neither gone nor lost, and leads to no moment', async () => {
+  await using platform = await openHistory();
+  platform.fake.points.shift();
+  platform.fake.damaged.push({ object: 'sets/x/points/p1', what: 'its bytes are not those that were written', point: 'p1' });
+  const window = await platform.ask('set.window', { params: { set: 'rs0' } });
+  assert.deepEqual([window.points.map(({ id }) => id), window.damaged.map(({ point }) => point)], [['p2'], ['p1']]);
+  const { hurt, lost } = await platform.ask('point.show', { params: { point: 'p1' } });
+  assert.deepEqual([hurt, lost], [true, false]);
+  platform.fake.damaged.pop();
+  await platform.ask('set.window', { params: { set: 'rs0' } });
   assert.equal((await platform.ask('point.show', { params: { point: 'p1' } })).lost, true);
 });
 

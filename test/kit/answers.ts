@@ -20,7 +20,7 @@ const point = {
 } as const satisfies RouteAnswer<'set.window'>['points'][number];
 
 export function pointAnswer(changes: Partial<RouteAnswer<'point.show'>> = {}): RouteAnswer<'point.show'> {
-  return { ...point, repository: 'local', hold: null, lost: false, ...changes };
+  return { ...point, repository: 'local', hold: null, lost: false, hurt: false, ...changes };
 }
 
 export function sessionAnswer(changes: Partial<Session> = {}): Session {
@@ -63,6 +63,7 @@ export function windowAnswer(changes: Partial<RouteAnswer<'set.window'>> = {}): 
     gaps: [],
     barriers: [],
     points: [point],
+    damaged: [],
     oplog: { state: 'following', chain: 'c1', through: { t: 1_795_468_000, i: 5, term: 3 }, lagSeconds: 1, lossIfDisasterNowSeconds: 3, says: null, session: 's9' },
     ...changes,
   };

@@ -2,7 +2,7 @@
  * One restore point of a set, from a member whose mongod runs on this host.
  *
  * Order, and why:
- *   1. look         at the member and refuse what cannot be copied, before anything is touched
+ *   1. look         at the member and refuse what cannot be copied, before anything is touched; at the room there is, too
  *   2. undo         what a killed backup left (a lock that we hold, clones)
  *   3. copy         by the ladder of mongo/copy; its files go to the archive chunk by chunk
  *   4. publish      the manifest: from here the point exists
@@ -10,6 +10,7 @@
  *
  * The server then has the point proved; this task claims nothing about it.
  */
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MongoClient } from 'mongodb';
 import { showTime } from '../../base/cluster-time.ts';
@@ -21,9 +22,11 @@ import type { LocalMongod } from '../../mongo/local-mongod.ts';
 import { requireCopySource } from '../../mongo/refusals.ts';
 import type { Archive, ArchiveWriter, PointManifest, StoredFile } from '../../repository/archive.ts';
 import { sortableId } from '../../base/ids.ts';
-import { openArchiveAt } from '../archive-access.ts';
+import { openArchiveAt, openStorage } from '../archive-access.ts';
+import { dataBytesOf, requireBackupRoom } from '../backup-room.ts';
+import { chooseBase, type BasePoint } from '../base-point.ts';
 import { aboutOf, type PointAbout } from '../point-about.ts';
-import { chainSpans, summaryOf } from '../window.ts';
+import { summaryOf, surveyChains } from '../window.ts';
 import type { TaskContext } from '../task-context.ts';
 
 type Input = TaskInput<'backup'>;
@@ -40,8 +43,11 @@ export async function backUp(input: Input, context: TaskContext): Promise<TaskOu
 
   context.step('open the archive');
   const archive = await openArchiveAt(input.archive);
-  const points = await archive.points();
-  const base = input.fullRead ? undefined : (points.findLast((point) => aboutOf(point).source === source) ?? points.at(-1));
+  await mkdir(workDirectory, { recursive: true, mode: 0o700 });
+  await requireBackupRoom(await openStorage(input.archive.location), workDirectory, await dataBytesOf(client, local), (await archive.points()).length === 0);
+  const chosen: BasePoint = input.fullRead ? { kind: 'full-read', why: 'it was asked for' } : await chooseBase(archive, source);
+  if (chosen.kind === 'full-read') context.say(`everything is read: ${chosen.why}`);
+  const base = chosen.kind === 'base' ? chosen.point : undefined;
   const writer = await archive.openWriter({ level: input.compression, clock: context.clock });
   try {
     const files = storing(writer, base, context);
@@ -103,7 +109,7 @@ async function hasAccessControl(client: MongoClient): Promise<boolean> {
 }
 
 async function summarised(archive: Archive, point: PointManifest): Promise<TaskOutput<'backup'>['point']> {
-  return await summaryOf(archive, point, await chainSpans(archive));
+  return await summaryOf(archive, point, (await surveyChains(archive)).spans);
 }
 
 /** Several files at a time keep the workers busy over the ends of small ones; the chunks of a file go in parallel anyway. */

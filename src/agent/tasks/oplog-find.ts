@@ -10,7 +10,7 @@ import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { entriesOf } from '../../mongo/oplog-entry.ts';
 import { openArchiveAt } from '../archive-access.ts';
 import type { TaskContext } from '../task-context.ts';
-import { chainSpans } from '../window.ts';
+import { surveyChains } from '../window.ts';
 
 type Match = TaskOutput<'oplog-find'>['matches'][number];
 type Operation = { op: string; ns: string; o: Document; o2?: Document };
@@ -26,7 +26,9 @@ export async function findInOplog(input: TaskInput<'oplog-find'>, context: TaskC
     (input.op === null || operation.op === wanted[input.op]) && (input.ns === null || touches(operation, input.ns)) && agrees(operation, fields);
   const found = new Map<string, Match>();
   let examined = 0;
-  for (const span of await chainSpans(archive)) {
+  const { spans, damaged } = await surveyChains(archive);
+  for (const { object, what } of damaged) context.say(`${object}: ${what}`, 'warning');
+  for (const span of spans) {
     const after = input.since === null ? span.after : latest(span.after, before(input.since));
     const through = input.until === null ? span.through : earliest(span.through, input.until);
     if (compareTimes(after, through) >= 0) continue;
