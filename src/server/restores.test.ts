@@ -31,7 +31,7 @@ for (const [at, point, moment] of [
   ['p1', 'p1', { t: 1105, i: 2 }],
   ['1400,7', 'p1', { t: 1400, i: 7 }],
   ['before:1500,1', 'p1', { t: 1500, i: 0 }],
-  ['1970-01-01T00:30:00Z', 'p2', { t: 1799, i: 0xffffffff }],
+  ['1970-01-01T00:30:00Z', 'p2', { t: 1800, i: 0xffffffff }],
 ] as const) {
   test(`collections at ${at} come from ${point} brought to ${moment.t},${moment.i}, with the set's own sign-in`, async () => {
     await using platform = await openHistory();
@@ -114,7 +114,13 @@ test('a search of the oplog has its borders and finds operations', async () => {
   assert.ok(session.result?.kind === 'oplog-find');
   assert.equal(session.result.matches[0]?.what, 'drop orders');
   const { since, until: till, limit } = given(platform, 'oplog-find');
-  assert.deepEqual([since, till, limit], [{ t: 1105, i: 2 }, { t: 1799, i: 0xffffffff }, 100]);
+  assert.deepEqual([since, till, limit], [{ t: 1105, i: 2 }, { t: 1800, i: 0xffffffff }, 100]);
+});
+
+test('a second named as the beginning of a search is searched from its first operation', async () => {
+  await using platform = await openHistory();
+  await platform.ended((await platform.ask('oplog.find', { params: { set: 'rs0' }, body: { since: '1970-01-01T00:30:00.7Z', until: '1900,1' } })).id);
+  assert.deepEqual(given(platform, 'oplog-find')['since'], { t: 1800, i: 0 });
 });
 
 test('a point is verified in full at a moment it leads to, and not at one it does not', async () => {

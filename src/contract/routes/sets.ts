@@ -9,7 +9,7 @@ export const setParam = z.object({ set: z.string().min(1) });
 export const moment = z
   .string()
   .min(1)
-  .meta({ description: '`latest`, the id of a restore point, ISO 8601 with a zone or Z, a cluster time `T,I` (the state just after that operation), or `before:T,I`' });
+  .meta({ description: '`latest`, the id of a restore point, ISO 8601 with a zone or Z (everything up to the end of that second), a cluster time `T,I` (the state just after that operation), or `before:T,I`' });
 
 /** How the set's continuous oplog stands. */
 export const oplogStanding = z.object({
