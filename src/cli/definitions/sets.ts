@@ -7,7 +7,8 @@ export const setCommands: readonly CommandDefinition[] = [
     takes: '<uri>',
     summary: 'Protect a replica set whose members run on this machine.',
     text: `Discovers the set from the member named in the connection string, opens its archive in the repository and starts
-to follow its oplog. Passwords are read from files: what stands on a command line can be seen by every user.`,
+to follow its oplog. Passwords are read from files: what stands on a command line can be seen by every user. The user needs
+the roles backup, clusterMonitor and hostManager on admin.`,
     options: [
       { flags: '--name <name>', says: 'how you call it (the replica set\'s own name)' },
       { flags: '--repository <name>', says: 'where its backups go (the default repository)' },
