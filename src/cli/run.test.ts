@@ -249,15 +249,19 @@ test('deleting points prints the plan and asks for nothing to be done; with --ap
 });
 
 test('found operations are printed as --at takes them', async () => {
-  const match = { at: { t: 1_795_464_567, i: 96, term: 3 }, wallMs: 1_795_464_567_000, op: 'command', ns: 'shop.orders', what: 'drop', entry: '{}' };
+  const match = { at: { t: 1_795_464_567, i: 96, term: 3 }, wallMs: 1_795_464_567_000, op: 'command', ns: 'shop.orders', what: 'drop', entry: '{}', reachable: true };
+  const early = { ...match, at: { t: 1_795_464_500, i: 1, term: 3 }, reachable: false };
+  const searched = { examined: 1200, truncated: false, searchedThrough: { t: 1_795_464_600, i: 1 }, notArchivedYet: { retryAfterSeconds: 10, why: 'the newest operations are not archived yet' } };
   const found = { 'oplog.find': () => sessionAnswer({ kind: 'oplog-find' }), 'session.events': () => eventsOf({ kind: 'state', state: 'success' }) } satisfies Answers;
-  await using server = await openRestServer({ ...found, 'session.show': () => sessionAnswer({ kind: 'oplog-find', state: 'success', result: { kind: 'oplog-find', matches: [match], examined: 1200, truncated: false } }) });
+  await using server = await openRestServer({ ...found, 'session.show': () => sessionAnswer({ kind: 'oplog-find', state: 'success', result: { kind: 'oplog-find', matches: [early, match], ...searched } }) });
   await using cli = await openCommandLine(server);
   const { stdout } = await cli.run('oplog', 'find', 'rs0', '--op', 'command');
   assert.match(stdout, /^1795464567,96 {2}2026-11-23T21:09:27\+01:00 {2}command {2}shop\.orders {2}drop$/m);
-  assert.match(stdout, /1 operation found, 1,200 examined/);
+  assert.match(stdout, /2 operations found, 1,200 examined/);
+  assert.match(stdout, /shop\.orders {2}\(outside the window\) drop$/m);
+  assert.match(stdout, /searched through 2026-11-23T21:10:00\+01:00 \(1795464600,1\)\nNOT COMPLETE: .*try again in 10 s\n.*--at before:1795464567,96$/m);
   const { json } = await cli.run('oplog', 'find', 'rs0', '--op', 'command', '--json');
-  assert.deepEqual(json.matches, [{ ...match, time: '1795464567,96', before: 'before:1795464567,96' }]);
+  assert.deepEqual(json.matches.slice(1), [{ ...match, time: '1795464567,96', before: 'before:1795464567,96' }]);
 });
 
 test('a published moment is printed once it can be connected to', async () => {

@@ -63,6 +63,12 @@ export function chooseAt(window: WindowFacts, point: PointFacts, at: ClusterTime
   return { kind: 'refused', at, why: whyNot(window, [point], at), lastSafe: lastSafe([{ stretch }], at) };
 }
 
+/** Asks of many moments whether some point leads there. */
+export function reachableMoments(window: WindowFacts): (at: ClusterTime) => boolean {
+  const stretches = window.points.filter(({ proved }) => proved !== false).flatMap((point) => stretchOf(window, point) ?? []);
+  return (at) => stretches.some(({ from, to }) => compareTimes(from, at) <= 0 && compareTimes(at, to) <= 0);
+}
+
 /** The moments one point leads to: from its checkpoint as far as a chain goes, and not onto a barrier. */
 export function stretchOf(window: WindowFacts, point: PointFacts): Stretch | undefined {
   const from = { t: point.checkpoint.t, i: point.checkpoint.i };

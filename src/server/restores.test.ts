@@ -1,6 +1,7 @@
 /** Restores, publications and searches: which point and moment a host is asked for, and what is refused before it is asked. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../base/clock.ts';
 import { until } from '../base/deadline.ts';
 import { failWith, makePoint, setId } from '../../test/kit/fake-transport.ts';
 import { openServerPlatform, target, type ServerPlatform } from '../../test/kit/server-platform.ts';
@@ -122,6 +123,32 @@ test('a second named as the beginning of a search is searched from its first ope
   await platform.ended((await platform.ask('oplog.find', { params: { set: 'rs0' }, body: { since: '1970-01-01T00:30:00.7Z', until: '1900,1' } })).id);
   assert.deepEqual(given(platform, 'oplog-find')['since'], { t: 1800, i: 0 });
 });
+
+for (const [catchesUp, words] of [[true, 'waits until the archive has what happened before the question'], [false, 'says that newer operations are not archived yet when the archive stays behind']] as const) {
+  test(`a search into the present ${words}`, async () => {
+    await using platform = await openServerPlatform({ findWaitMs: catchesUp ? 15_000 : 1_500 });
+    const { fake } = platform;
+    fake.points.push({ ...makePoint(fake), id: 'p2', checkpoint: { t: 1995, i: 1 }, top: { t: 1996, i: 2, term: 1 } });
+    const committed = { t: 2003, i: 1, term: 1 };
+    fake.scripts.oplog = async (_input, voice) => {
+      while (!voice.signal.aborted) {
+        voice.emit({ kind: 'status', atMs: systemClock.now(), key: 'chain', value: { chain: 'c1', through: fake.through, committed } });
+        await systemClock.wait(50, voice.signal).catch(() => {});
+      }
+      return { through: null };
+    };
+    await platform.addSet();
+    const { id } = await platform.ask('oplog.find', { params: { set: 'rs0' }, body: {} });
+    await until('the search to wait', 10_000, async () => ((await platform.ask('session.show', { params: { session: id } })).steps.length > 0 ? true : undefined));
+    assert.equal(given(platform, 'oplog-find'), undefined);
+    if (catchesUp) fake.through = committed;
+    const { result } = await platform.ended(id);
+    assert.ok(result?.kind === 'oplog-find');
+    assert.equal(result.notArchivedYet === null, catchesUp);
+    assert.deepEqual(result.searchedThrough, catchesUp ? { t: 2003, i: 1 } : { t: 2000, i: 1 });
+    assert.deepEqual(result.matches.map(({ at, reachable }) => [at.t, reachable]), [[1990, false]]);
+  });
+}
 
 test('a point is verified in full at a moment it leads to, and not at one it does not', async () => {
   await using platform = await openHistory();

@@ -26,10 +26,12 @@ export async function findInOplog(input: TaskInput<'oplog-find'>, context: TaskC
     (input.op === null || operation.op === wanted[input.op]) && (input.ns === null || touches(operation, input.ns)) && agrees(operation, fields);
   const found = new Map<string, Match>();
   let examined = 0;
+  let searchedThrough: ClusterTime | null = null;
   for (const span of await chainSpans(archive)) {
     const after = input.since === null ? span.after : latest(span.after, before(input.since));
     const through = input.until === null ? span.through : earliest(span.through, input.until);
     if (compareTimes(after, through) >= 0) continue;
+    searchedThrough = searchedThrough === null ? through : latest(searchedThrough, through);
     for await (const batch of archive.oplog.read(span.chain, after, through)) {
       context.signal.throwIfAborted();
       for (const entry of entriesOf(batch.bytes)) {
@@ -38,12 +40,12 @@ export async function findInOplog(input: TaskInput<'oplog-find'>, context: TaskC
         for (const [index, operation] of operationsOf(entry.bytes).entries()) {
           if (!accepts(operation)) continue;
           found.set(`${entry.at.t},${entry.at.i},${index}`, matchOf(entry.at, entry.wallMs, operation));
-          if (found.size >= input.limit) return { matches: [...found.values()], examined, truncated: true };
+          if (found.size >= input.limit) return { matches: [...found.values()], examined, truncated: true, searchedThrough: { t: entry.at.t, i: entry.at.i } };
         }
       }
     }
   }
-  return { matches: [...found.values()], examined, truncated: false };
+  return { matches: [...found.values()], examined, truncated: false, searchedThrough };
 }
 
 function operationsOf(bytes: Uint8Array): Operation[] {
@@ -53,8 +55,9 @@ function operationsOf(bytes: Uint8Array): Operation[] {
   return Array.isArray(inner) ? (inner as Operation[]).map(({ op, ns, o, o2 }) => ({ op: String(op), ns: String(ns), o, o2 })) : [plain];
 }
 
-/** A command names its collection in its first field; a rename touches two. */
+/** A database alone stands for all in it. A command names its collection in its first field; a rename touches two. */
 function touches({ op, ns, o }: Operation, wantedNs: string): boolean {
+  if (!wantedNs.includes('.')) return ns.startsWith(`${wantedNs}.`);
   if (op !== 'c') return ns === wantedNs;
   const db = ns.slice(0, ns.indexOf('.'));
   const [command, target] = Object.entries(o)[0] ?? [];

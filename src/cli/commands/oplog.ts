@@ -3,7 +3,7 @@ import type { RouteAsked } from '../../contract/routes.ts';
 import type { Session } from '../../contract/sessions.ts';
 import { textOf, type Invocation } from '../command.ts';
 import type { ExitCode } from '../exit-codes.ts';
-import { plural, showCount, showMoment } from '../format.ts';
+import { plural, showClusterTime, showCount, showMoment, showSeconds } from '../format.ts';
 import { numberOf } from '../numbers.ts';
 import { answerWithSession, sessionDocument } from '../session-answer.ts';
 import { showTable } from '../table.ts';
@@ -36,18 +36,27 @@ function matchesDocument(session: Session): unknown {
 
 function describeMatches({ result }: Session, timeZone: string): string {
   if (result?.kind !== 'oplog-find') return '';
-  const summary = `${plural(result.matches.length, 'operation')} found, ${showCount(result.examined)} examined`;
-  if (result.matches.length === 0) return summary;
+  const more = result.truncated ? '; there are more, narrow it down or raise --limit' : '';
+  const summary = [`${plural(result.matches.length, 'operation')} found, ${showCount(result.examined)} examined${more}`, ...howFar(result, timeZone)];
+  if (result.matches.length === 0) return summary.join('\n');
+  const newest = result.matches.findLast(({ reachable }) => reachable);
   const table = showTable<Found['matches'][number]>(
     [
       { title: 'AT', cell: (match) => showTime(match.at) },
-      { title: 'TIME', cell: (match) => showMoment(match.wallMs ?? match.at.t * 1000, timeZone) },
+      { title: 'TIME', cell: (match) => showMoment(match.at.t * 1000, timeZone) },
       { title: 'OP', cell: (match) => match.op },
       { title: 'COLLECTION', cell: (match) => match.ns },
-      { title: 'WHAT', cell: (match) => match.what },
+      { title: 'WHAT', cell: (match) => `${match.reachable ? '' : '(outside the window) '}${match.what}` },
     ],
     result.matches,
   );
-  const hint = `For the state just before one of them: --at before:${showTime(result.matches[0]!.at)}`;
-  return [table, '', `${summary}${result.truncated ? '; there are more, narrow it down or raise --limit' : ''}`, hint].join('\n');
+  const hint = newest === undefined ? 'No restore leads to just before one of them: see "tidemark window"' : `For the state just before the newest of them: --at before:${showTime(newest.at)}`;
+  return [table, '', ...summary, hint].join('\n');
+}
+
+/** What a search did not see matters as much as what it found. */
+function howFar({ searchedThrough, notArchivedYet, truncated }: Found, timeZone: string): string[] {
+  const through = searchedThrough === null ? 'the archive holds nothing between these borders' : `searched through ${showClusterTime(searchedThrough, timeZone)}`;
+  if (notArchivedYet === null || truncated) return [through];
+  return [through, `NOT COMPLETE: newer operations are not in the archive yet (${notArchivedYet.why}); try again in ${showSeconds(notArchivedYet.retryAfterSeconds)}`];
 }
