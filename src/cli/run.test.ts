@@ -31,6 +31,7 @@ test('a backup prints its steps on stderr and one document on stdout', async () 
     kind: 'backup',
     point: '0193aa',
     method: 'clone',
+    copied: 'incremental',
     bytes: { processed: 3_500_000_000, read: 1_200_000_000, transferred: 90_000_000, stored: 41_000_000 },
     seconds: 4.2,
     lockedMs: 0,
@@ -44,7 +45,7 @@ test('the same backup for a person says what was stored and that it was opened',
   await using cli = await openCommandLine(server);
   const { code, stdout } = await cli.run('backup', 'run', 'rs0');
   assert.equal(code, 0);
-  assert.equal(stdout, 'restore point 0193aa\ncopied by clone in 4.2 s; opened and looked at\n3.5 GB protected, 1.2 GB read, 90.0 MB new, 41.0 MB stored\n');
+  assert.equal(stdout, 'incremental restore point 0193aa\ncopied by clone in 4.2 s; opened and looked at\n3.5 GB protected, 1.2 GB read, 90.0 MB new, 41.0 MB stored\n');
 });
 
 test('a failed session prints message, code and hint, and the document carries the failure', async () => {
@@ -218,7 +219,7 @@ test('a window shows both clocks, gaps and barriers, and JSON is the answer itse
   assert.match(stdout, /^from +2026-11-23T21:08:20\+01:00 \(1795464500,1\)$/m);
   assert.match(stdout, /^gap +ends at 2026-11-23T21:16:40\+01:00 \(1795465000,2\) and goes on at 1795466000,1: rolled over while nobody read$/m);
   assert.match(stdout, /^barrier +2026-11-23T21:50:00\+01:00 \(1795467000,1\): compatibility version changed$/m);
-  assert.match(stdout, /^0193aa {2}rs0 {2}2026-11-23T21:09:20\+01:00 \(1795464560,96\) {2}clone {2}3\.5 GB {2}41\.0 MB {2}open$/m);
+  assert.match(stdout, /^0193aa {2}rs0 {2}2026-11-23T21:09:20\+01:00 \(1795464560,96\) {2}incremental, clone {2}3\.5 GB {2}41\.0 MB {2}open$/m);
   assert.deepEqual((await cli.run('window', 'rs0', '--json')).json, answer);
 });
 
@@ -265,7 +266,7 @@ test('found operations are printed as --at takes them', async () => {
 });
 
 test('a published moment is printed once it can be connected to', async () => {
-  const publication = { id: 'p1', set: 'rs0', point: '0193aa', at: { t: 1_795_464_567, i: 96 }, state: 'starting', startedAtMs: 0, expiresAtMs: 1_795_500_000_000, uri: null, says: null, session: '0193bb' } as const;
+  const publication = { id: 'p1', set: 'rs0', point: '0193aa', at: { t: 1_795_464_567, i: 96 }, state: 'starting', startedAtMs: 0, expiresAtMs: 1_795_500_000_000, endedAtMs: null, uri: null, says: null, session: '0193bb' } as const;
   let looks = 0;
   await using server = await openRestServer({
     'publication.start': ({ body }) => (assert.equal(body.expiresSeconds, 1800), assert.equal(body.withUsers, false), publication),
@@ -311,4 +312,24 @@ test('a password reaches the server from its file and stands in no output', asyn
     credential: { kind: 'scram', user: 'tide', password: 'hush-hush', authSource: 'admin' },
   });
   assert.ok(!`${stdout}${stderr}`.includes('hush-hush'));
+});
+
+test('what cannot be right is a usage error at once, and says what to write instead', async () => {
+  await using server = await openRestServer({});
+  await using cli = await openCommandLine(server);
+  for (const [words, says] of [
+    [['set', 'add', 'mongodb://tide:secret@db1/?replicaSet=rs0'], /holds a password.*--password-file/],
+    [['set', 'add', 'mongodb://db1', '--user', 'tide'], /tide needs --password-file/],
+    [['set', 'add', 'mongodb://tide@db1'], /tide needs --password-file/],
+    [['set', 'add', 'mongodb://db1', '--password-file', '/x'], /--password-file needs --user/],
+    [['oplog', 'find', 'rs0', '--match', '{_id: 17}'], /--match takes an extended JSON object/],
+    [['oplog', 'find', 'rs0', '--match', '17'], /--match takes an extended JSON object/],
+    [['set', 'list', '--server', 'http://127.0.0.1:1'], /must be https:\/\//],
+  ] as const) {
+    const { code, stderr } = await cli.run(...words);
+    assert.equal(code, 2, words.join(' '));
+    assert.match(stderr, says);
+    assert.doesNotMatch(stderr, /secret/);
+  }
+  assert.deepEqual(server.asked, []);
 });

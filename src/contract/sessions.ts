@@ -33,6 +33,7 @@ export const sessionResult = z
       kind: z.literal('backup'),
       point: z.string(),
       method: v.copyMethod,
+      copied: v.pointSummary.shape.copied,
       bytes: v.pointSummary.shape.bytes,
       seconds: z.number(),
       lockedMs: z.number(),
@@ -41,7 +42,12 @@ export const sessionResult = z
     }),
     taskKinds.prove.output.extend({ kind: z.literal('verify'), point: z.string() }),
     z.object({ kind: z.literal('publish'), point: z.string(), at: v.clusterTime, why: z.enum(['stopped', 'expired']) }),
-    taskKinds['restore-set'].output.extend({ kind: z.literal('restore-set'), point: z.string() }),
+    taskKinds['restore-set'].output.extend({
+      kind: z.literal('restore-set'),
+      point: z.string(),
+      /** How to connect to the set, when it was started. */
+      uri: z.string().nullable().default(null),
+    }),
     taskKinds['restore-collections'].output.extend({ kind: z.literal('restore-collections'), point: z.string() }),
     z.object({ kind: z.literal('check'), ok: z.boolean(), archives: z.array(taskKinds.check.output.extend({ set: z.string() })) }),
     z.object({ kind: z.literal('sweep'), freedBytes: z.number(), archives: z.array(taskKinds.sweep.output.extend({ set: z.string() })) }),

@@ -63,6 +63,11 @@ export function chooseAt(window: WindowFacts, point: PointFacts, at: ClusterTime
   return { kind: 'refused', at, why: whyNot(window, [point], at), lastSafe: lastSafe([{ stretch }], at) };
 }
 
+/** What a plan that begins with such a point says first. */
+export function unproved(point: string): string {
+  return `restore point ${point} was NEVER PROVED: run "tidemark point verify ${point}" before you rely on it`;
+}
+
 /** Asks of many moments whether some point leads there. */
 export function reachableMoments(window: WindowFacts): (at: ClusterTime) => boolean {
   const stretches = window.points.filter(({ proved }) => proved !== false).flatMap((point) => stretchOf(window, point) ?? []);

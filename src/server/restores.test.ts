@@ -181,7 +181,9 @@ test('a held point and a point in use stay, with the reason', async () => {
   const published = await platform.ask('publication.start', { params: { set: 'rs0' }, body: { at: '1600,1' } });
   const both = await platform.ask('point.delete', { body: { points: ['p1', 'p2'], apply: true } });
   assert.deepEqual(both.deleted, []);
-  assert.match(both.refused.find(({ point }) => point === 'p2')?.why ?? '', new RegExp(published.session));
+  assert.match(both.refused.find(({ point }) => point === 'p2')?.why ?? '', new RegExp(published.id));
+  const inUse = await platform.refused('point.delete', { body: { points: ['p2'], apply: true } });
+  assert.match(inUse.hint, new RegExp(`tidemark publish stop ${published.id}`));
   await platform.ask('point.release', { params: { point: 'p1' } });
   assert.deepEqual((await platform.ask('point.delete', { body: { points: ['p1'], apply: true } })).deleted, ['p1']);
 });

@@ -198,6 +198,7 @@ export function makePoint(fake: FakeTransport, at = fake.through): PointSummary 
     checkpoint: { t: at.t - 5, i: 1 },
     top: { ...at },
     method: 'clone',
+    copied: 'full',
     source: '127.0.0.1:27018',
     mongoVersion: '6.0.5',
     featureCompatibilityVersion: '6.0',

@@ -9,6 +9,7 @@ import { compareTimes, earliest, latest, type ClusterTime, type Optime } from '.
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { entriesOf } from '../../mongo/oplog-entry.ts';
 import { openArchiveAt } from '../archive-access.ts';
+import { matchNotUnderstood } from '../failures.ts';
 import type { TaskContext } from '../task-context.ts';
 import { chainSpans } from '../window.ts';
 
@@ -21,7 +22,7 @@ const shown = { i: 'insert', u: 'update', d: 'delete', c: 'command' } as const;
 export async function findInOplog(input: TaskInput<'oplog-find'>, context: TaskContext): Promise<TaskOutput<'oplog-find'>> {
   context.step('search the archived oplog');
   const archive = await openArchiveAt(input.archive);
-  const fields = input.match === null ? {} : (BSON.EJSON.parse(input.match, { relaxed: false }) as Document);
+  const fields = input.match === null ? {} : readMatch(input.match);
   const accepts = (operation: Operation): boolean =>
     (input.op === null || operation.op === wanted[input.op]) && (input.ns === null || touches(operation, input.ns)) && agrees(operation, fields);
   const found = new Map<string, Match>();
@@ -46,6 +47,16 @@ export async function findInOplog(input: TaskInput<'oplog-find'>, context: TaskC
     }
   }
   return { matches: [...found.values()], examined, truncated: false, searchedThrough };
+}
+
+function readMatch(match: string): Document {
+  try {
+    const fields: unknown = BSON.EJSON.parse(match, { relaxed: false });
+    if (typeof fields === 'object' && fields !== null) return fields;
+    throw new Error('it is not an object');
+  } catch (error) {
+    throw matchNotUnderstood({ match: match.slice(0, 200), why: (error as Error).message }, error);
+  }
 }
 
 function operationsOf(bytes: Uint8Array): Operation[] {

@@ -4,26 +4,40 @@ import type { Session } from '../../contract/sessions.ts';
 import { textOf, type Invocation } from '../command.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { plural, showClusterTime, showCount, showMoment, showSeconds } from '../format.ts';
-import { numberOf } from '../numbers.ts';
+import { numberOf, usageOf } from '../numbers.ts';
 import { answerWithSession, sessionDocument } from '../session-answer.ts';
 import { showTable } from '../table.ts';
 
 type Found = Extract<NonNullable<Session['result']>, { kind: 'oplog-find' }>;
 
 export async function findOperations(invocation: Invocation): Promise<ExitCode> {
+  const match = readMatch(invocation);
   const client = await invocation.client();
   const session = await client.call('oplog.find', {
     params: { set: invocation.args[0]! },
     body: {
       ns: textOf(invocation, 'ns') ?? null,
       op: (textOf(invocation, 'op') ?? null) as RouteAsked<'oplog.find'>['body']['op'],
-      match: textOf(invocation, 'match') ?? null,
+      match,
       since: textOf(invocation, 'since') ?? null,
       until: textOf(invocation, 'until') ?? null,
       limit: numberOf(invocation, 'limit', { from: 1, to: 10_000 }),
     },
   });
   return await answerWithSession(invocation, client, session, (ended) => describeMatches(ended, invocation.surroundings.timeZone), matchesDocument);
+}
+
+/** Extended JSON is JSON; what its fields mean is the host's to read. */
+function readMatch(invocation: Invocation): string | null {
+  const text = textOf(invocation, 'match');
+  if (text === undefined) return null;
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return text;
+  } catch {
+    // Said below, with the words as they were given.
+  }
+  throw usageOf(invocation, `--match takes an extended JSON object such as {"_id": 17}, not ${text}`);
 }
 
 /** The contract's answer, and with each operation the words that --at takes. */

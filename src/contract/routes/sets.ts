@@ -116,7 +116,7 @@ export const setRoutes = {
       dropClone: z.boolean().default(false),
       windowSeconds: z.number().min(1).max(3600).default(60),
       compression: z.enum(['none', 'fast', 'balanced', 'strong']).default('balanced'),
-      source: z.string().optional().meta({ description: 'preferred member, host:port' }),
+      source: z.string().optional().meta({ description: 'take the copy from this member or fail, host:port' }),
       reason: z.string().optional(),
     }),
     status: 202,
