@@ -333,3 +333,33 @@ test('what cannot be right is a usage error at once, and says what to write inst
   }
   assert.deepEqual(server.asked, []);
 });
+
+test('a list of published moments says when one really ended and why', async () => {
+  const common = { set: 'rs0', point: '0193aa', at: { t: 1_795_464_567, i: 96 }, startedAtMs: 0, expiresAtMs: 1_795_500_000_000, session: '0193bb' };
+  await using server = await openRestServer({
+    'publication.list': () => ({
+      publications: [
+        { ...common, id: 'p1', state: 'ready', endedAtMs: null, uri: 'mongodb://127.0.0.1:27500/', says: null },
+        { ...common, id: 'p2', state: 'ended', endedAtMs: 1_795_464_600_000, uri: null, says: 'stopped' },
+      ],
+    }),
+  });
+  await using cli = await openCommandLine(server);
+  const { stdout } = await cli.run('publish', 'list');
+  assert.match(stdout, /^PUBLICATION .*ENDS +CONNECT +SAYS$/m);
+  assert.match(stdout, /^p1 .* 2026-11-24T07:00:00\+01:00 {2}mongodb:\/\/127\.0\.0\.1:27500\/$/m);
+  assert.match(stdout, /^p2 .* 2026-11-23T21:10:00\+01:00 {2} +stopped$/m);
+});
+
+for (const [uri, ends] of [['mongodb://a:1,b:2/?replicaSet=rs0', /the set takes writes: mongodb:\/\/a:1,b:2\/\?replicaSet=rs0$/m], [null, /start the members with\n {2}mongod --port 1$/m]] as const) {
+  test(uri === null ? 'a restored set that was not started ends with how to start it' : 'a restored set that was started ends with how to connect', async () => {
+    const restored = { kind: 'restore-set', point: '0193aa', at: { t: 1_795_464_567, i: 96 }, documents: null, seconds: 5, plan: [], applied: true, startCommands: [['mongod', '--port', '1']], keptAside: [], uri } as const;
+    await using server = await openRestServer({
+      'restore.set': () => sessionAnswer({ kind: 'restore-set' }),
+      'session.events': () => eventsOf({ kind: 'state', state: 'success' }),
+      'session.show': () => sessionAnswer({ kind: 'restore-set', state: 'success', result: { ...restored, plan: [], startCommands: [['mongod', '--port', '1']], keptAside: [] } }),
+    });
+    await using cli = await openCommandLine(server);
+    assert.match((await cli.run('restore', 'set', 'rs0', '--at', 'latest', '--to-dir', '/data/a:1', '--start', '--apply')).stdout, ends);
+  });
+}

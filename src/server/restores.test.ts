@@ -97,6 +97,19 @@ test('a publication becomes ready with its address, is listed, and ends when it 
   await platform.ask('publication.stop', { params: { publication: started.id } });
 });
 
+test('a publication whose host was restarted says so and when it ended', async () => {
+  await using platform = await openHistory();
+  const started = await platform.ask('publication.start', { params: { set: 'rs0' }, body: { at: '1200,1' } });
+  const show = async () => await platform.ask('publication.show', { params: { publication: started.id } });
+  await until('the publication', 10_000, async () => ((await show()).state === 'ready' ? true : undefined), { everyMs: 20 });
+  assert.equal((await show()).endedAtMs, null);
+  await platform.fake.restart();
+  await platform.ended(started.session);
+  const ended = await show();
+  assert.equal(ended.says, 'ended because the transport service was restarted; start it again');
+  assert.ok(ended.endedAtMs !== null && ended.endedAtMs < ended.expiresAtMs);
+});
+
 test('a publication expires by itself', async () => {
   await using platform = await openHistory();
   platform.fake.scripts.publish = async ({ expiresMs }) => {
