@@ -62,6 +62,12 @@ export const portInUse = failure<{ port: number }>('agent.port-in-use', {
   retry: 'never',
 });
 
+export const matchNotUnderstood = failure<{ match: string; why: string }>('agent.match-not-understood', {
+  says: ({ match, why }) => `the fields to match, ${match}, are not extended JSON: ${why}`,
+  hint: 'Give an object such as {"_id": 17} or {"_id": {"$oid": "65a1b2c3d4e5f60718293a4b"}}.',
+  retry: 'never',
+});
+
 export const spaceMissing = failure<{ directory: string; needBytes: number; haveBytes: number }>('agent.space-missing', {
   says: ({ directory, needBytes, haveBytes }) =>
     `${directory} has ${(haveBytes / 1e9).toFixed(1)} GB free and the restore needs ${(needBytes / 1e9).toFixed(1)} GB`,

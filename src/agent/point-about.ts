@@ -10,6 +10,8 @@ const about = z.object({
   /** host:port of the member the copy was taken from. */
   source: z.string(),
   method: copyMethod,
+  /** The point whose unchanged parts were taken over; null: everything was read. */
+  base: z.string().nullable().optional(),
   mongoVersion: z.string(),
   featureCompatibilityVersion: z.string(),
   /** mongod's storage options that must be the same when the files are opened. */
@@ -47,6 +49,7 @@ export function summarise(setId: string, point: PointManifest, proofs: readonly 
     checkpoint: point.checkpoint,
     top: point.top,
     method: known.method,
+    copied: known.base === undefined ? null : known.base === null ? 'full' : 'incremental',
     source: known.source,
     mongoVersion: known.mongoVersion,
     featureCompatibilityVersion: known.featureCompatibilityVersion,

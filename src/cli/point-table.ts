@@ -10,7 +10,7 @@ export function pointTable(points: readonly Row[], timeZone: string): string {
       { title: 'POINT', cell: (point) => point.id },
       { title: 'SET', cell: (point) => point.setName },
       { title: 'MOMENT', cell: (point) => showClusterTime(point.top, timeZone) },
-      { title: 'WAY', cell: (point) => point.method },
+      { title: 'WAY', cell: (point) => (point.copied === null ? point.method : `${point.copied}, ${point.method}`) },
       { title: 'SIZE', cell: (point) => showBytes(point.bytes.processed), right: true },
       { title: 'STORED', cell: (point) => showBytes(point.bytes.stored), right: true },
       { title: 'PROOF', cell: proofOf },

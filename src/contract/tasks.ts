@@ -129,6 +129,8 @@ export const taskKinds = {
       matches: z.array(z.object({ at: v.optime, wallMs: z.number().nullable(), op: z.string(), ns: z.string(), what: z.string(), entry: z.string() })),
       examined: z.number(),
       truncated: z.boolean(),
+      /** Through which moment the archive was searched; null when it holds nothing between the borders. */
+      searchedThrough: v.clusterTime.nullable().default(null),
     }),
   },
 } as const;

@@ -46,6 +46,8 @@ export const pointSummary = z.object({
   /** The newest entry in the copy's own oplog: the moment the point stands for. */
   top: optime,
   method: copyMethod,
+  /** Whether it was made on top of an earlier point; every point is whole either way. Null: not known. */
+  copied: z.enum(['full', 'incremental']).nullable().default(null),
   source: z.string(),
   mongoVersion: z.string(),
   featureCompatibilityVersion: z.string(),

@@ -73,7 +73,7 @@ export async function planCopy(source: MongoClient, target: MongoClient, from: s
 }
 
 function plainly(shape: CollectionShape, from: string, to: string, how: string): string {
-  return `${shape.kind} ${from} → ${to}: ${shape.documents} documents, ${shape.indexes.length} indexes; ${how}`;
+  return `${shape.kind} ${from} → ${to}: ${shape.documents} document${shape.documents === 1 ? '' : 's'}, ${shape.indexes.length} index${shape.indexes.length === 1 ? '' : 'es'}${shape.kind === 'collection' ? ' besides _id' : ''}; ${how}`;
 }
 
 /** Carries out a plan. Answers the documents written and the name the old collection got, if it stood aside. */

@@ -12,6 +12,12 @@ export const signInRefused = failure<{ address: string; user: string; why: strin
   retry: 'never',
 });
 
+export const signInNeeded = failure<{ address: string; create: string }>('mongo.sign-in-needed', {
+  says: ({ address }) => `${address} needs a sign-in: --user and --password-file`,
+  hint: ({ create }) => `A user that can do it is made by an administrator of the set with ${create}`,
+  retry: 'never',
+});
+
 export const notAuthorized = failure<{ address: string; user: string; missing: readonly string[]; grant: string }>(
   'mongo.not-authorized',
   {

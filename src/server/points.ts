@@ -4,12 +4,18 @@ import { isHurt, isLost, type PointRow } from '../catalog/points.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import type { Point } from '../contract/routes/points.ts';
 import { verdictOf } from '../domain/verdict.ts';
+import { unproved } from '../domain/restore-choice.ts';
 import { pointSummary, type PointSummary, type Window } from '../contract/values.ts';
 import type { Archives } from './archives.ts';
 import { pointUnknown } from './failures.ts';
 
 export type Proof = NonNullable<PointSummary['proof']>;
 export type Points = ReturnType<typeof openPoints>;
+
+/** For a plan: a point nobody has opened may be as bad as one that failed. */
+export function unprovedWarning(row: PointRow, points: Pick<Points, 'summary'>): string[] {
+  return points.summary(row).proof === null ? [unproved(row.id)] : [];
+}
 
 export function openPoints(options: { catalog: Catalog; archives: Archives }) {
   const { catalog, archives } = options;

@@ -50,7 +50,7 @@ export type ServerOptions = {
   version: string;
   log: Log;
   clock?: Clock;
-  timing?: Partial<Timing> & { oplogWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number };
+  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number };
 };
 
 export type Server = {
@@ -130,7 +130,7 @@ function compose(base: Base, about: Services['about']) {
   const moments = openMoments({ link, archives, points });
   const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
   const sessionLog = openSessionLog(catalog, clock);
-  const flows = flowTable({ sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs });
+  const flows = flowTable({ sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, link, flows, clock, log, timing });
   const keepOplog = async (set: SetRow): Promise<void> => {
     try {

@@ -202,6 +202,7 @@ export function makePoint(fake: FakeTransport, at = fake.through): PointSummary 
     checkpoint: { t: at.t - 5, i: 1 },
     top: { ...at },
     method: 'clone',
+    copied: 'full',
     source: '127.0.0.1:27018',
     mongoVersion: '6.0.5',
     featureCompatibilityVersion: '6.0',
@@ -242,7 +243,7 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
     'restore-collections': async ({ at, apply }) => restored(at, apply),
     check: async () => ({ ok: true, points: 1, chunks: 5, packs: 1, readBytes: 100, damage: [], hurtPoints: [], hurtOplog: [] }),
     sweep: async () => ({ freedBytes: 77, deletedPacks: 1, rewrittenPacks: 0, keptBytes: 1000 }),
-    'oplog-find': async () => ({ matches: [{ at: { t: 1990, i: 2, term: 1 }, wallMs: 1, op: 'c', ns: 'shop.$cmd', what: 'drop orders', entry: '{}' }], examined: 10, truncated: false }),
+    'oplog-find': async () => ({ matches: [{ at: { t: 1990, i: 2, term: 1 }, wallMs: 1, op: 'c', ns: 'shop.$cmd', what: 'drop orders', entry: '{}' }], examined: 10, truncated: false, searchedThrough: { t: fakeOf().through.t, i: fakeOf().through.i } }),
   };
 }
 

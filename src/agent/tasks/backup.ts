@@ -68,7 +68,7 @@ export async function backUp(input: Input, context: TaskContext): Promise<TaskOu
       files.store,
     );
     try {
-      const point = await publishPoint(archive, writer, copy, local, await hasAccessControl(client), files.finished(copy.files), context);
+      const point = await publishPoint(archive, writer, base?.id ?? null, copy, local, await hasAccessControl(client), files.finished(copy.files), context);
       await copy.published();
       return { point: await summarised(archive, point), lockedMs: copy.lockedMs, seconds: (context.clock.monotonicMs() - startedMs) / 1000 };
     } catch (error) {
@@ -80,7 +80,7 @@ export async function backUp(input: Input, context: TaskContext): Promise<TaskOu
   }
 }
 
-async function publishPoint(archive: Archive, writer: ArchiveWriter, copy: Copy, local: LocalMongod, accessControl: boolean, files: StoredFile[], context: TaskContext): Promise<PointManifest> {
+async function publishPoint(archive: Archive, writer: ArchiveWriter, base: string | null, copy: Copy, local: LocalMongod, accessControl: boolean, files: StoredFile[], context: TaskContext): Promise<PointManifest> {
   context.say(`${copy.method} copy of checkpoint ${showTime(copy.checkpoint)}, lock held ${copy.lockedMs} ms`);
   for (const note of copy.notes) context.say(note);
   context.step('publish the restore point');
@@ -90,6 +90,7 @@ async function publishPoint(archive: Archive, writer: ArchiveWriter, copy: Copy,
     setName: archive.setName,
     source: copy.source,
     method: copy.method,
+    base,
     mongoVersion: copy.mongoVersion,
     featureCompatibilityVersion: copy.fcv,
     storage: local.storage,

@@ -1,8 +1,9 @@
 import type { MongoClient } from 'mongodb';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { showTime } from '../../base/cluster-time.ts';
-import { openClient } from '../../mongo/connect.ts';
+import { openClient, withFailures } from '../../mongo/connect.ts';
 import { copyCollection, leftBehind, planCopy, splitNamespace, type CopyPlan } from '../../mongo/collection-copy.ts';
+import { requireRestoreRights } from '../../mongo/refusals.ts';
 import { openMoment, sayMoment } from '../moment.ts';
 import { reachMoment } from '../reach.ts';
 import type { TaskContext } from '../task-context.ts';
@@ -17,13 +18,14 @@ export async function restoreCollections(input: TaskInput<'restore-collections'>
   const moment = await openMoment(input.archive, input.point, input.at);
   context.say(sayMoment(moment));
   await using target = await openClient(input.into, { silenceMs: longestCommandMs });
+  await requireRestoreRights(target, input.namespaces.map(({ to }) => to));
   await using reached = await reachMoment(moment, context, { kind: 'inspect' });
   await using source = await reached.mongod.client();
   context.step('look at both sides');
   await nameLeftBehind(target, input, context);
   const at = showTime(moment.at);
   const plans: CopyPlan[] = [];
-  for (const { from, to } of input.namespaces) plans.push(await planCopy(source, target, from, to, input.existing, at));
+  for (const { from, to } of input.namespaces) plans.push(await withFailures(target, `the look at ${to}`, async () => await planCopy(source, target, from, to, input.existing, at)));
   const plan = plans.map(({ says }) => says);
   for (const line of plan) context.say(line);
   const done = (documents: number | null): TaskOutput<'restore-collections'> => ({
@@ -44,7 +46,8 @@ export async function restoreCollections(input: TaskInput<'restore-collections'>
   let documents = 0;
   for (const copy of plans) {
     context.step(`copy ${copy.from} into ${copy.to}`);
-    const result = await copyCollection(source, target, copy, { onBytes, signal: context.signal, asideSuffix, nowMs: context.clock.now() });
+    const run = { onBytes, signal: context.signal, asideSuffix, nowMs: context.clock.now() };
+    const result = await withFailures(target, `the copy into ${copy.to}`, async () => await copyCollection(source, target, copy, run));
     documents += result.documents;
     context.say(`${copy.to}: ${result.documents} documents${result.aside === null ? '' : `; the old collection is now ${result.aside}`}`);
   }

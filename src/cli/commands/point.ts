@@ -28,7 +28,7 @@ function describePoint(point: Point, timeZone: string): string {
     ['moment', showClusterTime(point.top, timeZone)],
     ['earliest', showClusterTime(point.checkpoint, timeZone)],
     ['made', showMoment(point.createdAtMs, timeZone)],
-    ['copied', `by ${point.method} from ${point.source}`],
+    ['copied', `${point.copied === null ? '' : `${point.copied}, `}by ${point.method} from ${point.source}`],
     ['MongoDB', `${point.mongoVersion}, compatibility ${point.featureCompatibilityVersion}`],
     ['files', `${showCount(point.files)}, ${showBytes(bytes.processed)}`],
     ['read', showBytes(bytes.read)],

@@ -16,7 +16,7 @@ import { restoreSetFlow } from './restore-set.ts';
 import { sweepFlow } from './sweep.ts';
 import { verifyFlow } from './verify.ts';
 
-export type FlowServices = { sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number };
+export type FlowServices = { sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number; findWaitMs?: number };
 
 /** One flow for each kind of session. */
 export function flowTable(services: FlowServices): Readonly<Record<SessionKind, Flow>> {
