@@ -9,7 +9,7 @@ import { openArchiveAt } from './archive-access.ts';
 import { chunksMissing } from './failures.ts';
 import { aboutOf, type PointAbout } from './point-about.ts';
 import type { TaskContext } from './task-context.ts';
-import { chainFor, chainSpans, type ChainSpan } from './window.ts';
+import { chainFor, surveyChains, type ChainSpan } from './window.ts';
 
 export type Moment = {
   readonly access: ArchiveAccess;
@@ -31,16 +31,15 @@ export async function openMoment(access: ArchiveAccess, pointId: string, at: Clu
   const point = await archive.point(pointId);
   const about = aboutOf(point);
   const target = at ?? { t: point.top.t, i: point.top.i };
-  const spans = await chainSpans(archive);
+  const { spans } = await surveyChains(archive);
   const span = chainFor(spans, point.checkpoint, target);
   const holding = span ?? chainFor(spans, point.checkpoint, point.checkpoint);
-  const barriers = holding === undefined ? [] : await archive.oplog.barriers(holding.chain);
   checkReach({
     checkpoint: point.checkpoint,
     target,
     span: holding === undefined ? null : { after: holding.after, through: holding.through },
     gaps: spans.filter((other) => other !== holding).map(({ after, through }) => ({ after, through })),
-    barriers: barriers.map(({ at: when, what }) => ({ at: when, what })),
+    barriers: holding?.barriers ?? [],
   });
   const binary = await findBinary(about.mongoVersion, [about.binary]);
   const held = holding!;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,7 @@ before(async () => {
   directory = mkdtempSync(join(tmpdir(), 'tm-catalog-'));
   path = join(directory, 'catalog.sqlite');
   catalog = await openCatalog(path);
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) assert.equal(statSync(file).mode & 0o777, 0o600, `${file} is its owner's alone`);
 });
 after(async () => {
   await catalog.close();

@@ -50,13 +50,14 @@ export const taskKinds = {
     }),
     output: z.object({ point: v.pointSummary, lockedMs: z.number(), seconds: z.number() }),
   },
-  /** Opens a point with a real mongod and looks: `open` lists, counts and validates a bounded part; `full` validates all and takes dbHash. */
+  /** Opens a point with a real mongod and looks: `open` lists all, counts for a bounded time and validates a bounded part; `full` counts and validates all and takes dbHash. */
   prove: {
     input: z.object({ archive: v.archiveAccess, point: z.string(), level: z.enum(['open', 'full']), at: v.clusterTime.nullable() }),
     output: z.object({
       at: v.clusterTime,
       level: z.enum(['open', 'full']),
-      collections: z.array(z.object({ ns: z.string(), documents: z.number(), validated: z.boolean() })),
+      /** `counted`: the documents were counted one by one; otherwise the number is the collection's own metadata. */
+      collections: z.array(z.object({ ns: z.string(), documents: z.number(), counted: z.boolean(), validated: z.boolean() })),
       dbHash: z.record(z.string(), z.string()).nullable(),
       mount: z.enum(['fuse', 'fuse-in-user-namespace', 'files']),
       seconds: z.number(),
@@ -128,6 +129,8 @@ export const taskKinds = {
       matches: z.array(z.object({ at: v.optime, wallMs: z.number().nullable(), op: z.string(), ns: z.string(), what: z.string(), entry: z.string() })),
       examined: z.number(),
       truncated: z.boolean(),
+      /** Through which moment the archive was searched; null when it holds nothing between the borders. */
+      searchedThrough: v.clusterTime.nullable().default(null),
     }),
   },
   /** Serves one archive of a repository on this host to one other host, over data channels, until stopped. Status key `ready`: {ports}. */

@@ -67,6 +67,8 @@ export const pointSummary = z.object({
   /** The newest entry in the copy's own oplog: the moment the point stands for. */
   top: optime,
   method: copyMethod,
+  /** Whether it was made on top of an earlier point; every point is whole either way. Null: not known. */
+  copied: z.enum(['full', 'incremental']).nullable().default(null),
   source: z.string(),
   mongoVersion: z.string(),
   featureCompatibilityVersion: z.string(),
@@ -84,6 +86,8 @@ export const window = z.object({
   gaps: z.array(z.object({ after: clusterTime, resumesAt: clusterTime.nullable(), reason: z.string() })),
   barriers: z.array(z.object({ at: clusterTime, what: z.string() })),
   points: z.array(pointSummary),
+  /** Objects of the archive that cannot be read; `point` names the restore point that nobody can restore for it. */
+  damaged: z.array(z.object({ object: z.string(), what: z.string(), point: z.string().nullable() })),
 });
 
 export const wireFailure = z.object({ code: z.string(), message: z.string(), hint: z.string(), retry: z.enum(['never', 'later', 'now']), details: z.record(z.string(), z.unknown()) });

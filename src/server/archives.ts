@@ -90,6 +90,15 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
       return (await repositories.archives(repositoryId)).map(({ set_id, set_name }) => ({ setId: set_id, setName: set_name }));
     },
 
+    /** The repository that holds points of a set that is not protected any more, by its replica set's name or id. */
+    async ofSet(nameOrId: string): Promise<{ name: string; path: string } | undefined> {
+      for (const { id, name, location } of await repositories.list()) {
+        const isThere = (await repositories.archives(id)).some(({ set_id, set_name }) => set_id === nameOrId || set_name === nameOrId);
+        if (isThere) return { name, path: repositoryLocation.parse(JSON.parse(location)).path };
+      }
+      return undefined;
+    },
+
     async access(repositoryId: string, setId: string): Promise<ArchiveAccess> {
       const repository = await find(repositoryId);
       const archive = await repositories.archive(repositoryId, setId);

@@ -1,8 +1,8 @@
 import { failure } from '../base/failure.ts';
 
-export const setUnknown = failure<{ set: string }>('server.set-unknown', {
-  says: ({ set }) => `no protected set is called ${set}`,
-  hint: 'Run "tidemark set list" for the sets there are.',
+export const setUnknown = failure<{ set: string; keptIn: string | null; place: string | null }>('server.set-unknown', {
+  says: ({ set, keptIn }) => `no protected set is called ${set}${keptIn === null ? '' : `; it was protected before, and its restore points are in repository ${keptIn}`}`,
+  hint: ({ place }) => (place === null ? 'Run "tidemark set list" for the sets there are.' : `Add it again with "tidemark set add", and its points are there; or list and restore them with "tidemark repository open ${place}".`),
   retry: 'never',
 });
 
@@ -60,9 +60,9 @@ export const pointUnknown = failure<{ point: string }>('server.point-unknown', {
   retry: 'never',
 });
 
-export const pointBusy = failure<{ point: string; session: string }>('server.point-busy', {
-  says: ({ point, session }) => `session ${session} uses restore point ${point}`,
-  hint: 'Wait until it has ended, or stop it with "tidemark session stop".',
+export const pointBusy = failure<{ point: string; session: string; publication: string | null }>('server.point-busy', {
+  says: ({ point, session, publication }) => `${publication === null ? `session ${session}` : `publication ${publication}`} uses restore point ${point}`,
+  hint: ({ session, publication }) => (publication === null ? `Wait until it has ended, or stop it with "tidemark session stop ${session}".` : `End it with "tidemark publish stop ${publication}".`),
   retry: 'later',
 });
 

@@ -42,6 +42,9 @@ export type FlowContext = {
   dropTask(name: string): Promise<void>;
 };
 
+/** Said where people look at a replayed mongod (docs/design/native-replay.md, "Not covered"). */
+export const fastCounts = 'fast counts (estimatedDocumentCount, collStats) are those of the checkpoint until validate corrects them; countDocuments is exact';
+
 export type Finished = { readonly state: 'success' | 'warning'; readonly result: SessionResult };
 
 /** `wish` is the schema of what the flow was asked for, as it is kept. */

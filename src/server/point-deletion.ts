@@ -32,10 +32,12 @@ export async function planDeletion(ids: readonly string[], apply: boolean, servi
   return apply ? await carryOut(going, plan, services) : plan;
 }
 
-async function whyItStays(row: PointRow, { engine }: Services): Promise<Error | undefined> {
+async function whyItStays(row: PointRow, { engine, catalog }: Services): Promise<Error | undefined> {
   if (row.hold_reason !== null) return pointHeld({ point: row.id, reason: row.hold_reason });
   const session = await engine.userOf(row.id);
-  return session === undefined ? undefined : pointBusy({ point: row.id, session });
+  if (session === undefined) return undefined;
+  const publication = (await catalog.publications.ofSession(session))?.id ?? null;
+  return pointBusy({ point: row.id, session, publication });
 }
 
 async function lostMoments(going: readonly PointRow[], { moments }: Services): Promise<OplogSpan[]> {

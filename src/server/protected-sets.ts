@@ -20,8 +20,9 @@ export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; l
 
   async function find(nameOrId: string): Promise<SetRow> {
     const row = await catalog.sets.find(nameOrId);
-    if (row === undefined) throw setUnknown({ set: nameOrId });
-    return row;
+    if (row !== undefined) return row;
+    const kept = await archives.ofSet(nameOrId);
+    throw setUnknown({ set: nameOrId, keptIn: kept?.name ?? null, place: kept?.path ?? null });
   }
 
   async function view(row: SetRow): Promise<ProtectedSet> {

@@ -59,7 +59,7 @@ export type ServerOptions = {
   version: string;
   log: Log;
   clock?: Clock;
-  timing?: Partial<Timing> & { oplogWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number };
+  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number };
 };
 
 export type Server = {
@@ -141,7 +141,7 @@ function compose(base: Base, about: Services['about']) {
   const moments = openMoments({ links, archives, points });
   const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
   const sessionLog = openSessionLog(catalog, clock);
-  const flows = flowTable({ placement, sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs });
+  const flows = flowTable({ placement, sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing });
   const keepOplog = async (set: SetRow): Promise<void> => {
     try {

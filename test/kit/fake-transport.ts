@@ -1,4 +1,5 @@
 /** A transport service without databases: it answers orders from memory and its tasks are scripts of the test. */
+import { verdictOf } from '../../src/domain/verdict.ts';
 import { awaitIdentity } from '../../src/contract/link/identity-file.ts';
 import type { OrderHandlers } from '../../src/contract/link/answerer.ts';
 import { openOrderServer, type LinkListener } from '../../src/contract/link/listen.ts';
@@ -24,6 +25,7 @@ export type FakeTransport = {
   readonly tasks: ReadonlyMap<string, { kind: TaskKind; state: TaskState }>;
   discovered: Discovered;
   readonly points: PointSummary[];
+  readonly damaged: Window['damaged'];
   readonly spans: Window['spans'];
   readonly barriers: Window['barriers'];
   readonly proofs: { point: string; ok: boolean; says: string }[];
@@ -53,6 +55,7 @@ export async function openFakeTransport(options: { identityFile: string; port: n
     tasks,
     discovered: usualSet(),
     points: [],
+    damaged: [],
     spans: [{ chain: 'c1', after: { t: 1000, i: 1 }, through: { t: 1000, i: 1 } }],
     barriers: [],
     proofs: [],
@@ -111,7 +114,7 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>): OrderHandler
     'point.record-proof': async ({ point, proof }) => {
       fake.proofs.push({ point, ok: proof.ok, says: proof.says });
       const at = fake.points.findIndex(({ id }) => id === point);
-      if (at >= 0) fake.points[at] = { ...fake.points[at]!, proof };
+      if (at >= 0) fake.points[at] = { ...fake.points[at]!, proof: verdictOf([fake.points[at]!.proof ?? proof, proof]) };
       return {};
     },
     'task.start': async ({ taskId, kind, input }) => {
@@ -176,6 +179,7 @@ function windowOf(fake: FakeTransport): Window {
     gaps: [],
     barriers: [...fake.barriers],
     points: [...fake.points].sort((a, b) => compareTimes(a.checkpoint, b.checkpoint)),
+    damaged: [...fake.damaged],
   };
 }
 
@@ -198,6 +202,7 @@ export function makePoint(fake: FakeTransport, at = fake.through): PointSummary 
     checkpoint: { t: at.t - 5, i: 1 },
     top: { ...at },
     method: 'clone',
+    copied: 'full',
     source: '127.0.0.1:27018',
     mongoVersion: '6.0.5',
     featureCompatibilityVersion: '6.0',
@@ -228,7 +233,7 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
       fake.points.push(point);
       return { point, lockedMs: 0, seconds: 1.5 };
     },
-    prove: async ({ level, at }) => ({ at: at ?? { t: 2000, i: 1 }, level, collections: [{ ns: 'shop.orders', documents: 42, validated: true }], dbHash: level === 'full' ? { shop: 'abc' } : null, mount: 'fuse', seconds: 0.5 }),
+    prove: async ({ level, at }) => ({ at: at ?? { t: 2000, i: 1 }, level, collections: [{ ns: 'shop.orders', documents: 42, counted: true, validated: true }], dbHash: level === 'full' ? { shop: 'abc' } : null, mount: 'fuse', seconds: 0.5 }),
     publish: async ({ port, at, withUsers, expiresMs }, voice) => {
       voice.emit({ kind: 'status', atMs: systemClock.now(), key: 'ready', value: { port: port ?? 31000, uri: `mongodb://127.0.0.1:${port ?? 31000}/?directConnection=true`, at, mount: 'fuse', withUsers } });
       const expired = systemClock.wait(expiresMs, voice.signal).then(() => 'expired' as const, () => 'stopped' as const);
@@ -238,7 +243,7 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
     'restore-collections': async ({ at, apply }) => restored(at, apply),
     check: async () => ({ ok: true, points: 1, chunks: 5, packs: 1, readBytes: 100, damage: [], hurtPoints: [], hurtOplog: [] }),
     sweep: async () => ({ freedBytes: 77, deletedPacks: 1, rewrittenPacks: 0, keptBytes: 1000 }),
-    'oplog-find': async () => ({ matches: [{ at: { t: 1990, i: 2, term: 1 }, wallMs: 1, op: 'c', ns: 'shop.$cmd', what: 'drop orders', entry: '{}' }], examined: 10, truncated: false }),
+    'oplog-find': async () => ({ matches: [{ at: { t: 1990, i: 2, term: 1 }, wallMs: 1, op: 'c', ns: 'shop.$cmd', what: 'drop orders', entry: '{}' }], examined: 10, truncated: false, searchedThrough: { t: fakeOf().through.t, i: fakeOf().through.i } }),
     'serve-archive': async (_input, voice) => {
       voice.emit({ kind: 'status', atMs: systemClock.now(), key: 'ready', value: { ports: [2500, 2501] } });
       if (!voice.signal.aborted) await new Promise((resolve) => voice.signal.addEventListener('abort', resolve, { once: true }));

@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo } from 'node:net';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
-import { publicationEnded } from '../failures.ts';
+import { portInUse, publicationEnded } from '../failures.ts';
 import { openMoment, sayMoment } from '../moment.ts';
 import { reachMoment } from '../reach.ts';
 import type { TaskContext } from '../task-context.ts';
@@ -11,6 +11,7 @@ const longestStartMs = 12 * 3_600_000;
 /** A moment as a mongod that people and tools connect to, on a mount: nothing is copied, writes are kept aside and thrown away. */
 export async function publish(input: TaskInput<'publish'>, context: TaskContext): Promise<TaskOutput<'publish'>> {
   const endsMs = context.clock.monotonicMs() + input.expiresMs;
+  if (input.port !== null && (await isTaken(input.port))) throw portInUse({ port: input.port });
   context.step('choose the moment');
   const moment = await openMoment(input.archive, input.point, input.at, context);
   context.say(sayMoment(moment));
@@ -35,6 +36,14 @@ export async function publish(input: TaskInput<'publish'>, context: TaskContext)
   } finally {
     ends.abort();
   }
+}
+
+async function isTaken(port: number): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EADDRINUSE'));
+    probe.listen({ port, host: '127.0.0.1', exclusive: true }, () => probe.close(() => resolve(false)));
+  });
 }
 
 async function freePort(): Promise<number> {

@@ -16,13 +16,17 @@ export async function runUp(invocation: Invocation): Promise<ExitCode> {
   const hosts = hostsListen(invocation);
   const path = resolve(textOf(invocation, 'data') ?? surroundings.dataDirectories[0]!);
   const directory = await takeDataDirectory(path, surroundings.processId, async (fd) => await surroundings.tryLock(fd));
-  await requireFreePort(listen);
-  await requireFreePort(transport);
-  for (const address of hosts === undefined ? [] : [hosts.enrolment, hosts.agents]) await requireFreePort(address);
+  await using undo = new AsyncDisposableStack();
+  undo.defer(async () => await directory.close());
+  await requireFreePort(listen, '--listen');
+  await requireFreePort(transport, '--transport-listen');
+  if (hosts !== undefined) await requireFreePort(hosts.enrolment, '--enrolment-port');
+  if (hosts !== undefined) await requireFreePort(hosts.agents, '--agent-port');
 
   await mkdir(join(path, 'log'), { recursive: true, mode: 0o700 });
   const logs = { server: openPartLog(join(path, 'log/server.log')), transport: openPartLog(join(path, 'log/transport.log')) };
   const parts = localParts({ path, listen, transport, hosts, programs: surroundings.programs, logs });
+  undo.defer(() => Object.values(logs).forEach((log) => log.close()));
   const supervisor = supervise(parts, { node: surroundings.programs.node, clock, say });
 
   const asked = Promise.withResolvers<'asked'>();
@@ -44,8 +48,6 @@ export async function runUp(invocation: Invocation): Promise<ExitCode> {
     await supervisor.stop();
     release();
     await rm(join(path, readyFile), { force: true });
-    for (const log of Object.values(logs)) log.close();
-    await directory.close();
   }
 }
 

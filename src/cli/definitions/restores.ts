@@ -38,12 +38,15 @@ ${momentForms}`,
     text: `Without --apply it prints the plan and changes nothing. A collection is built under a temporary name with its options
 and indexes, and renamed when it is complete: a stopped or failed restore leaves the live data as it was.
 
+The user that the set was added with needs readWriteAnyDatabase and dbAdminAnyDatabase besides. --into with --user and
+--password-file names another user, of the same set or of another one; what lacks is named before anything starts.
+
 ${momentForms}`,
     options: [
       at,
       { flags: '--ns <db.coll[=db.coll]>', says: 'a collection, and its new name if another; once for each', many: true, required: true },
       { flags: '--existing <how>', says: 'when the name is taken: refuse (default), aside (rename the old one), replace', choices: ['refuse', 'aside', 'replace'] },
-      { flags: '--into <uri>', says: 'another set than the live one it came from' },
+      { flags: '--into <uri>', says: 'another set than the live one it came from, or the same one with another user' },
       ...databaseSignIn.map((option) => ({ ...option, says: `for --into: ${option.says}` })),
       plan,
       apply,

@@ -14,6 +14,8 @@ export const publication = z
     state: z.enum(['starting', 'ready', 'ended']),
     startedAtMs: z.number(),
     expiresAtMs: z.number(),
+    /** When it really ended; null while it is up. */
+    endedAtMs: z.number().nullable().default(null),
     /** How to connect, once ready. */
     uri: z.string().nullable(),
     says: z.string().nullable(),

@@ -64,11 +64,16 @@ export function backupFlow(services: BackupServices): Flow<BackupWish> {
       await points.put(set.repository, point);
       await context.say(`restore point ${point.id}: method ${point.method}, checkpoint ${showTime(point.checkpoint)}, top ${showTime(point.top)}`);
 
-      await context.step('wait for the archived oplog');
-      await oplogReaches(set, point.top, standings, context, services.oplogWaitMs ?? 120_000);
-      await context.step('prove the restore point');
-      await provePoint({ at: { ...at, right: 'read' }, point: point.id, level: 'open', moment: null }, services.archives, points, context);
-      return { state: 'success', result: { kind: 'backup', point: point.id, method: point.method, bytes: point.bytes, seconds, lockedMs, verified: true } };
+      try {
+        await context.step('wait for the archived oplog');
+        await oplogReaches(set, point.top, standings, context, services.oplogWaitMs ?? 120_000);
+        await context.step('prove the restore point');
+        await provePoint({ at: { ...at, right: 'read' }, point: point.id, level: 'open', moment: null }, services.archives, points, context);
+      } catch (error) {
+        if (context.signal.aborted && !context.isClosing()) await context.tell(`restore point ${point.id} is stored and NOT PROVED; run "tidemark point verify ${point.id}"`, 'warning');
+        throw error;
+      }
+      return { state: 'success', result: { kind: 'backup', point: point.id, method: point.method, copied: point.copied, bytes: point.bytes, seconds, lockedMs, verified: true } };
     },
   };
 }
@@ -78,7 +83,7 @@ async function lookAndChoose(set: SetRow, asked: BackupWish, { sets, points, pla
   await sets.refresh(set, found);
   const last = (await points.list(set.id)).filter(({ lost }) => lost === 0).at(-1);
   const choice = chooseSource(membersOf(found), {
-    preferred: asked.source ?? undefined,
+    only: asked.source ?? undefined,
     last: last === undefined ? undefined : points.summary(last).source,
     primaryAllowed: false,
     lagLimitSeconds,

@@ -17,7 +17,7 @@ import { restoreSetFlow } from './restore-set.ts';
 import { sweepFlow } from './sweep.ts';
 import { verifyFlow } from './verify.ts';
 
-export type FlowServices = { placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number };
+export type FlowServices = { placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number; findWaitMs?: number };
 
 /** One flow for each kind of session. */
 export function flowTable(services: FlowServices): Readonly<Record<SessionKind, Flow>> {
@@ -25,7 +25,7 @@ export function flowTable(services: FlowServices): Readonly<Record<SessionKind, 
     backup: backupFlow(services) as Flow,
     verify: verifyFlow(services) as Flow,
     publish: publishFlow(services) as Flow,
-    'restore-set': restoreSetFlow() as Flow,
+    'restore-set': restoreSetFlow(services) as Flow,
     'restore-collections': restoreCollectionsFlow(services) as Flow,
     check: checkFlow(services) as Flow,
     sweep: sweepFlow(services) as Flow,

@@ -34,6 +34,7 @@ export function restoreHandlers(services: Services): Pick<Handlers, RestoreRoute
       state: hasEnded ? 'ended' : (row.state as Publication['state']),
       startedAtMs: row.started_ms,
       expiresAtMs: row.expires_ms,
+      endedAtMs: session.ended_ms,
       uri: hasEnded ? null : row.uri,
       says: row.says,
       session: row.session,
