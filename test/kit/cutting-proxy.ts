@@ -7,6 +7,8 @@ export type CuttingProxy = {
   /** Bytes that went through, both ways. */
   readonly bytes: number;
   readonly cuts: number;
+  /** Dials while it was closed. */
+  readonly hungUp: number;
   /** Cuts the connection that carries byte number `at` of all, before that byte. */
   cutAt(at: number): void;
   cutAll(): void;
@@ -20,9 +22,13 @@ export async function openCuttingProxy(t: TestContext, targets: readonly number[
   let cuts = 0;
   let next = Number.POSITIVE_INFINITY;
   let isOpen = true;
+  let hungUp = 0;
 
   const join = (client: Socket, target: number): void => {
-    if (!isOpen) return void client.destroy();
+    if (!isOpen) {
+      hungUp += 1;
+      return void client.destroy();
+    }
     const server = connect(target, '127.0.0.1');
     const cut = (): void => {
       if (!pairs.delete(cut)) return;
@@ -71,6 +77,9 @@ export async function openCuttingProxy(t: TestContext, targets: readonly number[
     },
     get cuts() {
       return cuts;
+    },
+    get hungUp() {
+      return hungUp;
     },
     cutAt: (at) => void (next = at),
     cutAll,
