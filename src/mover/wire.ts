@@ -16,6 +16,7 @@ import { messageBroken } from './failures.ts';
 const kinds = ['beat', 'done', 'part', 'failed', 'hello', 'list', 'stat', 'read', 'put', 'create', 'append', 'commit', 'abort', 'take-back', 'free'] as const;
 
 export type MessageKind = DataAsk | 'beat' | 'done' | 'part' | 'failed';
+/** The body has memory of its own: readers hand it on to other threads. */
 export type Message = { readonly id: number; readonly kind: MessageKind; readonly head: unknown; readonly body: Buffer };
 
 const prefixBytes = 15;
@@ -55,7 +56,7 @@ export function openParser(onMessage: (message: Message) => void, most: () => nu
     const kind = kinds[prefix[10]!];
     if (kind === undefined) throw messageBroken({ why: `its kind is ${prefix[10]}` });
     if (restBytes < headBytes || headBytes > Math.min(headMost, most()) || restBytes - headBytes > most()) throw messageBroken({ why: 'its lengths cannot be' });
-    return { id: prefix.readUIntLE(4, 6), kind, headBytes, rest: Buffer.allocUnsafe(restBytes), filled: 0 };
+    return { id: prefix.readUIntLE(4, 6), kind, headBytes, rest: Buffer.allocUnsafeSlow(restBytes), filled: 0 };
   };
 
   const finish = ({ id, kind, headBytes, rest }: Begun): void => {
