@@ -80,3 +80,9 @@ export const publicationEnded = failure<{ port: number; status: string }>('agent
   hint: 'Nothing in the repository was changed. Publish the moment again; if it ends again, look at the log of the transport service.',
   retry: 'now',
 });
+
+export const portRangeUsedUp = failure<{ from: number; to: number; why: string }>('agent.port-range-used-up', {
+  says: ({ from, to, why }) => `no port of ${from}-${to} can be listened on: ${why}`,
+  hint: 'Give the host another range, or end what holds its ports.',
+  retry: 'later',
+});

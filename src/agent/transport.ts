@@ -8,6 +8,7 @@ import { systemClock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import type { OrderHandlers } from '../contract/link/answerer.ts';
+import type { LinkIdentity } from '../contract/link/trust.ts';
 import { contractVersion } from '../contract/orders.ts';
 import { dropClonesWhereTight } from '../mongo/copy/leftovers.ts';
 import { removeStaleMongods } from '../mongo/mongod-marker.ts';
@@ -16,6 +17,8 @@ import { createRepository, makeArchive, openRepository } from '../repository/rep
 import { openArchiveAt, openStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
 import { findings } from './findings.ts';
+import { listenForProbes } from './port-listener.ts';
+import { probePorts } from './port-probe.ts';
 import type { Programs } from './task-context.ts';
 import { copiesIn, openTaskRunner } from './task-runner.ts';
 import { windowOf } from './window.ts';
@@ -24,7 +27,7 @@ const minuteMs = 60_000;
 
 export type Transport = { readonly handlers: OrderHandlers; close(): Promise<void> };
 
-export async function openTransport(options: { workDirectory: string; programs: Programs; version: string; log: Log }): Promise<Transport> {
+export async function openTransport(options: { workDirectory: string; programs: Programs; identity: () => LinkIdentity; version: string; log: Log }): Promise<Transport> {
   const { workDirectory, log } = options;
   const cleanUp = async (directory: string): Promise<void> => {
     await removeStaleMongods(directory, log);
@@ -62,6 +65,11 @@ export async function openTransport(options: { workDirectory: string; programs: 
     },
     'point.record-proof': async ({ archive, point, proof }) => {
       await (await openArchiveAt(archive)).recordProof(point, proof);
+      return {};
+    },
+    'ports.probe': async ({ targets, eachMs }, { signal }) => ({ results: await probePorts(targets, { identity: options.identity(), eachMs, signal }) }),
+    'ports.listen': async (wanted, { signal, emit }) => {
+      await listenForProbes(wanted, options.identity(), async (ports) => await emit({ ports }), signal);
       return {};
     },
     'task.start': async ({ taskId, kind, input }) => {

@@ -104,5 +104,5 @@ export function isSameMachine(a: Machine, b: Machine): boolean {
 
 /** A member that only its own machine can reach. */
 export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\./.test(host);
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
