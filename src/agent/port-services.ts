@@ -1,6 +1,6 @@
 /** How each service is known by its first words over TCP. Nobody signs in, and nothing is changed on the other side. */
 import type { Socket } from 'node:net';
-import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { BSON } from 'mongodb';
 import { tlsOptions, type LinkIdentity } from '../contract/link/trust.ts';
 import type { ProbeTarget } from '../contract/ports.ts';

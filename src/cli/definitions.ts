@@ -1,6 +1,7 @@
 import type { CommandDefinition } from './command.ts';
 import { machineCommands } from './definitions/machine.ts';
 import { pointCommands } from './definitions/points.ts';
+import { portCommands } from './definitions/ports.ts';
 import { repositoryCommands } from './definitions/repositories.ts';
 import { restoreCommands } from './definitions/restores.ts';
 import { sessionCommands } from './definitions/sessions.ts';
@@ -14,6 +15,7 @@ export const definitions: readonly CommandDefinition[] = [
   ...restoreCommands,
   ...repositoryCommands,
   ...sessionCommands,
+  ...portCommands,
   ...machineCommands.filter((command) => command.name === 'completion'),
 ];
 
@@ -27,4 +29,5 @@ export const nouns: Readonly<Record<string, string>> = {
   publish: 'look at a moment without copying it',
   repository: 'where backups are kept',
   session: 'work that runs or ran',
+  ports: 'which machine must reach which, and whether it does',
 };

@@ -1,6 +1,7 @@
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 import { pointHandlers } from './points.ts';
+import { portHandlers } from './ports.ts';
 import { repositoryHandlers } from './repositories.ts';
 import { restoreHandlers } from './restores.ts';
 import { serverHandlers } from './server.ts';
@@ -15,5 +16,6 @@ export function allHandlers(services: Services): Handlers {
     ...repositoryHandlers(services),
     ...sessionHandlers(services),
     ...serverHandlers(services),
+    ...portHandlers(services),
   };
 }
