@@ -83,6 +83,8 @@ test('a service of ours is known by the certificate of our authority', async () 
   const port = await listening(createTlsServer({ ...tlsOptions(await authority.issue('server', 'server')), requestCert: true }));
   assert.equal(await met({ port, service: 'tidemark' }), 'good: server server');
   assert.equal(await met({ port, service: 'https' }), 'good: TLS');
+  const closing = await listening(createTlsServer({ ...tlsOptions(await authority.issue('transport', 'db2')), requestCert: true }, (socket) => void socket.destroy()));
+  assert.equal(await met({ port: closing, service: 'mongod' }), 'wrong-service: it closed the connection without a word of MongoDB');
 });
 
 test('TLS of another authority, and of another version, is TLS refused', async () => {

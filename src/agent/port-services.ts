@@ -1,4 +1,5 @@
 /** How each service is known by its first words over TCP. Nobody signs in, and nothing is changed on the other side. */
+import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { BSON } from 'mongodb';
@@ -8,7 +9,7 @@ import { dnsQuestion, isDnsAnswer, isLdapAnswer, ldapRootSearch } from './port-d
 
 /** Somebody answered, and it is not what was wanted there. */
 export class Unexpected extends Error {
-  readonly outcome: 'wrong-service' | 'tls-refused';
+  readonly outcome: 'wrong-service' | 'tls-refused' | 'not-tried';
   constructor(outcome: Unexpected['outcome'], says: string, cause?: unknown) {
     super(says, { cause });
     this.outcome = outcome;
@@ -132,15 +133,23 @@ async function mongod(dial: Dial): Promise<string> {
   try {
     return await hello(await dial.plain());
   } catch (error) {
-    if (!(error instanceof Unexpected && error.message.includes('without a word'))) throw error;
+    if (!isWordless(error)) throw error;
   }
   const secure = await anyTls(dial);
+  // A service of ours closes so too, and is no mongod.
+  const isOurs = secure.getPeerX509Certificate()?.verify(new X509Certificate(dial.identity.caPem).publicKey) === true;
   try {
     return `${await hello(secure)}, with TLS`;
   } catch (error) {
-    if (error instanceof Unexpected) throw error;
-    throw tlsProblem(error as NodeJS.ErrnoException);
+    if (!isOurs && isWordless(error)) throw new Unexpected('not-tried', 'the port is open, and what answers may want a client certificate first: it closes the connection after the TLS handshake', error);
+    throw error instanceof Unexpected ? error : tlsProblem(error as NodeJS.ErrnoException);
   }
+}
+
+/** Closed, reset or refused by an alert, before a word was said: mongod closes, newer ones say why. */
+function isWordless(error: unknown): boolean {
+  if (error instanceof Unexpected) return error.message.includes('without a word');
+  return /^ECONNRESET$|ALERT_CERTIFICATE_REQUIRED|ALERT_BAD_CERTIFICATE|ALERT_HANDSHAKE_FAILURE/.test((error as NodeJS.ErrnoException).code ?? '');
 }
 
 const opMsg = 2013;

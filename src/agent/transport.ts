@@ -8,6 +8,7 @@ import { systemClock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import type { OrderHandlers } from '../contract/link/answerer.ts';
+import { awaitIdentity } from '../contract/link/identity-file.ts';
 import type { LinkIdentity } from '../contract/link/trust.ts';
 import { contractVersion } from '../contract/orders.ts';
 import { dropClonesWhereTight } from '../mongo/copy/leftovers.ts';
@@ -27,7 +28,7 @@ const minuteMs = 60_000;
 
 export type Transport = { readonly handlers: OrderHandlers; close(): Promise<void> };
 
-export async function openTransport(options: { workDirectory: string; programs: Programs; identity: () => LinkIdentity; version: string; log: Log }): Promise<Transport> {
+export async function openTransport(options: { workDirectory: string; programs: Programs; identityFile?: string; version: string; log: Log }): Promise<Transport> {
   const { workDirectory, log } = options;
   const cleanUp = async (directory: string): Promise<void> => {
     await removeStaleMongods(directory, log);
@@ -38,6 +39,8 @@ export async function openTransport(options: { workDirectory: string; programs: 
   const tight = setInterval(() => {
     dropClonesWhereTight(copies, log).catch((error: unknown) => log.warn('kept clones could not be looked at', { why: describe(error) }));
   }, minuteMs);
+  /** As it is now: it is renewed while the service runs. */
+  const ownIdentity = async (): Promise<LinkIdentity> => await awaitIdentity(options.identityFile ?? '', 5_000);
   const handlers: OrderHandlers = {
     'host.describe': async () => ({
       version: options.version,
@@ -67,9 +70,9 @@ export async function openTransport(options: { workDirectory: string; programs: 
       await (await openArchiveAt(archive)).recordProof(point, proof);
       return {};
     },
-    'ports.probe': async ({ targets, eachMs }, { signal }) => ({ results: await probePorts(targets, { identity: options.identity(), eachMs, signal }) }),
+    'ports.probe': async ({ targets, eachMs }, { signal }) => ({ results: await probePorts(targets, { identity: await ownIdentity(), eachMs, signal }) }),
     'ports.listen': async (wanted, { signal, emit }) => {
-      await listenForProbes(wanted, options.identity(), async (ports) => await emit({ ports }), signal);
+      await listenForProbes(wanted, await ownIdentity(), async (ports) => await emit({ ports }), signal);
       return {};
     },
     'task.start': async ({ taskId, kind, input }) => {

@@ -141,6 +141,7 @@ function planSets(add: Add, servers: readonly Party[], hosts: readonly Placed[],
     }
     for (const { party: from } of placed) {
       for (const { member, party } of placed) {
+        if (from.kind === 'outside' && party.kind === 'outside') continue;
         add(29, from, party, member.port, { service: 'mongod', purpose: `${set.name} itself: elections and replication; oplog read from another member`, changedBy: 'learnt by the rescan' });
       }
     }

@@ -15,11 +15,11 @@ const log = openLog((line) => process.stderr.write(line)).with({ part: 'transpor
 const ends = new AbortController();
 
 try {
-  let identity = await awaitIdentity(identityFile, 60_000);
-  const transport = await openTransport({ workDirectory, programs, identity: () => identity, version, log });
+  const identity = await awaitIdentity(identityFile, 60_000);
+  const transport = await openTransport({ workDirectory, programs, identityFile, version, log });
   const colon = listen.lastIndexOf(':');
   const server = await openOrderServer({ host: listen.slice(0, colon), port: Number(listen.slice(colon + 1)), identity, handlers: transport.handlers, version, log });
-  watchIdentity(identityFile, (renewed) => server.renew((identity = renewed)), ends.signal);
+  watchIdentity(identityFile, (renewed) => server.renew(renewed), ends.signal);
   const end = async (): Promise<void> => {
     ends.abort();
     await server.close();

@@ -2,7 +2,7 @@
 import { Resolver } from 'node:dns/promises';
 import { isIPv6 } from 'node:net';
 import type { NameFinding } from '../contract/ports.ts';
-import { judgeNames, nameOf, type NameAnswer } from '../domain/name-records.ts';
+import { judgeNames, nameOf, reverseName, type NameAnswer } from '../domain/name-records.ts';
 import { isLoopback, type Machine, type OutsideService } from '../domain/port-inventory.ts';
 
 /** Each question is asked twice at most; a name server that is not there costs this much, all machines side by side. */
@@ -15,7 +15,7 @@ export async function checkNames(machines: readonly Machine[], nameServers: read
     machines.map(async (machine) => {
       const name = nameOf(machine);
       const forward = name === undefined ? undefined : await addressesOf(resolver, name);
-      const reverse = await Promise.all(machine.addresses.filter((address) => !isLoopback(address)).map(async (address) => [address, await answerOf(resolver.reverse(address))] as const));
+      const reverse = await Promise.all(machine.addresses.filter((address) => !isLoopback(address)).map(async (address) => [address, await answerOf(resolver.resolvePtr(reverseName(address)))] as const));
       return judgeNames(machine, forward, new Map(reverse));
     }),
   );

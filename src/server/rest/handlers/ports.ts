@@ -18,8 +18,10 @@ export function portHandlers(services: Services): Pick<Handlers, 'ports.matrix' 
       const known = await inventoryOf(services);
       const entries = chosen(known, body.host).filter(({ row }) => body.rows === undefined || body.rows.includes(row));
       const { servers, hosts, settings } = known.inventory;
-      const machines = ourMachines(servers, hosts).filter((machine) => body.host === undefined || aliasesOf(known, body.host).some((alias) => isSameMachine(alias, machine)));
-      const isAboutNames = body.rows === undefined || body.rows.includes(18);
+      const all = ourMachines(servers, hosts);
+      const machines = all.filter((machine) => body.host === undefined || aliasesOf(known, body.host).some((alias) => isSameMachine(alias, machine)));
+      // A machine that stands alone needs no name.
+      const isAboutNames = all.length > 1 && (body.rows === undefined || body.rows.includes(18));
       const [findings, names] = await Promise.all([
         checkPorts(entries, { hosts, linkOf: known.linkOf, eachMs: body.eachMs }),
         isAboutNames ? checkNames(machines, settings.dnsServers) : [],
