@@ -43,13 +43,19 @@ const operatingSystem = 'operating system';
 
 export function planPorts(inventory: Inventory): PlanEntry[] {
   const entries: PlanEntry[] = [];
+  const opened = new Map<string, PortRange[]>();
+  const machineOf = numberMachines();
   const add: Add = (row, from, to, ports, what) => {
-    if (isSameMachine(from, to)) return;
+    const [here, there] = [machineOf(from), machineOf(to)];
+    if (here === there) return;
     const { protocol = 'tcp', optional = false, ...rest } = what;
     const wanted = (Array.isArray(ports) ? (ports as (number | PortRange)[]) : [ports as number | PortRange]).map(rangeOf);
-    const planned = entries.filter((entry) => entry.protocol === protocol && isSameMachine(entry.from, from) && isSameMachine(entry.to, to));
-    const left = subtract(wanted, planned.flatMap((entry) => entry.ports));
-    if (left.length > 0) entries.push({ row, from, to, protocol, ports: left, optional, ...rest });
+    const pair = `${here} ${there} ${protocol}`;
+    const before = opened.get(pair) ?? [];
+    const left = subtract(wanted, before);
+    if (left.length === 0) return;
+    opened.set(pair, [...before, ...left]);
+    entries.push({ row, from, to, protocol, ports: left, optional, ...rest });
   };
   const servers = inventory.servers.map((server): Party => ({ ...partOf(server), kind: 'server' }));
   const hosts = inventory.hosts.map((host) => ({ host, party: partyOf(host, inventory.servers) }));
@@ -63,6 +69,17 @@ export function planPorts(inventory: Inventory): PlanEntry[] {
   planSets(add, servers, hosts, inventory);
   for (const { host, party } of hosts) planData(add, host, party, hosts, inventory.settings);
   return entries.sort((a, b) => a.row - b.row);
+}
+
+/** One number for all names and addresses of a machine. */
+function numberMachines(): (machine: Machine) => number {
+  const numbers = new Map<string, number>();
+  return ({ name, addresses }) => {
+    const marks = [`name ${name}`, ...addresses];
+    const known = marks.map((mark) => numbers.get(mark)).find((number) => number !== undefined) ?? numbers.size;
+    for (const mark of marks) numbers.set(mark, known);
+    return known;
+  };
 }
 
 type Placed = { readonly host: PlannedHost; readonly party: Party };
