@@ -123,3 +123,9 @@ export const archiveElsewhere = failure<{ setId: string; host: string }>('agent.
   hint: 'This is a mistake in the order, not of yours. Report it with the server\'s log.',
   retry: 'never',
 });
+
+export const portRangeUsedUp = failure<{ from: number; to: number; why: string }>('agent.port-range-used-up', {
+  says: ({ from, to, why }) => `no port of ${from}-${to} can be listened on: ${why}`,
+  hint: 'Give the host another range, or end what holds its ports.',
+  retry: 'later',
+});

@@ -8,6 +8,8 @@ import { systemClock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import type { OrderHandlers } from '../contract/link/answerer.ts';
+import { awaitIdentity } from '../contract/link/identity-file.ts';
+import type { LinkIdentity } from '../contract/link/trust.ts';
 import { contractVersion } from '../contract/orders.ts';
 import { dropClonesWhereTight, dropDeadClones } from '../mongo/copy/leftovers.ts';
 import { removeStaleMongods } from '../mongo/mongod-marker.ts';
@@ -17,6 +19,8 @@ import { openArchiveHere, openStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
 import { findings } from './findings.ts';
 import { undoLocksOf } from './left-locks.ts';
+import { listenForProbes } from './port-listener.ts';
+import { probePorts } from './port-probe.ts';
 import type { Programs } from './task-context.ts';
 import { copiesIn, openTaskRunner } from './task-runner.ts';
 import { windowOf } from './window.ts';
@@ -37,6 +41,8 @@ export async function openTransport(options: { workDirectory: string; programs: 
   const tight = setInterval(() => {
     dropClonesWhereTight(copies, log).catch((error: unknown) => log.warn('kept clones could not be looked at', { why: describe(error) }));
   }, minuteMs);
+  /** As it is now: it is renewed while the service runs. */
+  const ownIdentity = async (): Promise<LinkIdentity> => await awaitIdentity(options.identityFile ?? '', 5_000);
   const handlers: OrderHandlers = {
     'host.describe': async () => ({
       version: options.version,
@@ -65,6 +71,11 @@ export async function openTransport(options: { workDirectory: string; programs: 
     },
     'point.record-proof': async ({ archive, point, proof }) => {
       await (await openArchiveHere(archive)).recordProof(point, proof);
+      return {};
+    },
+    'ports.probe': async ({ targets, eachMs }, { signal }) => ({ results: await probePorts(targets, { identity: await ownIdentity(), eachMs, signal }) }),
+    'ports.listen': async (wanted, { signal, emit }) => {
+      await listenForProbes(wanted, await ownIdentity(), async (ports) => await emit({ ports }), signal);
       return {};
     },
     'task.start': async ({ taskId, kind, input }) => {

@@ -2,6 +2,7 @@ import type { CommandDefinition } from './command.ts';
 import { machineCommands } from './definitions/machine.ts';
 import { nodeCommands } from './definitions/nodes.ts';
 import { pointCommands } from './definitions/points.ts';
+import { portCommands } from './definitions/ports.ts';
 import { repositoryCommands } from './definitions/repositories.ts';
 import { restoreCommands } from './definitions/restores.ts';
 import { sessionCommands } from './definitions/sessions.ts';
@@ -16,6 +17,7 @@ export const definitions: readonly CommandDefinition[] = [
   ...restoreCommands,
   ...repositoryCommands,
   ...sessionCommands,
+  ...portCommands,
   ...machineCommands.filter((command) => command.name === 'completion'),
 ];
 
@@ -30,4 +32,5 @@ export const nouns: Readonly<Record<string, string>> = {
   publish: 'look at a moment without copying it',
   repository: 'where backups are kept',
   session: 'work that runs or ran',
+  ports: 'which machine must reach which, and whether it does',
 };

@@ -71,3 +71,9 @@ export const partNotReady = failure<{ part: string; why: string }>('cli.part-not
   hint: 'The lines above are what it printed. Its log is in the data directory.',
   retry: 'later',
 });
+
+export const fileNotWritten = failure<{ path: string; why: string }>('cli.file-not-written', {
+  says: ({ path, why }) => `${path} was not written: ${why}`,
+  hint: 'Name another place with --out, or see who may write there.',
+  retry: 'never',
+});

@@ -3,6 +3,7 @@
  * An order is answered within its deadline; long work is a task (tasks.ts).
  */
 import * as z from 'zod';
+import { portRange, probeResult, probeTarget } from './ports.ts';
 import * as v from './values.ts';
 import { taskEvent, taskKinds, taskState, type TaskKind } from './tasks.ts';
 
@@ -46,6 +47,19 @@ export const orders = {
     input: z.object({ archive: v.archiveAccess, point: z.string(), proof: v.pointSummary.shape.proof.unwrap() }),
     output: z.object({}),
     deadlineMs: 30_000,
+  },
+  /** Tries ports of other machines from this host; the answers are in the order of the questions. */
+  'ports.probe': {
+    input: z.object({ targets: z.array(probeTarget).max(10_000), eachMs: z.int().min(100).max(30_000).default(4_000) }),
+    output: z.object({ results: z.array(probeResult) }),
+    deadlineMs: 75_000,
+  },
+  /** Listens with this host's certificate on a few free ports of a range for as long as the call is open; the event names them. */
+  'ports.listen': {
+    input: z.object({ address: z.string(), range: portRange, count: z.int().min(1).max(8).default(3) }),
+    output: z.object({}),
+    event: z.object({ ports: z.array(z.int()) }),
+    deadlineMs: 90_000,
   },
   'task.start': { input: z.object({ taskId: z.string(), kind: taskKind, input: z.unknown() }), output: z.object({}), deadlineMs: 20_000 },
   /** Events from number `after` on, as a stream; ends with the task's final state. */

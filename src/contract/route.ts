@@ -20,6 +20,8 @@ export const permissions = {
   'repositories.read': 'See repositories.',
   'repositories.write': 'Add repositories.',
   'repositories.maintain': 'Check and sweep repositories.',
+  'ports.read': 'See the port plan, and export it as firewall rules.',
+  'ports.check': 'Have hosts try the ports of the plan.',
   'sessions.read': 'See and watch sessions.',
   'sessions.write': 'Stop and retry sessions.',
 } as const;

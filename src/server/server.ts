@@ -99,7 +99,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const shown = { identity: identities.server(), catalog, authority, admission, links, clock, log };
   const enrolment = options.enrolment === null ? undefined : await openEnrolment({ ...options.enrolment, ...shown });
   const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.part('transport'), role: 'caller', version, log, onChannel: (channel) => links.accept(channel.peer.name, openCaller(channel)) });
-  const { services, engine, alarms } = compose({ catalog, clock, log, links, hosts, sealer, timing }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint }));
+  const { services, engine, alarms } = compose({ catalog, clock, log, links, hosts, sealer, timing }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }) } }));
   keepTasksTidy({ links, catalog, clock, log, signal: ends.signal });
   keepLocksUndone({ links, sets: services.sets, clock, log, signal: ends.signal });
 

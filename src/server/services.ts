@@ -33,5 +33,5 @@ export type Services = {
   viewSession(row: SessionRow): Promise<Session>;
   /** Opens the session that follows the set's oplog, unless it is open. */
   keepOplog(set: SetRow): Promise<void>;
-  about(): { version: string; startedAtMs: number; url: string; caFingerprint: string };
+  about(): { version: string; startedAtMs: number; url: string; caFingerprint: string; /** Where hosts reach this server, when it takes any. */ hostPorts: { enrolmentPort?: number; agentControlPort?: number } };
 };

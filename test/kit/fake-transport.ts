@@ -4,6 +4,7 @@ import { awaitIdentity } from '../../src/contract/link/identity-file.ts';
 import type { OrderHandlers } from '../../src/contract/link/answerer.ts';
 import { openOrderServer, type LinkListener } from '../../src/contract/link/listen.ts';
 import { contractVersion } from '../../src/contract/orders.ts';
+import type { ProbeResult, ProbeTarget } from '../../src/contract/ports.ts';
 import type { TaskEvent, TaskInput, TaskKind, TaskOutput, TaskState } from '../../src/contract/tasks.ts';
 import type { Discovered, PointSummary, Window } from '../../src/contract/values.ts';
 import { compareTimes, type Optime } from '../../src/base/cluster-time.ts';
@@ -31,6 +32,8 @@ export type FakeTransport = {
   readonly proofs: { point: string; ok: boolean; says: string }[];
   /** The newest archived entry, as the oplog script tells it. */
   through: Optime;
+  /** What a try of a port meets. */
+  probe: (target: ProbeTarget) => ProbeResult;
   /** Orders that were answered, by name. */
   readonly answered: string[];
   /** Ends every link, as a cut cable does; tasks go on. */
@@ -60,6 +63,7 @@ export async function openFakeTransport(options: { identityFile: string; port: n
     barriers: [],
     proofs: [],
     through: { t: 2000, i: 1, term: 1 },
+    probe: ({ host }) => ({ outcome: 'good', says: 'as wanted', address: host, ms: 1 }),
     answered: [],
     cut: async () => await listener.close(),
     mend: async () => void (listener = await listen()),
@@ -115,6 +119,12 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>): OrderHandler
       fake.proofs.push({ point, ok: proof.ok, says: proof.says });
       const at = fake.points.findIndex(({ id }) => id === point);
       if (at >= 0) fake.points[at] = { ...fake.points[at]!, proof: verdictOf([fake.points[at]!.proof ?? proof, proof]) };
+      return {};
+    },
+    'ports.probe': async ({ targets }) => ({ results: targets.map((target) => fake.probe(target)) }),
+    'ports.listen': async ({ range }, { signal, emit }) => {
+      await emit({ ports: [range.from, range.to] });
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
       return {};
     },
     'task.start': async ({ taskId, kind, input }) => {
