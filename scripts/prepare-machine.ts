@@ -28,6 +28,7 @@ const forTests: readonly Wanted[] = [
   { name: 'iproute2', isThere: program('ip') },
   { name: 'nftables', isThere: program('nft') },
   { name: 'iptables', isThere: program('iptables-restore') },
+  { name: 'ufw', isThere: program('ufw') },
   { name: 'dnsmasq-base', isThere: program('dnsmasq') },
   { name: 'slapd', isThere: program('slapd') },
 ];

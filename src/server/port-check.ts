@@ -24,6 +24,11 @@ export type PortCheckOptions = {
 
 type Listening = { readonly kind: 'ports'; readonly ports: readonly number[] } | { readonly kind: 'not'; readonly finding: PortFinding };
 
+/** So many that a repository host, to which all of them come, answers each in its time. */
+const mostHostsAtOnce = 32;
+
+const nothingTried: PortFinding = { outcome: 'not-tried', port: null, says: 'nothing was tried' };
+
 /** A range is tried at its ends. */
 const mostSinglePorts = 8;
 
@@ -39,8 +44,12 @@ export async function checkPorts(entries: readonly PlanEntry[], options: PortChe
       if ('outcome' in witness) findings.set(entry, witness);
       else byHost.set(witness.host, [...(byHost.get(witness.host) ?? []), entry]);
     }
-    await Promise.all([...byHost].map(async ([host, mine]) => await probeFrom(host, mine, listening, options, findings)));
-    return entries.map((entry) => findings.get(entry)!);
+    const waiting = byHost.entries();
+    const work = async (): Promise<void> => {
+      for (const [host, mine] of waiting) await probeFrom(host, mine, listening, options, findings);
+    };
+    await Promise.all(Array.from({ length: mostHostsAtOnce }, work));
+    return entries.map((entry) => findings.get(entry) ?? nothingTried);
   } finally {
     over.abort(new Error('the check is over'));
   }
@@ -109,8 +118,8 @@ async function probeFrom(host: PlannedHost, entries: readonly PlanEntry[], liste
     return;
   }
   for (const entry of new Set(questions.map((question) => question.entry))) {
-    const met = questions.flatMap(({ entry: of, target }, at) => (of === entry ? [{ port: target.port, result: results[at]! }] : []));
-    findings.set(entry, findingOf(met));
+    const met = questions.flatMap(({ entry: of, target }, at) => (of === entry && results[at] !== undefined ? [{ port: target.port, result: results[at] }] : []));
+    if (met.length > 0) findings.set(entry, findingOf(met));
   }
 }
 

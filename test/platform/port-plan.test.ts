@@ -1,8 +1,10 @@
 /** The port plan on machines of their own, with real firewalls and real services (test/kit/planned-network.ts). */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { probePorts } from '../../src/agent/port-probe.ts';
+import type { MachineRules } from '../../src/domain/firewall-rules.ts';
 import { firewallText } from '../../src/domain/firewall-text.ts';
 import type { HostRole } from '../../src/domain/port-inventory.ts';
 import type { PlanEntry } from '../../src/domain/port-plan.ts';
@@ -65,26 +67,50 @@ test('each way in which a row can be closed is told from the others', { skip }, 
   }
 });
 
-test('every format that a tool here can read is read by it', { skip }, async () => {
-  const store = planned.network.machine('store');
-  const bothFamilies = planned.vary(({ addresses, name }) => ({ addresses: [...addresses, `fd00::${name.length}:${name.charCodeAt(2)}`] }));
-  assert.match(firewallText('nftables', bothFamilies.rules.find(({ machine }) => machine === 'store')!), /ip6 saddr fd00::/);
-  for (const rules of [...planned.rules, ...bothFamilies.rules]) {
-    const nftables = await store.run('nft', ['-c', '-f', '-'], firewallText('nftables', rules));
-    assert.equal(nftables.code, 0, nftables.stderr);
+const without = (program: string): string | false => (skip === false && !existsSync(program) ? `there is no ${program} on this machine` : skip);
+
+/** The rules of every machine, with addresses of both families. */
+function bothFamilies(): readonly MachineRules[] {
+  const { rules } = planned.vary(({ addresses, name }) => ({ addresses: [...addresses, `fd00::${name.length}:${name.charCodeAt(2)}`] }));
+  assert.match(firewallText('nftables', rules.find(({ machine }) => machine === 'store')!), /ip6 saddr fd00::/);
+  return rules;
+}
+
+test('nft reads the text for nftables', { skip }, async () => {
+  for (const rules of bothFamilies()) {
+    const { code, stderr } = await planned.network.machine('store').run('nft', ['-c', '-f', '-'], firewallText('nftables', rules));
+    assert.equal(code, 0, stderr);
+  }
+});
+
+test('iptables-restore and ip6tables-restore read the text for iptables', { skip: without('/usr/sbin/iptables-restore') }, async () => {
+  for (const rules of bothFamilies()) {
     for (const program of ['iptables-restore', 'ip6tables-restore']) {
-      if (!existsSync(`/usr/sbin/${program}`)) continue;
-      const tables = await store.run(program, ['--noflush', '--test'], firewallText('iptables', rules));
-      assert.equal(tables.code, 0, tables.stderr);
-    }
-    for (const line of existsSync('/usr/sbin/ufw') ? firewallText('ufw', rules).split('\n').filter((text) => text.startsWith('ufw ')) : []) {
-      const ufw = await store.run('sh', ['-c', line.replace(/^ufw /, 'ufw --dry-run ')]);
-      assert.equal(ufw.code, 0, `${line}\n${ufw.stdout}${ufw.stderr}`);
+      const { code, stderr } = await planned.network.machine('store').run(program, ['--noflush', '--test'], firewallText('iptables', rules));
+      assert.equal(code, 0, stderr);
     }
   }
 });
 
-test('the text for iptables opens a default-drop firewall as far as the plan goes', { skip: skip === false && !existsSync('/usr/sbin/iptables-restore') ? 'there is no iptables on this machine' : skip }, async () => {
+test('ufw reads each line of the text for ufw', { skip: without('/usr/sbin/ufw') }, async () => {
+  const text = firewallText('ufw', bothFamilies().find(({ machine }) => machine === 'store')!);
+  const { code, stdout, stderr } = await planned.network.machine('store').run('sh', ['-e'], text.replace(/^ufw /gm, 'ufw --dry-run '));
+  assert.equal(code, 0, `${stdout}${stderr}`);
+});
+
+test('firewalld reads each rule of the text for firewalld', { skip: without('/usr/bin/firewall-offline-cmd') }, async () => {
+  for (const rules of bothFamilies()) {
+    const text = firewallText('firewalld', rules);
+    assert.equal((await planned.network.machine('store').run('sh', ['-n'], text)).code, 0);
+    const wanted = [...text.matchAll(/--add-rich-rule='([^']+)'/g)].map((match) => `--add-rich-rule=${match[1]}`);
+    const config = join(planned.directory, `firewalld-${rules.machine}`);
+    mkdirSync(config);
+    const { code, stderr } = await planned.network.machine('store').run('firewall-offline-cmd', [`--system-config=${config}`, '--zone=public', ...wanted]);
+    assert.equal(code, 0, stderr);
+  }
+});
+
+test('the text for iptables opens a default-drop firewall as far as the plan goes', { skip: without('/usr/sbin/iptables-restore') }, async () => {
   const store = planned.network.machine('store');
   const rules = planned.rules.find(({ machine }) => machine === 'store')!;
   const load = async (text: string): Promise<void> => assert.equal((await store.run('iptables-restore', ['--noflush'], text)).code, 0);
