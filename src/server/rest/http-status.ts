@@ -13,7 +13,7 @@ const table: readonly (readonly [RegExp, number])[] = [
   [/^server\.(task|oplog)-/, 502],
   [/^domain\./, 422],
   [/^base\.deadline-passed$/, 504],
-  [/^(agent|mongo|mount|mover|repository|contract)\./, 502],
+  [/^(agent|mongo|mount|mover|repository|contract|ssh)\./, 502],
 ];
 
 export function httpStatusOf({ code }: Pick<WireFailure, 'code'>): number {
