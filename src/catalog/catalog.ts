@@ -4,6 +4,7 @@ import { Migrator } from 'kysely/migration';
 import { catalogNewer, migrationFailed } from './failures.ts';
 import { migrations } from './migrations/table.ts';
 import { certificateStore, settingStore, tokenStore } from './access.ts';
+import { credentialStore, hostKeyStore } from './credentials.ts';
 import { pointStore } from './points.ts';
 import { publicationStore } from './publications.ts';
 import { repositoryStore } from './repositories.ts';
@@ -31,6 +32,8 @@ export async function openCatalogOn(dialect: Dialect, options: { eventsKept?: nu
     settings: settingStore(db),
     certificates: certificateStore(db),
     tokens: tokenStore(db),
+    credentials: credentialStore(db),
+    hostKeys: hostKeyStore(db),
     repositories: repositoryStore(db),
     sets: setStore(db),
     points: pointStore(db),

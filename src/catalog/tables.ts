@@ -6,6 +6,19 @@ export type Tables = {
   settings: { name: string; value: string };
   certificates: { serial: string; part: string; name: string; issued_ms: number; not_after_ms: number; revoked_ms: number | null };
   tokens: { id: string; name: string; role: string; hash: string; created_ms: number };
+  /** `about` is what may be shown; the record itself is sealed. */
+  credentials: { id: string; name: string; kind: string; about: string; sealed_record: string; added_ms: number };
+  host_keys: {
+    host: string;
+    port: number;
+    trusted_type: string | null;
+    trusted_fingerprint: string | null;
+    trusted_by: string | null;
+    trusted_ms: number | null;
+    waiting_type: string | null;
+    waiting_fingerprint: string | null;
+    waiting_ms: number | null;
+  };
   repositories: {
     id: string;
     name: string;

@@ -1,4 +1,5 @@
 import type { CommandDefinition } from './command.ts';
+import { credentialCommands } from './definitions/credentials.ts';
 import { machineCommands } from './definitions/machine.ts';
 import { pointCommands } from './definitions/points.ts';
 import { repositoryCommands } from './definitions/repositories.ts';
@@ -10,6 +11,7 @@ import { setCommands } from './definitions/sets.ts';
 export const definitions: readonly CommandDefinition[] = [
   ...machineCommands.filter((command) => command.name !== 'completion'),
   ...setCommands,
+  ...credentialCommands,
   ...pointCommands,
   ...restoreCommands,
   ...repositoryCommands,
@@ -20,6 +22,7 @@ export const definitions: readonly CommandDefinition[] = [
 /** What a noun is about, for `tidemark --help`. */
 export const nouns: Readonly<Record<string, string>> = {
   set: 'replica sets under protection',
+  credential: 'how to sign in to hosts and databases',
   backup: 'make a restore point',
   oplog: 'search the archived oplog',
   point: 'restore points',

@@ -179,3 +179,39 @@ export const secretUnreadable = failure<{ what: string }>('server.secret-unreada
   hint: 'The file master.key in the data directory does not belong to this catalog. Put the right one back.',
   retry: 'never',
 });
+
+export const credentialUnknown = failure<{ credential: string }>('server.credential-unknown', {
+  says: ({ credential }) => `no credential is called ${credential}`,
+  hint: 'Run "tidemark credential list" for the credentials there are.',
+  retry: 'never',
+});
+
+export const credentialExists = failure<{ name: string }>('server.credential-exists', {
+  says: ({ name }) => `another credential is called ${name}`,
+  hint: 'Give another name, or remove that one with "tidemark credential remove".',
+  retry: 'never',
+});
+
+export const credentialOther = failure<{ credential: string; kind: string; wanted: string }>('server.credential-other-kind', {
+  says: ({ credential, kind, wanted }) => `${credential} is a credential for a ${kind}, and one for a ${wanted} is needed`,
+  hint: 'Run "tidemark credential list" for the credentials there are.',
+  retry: 'never',
+});
+
+export const credentialGone = failure('server.credential-gone', {
+  says: () => 'the single-use credential is no longer there',
+  hint: 'It is never written down, and is over when it was used, after ten minutes, or when the server was restarted. Give it again.',
+  retry: 'never',
+});
+
+export const hostKeyUnknown = failure<{ host: string; port: number }>('server.host-key-unknown', {
+  says: ({ host, port }) => `no SSH key of ${host} on port ${port} was ever seen`,
+  hint: 'A host is seen when it is rescanned or installed; then its key can be admitted.',
+  retry: 'never',
+});
+
+export const hostKeyOther = failure<{ host: string; port: number; shown: string; given: string }>('server.host-key-other', {
+  says: ({ host, port, shown, given }) => `${host} on port ${port} shows the key ${shown}, not ${given}`,
+  hint: 'Compare it with "ssh-keygen -lf" of the public key on the host itself. Admit the one that is there, or find out who stands between.',
+  retry: 'never',
+});

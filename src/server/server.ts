@@ -18,9 +18,11 @@ import type { Admit } from '../contract/link/trust.ts';
 import { openAlarms } from './alarms.ts';
 import { openArchives } from './archives.ts';
 import { openAuthority } from './authority.ts';
+import { openCredentials } from './credentials.ts';
 import { ensureDefaultRepository } from './default-repository.ts';
 import { plainBackup } from './flows/backup.ts';
 import { flowTable } from './flows/table.ts';
+import { openHostKeys } from './host-keys.ts';
 import { keepIdentities } from './identities.ts';
 import { keepTasksTidy } from './janitor.ts';
 import { openMoments } from './moments.ts';
@@ -122,6 +124,8 @@ type Base = { catalog: Catalog; clock: Clock; log: Log; link: TransportLink; sea
 function compose(base: Base, about: Services['about']) {
   const { catalog, clock, log, link, sealer, timing } = base;
   const archives = openArchives({ catalog, sealer, link, clock });
+  const credentials = openCredentials({ catalog, sealer, clock });
+  const hostKeys = openHostKeys({ catalog, clock });
   const points = openPoints({ catalog, archives });
   const standings = openOplogStandings(catalog, clock);
   const sets = openProtectedSets({ catalog, sealer, link, clock, archives, standings, points });
@@ -139,7 +143,7 @@ function compose(base: Base, about: Services['about']) {
     }
   };
   const services: Services = {
-    catalog, clock, log, link, archives, sets, points, standings, moments, engine, sessionLog, keepOplog, about,
+    catalog, clock, log, link, archives, credentials, hostKeys, sets, points, standings, moments, engine, sessionLog, keepOplog, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms };

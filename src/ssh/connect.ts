@@ -18,8 +18,8 @@ export type HostKeyRule = {
   readonly recorded: HostKey | null;
   /** What becomes of a host of which no key is on record. */
   readonly unknown: 'admit' | 'refuse';
-  /** Told of the key before anything is sent to the host, whatever becomes of it. */
-  readonly seen?: (key: HostKey) => Promise<void>;
+  /** Told of the key before anything is sent to the host; answers the key that is on record by then, if any. */
+  readonly seen?: (key: HostKey) => Promise<HostKey | null>;
 };
 
 export type Connection = { readonly client: Client; readonly hostKey: HostKey; readonly secrets: readonly string[] };
@@ -84,9 +84,9 @@ type Met = { key: HostKey | null; refusal: Error | undefined; offered: readonly 
 
 /** Fails unless the key may be believed. */
 async function judge(host: string, key: HostKey, rule: HostKeyRule): Promise<void> {
-  await rule.seen?.(key);
-  if (rule.recorded !== null && rule.recorded.fingerprint !== key.fingerprint) throw hostKeyChanged({ host, recorded: rule.recorded.fingerprint, offered: key.fingerprint });
-  if (rule.recorded === null && rule.unknown === 'refuse') throw hostUntrusted({ host, type: key.type, offered: key.fingerprint });
+  const recorded = (await rule.seen?.(key)) ?? rule.recorded;
+  if (recorded !== null && recorded.fingerprint !== key.fingerprint) throw hostKeyChanged({ host, recorded: recorded.fingerprint, offered: key.fingerprint });
+  if (recorded === null && rule.unknown === 'refuse') throw hostUntrusted({ host, type: key.type, offered: key.fingerprint });
 }
 
 /** Every secret of a credential, so that no word of the host repeats one. */

@@ -150,7 +150,7 @@ test('a banner before the sign-in disturbs nothing, and without SFTP a file goes
 test('the fingerprint is the one ssh-keygen shows; the recorded key opens, another fails and both are named', { skip }, async () => {
   const shown = (await requireProgram('ssh-keygen', ['-lf', join(host.keys, 'host_ed25519.pub')], { deadlineMs: 5_000 })).split(' ')[1]!;
   const seen: HostKey[] = [];
-  await using first = await open('free', { elevation: { kind: 'sudo' }, hostKey: { recorded: null, unknown: 'admit', seen: async (key) => void seen.push(key) } });
+  await using first = await open('free', { elevation: { kind: 'sudo' }, hostKey: { recorded: null, unknown: 'admit', seen: async (key) => (seen.push(key), null) } });
   assert.deepEqual(first.hostKey, { type: 'ssh-ed25519', fingerprint: shown });
   assert.deepEqual(seen, [first.hostKey]);
   await using again = await open('free', { elevation: { kind: 'sudo' }, hostKey: { recorded: first.hostKey, unknown: 'refuse' } });

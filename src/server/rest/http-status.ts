@@ -8,7 +8,7 @@ const table: readonly (readonly [RegExp, number])[] = [
   [/^server\.question-/, 400],
   [/^server\.(answer-broken|secret-unreadable)$/, 500],
   [/^server\..*-unknown$|^server\.no-such-route$/, 404],
-  [/-busy$|-exists$|-taken$|-held$|^server\.session-|^server\.set-changed$|^server\.repository-other$/, 409],
+  [/-busy$|-exists$|-taken$|-held$|^server\.session-|^server\.set-changed$|^server\.repository-other$|^server\.host-key-other$|^server\.credential-/, 409],
   [/^server\.host-|^contract\.link-|^agent\.too-many-tasks$/, 503],
   [/^server\.(task|oplog)-/, 502],
   [/^domain\./, 422],

@@ -1,5 +1,6 @@
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
+import { credentialHandlers } from './credentials.ts';
 import { pointHandlers } from './points.ts';
 import { repositoryHandlers } from './repositories.ts';
 import { restoreHandlers } from './restores.ts';
@@ -13,6 +14,7 @@ export function allHandlers(services: Services): Handlers {
     ...pointHandlers(services),
     ...restoreHandlers(services),
     ...repositoryHandlers(services),
+    ...credentialHandlers(services),
     ...sessionHandlers(services),
     ...serverHandlers(services),
   };
