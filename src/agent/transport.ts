@@ -16,6 +16,7 @@ import { createRepository, makeArchive, openRepository } from '../repository/rep
 import { openArchiveAt, openStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
 import { findings } from './findings.ts';
+import { lookAround } from './look-around.ts';
 import type { Programs } from './task-context.ts';
 import { copiesIn, openTaskRunner } from './task-runner.ts';
 import { windowOf } from './window.ts';
@@ -44,6 +45,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
       timeMs: systemClock.now(),
       findings: await findings(workDirectory),
     }),
+    'host.look': async () => ({ look: await lookAround() }),
     'set.discover': async ({ target }) => await discover(target, copies),
     'repository.open': async ({ location, passphrase, create }) => {
       const storage = await openStorage(location, { create });

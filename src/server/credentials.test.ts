@@ -122,5 +122,5 @@ test('of two that meet a host for the first time at once with different keys, on
   assert.deepEqual(recorded[0], recorded[1], 'both are told of the same key, so that one of them is refused');
   const standing = await keys.standing('db3', 22);
   assert.equal(standing?.state, 'changed');
-  assert.deepEqual([standing?.trusted?.fingerprint, standing?.waiting?.fingerprint].sort(), ['SHA256:e', 'SHA256:f']);
+  assert.deepEqual([standing?.trusted?.fingerprint, standing?.waiting?.fingerprint].sort((a, b) => (a! < b! ? -1 : 1)), ['SHA256:e', 'SHA256:f']);
 });

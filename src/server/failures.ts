@@ -215,3 +215,15 @@ export const hostKeyOther = failure<{ host: string; port: number; shown: string;
   hint: 'Compare it with "ssh-keygen -lf" of the public key on the host itself. Admit the one that is there, or find out who stands between.',
   retry: 'never',
 });
+
+export const platformUnfit = failure<{ host: string; why: string }>('server.platform-unfit', {
+  says: ({ host, why }) => `our services do not run on ${host}: ${why}`,
+  hint: 'Linux with systemd and glibc 2.28 or newer on x86_64 or aarch64 is needed. Nothing was installed.',
+  retry: 'never',
+});
+
+export const deploymentFailed = failure<{ host: string; step: string; why: string; left: readonly string[]; remove: string }>('server.deployment-failed', {
+  says: ({ host, step, why }) => `the deployment to ${host} failed at "${step}": ${why}`,
+  hint: ({ left, remove }) => (left.length === 0 ? 'Nothing is left on the host. Try again when the cause is gone.' : `Try again when the cause is gone; every step may be done twice. To take away what is left, run as root on the host: ${remove}`),
+  retry: 'later',
+});

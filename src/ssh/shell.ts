@@ -25,7 +25,7 @@ export type Shell = AsyncDisposable & {
   /** Runs a script for /bin/sh as root to its end, whatever its exit code. */
   run(what: string, script: string, options: RunOptions): Promise<Ran>;
   /** Runs a script as root and fails unless it ends with 0; answers what it printed. */
-  require(what: string, script: string, options: RunOptions): Promise<string>;
+  ask(what: string, script: string, options: RunOptions): Promise<string>;
   /** Puts a file in place as root's. */
   upload(wanted: Upload): Promise<void>;
 };
@@ -51,7 +51,7 @@ export async function openShell(options: ShellOptions): Promise<Shell> {
       hostKey: connection.hostKey,
       rootBy: way.kind,
       run,
-      async require(what, script, runOptions) {
+      async ask(what, script, runOptions) {
         const { code, stdout, stderr } = await run(what, script, runOptions);
         if (code !== 0) throw commandFailed({ host, what, status: `exit code ${code}`, output: wordsOf(stderr === '' ? stdout.toString('utf8').slice(-500) : stderr.slice(-500), connection.secrets) });
         return stdout.toString('utf8');

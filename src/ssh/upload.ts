@@ -40,11 +40,11 @@ export async function upload(by: UploadBy, wanted: Upload): Promise<void> {
   const place = quoted(to);
   const same = await by.asRoot(`a look at ${to}`, `test -f ${place} && sha256sum < ${place} && stat -c %a ${place}`, { deadlineMs: stepMs, signal });
   if (same.code === 0 && same.stdout.toString('utf8').replace(/[\s-]+/g, ' ').trim() === `${sum} ${wanted.mode.toString(8)}`) return;
-  const directory = (await require(by, by.asUser, 'a directory for the upload', 'd=$(mktemp -d) && chmod 700 "$d" && printf %s "$d"', { deadlineMs: stepMs, signal })).trim();
+  const directory = (await must(by, by.asUser, 'a directory for the upload', 'd=$(mktemp -d) && chmod 700 "$d" && printf %s "$d"', { deadlineMs: stepMs, signal })).trim();
   try {
     await send(by, wanted, `${directory}/file`);
     const partial = `${to}.${randomId().slice(0, 12)}.partial`;
-    const found = await require(
+    const found = await must(
       by,
       by.asRoot,
       `putting ${to} in place`,
@@ -66,7 +66,7 @@ async function send(by: UploadBy, { content, deadlineMs, signal }: Upload, path:
   const sftp = await openSftp(by.client, signal);
   if (sftp === undefined) {
     const stdin = 'file' in content ? createReadStream(content.file) : content.bytes;
-    await require(by, by.asUser, 'an upload', `umask 077; cat > ${quoted(path)}`, { deadlineMs, stdin, signal });
+    await must(by, by.asUser, 'an upload', `umask 077; cat > ${quoted(path)}`, { deadlineMs, stdin, signal });
     return;
   }
   try {
@@ -100,7 +100,7 @@ async function openSftp(client: Client, signal: AbortSignal | undefined): Promis
   });
 }
 
-async function require(by: UploadBy, run: Run, what: string, script: string, options: RunOptions): Promise<string> {
+async function must(by: UploadBy, run: Run, what: string, script: string, options: RunOptions): Promise<string> {
   const { code, stdout, stderr } = await run(what, script, options);
   if (code !== 0) throw commandFailed({ host: by.host, what, status: `exit code ${code}`, output: stderr.trim().slice(-300) });
   return stdout.toString('utf8');

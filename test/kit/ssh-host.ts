@@ -124,7 +124,11 @@ for type in ed25519 rsa; do cp ${folder}/host_$type etc/ssh/tm_$type; chmod 600 
 cat > tmp/setup.sh <<'END-OF-SETUP'
 ${setup}
 END-OF-SETUP
-exec env -i PATH=$PATH chroot ${root} /bin/sh /tmp/setup.sh
+mkdir .old
+pivot_root . .old
+cd /
+umount -l /.old
+exec env -i PATH=$PATH chroot . /bin/sh /tmp/setup.sh
 `;
 }
 

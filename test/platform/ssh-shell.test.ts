@@ -85,7 +85,7 @@ async function refused(user: string, wish: Wish, code: string, says: RegExp): Pr
 }
 
 async function isRoot(shell: Shell): Promise<void> {
-  assert.equal((await shell.require('id', 'id -un', { deadlineMs: 10_000 })).trim(), 'root');
+  assert.equal((await shell.ask('id', 'id -un', { deadlineMs: 10_000 })).trim(), 'root');
 }
 
 const ways: [string, string, () => Wish, Shell['rootBy']][] = [
@@ -144,7 +144,7 @@ test('a banner before the sign-in disturbs nothing, and without SFTP a file goes
   await using shell = await open('asks', { elevation: { kind: 'sudo' }, port: host.ports[1]! });
   const bytes = randomBytes(3_000_000);
   await shell.upload({ content: { bytes }, to: '/opt/by-stdin/file', mode: 0o600, deadlineMs: 30_000 });
-  assert.equal((await shell.require('sum', 'sha256sum < /opt/by-stdin/file', { deadlineMs: 10_000 })).slice(0, 64), createHash('sha256').update(bytes).digest('hex'));
+  assert.equal((await shell.ask('sum', 'sha256sum < /opt/by-stdin/file', { deadlineMs: 10_000 })).slice(0, 64), createHash('sha256').update(bytes).digest('hex'));
 });
 
 test('the fingerprint is the one ssh-keygen shows; the recorded key opens, another fails and both are named', { skip }, async () => {
@@ -207,7 +207,7 @@ test('a command past its deadline fails and ends on the host as well; too much o
 test('no password stands in an argument list or in the log of the host', { skip }, async () => {
   await using shell = await open('asks', { elevation: { kind: 'sudo' } });
   await using other = await open('nobody2', { elevation: { kind: 'su', rootPassword: rootPass } });
-  const lists = await Promise.all([shell, other].map(async (one) => await one.require('ps', "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' ' '", { deadlineMs: 10_000 })));
+  const lists = await Promise.all([shell, other].map(async (one) => await one.ask('ps', "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' ' '", { deadlineMs: 10_000 })));
   for (const text of [...lists, await host.log()]) for (const secret of [pass, rootPass]) assert.ok(!text.includes(secret));
 });
 
@@ -218,7 +218,7 @@ test('an upload is whole with its mode, is not sent twice, and leaves nothing be
   writeFileSync(file, bytes);
   const wanted = { content: { file }, to: "/opt/a name's/pack age.deb", mode: 0o640, deadlineMs: 60_000 } as const;
   await shell.upload(wanted);
-  const look = async (): Promise<string> => (await shell.require('look', `cd "/opt/a name's"; ls; stat -c '%U %a %i' *; sha256sum *`, { deadlineMs: 10_000 })).trim();
+  const look = async (): Promise<string> => (await shell.ask('look', `cd "/opt/a name's"; ls; stat -c '%U %a %i' *; sha256sum *`, { deadlineMs: 10_000 })).trim();
   const seen = await look();
   assert.match(seen, new RegExp(`^pack age\\.deb\\nroot 640 \\d+\\n${createHash('sha256').update(bytes).digest('hex')}  pack age\\.deb$`));
   await shell.upload(wanted);
