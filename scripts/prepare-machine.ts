@@ -26,6 +26,7 @@ const forTests: readonly Wanted[] = [
   { name: 'e2fsprogs', isThere: program('mkfs.ext4') },
   { name: 'openssh-server', isThere: program('sshd') },
   { name: 'sudo', isThere: program('sudo') },
+  { name: 'tcsh', isThere: program('tcsh') },
 ];
 
 const startPolicy = '/usr/sbin/policy-rc.d';

@@ -21,7 +21,7 @@ export function waysOf({ signIn, elevation }: HostCredential): Way[] {
  */
 export function commandLine(way: Way, script: string, ask: string): string {
   const run = `eval \\"\\$(echo ${Buffer.from(script).toString('base64')} | base64 -d)\\"`;
-  const setting = 'LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin; export PATH;';
+  const setting = 'LC_ALL=C; export LC_ALL; PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH; export PATH;';
   const become = { plain: `/bin/sh -c "${run}"`, sudo: `sudo -S -p ${ask} -- /bin/sh -c "${run}"`, su: `su root -s /bin/sh -c "${run}"` }[way.kind];
   return `exec /bin/sh -c '${setting} exec ${become}'`;
 }

@@ -7,7 +7,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { requireProgram, runProgram, type Finished } from '../../src/base/child-process.ts';
 import { until } from '../../src/base/deadline.ts';
 
@@ -28,6 +28,8 @@ export type SshHostWish = {
   readonly sudoers?: readonly string[];
   /** Lines that are added to sshd's configuration: an sshd for each list. */
   readonly sshds?: readonly (readonly string[])[];
+  /** systemd as process 1, with its own journal and units; sshd is one of them. */
+  readonly systemd?: true;
   /** Runs as root inside before sshd starts. */
   readonly setup?: string;
 };
@@ -60,11 +62,15 @@ export async function openSshHost(wish: SshHostWish): Promise<SshHost> {
   for (let n = 0; n < sshds.length; n++) ports.push(await freePort());
   for (const type of ['ed25519', 'rsa']) await requireProgram('ssh-keygen', ['-q', '-t', type, '-N', '', '-f', join(folder, `host_${type}`)], { deadlineMs: 30_000 });
   writeFileSync(join(folder, 'start.sh'), startScript(folder, wish, sshds, ports));
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'unshare', '--mount', '--uts', '--ipc', '--pid', '--fork', '--kill-child', '--propagation', 'private', 'bash', join(folder, 'start.sh')], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const cgroup = basename(folder);
+  const enter = wish.systemd === true ? `for c in ${cgroupRoots.join(' ')}; do if test -f $c/cgroup.procs; then mkdir $c/${cgroup}; echo $$ > $c/${cgroup}/cgroup.procs; fi; done; ` : '';
+  const unshare = `exec unshare --mount --uts --ipc --pid ${wish.systemd === true ? '--cgroup ' : ''}--fork --kill-child --propagation private bash ${join(folder, 'start.sh')}`;
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'bash', '-c', enter + unshare], { stdio: ['ignore', 'pipe', 'pipe'] });
   let printed = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (printed += part.toString()));
   const stop = async (): Promise<void> => {
     await ended(child);
+    if (wish.systemd === true) await removeCgroups(cgroup);
     rmSync(folder, { recursive: true, force: true });
   };
   try {
@@ -98,8 +104,10 @@ function startScript(folder: string, wish: SshHostWish, sshds: readonly (readonl
     ...(wish.sudoers ?? []).map((line) => `echo ${quoted(line)} >> /etc/sudoers.d/tm`),
     ...configs.map((lines, at) => `printf '%s\\n' ${lines.map(quoted).join(' ')} > /etc/ssh/tm_${at}`),
     wish.setup ?? ':',
-    ...configs.slice(1).map((_, at) => `$(command -v sshd) -f /etc/ssh/tm_${at + 1} -E /tmp/sshd.log`),
-    'exec $(command -v sshd) -D -f /etc/ssh/tm_0 -E /tmp/sshd.log',
+    ...(wish.systemd === true ? systemdLines(configs.length) : [
+      ...configs.slice(1).map((_, at) => `$(command -v sshd) -f /etc/ssh/tm_${at + 1} -E /tmp/sshd.log`),
+      'exec $(command -v sshd) -D -f /etc/ssh/tm_0 -E /tmp/sshd.log',
+    ]),
   ].join('\n');
   return `set -e
 ${path}
@@ -118,7 +126,7 @@ mkdir dev/shm dev/pts
 mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
 ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
-hostname tm-ssh
+${wish.systemd === true ? cgroupMounts : ''}hostname tm-ssh
 echo 127.0.0.1 localhost tm-ssh > etc/hosts
 for type in ed25519 rsa; do cp ${folder}/host_$type etc/ssh/tm_$type; chmod 600 etc/ssh/tm_$type; done
 cat > tmp/setup.sh <<'END-OF-SETUP'
@@ -130,6 +138,30 @@ cd /
 umount -l /.old
 exec env -i PATH=$PATH chroot . /bin/sh /tmp/setup.sh
 `;
+}
+
+const cgroupMounts = `mount -t tmpfs -o mode=755 tmpfs sys/fs/cgroup
+if grep -q ' - cgroup ' /proc/self/mountinfo; then
+  mkdir sys/fs/cgroup/systemd sys/fs/cgroup/unified
+  mount -t cgroup -o none,name=systemd,xattr cgroup sys/fs/cgroup/systemd || true
+  mount -t cgroup2 cgroup2 sys/fs/cgroup/unified || true
+else
+  umount sys/fs/cgroup
+  mount -t cgroup2 cgroup2 sys/fs/cgroup || true
+fi
+`;
+
+/** Units that a host in a namespace cannot run are masked. */
+function systemdLines(sshds: number): string[] {
+  const masked = ['systemd-networkd.service', 'systemd-resolved.service', 'systemd-timesyncd.service', 'systemd-udevd.service', 'systemd-udev-trigger.service', 'systemd-logind.service', 'getty@tty1.service', 'console-getty.service', 'apt-daily.timer', 'ssh.service', 'ssh.socket'];
+  return [
+    'mkdir -p /etc/systemd/system; cd /etc/systemd/system',
+    ...masked.map((unit) => `ln -sf /dev/null ${unit}`),
+    `printf '%s\\n' '[Unit]' 'Requires=basic.target' 'After=basic.target' 'Wants=systemd-user-sessions.service ${Array.from({ length: sshds }, (_, at) => `tm-sshd@${at}.service`).join(' ')}' > tm.target`,
+    `printf '%s\\n' '[Unit]' 'After=systemd-user-sessions.service' '[Service]' 'RuntimeDirectory=sshd' 'RuntimeDirectoryPreserve=yes' 'ExecStart=/usr/sbin/sshd -D -f /etc/ssh/tm_%i -E /tmp/sshd.log' > tm-sshd@.service`,
+    ': > /etc/machine-id',
+    'exec env -i container=lxc PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --system --unit=tm.target --log-target=journal --show-status=no',
+  ];
 }
 
 function userLines({ name, password, shell = '/bin/bash', publicKey, bashrc }: SshUser): string[] {
@@ -169,6 +201,18 @@ async function greets(port: number): Promise<true | undefined> {
 async function firstProcess(unshare: number): Promise<number> {
   const { stdout } = await runProgram('pgrep', ['-P', String(unshare)], { deadlineMs: 5_000 });
   return Number(stdout.trim().split('\n')[0]);
+}
+
+/** systemd as process 1 needs a cgroup of its own: two of them in one would take each other's units for theirs. */
+const cgroupRoots = ['/sys/fs/cgroup/systemd', '/sys/fs/cgroup/unified', '/sys/fs/cgroup'];
+
+/** A cgroup is empty only when the kernel has buried its last process. */
+async function removeCgroups(name: string): Promise<void> {
+  const there = cgroupRoots.map((root) => join(root, name)).filter((path) => existsSync(path));
+  await until(`the cgroups of ${name} to go`, 10_000, async () => {
+    for (const path of there) if (existsSync(path)) await runProgram('find', [path, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';'], { deadlineMs: 10_000 });
+    return there.some((path) => existsSync(path)) ? undefined : true;
+  });
 }
 
 async function ended(child: ChildProcess): Promise<void> {

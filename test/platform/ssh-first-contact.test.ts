@@ -120,6 +120,37 @@ test('a deployment that is stopped ends at once and tidies up', { skip }, async 
   assert.equal(await leftovers(), '/etc/stand-in:');
 });
 
+test('a connection that is cut during the installation leaves a list of what is on the host', { skip }, async () => {
+  const file = await makePackage('stand-in', '6.0', 'exit 0');
+  const cut = 'p=$PPID; while test "$p" -gt 1; do case $(cat /proc/$p/comm) in sshd) kill -9 $p; break;; esac; p=$(ps -o ppid= -p $p | tr -d " "); done; p=$(ps -o ppid= -p $p); kill -9 $p; sleep 5';
+  const cutting = deployment(file, [], { packageFor: async () => ({ file, install: () => `(${cut})`, remove: 'dpkg --purge stand-in' }) });
+  await assert.rejects(deployOverSsh(cutting), (error) => {
+    assert.ok(isFailure(error, { code: 'server.deployment-failed' }), String(error));
+    const left = error.details['left'] as string[];
+    assert.match(left.join('\n'), /^\/var\/lib\/tidemark-deploy\/[0-9a-f]{16}-stand-in_6\.0_all\.deb\n\/etc\/stand-in\/kit\.json\nwhat the package has installed$/);
+    assert.match(error.hint, /rm -f '\/var\/lib.*kit\.json'; dpkg --purge stand-in$/);
+    return true;
+  });
+  await host.inside('rm -rf /var/lib/tidemark-deploy /etc/stand-in');
+});
+
+test('a package with a unit runs under systemd when the deployment is done, and is gone when its own command has removed it', { skip }, async () => {
+  await using whole = await openSshHost({ users: [{ name: 'admin', password: 'Pa55-word' }], sudoers: ['admin ALL=(ALL:ALL) ALL'], systemd: true });
+  const unit = "[Service]\\nExecStart=/bin/sh -c 'exec sleep infinity'\\nDynamicUser=no\\n[Install]\\nWantedBy=tm.target\\n";
+  const file = await makePackage('stand-in', '7.0', `printf '${unit.replaceAll("'", `'\\''`)}' > /etc/systemd/system/stand-in.service; systemctl daemon-reload; systemctl enable --now stand-in`);
+  const remove = 'systemctl disable --now stand-in; rm /etc/systemd/system/stand-in.service; dpkg --purge stand-in';
+  const openWhole = async (): Promise<Shell> =>
+    await openShell({ host: '127.0.0.1', credential: { user: 'admin', port: whole.port, signIn: { kind: 'password', password: 'Pa55-word' }, elevation: { kind: 'sudo' } }, hostKey: { recorded: null, unknown: 'admit' } });
+  const isActive = async (): Promise<string> => (await whole.inside('systemctl is-active stand-in')).stdout.trim();
+  const { look } = await deployOverSsh(
+    deployment(file, [], { open: openWhole, packageFor: async () => ({ file, install: (path) => `dpkg -i ${path}`, remove }), healthy: async () => ((await isActive()) === 'active' ? true : 'the unit is not active') }),
+  );
+  assert.ok((look.systemd ?? 0) >= 235);
+  await using shell = await openWhole();
+  await shell.ask('the removal', remove, { deadlineMs: 60_000 });
+  assert.notEqual(await isActive(), 'active');
+});
+
 test('several mongods are found over SSH and by the agent alike: custom ports, quoted paths, TLS, keyFile, forks', { skip }, async () => {
   const { path: binary } = await findMongod();
   const config = ['storage:', '  dbPath: "/srv/data of rs7"', '  wiredTiger: {engineConfig: {cacheSizeGB: 0.25}}', 'net:', '  port: 29117', '  bindIp: "127.0.0.1,::1"', '  ipv6: true', '  tls:', '    mode: allowTLS', '    certificateKeyFile: /srv/tls.pem', '    CAFile: /srv/tls.pem', '    allowConnectionsWithoutCertificates: true', 'security: {keyFile: "/srv/key file"}', 'replication: {replSetName: rs7}', 'systemLog: {destination: file, path: /srv/rs7.log}'].join('\n');

@@ -1,7 +1,7 @@
 /** First contact over SSH against a real sshd: every way to sign in, every way to become root, and every refusal in words. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -14,6 +14,7 @@ import { openSshHost, whyNoSshHost, type SshHost } from '../kit/ssh-host.ts';
 
 const skip = whyNoSshHost();
 const pass = "p'a $s\"s-Wört";
+const tcsh = existsSync('/usr/bin/tcsh') ? '/usr/bin/tcsh' : '/bin/bash';
 const rootPass = 'r00t-of-the-test';
 let host: SshHost;
 let keys: { ed: string; rsa: string; locked: string };
@@ -48,21 +49,23 @@ before(async () => {
       { name: 'menu', password: pass, shell: '/usr/local/bin/menu' },
       { name: 'silent', password: pass, shell: '/bin/false' },
       { name: 'old', password: pass, publicKey },
+      { name: 'kbdold', password: pass },
+      { name: 'csh', password: pass, shell: tcsh },
     ],
     sudoers: [
       'asks ALL=(ALL:ALL) ALL', 'free ALL=(ALL:ALL) NOPASSWD: ALL', 'bound ALL=(ALL:ALL) NOPASSWD: ALL', 'Defaults:bound requiretty', 
       'narrow ALL=(ALL:ALL) NOPASSWD: /bin/ls', 'lecture ALL=(ALL:ALL) ALL', 'Defaults:lecture lecture=always', 'noisy ALL=(ALL) NOPASSWD: ALL',
     ],
     sshds: [
-      ['PermitRootLogin yes', 'Match User kbd', 'AuthenticationMethods keyboard-interactive publickey', 'Match User otp', 'AuthenticationMethods publickey,password'],
+      ['PermitRootLogin yes', 'Match User kbd,kbdold', 'AuthenticationMethods keyboard-interactive publickey', 'Match User otp', 'AuthenticationMethods publickey,password'],
       ['# no sftp', 'Banner /etc/motd-of-the-test'],
       ['HostKeyAlgorithms rsa-sha2-512'],
       ['PasswordAuthentication no', 'KbdInteractiveAuthentication no'],
     ],
     setup: `printf '%s\\n' 'Keep out. password: none' > /etc/motd-of-the-test
 printf '%s\\n' '#!/bin/sh' 'echo "1) backup 2) restore"' > /usr/local/bin/menu; chmod 755 /usr/local/bin/menu
-printf '%s\\n' '#!/bin/sh' 'test "$(id -un)" = prompt || exec /usr/bin/sudo "$@"' 'printf "Your token code: " >&2; read code; exit 1' > /usr/local/bin/sudo; chmod 755 /usr/local/bin/sudo
-chage -d 0 old`,
+printf '%s\\n' '#!/bin/sh' 'test "$(id -un)" = prompt || exec /usr/bin/sudo.real "$@"' 'printf "Your token code: " >&2; read code; exit 1' > /tmp/sudo; mv /usr/bin/sudo /usr/bin/sudo.real; install -m 755 /tmp/sudo /usr/bin/sudo
+chage -d 0 old; chage -d 0 kbdold`,
   });
 });
 after(async () => await host?.[Symbol.asyncDispose]());
@@ -107,6 +110,11 @@ for (const [title, user, wish, rootBy] of ways) {
   });
 }
 
+test('a login shell of another family runs the same commands', { skip: skip !== false ? skip : tcsh === '/bin/bash' && 'needs tcsh' }, async () => {
+  await using shell = await open('csh', { elevation: { kind: 'su', rootPassword: rootPass } });
+  assert.equal((await shell.ask('a script with everything in it', `printf '%s' 'it'"'"'s $HOME "!"'; printf '\n%s' "$(id -u)"`, { deadlineMs: 10_000 })), `it's $HOME "!"\n0`);
+});
+
 test('a host that asks for the password interactively is answered', { skip }, async () => {
   await refused('kbd', {}, 'ssh.elevation-refused', /names no way/);
   await refused('kbd', { signIn: { kind: 'password', password: 'wrong-secret' } }, 'ssh.sign-in-refused', /the password was not accepted/);
@@ -134,6 +142,7 @@ const refusals: [string, string, () => Wish, string, RegExp][] = [
   ['a menu in place of a shell', 'menu', () => ({}), 'ssh.shell-unusable', /1\) backup 2\) restore/],
   ['a shell that only ends', 'silent', () => ({}), 'ssh.shell-unusable', /ended without a word/],
   ['an expired password', 'old', () => ({}), 'ssh.password-expired', /the password of old on 127\.0\.0\.1 has expired/],
+  ['an expired password that is asked for interactively', 'kbdold', () => ({}), 'ssh.password-expired', /the password of kbdold on 127\.0\.0\.1 has expired/],
   ['an expired password behind a key', 'old', () => ({ signIn: { kind: 'key', privateKey: keys.ed } }), 'ssh.password-expired', /has expired/],
 ];
 for (const [title, user, wish, code, says] of refusals) {
