@@ -2,9 +2,12 @@
 import * as z from 'zod';
 import * as v from './values.ts';
 
+/** Programs that ask for a password read one line. */
+const password = z.string().regex(/^[^\r\n\0]+$/);
+
 /** How SSH proves who signs in; a password also answers one keyboard-interactive question for a password. */
 export const hostSignIn = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('password'), password: z.string().min(1) }),
+  z.object({ kind: z.literal('password'), password }),
   z.object({ kind: z.literal('key'), privateKey: z.string().min(1), passphrase: z.string().optional() }),
 ]);
 
@@ -14,8 +17,8 @@ export const hostSignIn = z.discriminatedUnion('kind', [
  */
 export const elevation = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('none') }),
-  z.object({ kind: z.literal('sudo'), password: z.string().min(1).optional(), rootPassword: z.string().min(1).optional() }),
-  z.object({ kind: z.literal('su'), rootPassword: z.string().min(1) }),
+  z.object({ kind: z.literal('sudo'), password: password.optional(), rootPassword: password.optional() }),
+  z.object({ kind: z.literal('su'), rootPassword: password }),
 ]);
 
 export const hostCredential = z.object({

@@ -4,14 +4,13 @@
  *   asking ──prompt──▶ answered ──▶ begun ──exit code──▶ ended
  *      │ another prompt, other words, silence: refused with what was said
  *
- * The script's first act is to print a word that nobody else knows to stderr. Until it comes, stderr is the talk of the
+ * The script's first act is to print a word made for it alone to stderr. Until it comes, stderr is the talk of the
  * login shell and of sudo or su, and stdin carries at most one password; after it, stderr, stdout and stdin are the
  * script's alone. The script ends itself on the host when its deadline is over, also when the connection is gone.
  */
 import type { ClientChannel } from 'ssh2';
 import { withDeadline } from '../base/deadline.ts';
 import { isFailure } from '../base/failure.ts';
-import { deadlinePassed } from '../base/failures.ts';
 import { randomId } from '../base/ids.ts';
 import type { Connection } from './connect.ts';
 import { commandLine, timesAsked, whyNotRoot, type Talk, type Way } from './elevation.ts';
@@ -41,7 +40,10 @@ export async function runScript(place: Place, way: Way, what: string, script: st
       options.deadlineMs,
       async (signal) => {
         channel = await openChannel(place, what, line);
-        if (signal.aborted) throw signal.reason as Error;
+        if (signal.aborted) {
+          channel.close();
+          throw signal.reason as Error;
+        }
         return await converse(place, way, what, channel, word, options);
       },
       options.signal,
@@ -59,8 +61,8 @@ function framed(script: string, word: string, deadlineMs: number): string {
   return [
     `printf %s ${word} >&2`,
     'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; LC_ALL=C; export PATH LC_ALL; umask 022; cd /',
-    `command -v timeout >/dev/null 2>&1 && exec timeout -k 5 ${seconds} /bin/sh -c ${quoted}`,
-    `exec /bin/sh -c ${quoted}`,
+    `t=; command -v timeout >/dev/null 2>&1 && t='timeout -k 5 ${seconds}'`,
+    `exec $t /bin/sh -c ${quoted}`,
   ].join('\n');
 }
 
@@ -84,10 +86,12 @@ async function converse(place: Place, way: Way, what: string, channel: ClientCha
   const count = { out: 0, err: 0 };
   let talk = { text: '', asked: 0, isAnswered: false };
   let hasBegun = false;
+  let isOver = false;
   return await new Promise<Ran>((resolve, reject) => {
     const refuse = (): void => end(refusalOf(place, way, talk, word));
     const silence = setTimeout(refuse, place.beginMs);
     const end = (result: Error | Ran): void => {
+      isOver = true;
       clearTimeout(silence);
       if (result instanceof Error) {
         channel.close();
@@ -101,6 +105,7 @@ async function converse(place: Place, way: Way, what: string, channel: ClientCha
       feed(channel, options.stdin, end);
     };
     const keep = (bytes: Buffer): void => {
+      if (isOver) return;
       err.push(bytes);
       if ((count.err += bytes.length) > maxBytes) end(outputTooLong({ host, what, bytes: maxBytes }));
     };
@@ -118,6 +123,7 @@ async function converse(place: Place, way: Way, what: string, channel: ClientCha
       channel.write(`${way.password}\n`);
     });
     channel.on('data', (bytes: Buffer) => {
+      if (isOver) return;
       out.push(bytes);
       if ((count.out += bytes.length) > maxBytes) end(outputTooLong({ host, what, bytes: maxBytes }));
     });
@@ -128,9 +134,8 @@ async function converse(place: Place, way: Way, what: string, channel: ClientCha
     });
     channel.on('error', (error: Error) => end(error));
     channel.on('close', () => {
-      if (!hasBegun) return end(refusalOf(place, way, { ...talk, text: `${talk.text} ${way.kind === 'plain' ? Buffer.concat(out).toString('latin1', 0, 500) : ''}` }, word));
       if (code === undefined) return end(connectionLost({ host, what, why: 'it closed before the command had ended' }));
-      if (code === 124) return end(deadlinePassed({ what: `${what} on ${host}`, ms: options.deadlineMs }));
+      if (!hasBegun) return end(refusalOf(place, way, { ...talk, text: `${talk.text} ${way.kind === 'plain' ? Buffer.concat(out).toString('latin1', 0, 500) : ''}` }, word));
       end({ code, stdout: Buffer.concat(out), stderr: wordsKept(Buffer.concat(err).toString('utf8'), connection.secrets) });
     });
   });
