@@ -19,7 +19,7 @@ const forDatabases: readonly Wanted[] = [
   { name: 'python3-pip', isThere: () => hasMongod() || spawnSync('python3', ['-m', 'pip', '--version']).status === 0 },
 ];
 
-/** File systems that tests make in a file, and a host to sign in to. Without them those tests are skipped and say so. */
+/** File systems that tests make in a file, and hosts to sign in to, with services and firewalls. Without them those tests are skipped and say so. */
 const forTests: readonly Wanted[] = [
   { name: 'xfsprogs', isThere: program('mkfs.xfs') },
   { name: 'btrfs-progs', isThere: program('mkfs.btrfs') },
@@ -27,6 +27,11 @@ const forTests: readonly Wanted[] = [
   { name: 'openssh-server', isThere: program('sshd') },
   { name: 'sudo', isThere: program('sudo') },
   { name: 'tcsh', isThere: program('tcsh') },
+  { name: 'iproute2', isThere: program('ip') },
+  { name: 'nftables', isThere: program('nft') },
+  { name: 'iptables', isThere: program('iptables-restore') },
+  { name: 'dnsmasq-base', isThere: program('dnsmasq') },
+  { name: 'slapd', isThere: program('slapd') },
 ];
 
 const startPolicy = '/usr/sbin/policy-rc.d';

@@ -1,7 +1,9 @@
 import type { CommandDefinition } from './command.ts';
 import { credentialCommands } from './definitions/credentials.ts';
 import { machineCommands } from './definitions/machine.ts';
+import { nodeCommands } from './definitions/nodes.ts';
 import { pointCommands } from './definitions/points.ts';
+import { portCommands } from './definitions/ports.ts';
 import { repositoryCommands } from './definitions/repositories.ts';
 import { restoreCommands } from './definitions/restores.ts';
 import { sessionCommands } from './definitions/sessions.ts';
@@ -12,10 +14,12 @@ export const definitions: readonly CommandDefinition[] = [
   ...machineCommands.filter((command) => command.name !== 'completion'),
   ...setCommands,
   ...credentialCommands,
+  ...nodeCommands,
   ...pointCommands,
   ...restoreCommands,
   ...repositoryCommands,
   ...sessionCommands,
+  ...portCommands,
   ...machineCommands.filter((command) => command.name === 'completion'),
 ];
 
@@ -23,6 +27,7 @@ export const definitions: readonly CommandDefinition[] = [
 export const nouns: Readonly<Record<string, string>> = {
   set: 'replica sets under protection',
   credential: 'how to sign in to hosts and databases',
+  node: 'hosts that work for the server',
   backup: 'make a restore point',
   oplog: 'search the archived oplog',
   point: 'restore points',
@@ -30,4 +35,5 @@ export const nouns: Readonly<Record<string, string>> = {
   publish: 'look at a moment without copying it',
   repository: 'where backups are kept',
   session: 'work that runs or ran',
+  ports: 'which machine must reach which, and whether it does',
 };

@@ -41,7 +41,7 @@ export async function freePort(): Promise<number> {
   });
 }
 
-export async function openPlatform(options: { dataDir?: string } = {}): Promise<Platform> {
+export async function openPlatform(options: { dataDir?: string; args?: readonly string[] } = {}): Promise<Platform> {
   const own = options.dataDir === undefined;
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'tm-platform-')));
   const [rest, link] = [await freePort(), await freePort()];
@@ -49,7 +49,7 @@ export async function openPlatform(options: { dataDir?: string } = {}): Promise<
   let ready: { url: string; tokenFile: string } | undefined;
 
   async function start(): Promise<void> {
-    const child = spawn(process.execPath, [program, 'up', '--data', dataDir, '--listen', `127.0.0.1:${rest}`, '--transport-listen', `127.0.0.1:${link}`, '--json'], {
+    const child = spawn(process.execPath, [program, 'up', '--data', dataDir, '--listen', `127.0.0.1:${rest}`, '--transport-listen', `127.0.0.1:${link}`, ...(options.args ?? []), '--json'], {
       stdio: ['ignore', 'pipe', process.env['TIDEMARK_TEST_VERBOSE'] === undefined ? 'ignore' : 'inherit'],
       env: environment,
     });

@@ -1,7 +1,9 @@
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 import { credentialHandlers } from './credentials.ts';
+import { hostHandlers } from './hosts.ts';
 import { pointHandlers } from './points.ts';
+import { portHandlers } from './ports.ts';
 import { repositoryHandlers } from './repositories.ts';
 import { restoreHandlers } from './restores.ts';
 import { serverHandlers } from './server.ts';
@@ -17,5 +19,7 @@ export function allHandlers(services: Services): Handlers {
     ...credentialHandlers(services),
     ...sessionHandlers(services),
     ...serverHandlers(services),
+    ...hostHandlers(services),
+    ...portHandlers(services),
   };
 }
