@@ -18,6 +18,7 @@ import { createRepository, makeArchive, openRepository } from '../repository/rep
 import { openArchiveHere, openStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
 import { findings } from './findings.ts';
+import { lookAround } from './look-around.ts';
 import { undoLocksOf } from './left-locks.ts';
 import { listenForProbes } from './port-listener.ts';
 import { probePorts } from './port-probe.ts';
@@ -52,6 +53,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
       timeMs: systemClock.now(),
       findings: await findings(workDirectory),
     }),
+    'host.look': async () => ({ look: await lookAround() }),
     'set.discover': async ({ target }) => await discover(target, copies),
     'set.undo-leftovers': async ({ target }) => ({ undone: await undoLocksOf(target, copies, log) }),
     'repository.open': async ({ location, passphrase, create }) => {

@@ -5,6 +5,7 @@ import { catalogNewer, migrationFailed } from './failures.ts';
 import { hostStore } from './hosts.ts';
 import { migrations } from './migrations/table.ts';
 import { certificateStore, settingStore, tokenStore } from './access.ts';
+import { credentialStore, hostKeyStore } from './credentials.ts';
 import { pointStore } from './points.ts';
 import { publicationStore } from './publications.ts';
 import { repositoryStore } from './repositories.ts';
@@ -33,6 +34,8 @@ export async function openCatalogOn(dialect: Dialect, options: { eventsKept?: nu
     certificates: certificateStore(db),
     hosts: hostStore(db),
     tokens: tokenStore(db),
+    credentials: credentialStore(db),
+    hostKeys: hostKeyStore(db),
     repositories: repositoryStore(db),
     sets: setStore(db),
     points: pointStore(db),

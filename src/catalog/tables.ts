@@ -23,6 +23,19 @@ export type Tables = {
   };
   enrolments: { token_hash: string; host: string; expires_ms: number; used_ms: number | null };
   tokens: { id: string; name: string; role: string; hash: string; created_ms: number };
+  /** `about` is what may be shown; the record itself is sealed. */
+  credentials: { id: string; name: string; kind: string; about: string; sealed_record: string; added_ms: number };
+  host_keys: {
+    host: string;
+    port: number;
+    trusted_type: string | null;
+    trusted_fingerprint: string | null;
+    trusted_by: string | null;
+    trusted_ms: number | null;
+    waiting_type: string | null;
+    waiting_fingerprint: string | null;
+    waiting_ms: number | null;
+  };
   repositories: {
     id: string;
     name: string;

@@ -1,4 +1,5 @@
 import type { CommandDefinition } from './command.ts';
+import { credentialCommands } from './definitions/credentials.ts';
 import { machineCommands } from './definitions/machine.ts';
 import { nodeCommands } from './definitions/nodes.ts';
 import { pointCommands } from './definitions/points.ts';
@@ -12,6 +13,7 @@ import { setCommands } from './definitions/sets.ts';
 export const definitions: readonly CommandDefinition[] = [
   ...machineCommands.filter((command) => command.name !== 'completion'),
   ...setCommands,
+  ...credentialCommands,
   ...nodeCommands,
   ...pointCommands,
   ...restoreCommands,
@@ -24,6 +26,7 @@ export const definitions: readonly CommandDefinition[] = [
 /** What a noun is about, for `tidemark --help`. */
 export const nouns: Readonly<Record<string, string>> = {
   set: 'replica sets under protection',
+  credential: 'how to sign in to hosts and databases',
   node: 'hosts that work for the server',
   backup: 'make a restore point',
   oplog: 'search the archived oplog',

@@ -3,6 +3,7 @@
  * An order is answered within its deadline; long work is a task (tasks.ts).
  */
 import * as z from 'zod';
+import { hostLook } from './host-look.ts';
 import { portRange, probeResult, probeTarget } from './ports.ts';
 import * as v from './values.ts';
 import { taskEvent, taskKinds, taskState, type TaskKind } from './tasks.ts';
@@ -25,6 +26,8 @@ export const orders = {
     }),
     deadlineMs: 20_000,
   },
+  /** The machine and every mongod on it, as a rescan wants to know them. */
+  'host.look': { input: z.object({}), output: z.object({ look: hostLook }), deadlineMs: 60_000 },
   'set.discover': { input: z.object({ target: v.mongoTarget }), output: v.discovered, deadlineMs: 60_000 },
   /** Gives back locks that killed backups of this set left on members whose mongod runs here; answers a sentence for each. */
   'set.undo-leftovers': { input: z.object({ target: v.mongoTarget }), output: z.object({ undone: z.array(z.string()) }), deadlineMs: 60_000 },

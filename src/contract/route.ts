@@ -17,6 +17,8 @@ export const permissions = {
   'points.hold': 'Hold restore points and release them.',
   'points.delete': 'Delete restore points.',
   'restores.run': 'Plan and carry out restores, publish moments, search the archived oplog.',
+  'credentials.read': 'See which credentials are kept, without their secrets.',
+  'credentials.write': 'Add and remove credentials.',
   'repositories.read': 'See repositories.',
   'repositories.write': 'Add repositories.',
   'repositories.maintain': 'Check and sweep repositories.',

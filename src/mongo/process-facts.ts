@@ -1,5 +1,6 @@
 /** What /proc tells of a process: the sockets it listens on, its open files, its mounts. Linux only. */
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { holding, parseListeners, parseMounts, type MountedAt } from '../look/proc-text.ts';
 
 export function processIds(): number[] {
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
@@ -32,16 +33,8 @@ export function openFiles(pid: number): string[] {
 
 /** Inodes of the sockets that listen on a port in the network namespace of the process. */
 export function listeningInodes(pid: number, port: number): string[] {
-  const hexPort = port.toString(16).toUpperCase().padStart(4, '0');
-  return ['tcp', 'tcp6'].flatMap((name) => parseListening(readText(`/proc/${pid}/net/${name}`) ?? '', hexPort));
-}
-
-/** Lines of /proc/net/tcp: `sl local_address rem_address st ... inode`; state 0A is LISTEN. */
-export function parseListening(table: string, hexPort: string): string[] {
-  return table.split('\n').slice(1).flatMap((line) => {
-    const fields = line.trim().split(/\s+/);
-    return fields[3] === '0A' && fields[1]?.endsWith(`:${hexPort}`) === true && fields[9] !== undefined ? [fields[9]] : [];
-  });
+  const listeners = ['tcp', 'tcp6'].flatMap((name) => parseListeners(readText(`/proc/${pid}/net/${name}`) ?? ''));
+  return listeners.filter((listener) => listener.port === port).map(({ inode }) => inode);
 }
 
 /** Whether the process has one of its own sockets listening on the port. */
@@ -50,37 +43,9 @@ export function listensOn(pid: number, port: number): boolean {
   return inodes.size > 0 && openFiles(pid).some((target) => inodes.has(target));
 }
 
-export type MountedAt = { readonly mountPoint: string; readonly fileSystem: string; readonly device: string; readonly source: string; readonly readOnly: boolean };
-
 /** The mount that holds a path, in the mount namespace of a process. */
 export function mountOf(pid: number | 'self', path: string): MountedAt | undefined {
   return holding(parseMounts(readText(`/proc/${pid}/mountinfo`) ?? ''), path);
-}
-
-/** A later mount on the same place hides an earlier one. */
-export function holding(mounts: readonly MountedAt[], path: string): MountedAt | undefined {
-  let best: MountedAt | undefined;
-  for (const mount of mounts) {
-    const under = mount.mountPoint === '/' || path === mount.mountPoint || path.startsWith(`${mount.mountPoint}/`);
-    if (under && (best === undefined || mount.mountPoint.length >= best.mountPoint.length)) best = mount;
-  }
-  return best;
-}
-
-/** Lines of mountinfo: `id parent major:minor root mountpoint options [optional]* - type source superoptions`. */
-export function parseMounts(text: string): MountedAt[] {
-  return text.split('\n').flatMap((line) => {
-    const [left, right] = line.split(' - ');
-    const before = left?.split(' ') ?? [];
-    const after = right?.split(' ') ?? [];
-    if (before.length < 6 || after.length < 2) return [];
-    return [{ mountPoint: unescape(before[4]!), fileSystem: after[0]!, device: before[2]!, source: unescape(after[1]!), readOnly: before[5]!.split(',').includes('ro') }];
-  });
-}
-
-/** Spaces and the like are written as octal. */
-function unescape(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 
 /** Effective user and group. */

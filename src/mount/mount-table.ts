@@ -1,6 +1,7 @@
 /** Our mounts in the mount table of this process. The file system type tells them from everybody else's. */
 import { realpathSync } from 'node:fs';
-import { parseMounts, readText, type MountedAt } from '../mongo/process-facts.ts';
+import { parseMounts, type MountedAt } from '../look/proc-text.ts';
+import { readText } from '../mongo/process-facts.ts';
 
 export const fileSystemType = 'fuse.tidemark';
 

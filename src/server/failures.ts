@@ -204,6 +204,54 @@ export const secretUnreadable = failure<{ what: string }>('server.secret-unreada
   retry: 'never',
 });
 
+export const credentialUnknown = failure<{ credential: string }>('server.credential-unknown', {
+  says: ({ credential }) => `no credential is called ${credential}`,
+  hint: 'Run "tidemark credential list" for the credentials there are.',
+  retry: 'never',
+});
+
+export const credentialExists = failure<{ name: string }>('server.credential-exists', {
+  says: ({ name }) => `another credential is called ${name}`,
+  hint: 'Give another name, or remove that one with "tidemark credential remove".',
+  retry: 'never',
+});
+
+export const credentialOther = failure<{ credential: string; kind: string; wanted: string }>('server.credential-other-kind', {
+  says: ({ credential, kind, wanted }) => `${credential} is a credential for a ${kind}, and one for a ${wanted} is needed`,
+  hint: 'Run "tidemark credential list" for the credentials there are.',
+  retry: 'never',
+});
+
+export const credentialGone = failure('server.credential-gone', {
+  says: () => 'the single-use credential is no longer there',
+  hint: 'It is never written down, and is over when it was used, after ten minutes, or when the server was restarted. Give it again.',
+  retry: 'never',
+});
+
+export const hostKeyUnknown = failure<{ host: string; port: number }>('server.host-key-unknown', {
+  says: ({ host, port }) => `no SSH key of ${host} on port ${port} was ever seen`,
+  hint: 'A host is seen when it is rescanned or installed; then its key can be admitted.',
+  retry: 'never',
+});
+
+export const hostKeyOther = failure<{ host: string; port: number; shown: string; given: string }>('server.host-key-other', {
+  says: ({ host, port, shown, given }) => `${host} on port ${port} shows the key ${shown}, not ${given}`,
+  hint: 'Compare it with "ssh-keygen -lf" of the public key on the host itself. Admit the one that is there, or find out who stands between.',
+  retry: 'never',
+});
+
+export const platformUnfit = failure<{ host: string; why: string }>('server.platform-unfit', {
+  says: ({ host, why }) => `our services do not run on ${host}: ${why}`,
+  hint: 'Linux with systemd and glibc 2.28 or newer on x86_64 or aarch64 is needed. Nothing was installed.',
+  retry: 'never',
+});
+
+export const deploymentFailed = failure<{ host: string; step: string; why: string; left: readonly string[]; remove: string }>('server.deployment-failed', {
+  says: ({ host, step, why }) => `the deployment to ${host} failed at "${step}": ${why}`,
+  hint: ({ left, remove }) => (left.length === 0 ? 'Nothing is left on the host. Try again when the cause is gone.' : `Try again when the cause is gone; every step may be done twice. To take away what is left, run as root on the host: ${remove}`),
+  retry: 'later',
+});
+
 export const dataSessionEnded = failure<{ host: string }>('server.data-session-ended', {
   says: ({ host }) => `the data session on host ${host} ended before the work began`,
   hint: 'Start the session again; see the log of the transport service there if it ends again.',

@@ -19,10 +19,12 @@ import { openAdmission } from './admission.ts';
 import { openAlarms } from './alarms.ts';
 import { openArchives } from './archives.ts';
 import { openAuthority } from './authority.ts';
+import { openCredentials } from './credentials.ts';
 import { ensureDefaultRepository } from './default-repository.ts';
 import { openEnrolment } from './enrolment.ts';
 import { plainBackup } from './flows/backup.ts';
 import { flowTable } from './flows/table.ts';
+import { openHostKeys } from './host-keys.ts';
 import { openHosts, type Hosts } from './hosts.ts';
 import { keepIdentities } from './identities.ts';
 import { keepTasksTidy } from './janitor.ts';
@@ -134,6 +136,8 @@ type Base = { catalog: Catalog; clock: Clock; log: Log; links: Links; hosts: Hos
 function compose(base: Base, about: Services['about']) {
   const { catalog, clock, log, links, hosts, sealer, timing } = base;
   const archives = openArchives({ catalog, sealer, links, clock });
+  const credentials = openCredentials({ catalog, sealer, clock });
+  const hostKeys = openHostKeys({ catalog, clock });
   const placement = openPlacement({ catalog, links, archives, log });
   const points = openPoints({ catalog, archives });
   const standings = openOplogStandings(catalog, clock);
@@ -152,7 +156,7 @@ function compose(base: Base, about: Services['about']) {
     }
   };
   const services: Services = {
-    catalog, clock, log, links, hosts, placement, archives, sets, points, standings, moments, engine, sessionLog, keepOplog, about,
+    catalog, clock, log, links, hosts, placement, archives, credentials, hostKeys, sets, points, standings, moments, engine, sessionLog, keepOplog, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms };

@@ -6,6 +6,8 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Session } from '../contract/sessions.ts';
 import type { Archives } from './archives.ts';
+import type { Credentials } from './credentials.ts';
+import type { HostKeys } from './host-keys.ts';
 import type { Moments } from './moments.ts';
 import type { OplogStandings } from './oplog-standings.ts';
 import type { Points } from './points.ts';
@@ -24,6 +26,8 @@ export type Services = {
   readonly hosts: Hosts;
   readonly placement: Placement;
   readonly archives: Archives;
+  readonly credentials: Credentials;
+  readonly hostKeys: HostKeys;
   readonly sets: ProtectedSets;
   readonly points: Points;
   readonly standings: OplogStandings;

@@ -106,6 +106,7 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>): OrderHandler
   };
   return {
     'host.describe': async () => ({ version: 'fake', contract: contractVersion, hostname: 'fake', platform: 'linux-x64', timeMs: systemClock.now(), findings: [{ what: 'mongod', ok: true, says: '6.0.5' }] }),
+    'host.look': async () => ({ look: { hostname: 'fake', system: 'Linux', kernel: 'Linux 6', machine: 'x86_64', glibc: '2.36', systemd: 252, asRoot: true, space: [], mongods: [] } }),
     'set.discover': async () => fake.discovered,
     'set.undo-leftovers': async () => ({ undone: [] }),
     'repository.open': async ({ location, create }) => ({ repositoryId: `repo-${location.path.length}`, keyHex, created: create }),

@@ -8,12 +8,12 @@ const table: readonly (readonly [RegExp, number])[] = [
   [/^server\.question-/, 400],
   [/^server\.(answer-broken|secret-unreadable)$/, 500],
   [/^server\..*-unknown$|^server\.no-such-route$/, 404],
-  [/-busy$|-exists$|-taken$|-held$|-is-local$|^server\.session-|^server\.set-changed$|^server\.repository-other$/, 409],
+  [/-busy$|-exists$|-taken$|-held$|-is-local$|^server\.session-|^server\.set-changed$|^server\.repository-other$|^server\.host-key-other$|^server\.credential-/, 409],
   [/^server\.host-|^contract\.link-|^agent\.too-many-tasks$/, 503],
-  [/^server\.(task|oplog|data)-/, 502],
-  [/^domain\./, 422],
+  [/^server\.(task|oplog|data|deployment)-/, 502],
+  [/^domain\.|^server\.platform-/, 422],
   [/^base\.deadline-passed$/, 504],
-  [/^(agent|mongo|mount|mover|repository|contract)\./, 502],
+  [/^(agent|mongo|mount|mover|repository|contract|ssh|look)\./, 502],
 ];
 
 export function httpStatusOf({ code }: Pick<WireFailure, 'code'>): number {

@@ -1,5 +1,6 @@
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
+import { credentialHandlers } from './credentials.ts';
 import { hostHandlers } from './hosts.ts';
 import { pointHandlers } from './points.ts';
 import { portHandlers } from './ports.ts';
@@ -15,6 +16,7 @@ export function allHandlers(services: Services): Handlers {
     ...pointHandlers(services),
     ...restoreHandlers(services),
     ...repositoryHandlers(services),
+    ...credentialHandlers(services),
     ...sessionHandlers(services),
     ...serverHandlers(services),
     ...hostHandlers(services),
