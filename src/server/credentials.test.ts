@@ -105,7 +105,7 @@ test('in manual mode a host waits as untrusted, is listed, and is admitted with 
   assert.deepEqual([rule.recorded, rule.unknown], [null, 'refuse']);
   await assert.rejects(keys.admit('db2', 22, 'SHA256:d', 'admin'), (error) => isFailure(error, { code: 'server.host-key-unknown' }));
   await rule.seen!(key('d'));
-  assert.deepEqual((await keys.waiting()).map(({ host, state }) => [host, state]), [['db2', 'untrusted']]);
+  assert.deepEqual((await keys.list()).filter(({ state }) => state === 'untrusted').map(({ host, state }) => [host, state]), [['db2', 'untrusted']]);
   await keys.admit('db2', 22, 'SHA256:d', 'admin');
   assert.equal((await keys.admit('db2', 22, 'SHA256:d', 'admin')).state, 'trusted', 'twice is once');
   assert.deepEqual((await keys.rule('db2', 22)).recorded, key('d'));
@@ -123,4 +123,11 @@ test('of two that meet a host for the first time at once with different keys, on
   const standing = await keys.standing('db3', 22);
   assert.equal(standing?.state, 'changed');
   assert.deepEqual([standing?.trusted?.fingerprint, standing?.waiting?.fingerprint].sort((a, b) => (a! < b! ? -1 : 1)), ['SHA256:e', 'SHA256:f']);
+});
+
+test('over REST an operator sets the mode and is told of every key; a key that was never seen cannot be admitted', async () => {
+  assert.deepEqual(await platform.ask('host-key.list', {}), { mode: 'automatic', hostKeys: [] });
+  assert.deepEqual(await platform.ask('host-key.mode', { body: { mode: 'manual' } }), { mode: 'manual' });
+  const refused = await platform.refused('host-key.admit', { body: { host: 'db1', fingerprint: `SHA256:${'a'.repeat(43)}` } });
+  assert.deepEqual([refused.status, refused.code], [404, 'server.host-key-unknown']);
 });

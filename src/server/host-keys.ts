@@ -11,18 +11,10 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { HostKeyRow } from '../catalog/credentials.ts';
 import type { Clock } from '../base/clock.ts';
+import type { HostKeyMode, HostKeyStanding } from '../contract/routes/host-keys.ts';
 import type { HostKeyRule } from '../ssh/connect.ts';
 import type { HostKey } from '../ssh/host-key.ts';
 import { hostKeyOther, hostKeyUnknown } from './failures.ts';
-
-export type HostKeyMode = 'automatic' | 'manual';
-export type HostKeyStanding = {
-  readonly host: string;
-  readonly port: number;
-  readonly state: 'trusted' | 'untrusted' | 'changed';
-  readonly trusted: (HostKey & { readonly by: string; readonly atMs: number }) | null;
-  readonly waiting: (HostKey & { readonly atMs: number }) | null;
-};
 
 const modeSetting = 'host-keys.mode';
 
@@ -62,8 +54,7 @@ export function openHostKeys(options: { catalog: Catalog; clock: Clock }) {
       const row = await hostKeys.find(host, port);
       return row === undefined ? null : standingOf(row);
     },
-    /** Hosts whose key waits for an operator. */
-    waiting: async (): Promise<HostKeyStanding[]> => (await hostKeys.list()).map(standingOf).filter(({ state }) => state !== 'trusted'),
+    list: async (): Promise<HostKeyStanding[]> => (await hostKeys.list()).map(standingOf),
 
     /** Trusts the key that waits. The fingerprint is the one the operator has compared. */
     async admit(host: string, port: number, fingerprint: string, by: string): Promise<HostKeyStanding> {

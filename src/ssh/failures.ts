@@ -8,13 +8,13 @@ export const hostNotReached = failure<{ host: string; port: number; why: string 
 
 export const hostUntrusted = failure<{ host: string; type: string; offered: string }>('ssh.host-untrusted', {
   says: ({ host, type, offered }) => `nobody has admitted ${host} yet; it shows the ${type} key ${offered}`,
-  hint: 'Compare it with "ssh-keygen -lf" of the host\'s public key on the host itself, then admit it.',
+  hint: ({ host }) => `Compare it with "ssh-keygen -lf" of the host's public key on the host itself, then run "tidemark node trust ${host} --apply".`,
   retry: 'never',
 });
 
 export const hostKeyChanged = failure<{ host: string; recorded: string; offered: string }>('ssh.host-key-changed', {
   says: ({ host, recorded, offered }) => `${host} shows the key ${offered}, and the one on record is ${recorded}`,
-  hint: 'Somebody may stand between. Only when you know that the host was set up anew: compare the key there and admit it.',
+  hint: 'Somebody may stand between. Only when you know that the host was set up anew: compare the key there, then run "tidemark node trust".',
   retry: 'never',
 });
 

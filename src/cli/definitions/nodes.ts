@@ -41,6 +41,24 @@ service there with it ("tidemark-transport --kit FILE"). No other port of the se
     load: async () => (await import('../commands/node.ts')).writeKit,
   },
   {
+    name: 'node trust',
+    takes: '[host]',
+    summary: 'Trust the SSH key of a host that waits; without a host, list those that wait.',
+    text: `A host waits when its key is not known and the mode is manual, or when it shows another key than the one that is
+trusted: then somebody may stand between. Without --apply it prints the key to compare and changes nothing.`,
+    options: [
+      { flags: '--fingerprint <sha256>', says: 'only this key, as compared on the host (SHA256:…)' },
+      { flags: '--port <port>', says: 'of its sshd (22)' },
+      { flags: '--mode <mode>', says: 'for all hosts: trust at first use (automatic, the default), or wait (manual)', choices: ['automatic', 'manual'] },
+      apply,
+    ],
+    client: true,
+    examples: ['tidemark node trust', 'tidemark node trust 10.0.0.11 --fingerprint SHA256:Yc0… --apply', 'tidemark node trust --mode manual'],
+    exits: { 0: 'listed, planned or trusted', 1: 'it shows another key' },
+    see: ['tidemark node list'],
+    load: async () => (await import('../commands/trust.ts')).trustNode,
+  },
+  {
     name: 'node remove',
     takes: '<node>',
     summary: 'Remove a host: its certificates are refused at once.',

@@ -1,6 +1,7 @@
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 import { credentialHandlers } from './credentials.ts';
+import { hostKeyHandlers } from './host-keys.ts';
 import { hostHandlers } from './hosts.ts';
 import { pointHandlers } from './points.ts';
 import { portHandlers } from './ports.ts';
@@ -20,6 +21,7 @@ export function allHandlers(services: Services): Handlers {
     ...sessionHandlers(services),
     ...serverHandlers(services),
     ...hostHandlers(services),
+    ...hostKeyHandlers(services),
     ...portHandlers(services),
   };
 }
