@@ -80,3 +80,15 @@ export const publicationEnded = failure<{ port: number; status: string }>('agent
   hint: 'Nothing in the repository was changed. Publish the moment again; if it ends again, look at the log of the transport service.',
   retry: 'now',
 });
+
+export const settingsNotUnderstood = failure<{ path: string; why: string }>('agent.settings-not-understood', {
+  says: ({ path, why }) => `the settings in ${path} cannot be used: ${why}`,
+  hint: 'Mend the file and restart the service. docs/guide/hosts.md shows what it may hold.',
+  retry: 'never',
+});
+
+export const beingUpdated = failure('agent.being-updated', {
+  says: () => 'this transport service takes no new task because it is about to be updated',
+  hint: 'Start the session again in some minutes.',
+  retry: 'later',
+});

@@ -9,6 +9,7 @@ import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import type { OrderHandlers } from '../contract/link/answerer.ts';
 import { contractVersion } from '../contract/orders.ts';
+import type { TaskKind } from '../contract/tasks.ts';
 import { dropClonesWhereTight } from '../mongo/copy/leftovers.ts';
 import { removeStaleMongods } from '../mongo/mongod-marker.ts';
 import { removeStaleMounts } from '../mount/stale.ts';
@@ -16,13 +17,24 @@ import { createRepository, makeArchive, openRepository } from '../repository/rep
 import { openArchiveAt, openStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
 import { findings } from './findings.ts';
+import { beingUpdated } from './failures.ts';
 import type { Programs } from './task-context.ts';
 import { copiesIn, openTaskRunner } from './task-runner.ts';
 import { windowOf } from './window.ts';
 
 const minuteMs = 60_000;
 
-export type Transport = { readonly handlers: OrderHandlers; close(): Promise<void> };
+/** Kinds that go on until they are stopped: the server starts them again when the service is back. */
+const endless: ReadonlySet<TaskKind> = new Set<TaskKind>(['oplog']);
+
+export type Transport = {
+  readonly handlers: OrderHandlers;
+  /** Running tasks that end by themselves. */
+  tasks(): { taskId: string; kind: TaskKind }[];
+  /** No new task is taken while it is on. */
+  drain(on: boolean): void;
+  close(): Promise<void>;
+};
 
 export async function openTransport(options: { workDirectory: string; programs: Programs; version: string; log: Log }): Promise<Transport> {
   const { workDirectory, log } = options;
@@ -32,6 +44,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
   };
   const runner = await openTaskRunner({ workDirectory, programs: options.programs, log, cleanUp });
   const copies = copiesIn(workDirectory);
+  let draining = false;
   const tight = setInterval(() => {
     dropClonesWhereTight(copies, log).catch((error: unknown) => log.warn('kept clones could not be looked at', { why: describe(error) }));
   }, minuteMs);
@@ -65,6 +78,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
       return {};
     },
     'task.start': async ({ taskId, kind, input }) => {
+      if (draining && !runner.list().some((task) => task.taskId === taskId)) throw beingUpdated({});
       await runner.start(taskId, kind, input);
       return {};
     },
@@ -84,5 +98,10 @@ export async function openTransport(options: { workDirectory: string; programs: 
     clearInterval(tight);
     await runner.close();
   };
-  return { handlers, close };
+  return {
+    handlers,
+    close,
+    tasks: () => runner.list().filter(({ kind, state }) => state.state === 'running' && !endless.has(kind)),
+    drain: (on) => void (draining = on),
+  };
 }
