@@ -1,6 +1,6 @@
 /** Orders of the deployer service (docs/design/deployer.md). A package's bytes come in pieces; what is installed is offered first. */
 import * as z from 'zod';
-import { packageName, packagePlatform, packageVersion, signedManifest } from './packages.ts';
+import { packageName, packageVersion, signedManifest } from './packages.ts';
 
 /** The most bytes of a package in one piece. */
 export const pieceBytes = 4 << 20;
@@ -26,7 +26,7 @@ export const deployerOrders = {
       version: z.string(),
       contract: z.int(),
       hostname: z.string(),
-      platform: packagePlatform.or(z.string()),
+      platform: z.string(),
       timeMs: z.number(),
       packages: z.array(z.object({ name: packageName, version: packageVersion.nullable(), kept: z.array(packageVersion), service: z.string() })),
       /** What is being done, or null. */
