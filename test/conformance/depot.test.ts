@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { request, type RequestOptions } from 'node:https';
+import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -53,7 +53,7 @@ after(async () => {
 
 type Answer = { readonly status: number; readonly body: Buffer; readonly json: any; readonly headers: Record<string, unknown> };
 
-async function ask(path: string, options: RequestOptions & { as?: LinkIdentity; send?: unknown } = {}): Promise<Answer> {
+async function ask(path: string, options: { as?: LinkIdentity; send?: unknown; port?: number; headers?: Record<string, string> } = {}): Promise<Answer> {
   const { as: who, send, ...more } = options;
   return await new Promise((resolve, reject) => {
     const asked = request(
