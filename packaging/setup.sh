@@ -20,6 +20,8 @@ case ${1:-} in
     if [ -n "$user" ] && ! getent passwd "$user" >/dev/null; then
       useradd --system --user-group --no-create-home --home-dir "/var/lib/$name" --shell /usr/sbin/nologin "$user"
     fi
+    # Before the service's first start, so that a kit or an identity can be put there.
+    if [ ! -d "/var/lib/$name" ]; then install -d -m 700 -o "${user:-root}" -g "${user:-root}" "/var/lib/$name"; fi
     ;;
   switch)
     ln -sfn "$(basename "$here")" "$place/current.new"

@@ -45,6 +45,8 @@ export async function runFiles(root: string, files: readonly string[], concurren
   for await (const _ of stream);
   // A file that crashed or held no test sends no summary of its own.
   for (const file of files) if (!finished.has(file)) finish(join(root, file));
+  // Tests that a suite declares for others are counted by the file they stand in.
+  for (const name of runs.keys()) if (!finished.has(name)) finish(join(root, name));
   return total;
 }
 

@@ -18,7 +18,10 @@ function problemOf(text: string): string | undefined {
   if (command === undefined) return nouns.has(words[0]!) && words.length === 1 ? undefined : `there is no "tidemark ${words.slice(0, 2).join(' ')}"`;
   const flags = new Set([...optionsOf(command), ...connection].map((option) => /--[\w-]+/.exec(option.flags)![0]));
   const unknown = words.filter((word) => /^--[a-z]/.test(word)).map((word) => /^--[\w-]+/.exec(word)![0]).find((flag) => !flags.has(flag) && flag !== '--help');
-  return unknown === undefined ? undefined : `"tidemark ${command.name}" has no ${unknown}`;
+  if (unknown !== undefined) return `"tidemark ${command.name}" has no ${unknown}`;
+  const repository = command.takes === '[repository]' ? words[command.name.split(' ').length] : undefined;
+  const isThere = repository === undefined || repository.startsWith('-') || /^(default|[A-Z]+)$/.test(repository);
+  return isThere ? undefined : `nobody has made a repository "${repository}"; the one that is there is "default"`;
 }
 
 function problemsIn(files: readonly string[], find: (text: string) => string[]): string[] {
@@ -48,5 +51,6 @@ test('pages name commands that exist', () => {
 test('the gate sees a command and an option that do not exist', () => {
   assert.equal(problemOf('tidemark point erase X'), 'there is no "tidemark point erase"');
   assert.equal(problemOf('tidemark window rs0 --since 5'), '"tidemark window" has no --since');
+  assert.match(problemOf('tidemark repository check local --read-data 5')!, /there is "default"$/);
   assert.equal(problemOf('tidemark backup run rs0 --full-read --json # again'), undefined);
 });

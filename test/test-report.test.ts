@@ -17,6 +17,8 @@ const files: Record<string, string> = {
   'crashes.test.ts': "throw new Error('broke before its first test');\n",
   'leaves.test.ts': `${head}test('is cut off', () => process.exit(7));\n`,
   'empty.test.ts': 'export {};\n',
+  'suite.ts': `${head}export const suite = () => test('of the suite', () => assert.equal(1, 2));\n`,
+  'borrows.test.ts': `${head}import { suite } from './suite.ts';\nsuite();\ntest('its own', () => assert.ok(true));\n`,
 };
 
 function runTests(...names: string[]): { status: number | null; lines: string[]; last: string } {
@@ -52,3 +54,9 @@ for (const name of ['crashes.test.ts', 'leaves.test.ts', 'empty.test.ts']) {
     assert.equal(status, 1);
   });
 }
+
+test('a failed test of a suite that another file declares fails the run', () => {
+  writeFileSync(join(place, 'suite.ts'), files['suite.ts']!);
+  const { status, last } = runTests('borrows.test.ts');
+  assert.deepEqual([status, last], [1, '1 passed, 1 failed, 0 skipped']);
+});

@@ -92,7 +92,6 @@ async function natively(bed: Bed): Promise<Way & { steps: object }> {
     dbPath,
     mongodVersion: bed.version,
     checkpoint: bed.point.checkpoint,
-    top: bed.point.top,
     target: bed.through,
     archive: bed.archive.read,
     span: { after, through: chainEnd },

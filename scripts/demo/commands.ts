@@ -72,5 +72,5 @@ async function end(up: ChildProcess): Promise<void> {
 }
 
 function quoted(word: string): string {
-  return /^[\w@%+=:,./?&-]+$/.test(word) ? word : `'${word}'`;
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word}'`;
 }

@@ -33,7 +33,7 @@ export async function openOwnArchive(platform: Platform, setName: string): Promi
   const archive = await openArchive(storage, found.setId, found.key);
 
   const chain = async (): Promise<{ id: string; after: ClusterTime; through: ClusterTime }> => {
-    const chains = await archive.oplog.chains();
+    const { chains } = await archive.oplog.chains();
     if (chains.length !== 1) throw new Error(`the oplog chain broke: ${chains.map(({ start }) => start.why).join('; ')}`);
     const [{ id, start }] = chains as [(typeof chains)[number]];
     const last = (await archive.oplog.slices(id)).at(-1);

@@ -61,7 +61,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
   const platform = stack.use(await openPlatform({ dataDir: join(options.directory, 'tidemark') }));
   await platform.ok('set', 'add', set.uri, '--name', SET);
   const archive = await openOwnArchive(platform, SET);
-  await until('the chain to begin', 30_000, async () => ((await archive.archive.oplog.chains()).length > 0 ? true : undefined));
+  await until('the chain to begin', 30_000, async () => ((await archive.archive.oplog.chains()).chains.length > 0 ? true : undefined));
   const ledger = openLedger();
   const storm = stack.use(await startStorm(set, ledger, options.seed));
   const tally: Tally = { points: 0, backupsInterrupted: 0, restoresInterrupted: 0, documentsChecked: 0, inDoubt: 0, found: [], blows: {}, moments: {}, ways: {} };

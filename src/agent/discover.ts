@@ -1,12 +1,14 @@
 import type { Discovered, MongoTarget } from '../contract/values.ts';
-import { hostLabel, openClient, toMember } from '../mongo/connect.ts';
+import { hostLabel, labelOf, openClient, toMember } from '../mongo/connect.ts';
 import { probeCopy } from '../mongo/copy/ladder.ts';
 import { findLocalMongod } from '../mongo/local-mongod.ts';
+import { requireRights, rightsToCopy, rolesToProtect } from '../mongo/rights.ts';
 import { discoverSet } from '../mongo/topology.ts';
 
 /** A replica set through any of its members, and what of it runs on this host. */
 export async function discover(target: MongoTarget, copies: string): Promise<Discovered> {
   await using client = await openClient(target);
+  await requireRights(client, labelOf(target), rightsToCopy, rolesToProtect);
   const set = await discoverSet(client);
   const local: Discovered['local'] = [];
   for (const member of set.members) {

@@ -38,6 +38,18 @@ export const directoryNotEmpty = failure<{ directory: string }>('agent.directory
   retry: 'never',
 });
 
+export const directoryUnusable = failure<{ directory: string; why: string }>('agent.directory-unusable', {
+  says: ({ directory, why }) => `${directory} cannot be restored into: ${why}`,
+  hint: 'Each member needs a directory and a port of its own: an absolute path that is free, empty, or holds a data directory. Nothing there was touched.',
+  retry: 'never',
+});
+
+export const placesNotTaken = failure<{ why: string; stuck: readonly string[] }>('agent.places-not-taken', {
+  says: ({ why, stuck }) => `the restored directories could not be put in place: ${why}; ${stuck.length === 0 ? 'what was there is back in place' : `NOT undone: ${stuck.join('; ')}`}`,
+  hint: 'Nothing that was there is lost. Mend the cause, move back by hand what is named, and restore again.',
+  retry: 'never',
+});
+
 export const directoryInUse = failure<{ directory: string; pid: number }>('agent.directory-in-use', {
   says: ({ directory, pid }) => `mongod ${pid} is running on ${directory}`,
   hint: 'Stop that mongod first, or restore into another directory.',
@@ -50,11 +62,24 @@ export const portInUse = failure<{ port: number }>('agent.port-in-use', {
   retry: 'never',
 });
 
+export const matchNotUnderstood = failure<{ match: string; why: string }>('agent.match-not-understood', {
+  says: ({ match, why }) => `the fields to match, ${match}, are not extended JSON: ${why}`,
+  hint: 'Give an object such as {"_id": 17} or {"_id": {"$oid": "65a1b2c3d4e5f60718293a4b"}}.',
+  retry: 'never',
+});
+
 export const spaceMissing = failure<{ directory: string; needBytes: number; haveBytes: number }>('agent.space-missing', {
   says: ({ directory, needBytes, haveBytes }) =>
     `${directory} has ${(haveBytes / 1e9).toFixed(1)} GB free and the restore needs ${(needBytes / 1e9).toFixed(1)} GB`,
   hint: 'Free some space or name a directory on another volume.',
   retry: 'never',
+});
+
+export const repositoryFull = failure<{ place: string; dataBytes: number; needBytes: number; haveBytes: number; rule: string }>('agent.repository-full', {
+  says: ({ place, dataBytes, needBytes, haveBytes, rule }) =>
+    `${place} has ${(haveBytes / 1e9).toFixed(2)} GB free; a backup of ${(dataBytes / 1e9).toFixed(2)} GB of data wants ${(needBytes / 1e9).toFixed(2)} GB: ${rule}`,
+  hint: 'Free space there, or delete restore points with "tidemark point delete" and run "tidemark repository sweep". Nothing was changed.',
+  retry: 'later',
 });
 
 export const chunksMissing = failure<{ point: string; count: number }>('agent.chunks-missing', {
@@ -71,7 +96,7 @@ export const proofFailed = failure<{ point: string; what: string }>('agent.proof
 
 export const setNotReady = failure<{ set: string; seconds: number; states: string }>('agent.set-not-ready', {
   says: ({ set, seconds, states }) => `replica set ${set} did not become ready within ${seconds} s: ${states}`,
-  hint: 'The data directories are complete. Look at the members\' logs; start them with the printed commands.',
+  hint: 'The data directories are complete and the members were stopped. Look at the members\' logs; start them with the printed commands.',
   retry: 'never',
 });
 
@@ -145,4 +170,28 @@ export const packageNotInstalled = failure<{ name: string }>('agent.package-not-
   says: ({ name }) => `${name} is not installed on this host`,
   hint: 'Install it first.',
   retry: 'never',
+});
+
+export const serverNotTrusted = failure<{ address: string; why: string }>('agent.server-not-trusted', {
+  says: ({ address, why }) => `the server at ${address} is not the one of the kit: ${why}`,
+  hint: 'Nothing was told to it. See that the address is right; if the server was set up anew, make a new kit with "tidemark node kit".',
+  retry: 'never',
+});
+
+export const serverNotReached = failure<{ address: string; why: string }>('agent.server-not-reached', {
+  says: ({ address, why }) => `the enrolment port ${address} was not reached: ${why}`,
+  hint: 'See that the server runs and that this host may reach that port.',
+  retry: 'later',
+});
+
+export const archiveElsewhere = failure<{ setId: string; host: string }>('agent.archive-elsewhere', {
+  says: ({ setId, host }) => `the archive of set ${setId} is on ${host}, and this order is for the host it is on`,
+  hint: 'This is a mistake in the order, not of yours. Report it with the server\'s log.',
+  retry: 'never',
+});
+
+export const portRangeUsedUp = failure<{ from: number; to: number; why: string }>('agent.port-range-used-up', {
+  says: ({ from, to, why }) => `no port of ${from}-${to} can be listened on: ${why}`,
+  hint: 'Give the host another range, or end what holds its ports.',
+  retry: 'later',
 });

@@ -1,6 +1,7 @@
 /** What this host has and lacks for Tidemark's work, each with its consequence in words. */
 import { access, constants, readFile, readdir, readlink, statfs } from 'node:fs/promises';
-import { runProgram } from '../base/child-process.ts';
+import { versionOfBinary } from '../mongo/binary.ts';
+import { whyNotExecuted } from '../mongo/binary-trust.ts';
 
 export type Finding = { readonly what: string; readonly ok: boolean; readonly says: string };
 
@@ -26,8 +27,12 @@ async function mongods(): Promise<Finding[]> {
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
     const binary = await readlink(`/proc/${pid}/exe`).catch(() => '');
     if (!binary.endsWith('/mongod')) continue;
-    const { stdout } = await runProgram(binary, ['--version'], { deadlineMs: 10_000 }).catch(() => ({ stdout: '' }));
-    const version = /db version v(\S+)/.exec(stdout)?.[1] ?? 'of unknown version';
+    const why = await whyNotExecuted(binary);
+    if (why !== undefined) {
+      found.push({ what: 'mongod', ok: false, says: `pid ${pid} runs from ${binary}, which is not executed by root: ${why}. Restores need a mongod that only root can write, such as /usr/bin/mongod` });
+      continue;
+    }
+    const version = (await versionOfBinary(binary)) ?? 'of unknown version';
     found.push({ what: 'mongod', ok: true, says: `mongod ${version} runs as pid ${pid} from ${binary}` });
   }
   return found.length > 0 ? found : [{ what: 'mongod', ok: false, says: 'no mongod runs here: sets on other hosts need a transport service there' }];

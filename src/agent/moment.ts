@@ -8,7 +8,8 @@ import type { ArchiveAccess } from '../contract/values.ts';
 import { openArchiveAt } from './archive-access.ts';
 import { chunksMissing } from './failures.ts';
 import { aboutOf, type PointAbout } from './point-about.ts';
-import { chainFor, chainSpans, type ChainSpan } from './window.ts';
+import type { TaskContext } from './task-context.ts';
+import { chainFor, surveyChains, type ChainSpan } from './window.ts';
 
 export type Moment = {
   readonly access: ArchiveAccess;
@@ -25,21 +26,20 @@ export type Moment = {
 };
 
 /** `at` null means the point's own time: the newest entry of the copied oplog. */
-export async function openMoment(access: ArchiveAccess, pointId: string, at: ClusterTime | null): Promise<Moment> {
-  const archive = await openArchiveAt(access);
+export async function openMoment(access: ArchiveAccess, pointId: string, at: ClusterTime | null, context: Pick<TaskContext, 'identityFile'>): Promise<Moment> {
+  const archive = await openArchiveAt(access, context, 'task');
   const point = await archive.point(pointId);
   const about = aboutOf(point);
   const target = at ?? { t: point.top.t, i: point.top.i };
-  const spans = await chainSpans(archive);
+  const { spans } = await surveyChains(archive);
   const span = chainFor(spans, point.checkpoint, target);
   const holding = span ?? chainFor(spans, point.checkpoint, point.checkpoint);
-  const barriers = holding === undefined ? [] : await archive.oplog.barriers(holding.chain);
   checkReach({
     checkpoint: point.checkpoint,
     target,
     span: holding === undefined ? null : { after: holding.after, through: holding.through },
     gaps: spans.filter((other) => other !== holding).map(({ after, through }) => ({ after, through })),
-    barriers: barriers.map(({ at: when, what }) => ({ at: when, what })),
+    barriers: holding?.barriers ?? [],
   });
   const binary = await findBinary(about.mongoVersion, [about.binary]);
   const held = holding!;

@@ -1,6 +1,7 @@
 /** What the agent writes into a restore point beside its files, form 1: everything a restore must know of the source. */
 import * as z from 'zod';
 import type { PointManifest } from '../repository/archive.ts';
+import { verdictOf } from '../domain/verdict.ts';
 import { copyMethod, type PointSummary } from '../contract/values.ts';
 
 const about = z.object({
@@ -9,6 +10,8 @@ const about = z.object({
   /** host:port of the member the copy was taken from. */
   source: z.string(),
   method: copyMethod,
+  /** The point whose unchanged parts were taken over; null: everything was read. */
+  base: z.string().nullable().optional(),
   mongoVersion: z.string(),
   featureCompatibilityVersion: z.string(),
   /** mongod's storage options that must be the same when the files are opened. */
@@ -31,9 +34,13 @@ export function aboutOf(point: PointManifest): PointAbout {
 
 const proof = z.object({ level: z.enum(['open', 'full']), atMs: z.number(), ok: z.boolean(), says: z.string() });
 
+/** The proof that counts of those recorded on a point; a record that is not understood proves nothing. */
+export function verdictOn(proofs: readonly unknown[]): PointSummary['proof'] {
+  return verdictOf(proofs.flatMap((one) => proof.safeParse(one).data ?? []));
+}
+
 export function summarise(setId: string, point: PointManifest, proofs: readonly unknown[], chain: string | null): PointSummary {
   const known = aboutOf(point);
-  const last = proofs.length === 0 ? null : proof.parse(proofs.at(-1));
   return {
     id: point.id,
     setId,
@@ -42,12 +49,13 @@ export function summarise(setId: string, point: PointManifest, proofs: readonly 
     checkpoint: point.checkpoint,
     top: point.top,
     method: known.method,
+    copied: known.base === undefined ? null : known.base === null ? 'full' : 'incremental',
     source: known.source,
     mongoVersion: known.mongoVersion,
     featureCompatibilityVersion: known.featureCompatibilityVersion,
     chain,
     bytes: point.bytes,
     files: point.files.length,
-    proof: last,
+    proof: verdictOn(proofs),
   };
 }

@@ -28,7 +28,7 @@ export async function reachMoment(moment: Moment, context: TaskContext, how: Rea
   checked.catch(() => {});
   const mount = undo.use(
     await openMount({
-      source: { archive: moment.access, point: moment.point.id },
+      source: { archive: moment.access, point: moment.point.id, identityFile: context.identityFile },
       workDirectory: join(context.directory, 'm'),
       program: [...context.programs.node, context.programs.mount],
       log: context.log,

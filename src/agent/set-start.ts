@@ -2,14 +2,15 @@
  * Starting a restored set, and waiting until it really is one.
  *
  * A member that was given a wrong configuration stays RECOVERING for ever without a word in its log, so a set counts as
- * started only when it has a primary and has taken a majority write.
+ * started only when it has a primary and has taken a majority write. When that fails, every member that was started is
+ * stopped again: their directories are complete, and nothing runs that nobody knows of.
  */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chown, open, stat, writeFile } from 'node:fs/promises';
+import { chown, open, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Document, MongoClient } from 'mongodb';
-import { until } from '../base/deadline.ts';
+import { until, withDeadline } from '../base/deadline.ts';
 import { isFailure } from '../base/failure.ts';
 import type { TaskInput } from '../contract/tasks.ts';
 import { openClient, type MongoAddress } from '../mongo/connect.ts';
@@ -18,6 +19,7 @@ import { lastErrors } from '../mongo/mongod.ts';
 import { setNotReady } from './failures.ts';
 import type { Moment } from './moment.ts';
 import { storageArguments } from './storage-arguments.ts';
+import { syncDirectory } from './target-directory.ts';
 import type { TaskContext } from './task-context.ts';
 
 type Member = TaskInput<'restore-set'>['members'][number];
@@ -41,24 +43,58 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
-export async function startSet(moment: Moment, input: TaskInput<'restore-set'>, context: TaskContext): Promise<void> {
-  const key = moment.about.accessControl ? randomBytes(64).toString('base64') : undefined;
-  context.step('start the members');
-  for (const member of input.members) {
-    if (key !== undefined) await writeKey(member.directory, key);
-    await startMember(startCommand(moment, input.setName, member), member, key, context);
+/** Members of a set with access control sign in to each other with the content of a key file. */
+export function newKey(moment: Moment): string | undefined {
+  return moment.about.accessControl ? randomBytes(64).toString('base64') : undefined;
+}
+
+/** Into a directory that is still being built, so that the printed commands work whoever runs them, and when. */
+export async function writeKey(directory: string, key: string | undefined): Promise<void> {
+  if (key === undefined) return;
+  const path = join(directory, keyFileName);
+  await rm(path, { force: true });
+  await writeFile(path, key, { mode: 0o600, flag: 'wx', flush: true });
+  await syncDirectory(directory);
+}
+
+/** The log stands beside the directory, where the member's own user may not make files. */
+export async function makeLog(member: Member): Promise<void> {
+  const { uid, gid } = await stat(member.directory);
+  await chown(await touched(logPath(member)), uid, gid);
+}
+
+export async function startSet(moment: Moment, input: TaskInput<'restore-set'>, key: string | undefined, context: TaskContext): Promise<void> {
+  const started: Started[] = [];
+  try {
+    context.step('start the members');
+    for (const member of input.members) await startMember(startCommand(moment, input.setName, member), member, key, started, context);
+    context.step('wait for a primary and a majority write');
+    await hasten(input, key);
+    await using client = await openClient(addressOf(input, key), { deadlineMs: readySeconds * 1000 });
+    await requireMajorityWrite(client, input, context);
+  } catch (error) {
+    await stopAgain(started, context);
+    throw error;
   }
-  context.step('wait for a primary and a majority write');
-  await hasten(input, key);
-  await using client = await openClient(addressOf(input, key), { deadlineMs: readySeconds * 1000 });
-  await requireMajorityWrite(client, input, context);
   context.say(`${input.setName} has a primary, every member is up, and a majority write was taken`);
 }
 
+type Started = { readonly member: Member; readonly child: ChildProcess; readonly ended: Promise<string> };
+
+const stopSeconds = 20;
+
+async function stopAgain(started: readonly Started[], context: TaskContext): Promise<void> {
+  for (const { child } of started) child.kill('SIGTERM');
+  for (const { member, child, ended } of started) {
+    const isOver = await withDeadline(`mongod on port ${member.port} to end`, stopSeconds * 1000, async () => await ended).catch(() => undefined);
+    if (isOver === undefined) child.kill('SIGKILL');
+    context.say(`the mongod of ${member.directory} on port ${member.port} was stopped again: ${isOver ?? 'killed'}`, 'warning');
+  }
+}
+
 /** Runs exactly the printed command as the owner of the directory; the member stays when this process ends. */
-async function startMember(command: readonly string[], member: Member, key: string | undefined, context: TaskContext): Promise<void> {
+async function startMember(command: readonly string[], member: Member, key: string | undefined, started: Started[], context: TaskContext): Promise<void> {
   const { uid, gid } = await stat(member.directory);
-  await chown(await touched(logPath(member)), uid, gid);
   const [binary = '', ...args] = command;
   const child = spawn(binary, args, { stdio: 'ignore', detached: true, uid, gid, cwd: '/', env: {} });
   child.unref();
@@ -66,6 +102,7 @@ async function startMember(command: readonly string[], member: Member, key: stri
     child.once('error', (error) => resolve(error.message));
     child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
   });
+  started.push({ member, child, ended });
   const answers = until(
     `mongod on port ${member.port} to answer`,
     readySeconds * 1000,
@@ -89,16 +126,9 @@ async function touched(path: string): Promise<string> {
   return path;
 }
 
-/** Members of a set with access control sign in to each other with the key file's content; so can we. */
+/** We sign in as the members do. */
 function internal(key: string | undefined): { kind: 'none' } | { kind: 'scram'; user: string; password: string; authSource: string } {
   return key === undefined ? { kind: 'none' } : { kind: 'scram', user: '__system', password: key, authSource: 'local' };
-}
-
-async function writeKey(directory: string, key: string): Promise<void> {
-  const path = join(directory, keyFileName);
-  const { uid, gid } = await stat(directory);
-  await writeFile(path, key, { mode: 0o600 });
-  await chown(path, uid, gid);
 }
 
 function addressOf(input: TaskInput<'restore-set'>, key: string | undefined): MongoAddress {

@@ -5,9 +5,6 @@ import type { TaskEvent } from '../contract/tasks.ts';
 /** How to start the other programs of this installation: the command and its first arguments. */
 export type Programs = { readonly mover: string; readonly mount: string; readonly guardian: string; readonly node: readonly string[] };
 
-/** Where a host's transport keeps what it needs: short-lived things for each task, and copies kept between backups. */
-export type Directories = { readonly work: string };
-
 export type ByteCounts = { processed: number; read: number; transferred: number; stored: number };
 
 /** What a task gets besides its input. */
@@ -18,6 +15,8 @@ export type TaskContext = {
   /** A directory that outlives tasks. */
   readonly keepDirectory: string;
   readonly programs: Programs;
+  /** What this host shows to other hosts; absent where there are none. */
+  readonly identityFile?: string;
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly log: Log;

@@ -9,6 +9,7 @@
  * what a dead mover left behind is removed by `cleanUp` before its task is called failed, and at the next start.
  */
 import { fork, type ChildProcess } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { keptCompiled } from '../base/compile-cache.ts';
@@ -22,7 +23,7 @@ import type { Programs } from './task-context.ts';
 /** What goes down to a mover, and what comes up. */
 export type ToMover = { kind: 'run'; task: MoverTask } | { kind: 'stop' };
 export type FromMover = { kind: 'event'; event: TaskEvent } | { kind: 'finished'; output: unknown } | { kind: 'failed'; failure: WireFailure };
-export type MoverTask = { taskId: string; kind: TaskKind; input: unknown; directory: string; keepDirectory: string; programs: Programs };
+export type MoverTask = { taskId: string; kind: TaskKind; input: unknown; directory: string; keepDirectory: string; programs: Programs; identityFile?: string };
 
 type Task = {
   readonly kind: TaskKind;
@@ -50,6 +51,8 @@ export type TaskRunner = {
 export type RunnerOptions = {
   workDirectory: string;
   programs: Programs;
+  /** Handed to movers, which show it to other hosts. */
+  identityFile?: string;
   log: Log;
   /** Removes what a dead mover left in its directory: mounts, temporary mongods, locks. */
   cleanUp: (directory: string) => Promise<void>;
@@ -143,14 +146,15 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
       const limit = options.limit ?? 64;
       if ([...tasks.values()].filter((task) => task.state.state === 'running').length >= limit) throw tooManyTasks({ limit });
       const directory = join(tasksDirectory, taskId);
+      // Before there is a process to run the task, and without a pause in which it could be started twice.
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
       const said = options.quiet === true ? 'ignore' : 'inherit';
       const child = fork(programs.mover, [], { execPath: programs.node[0], execArgv: programs.node.slice(1), stdio: ['ignore', said, said, 'ipc'], env: keptCompiled(options.workDirectory) });
       const task: Task = { kind, child, events: [], firstEvent: 1, state: { state: 'running' }, lastStep: 'start', stopping: false, waiters: new Set() };
       tasks.set(taskId, task);
       const end = run(taskId, task).finally(() => ends.delete(end));
       ends.add(end);
-      await mkdir(directory, { recursive: true, mode: 0o700 });
-      const job: ToMover = { kind: 'run', task: { taskId, kind, input, directory, keepDirectory, programs } };
+      const job: ToMover = { kind: 'run', task: { taskId, kind, input, directory, keepDirectory, programs, identityFile: options.identityFile } };
       child.send(job, (error) => {
         if (error !== null) child.kill('SIGKILL');
       });

@@ -8,16 +8,21 @@ import { systemClock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import type { OrderHandlers } from '../contract/link/answerer.ts';
+import { awaitIdentity } from '../contract/link/identity-file.ts';
+import type { LinkIdentity } from '../contract/link/trust.ts';
 import { contractVersion } from '../contract/orders.ts';
 import type { TaskKind } from '../contract/tasks.ts';
-import { dropClonesWhereTight } from '../mongo/copy/leftovers.ts';
+import { dropClonesWhereTight, dropDeadClones } from '../mongo/copy/leftovers.ts';
 import { removeStaleMongods } from '../mongo/mongod-marker.ts';
 import { removeStaleMounts } from '../mount/stale.ts';
 import { createRepository, makeArchive, openRepository } from '../repository/repository.ts';
-import { openArchiveAt, openStorage } from './archive-access.ts';
+import { openArchiveHere, openStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
 import { findings } from './findings.ts';
 import { beingUpdated } from './failures.ts';
+import { undoLocksOf } from './left-locks.ts';
+import { listenForProbes } from './port-listener.ts';
+import { probePorts } from './port-probe.ts';
 import type { Programs } from './task-context.ts';
 import { copiesIn, openTaskRunner } from './task-runner.ts';
 import { windowOf } from './window.ts';
@@ -36,18 +41,21 @@ export type Transport = {
   close(): Promise<void>;
 };
 
-export async function openTransport(options: { workDirectory: string; programs: Programs; version: string; log: Log }): Promise<Transport> {
+export async function openTransport(options: { workDirectory: string; programs: Programs; identityFile?: string; version: string; log: Log }): Promise<Transport> {
   const { workDirectory, log } = options;
   const cleanUp = async (directory: string): Promise<void> => {
     await removeStaleMongods(directory, log);
     await removeStaleMounts(directory, log);
   };
-  const runner = await openTaskRunner({ workDirectory, programs: options.programs, log, cleanUp });
+  const runner = await openTaskRunner({ workDirectory, programs: options.programs, identityFile: options.identityFile, log, cleanUp });
   const copies = copiesIn(workDirectory);
   let draining = false;
+  for (const sentence of await dropDeadClones(copies)) log.warn(sentence);
   const tight = setInterval(() => {
     dropClonesWhereTight(copies, log).catch((error: unknown) => log.warn('kept clones could not be looked at', { why: describe(error) }));
   }, minuteMs);
+  /** As it is now: it is renewed while the service runs. */
+  const ownIdentity = async (): Promise<LinkIdentity> => await awaitIdentity(options.identityFile ?? '', 5_000);
   const handlers: OrderHandlers = {
     'host.describe': async () => ({
       version: options.version,
@@ -58,6 +66,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
       findings: await findings(workDirectory),
     }),
     'set.discover': async ({ target }) => await discover(target, copies),
+    'set.undo-leftovers': async ({ target }) => ({ undone: await undoLocksOf(target, copies, log) }),
     'repository.open': async ({ location, passphrase, create }) => {
       const storage = await openStorage(location, { create });
       const made = create && (await storage.stat('tidemark.json')) === undefined;
@@ -68,13 +77,18 @@ export async function openTransport(options: { workDirectory: string; programs: 
       const { key } = await makeArchive(await openStorage(location), Buffer.from(repositoryKeyHex, 'hex'), setId, setName);
       return { archive: { location, setId, keyHex: Buffer.from(key).toString('hex') } };
     },
-    'archive.window': async ({ archive }) => await windowOf(await openArchiveAt(archive), systemClock.now()),
+    'archive.window': async ({ archive }) => await windowOf(await openArchiveHere(archive), systemClock.now()),
     'point.delete': async ({ archive, point }) => {
-      await (await openArchiveAt(archive)).deletePoint(point);
+      await (await openArchiveHere(archive)).deletePoint(point);
       return {};
     },
     'point.record-proof': async ({ archive, point, proof }) => {
-      await (await openArchiveAt(archive)).recordProof(point, proof);
+      await (await openArchiveHere(archive)).recordProof(point, proof);
+      return {};
+    },
+    'ports.probe': async ({ targets, eachMs }, { signal }) => ({ results: await probePorts(targets, { identity: await ownIdentity(), eachMs, signal }) }),
+    'ports.listen': async (wanted, { signal, emit }) => {
+      await listenForProbes(wanted, await ownIdentity(), async (ports) => await emit({ ports }), signal);
       return {};
     },
     'task.start': async ({ taskId, kind, input }) => {

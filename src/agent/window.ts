@@ -3,24 +3,37 @@
  *
  * A chain is unbroken by construction (repository/oplog-archive.ts refuses a batch that does not follow), so each chain
  * is one span, and the gaps are what lies between one chain's end and the next one's start.
+ *
+ * One damaged object hides nothing else: it is told beside what is whole. What it makes unusable is left out, never
+ * guessed: a point without its manifest, a chain without its start, a chain that may have a barrier nobody can read.
  */
 import { compareTimes, type ClusterTime, type Optime } from '../base/cluster-time.ts';
-import type { Archive, PointManifest } from '../repository/archive.ts';
+import type { Archive, Barrier, Damage, PointManifest } from '../repository/archive.ts';
 import type { PointSummary, Window } from '../contract/values.ts';
 import { summarise } from './point-about.ts';
 
-export type ChainSpan = { readonly chain: string; readonly why: string; readonly startedAtMs: number; readonly after: Optime; readonly through: ClusterTime };
+export type ChainSpan = {
+  readonly chain: string;
+  readonly why: string;
+  readonly startedAtMs: number;
+  readonly after: Optime;
+  readonly through: ClusterTime;
+  readonly barriers: readonly Barrier[];
+};
 
-/** Each chain as a span, oldest first. A chain without a slice reaches no further than its start. */
-export async function chainSpans(archive: Archive): Promise<ChainSpan[]> {
-  const chains = await archive.oplog.chains();
-  const spans = await Promise.all(
-    chains.map(async ({ id, start, startedAtMs }) => {
-      const slices = await archive.oplog.slices(id);
-      return { chain: id, why: start.why, startedAtMs, after: start.after, through: slices.at(-1)?.through ?? start.after };
-    }),
-  );
-  return spans.sort((a, b) => a.startedAtMs - b.startedAtMs || compareTimes(a.after, b.after));
+/** Each usable chain as a span, oldest first, and what is damaged. A chain without a slice reaches no further than its start. */
+export async function surveyChains(archive: Archive): Promise<{ spans: ChainSpan[]; damaged: Damage[] }> {
+  const { chains, hurt } = await archive.oplog.chains();
+  const damaged = hurt.map(({ chain, object, what }) => ({ object, what: `${what}; oplog chain ${chain} cannot be used` }));
+  const spans: ChainSpan[] = [];
+  for (const { id, start, startedAtMs } of chains) {
+    const [slices, found] = await Promise.all([archive.oplog.slices(id), archive.oplog.barriers(id)]);
+    const unusable = found.isWhole ? '' : `; oplog chain ${id} cannot be used, because nobody knows where this barrier is`;
+    damaged.push(...found.damaged.map(({ object, what }) => ({ object, what: `${what}${unusable}` })));
+    if (!found.isWhole) continue;
+    spans.push({ chain: id, why: start.why, startedAtMs, after: start.after, through: slices.at(-1)?.through ?? start.after, barriers: found.barriers });
+  }
+  return { spans: spans.sort((a, b) => a.startedAtMs - b.startedAtMs || compareTimes(a.after, b.after)), damaged };
 }
 
 /** The chain that carries a point from its checkpoint to `at`; the newest one when several do. */
@@ -28,10 +41,20 @@ export function chainFor(spans: readonly ChainSpan[], checkpoint: ClusterTime, a
   return spans.findLast((span) => compareTimes(span.after, checkpoint) <= 0 && compareTimes(at, span.through) <= 0);
 }
 
+/** Stored bytes of the slices that hold entries of (after, through]. */
+export function archivedBytes(slices: readonly { after: ClusterTime; through: ClusterTime; bytes: number }[], after: ClusterTime, through: ClusterTime): number {
+  const inside = slices.filter((slice) => compareTimes(slice.through, after) > 0 && compareTimes(slice.after, through) < 0);
+  return inside.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
 export async function windowOf(archive: Archive, nowMs: number): Promise<Window> {
-  const [spans, points] = await Promise.all([chainSpans(archive), archive.points()]);
-  const barriers = (await Promise.all(spans.map(async (span) => await archive.oplog.barriers(span.chain)))).flat();
-  const summaries = await Promise.all(points.map(async (point) => await summaryOf(archive, point, spans)));
+  const [{ spans, damaged }, { points, hurt }] = await Promise.all([surveyChains(archive), archive.survey()]);
+  const summaries: PointSummary[] = [];
+  for (const point of points) {
+    const found = await archive.proofs(point.id);
+    damaged.push(...found.damaged);
+    summaries.push(summarise(archive.setId, point, found.proofs, chainOf(point, spans)));
+  }
   const usable = summaries.filter((point) => point.chain !== null && point.proof?.ok !== false);
   const from = usable.map((point) => point.checkpoint).sort(compareTimes)[0] ?? null;
   const ends = usable.flatMap((point) => spans.filter((span) => span.chain === point.chain).map((span) => span.through));
@@ -43,8 +66,9 @@ export async function windowOf(archive: Archive, nowMs: number): Promise<Window>
     lossIfDisasterNowSeconds: to === null ? null : Math.max(0, Math.round(nowMs / 1000 - to.t)),
     spans: spans.filter((span) => compareTimes(span.after, span.through) < 0 || span === newest).map(({ chain, after, through }) => ({ chain, after: timeOf(after), through: timeOf(through) })),
     gaps: gapsBetween(spans),
-    barriers: barriers.map(({ at, what }) => ({ at: { t: at.t, i: at.i }, what })),
+    barriers: spans.flatMap(({ barriers }) => [...barriers]),
     points: summaries,
+    damaged: [...hurt.map(({ point, object, what }) => ({ object, what, point })), ...damaged.map(({ object, what }) => ({ object, what, point: null }))],
   };
 }
 
@@ -60,8 +84,11 @@ function gapsBetween(spans: readonly ChainSpan[]): Window['gaps'] {
 }
 
 export async function summaryOf(archive: Archive, point: PointManifest, spans: readonly ChainSpan[]): Promise<PointSummary> {
-  const chain = chainFor(spans, point.checkpoint, point.checkpoint);
-  return summarise(archive.setId, point, await archive.proofs(point.id), chain?.chain ?? null);
+  return summarise(archive.setId, point, (await archive.proofs(point.id)).proofs, chainOf(point, spans));
+}
+
+function chainOf({ checkpoint }: PointManifest, spans: readonly ChainSpan[]): string | null {
+  return chainFor(spans, checkpoint, checkpoint)?.chain ?? null;
 }
 
 function timeOf({ t, i }: ClusterTime): ClusterTime {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,7 @@ before(async () => {
   directory = mkdtempSync(join(tmpdir(), 'tm-catalog-'));
   path = join(directory, 'catalog.sqlite');
   catalog = await openCatalog(path);
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) assert.equal(statSync(file).mode & 0o777, 0o600, `${file} is its owner's alone`);
 });
 after(async () => {
   await catalog.close();
@@ -102,7 +103,7 @@ test('an endless session keeps its newest events only', async () => {
 });
 
 test('the points of a repository are mirrored: new ones come, missing ones are marked lost, a found one is no longer lost', async () => {
-  await catalog.repositories.add({ id: 'r1', name: 'r1', location: '{}', sealed_passphrase: '', sealed_key: '', passphrase_file: null, is_default: 1, added_ms: 1 });
+  await catalog.repositories.add({ id: 'r1', name: 'r1', host: 'local', location: '{}', sealed_passphrase: '', sealed_key: '', passphrase_file: null, is_default: 1, added_ms: 1 });
   const row = (id: string, summary = '{}') => ({ id, set_id: 's1', repository: 'r1', created_ms: 1, summary, lost: 0 });
   await catalog.points.mirror('r1', 's1', [row('p1'), row('p2')]);
   await catalog.points.mirror('r1', 's1', [row('p2', '{"a":1}'), row('p3')]);

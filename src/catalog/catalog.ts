@@ -2,6 +2,7 @@
 import { Kysely, type Dialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { catalogNewer, migrationFailed } from './failures.ts';
+import { hostStore } from './hosts.ts';
 import { migrations } from './migrations/table.ts';
 import { certificateStore, settingStore, tokenStore } from './access.ts';
 import { pointStore } from './points.ts';
@@ -30,6 +31,7 @@ export async function openCatalogOn(dialect: Dialect, options: { eventsKept?: nu
   return {
     settings: settingStore(db),
     certificates: certificateStore(db),
+    hosts: hostStore(db),
     tokens: tokenStore(db),
     repositories: repositoryStore(db),
     sets: setStore(db),

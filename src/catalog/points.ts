@@ -3,6 +3,10 @@ import type { Tables } from './tables.ts';
 
 export type PointRow = Selectable<Tables['points']> & { readonly hold_since_ms: number | null; readonly hold_reason: string | null };
 
+/** Of the column `lost`; 0 is a point that is there. */
+export const isLost = 1;
+export const isHurt = 2;
+
 /** What the repositories said last: a cache. The manifest in the repository is the truth. */
 export function pointStore(db: Kysely<Tables>) {
   const all = () =>
@@ -35,18 +39,21 @@ export function pointStore(db: Kysely<Tables>) {
     async release(point: string): Promise<void> {
       await db.deleteFrom('holds').where('point', '=', point).execute();
     },
-    /** Makes the cache say what a repository says: what is there is put, what is not is marked lost. */
-    async mirror(repository: string, setId: string, rows: readonly Selectable<Tables['points']>[]): Promise<void> {
+    /** Makes the cache say what a repository says: what is there is put, what is not is marked lost, and what cannot be read there hurt. */
+    async mirror(repository: string, setId: string, rows: readonly Selectable<Tables['points']>[], hurt: ReadonlySet<string> = new Set()): Promise<void> {
       const there = new Set(rows.map(({ id }) => id));
       await db.transaction().execute(async (tx) => {
         const known = await tx.selectFrom('points').select(['id', 'summary', 'lost']).where('repository', '=', repository).where('set_id', '=', setId).execute();
-        const before = new Map(known.map((row) => [row.id, row]));
+        const knownRows = new Map(known.map((row) => [row.id, row]));
         for (const row of rows) {
-          const old = before.get(row.id);
+          const old = knownRows.get(row.id);
           if (old !== undefined && old.summary === row.summary && old.lost === 0) continue;
           await tx.insertInto('points').values(row).onConflict((on) => on.column('id').doUpdateSet({ summary: row.summary, lost: 0 })).execute();
         }
-        for (const { id, lost } of known) if (!there.has(id) && lost === 0) await tx.updateTable('points').set({ lost: 1 }).where('id', '=', id).execute();
+        for (const { id, lost: before } of known) {
+          const lost = hurt.has(id) ? isHurt : isLost;
+          if (!there.has(id) && before !== lost) await tx.updateTable('points').set({ lost }).where('id', '=', id).execute();
+        }
       });
     },
   };

@@ -11,6 +11,9 @@ export function publicationStore(db: Kysely<Tables>) {
     async find(id: string): Promise<PublicationRow | undefined> {
       return await db.selectFrom('publications').selectAll().where('id', '=', id).executeTakeFirst();
     },
+    async ofSession(session: string): Promise<PublicationRow | undefined> {
+      return await db.selectFrom('publications').selectAll().where('session', '=', session).executeTakeFirst();
+    },
     /** Those that have not ended, and those that expired after `sinceMs`. */
     async list(sinceMs: number): Promise<PublicationRow[]> {
       return await db

@@ -119,7 +119,7 @@ function progress(db: Kysely<Tables>) {
     async task(session: string, name: string): Promise<TaskRow | undefined> {
       return await db.selectFrom('session_tasks').selectAll().where('session', '=', session).where('name', '=', name).executeTakeFirst();
     },
-    async addTask(row: Pick<TaskRow, 'task_id' | 'session' | 'name' | 'kind'>): Promise<void> {
+    async addTask(row: Pick<TaskRow, 'task_id' | 'session' | 'name' | 'kind' | 'host'>): Promise<void> {
       await db.insertInto('session_tasks').values({ ...row, is_accepted: 0, after: 0, outcome: null }).execute();
     },
     async updateTask(taskId: string, change: Partial<Pick<TaskRow, 'is_accepted' | 'after' | 'outcome'>>): Promise<void> {

@@ -6,6 +6,7 @@
  * One connection for the process; `begin` takes the write lock at once, because two readers that both want to write
  * would refuse each other. A commit is on disk when it returns (WAL with synchronous FULL).
  */
+import { chmodSync, closeSync, existsSync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { SqliteDialect, type SqliteDatabase } from 'kysely';
 
@@ -13,7 +14,14 @@ export function sqliteDialect(path: string): SqliteDialect {
   return new SqliteDialect({ database: openSqlite(path) });
 }
 
+/** For its owner alone: SQLite gives its files beside the database the mode that has. */
+function keepPrivate(path: string): void {
+  closeSync(openSync(path, 'a', 0o600));
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) if (existsSync(file)) chmodSync(file, 0o600);
+}
+
 export function openSqlite(path: string): SqliteDatabase {
+  if (path !== ':memory:') keepPrivate(path);
   const database = new DatabaseSync(path, { timeout: 5_000 });
   database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on;');
   return {

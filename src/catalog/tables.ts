@@ -5,10 +5,29 @@
 export type Tables = {
   settings: { name: string; value: string };
   certificates: { serial: string; part: string; name: string; issued_ms: number; not_after_ms: number; revoked_ms: number | null };
+  /** The machines that work for this server; `local` is its own. Ports are as configured here and announced to the host. */
+  hosts: {
+    id: string;
+    name: string;
+    address: string;
+    control_port: number;
+    deployer_port: number;
+    data_from: number;
+    data_to: number;
+    /** Who opens the order link: `server` (to the control port) or `host` (to the server's agent control port). */
+    dials: string;
+    /** `expected` until it has enrolled. */
+    state: string;
+    added_ms: number;
+    enrolled_ms: number | null;
+  };
+  enrolments: { token_hash: string; host: string; expires_ms: number; used_ms: number | null };
   tokens: { id: string; name: string; role: string; hash: string; created_ms: number };
   repositories: {
     id: string;
     name: string;
+    /** The host it is on. */
+    host: string;
     location: string;
     sealed_passphrase: string;
     sealed_key: string;
@@ -68,6 +87,6 @@ export type Tables = {
   session_events: { session: string; number: number; at_ms: number; event: string };
   /** What a session has decided and done so far, by name: read again when the server takes it up after a restart. */
   session_notes: { session: string; name: string; sealed_value: string };
-  session_tasks: { task_id: string; session: string; name: string; kind: string; is_accepted: number; after: number; outcome: string | null };
+  session_tasks: { task_id: string; session: string; name: string; kind: string; host: string; is_accepted: number; after: number; outcome: string | null };
   publications: { id: string; set_id: string; set_name: string; point: string; at: string; session: string; started_ms: number; expires_ms: number; state: string; uri: string | null; says: string | null };
 };

@@ -1,10 +1,13 @@
 import type { MongoTarget } from '../contract/values.ts';
 import { takeUriApart } from '../contract/mongo-uri.ts';
-import { isGiven, textOf, type Given } from './command.ts';
+import { isGiven, textOf, type Given, type Invocation } from './command.ts';
+import { usageOf } from './numbers.ts';
 import { readFileOf } from './secret-file.ts';
 
+type Words = Given & Pick<Invocation, 'command'>;
+
 /** A connection string and the options beside it (definitions/options.ts: databaseSignIn) as one target. */
-export async function readTarget(uri: string, given: Given): Promise<MongoTarget> {
+export async function readTarget(uri: string, given: Words): Promise<MongoTarget> {
   const { target, caFile, certificateKeyFile } = takeUriApart(uri);
   const ca = textOf(given, 'tlsCa') ?? caFile;
   const certificate = textOf(given, 'x509') ?? textOf(given, 'tlsCertificate') ?? certificateKeyFile;
@@ -17,12 +20,15 @@ export async function readTarget(uri: string, given: Given): Promise<MongoTarget
   };
 }
 
-async function credentialOf(target: MongoTarget, given: Given): Promise<MongoTarget['credential']> {
+/** A password comes from a file and from nowhere else: what stands on a command line can be seen by every user of the machine. */
+async function credentialOf(target: MongoTarget, given: Words): Promise<MongoTarget['credential']> {
   if (textOf(given, 'x509') !== undefined) return { kind: 'x509' };
   const before = target.credential;
+  if (before.kind === 'scram' && before.password !== '') throw usageOf(given, 'the connection string holds a password, which every user of this machine can see; put it into a file and name that with --password-file');
   const user = textOf(given, 'user') ?? (before.kind === 'scram' ? before.user : undefined);
-  if (user === undefined) return before;
   const file = textOf(given, 'passwordFile');
-  const password = file === undefined ? (before.kind === 'scram' ? before.password : '') : await readFileOf('password file', file);
-  return { kind: 'scram', user, password, authSource: textOf(given, 'authSource') ?? (before.kind === 'scram' ? before.authSource : 'admin') };
+  if (user === undefined && file !== undefined) throw usageOf(given, '--password-file needs --user');
+  if (user === undefined) return before;
+  if (file === undefined) throw usageOf(given, `the user ${user} needs --password-file`);
+  return { kind: 'scram', user, password: await readFileOf('password file', file), authSource: textOf(given, 'authSource') ?? (before.kind === 'scram' ? before.authSource : 'admin') };
 }

@@ -1,6 +1,8 @@
 import type { CommandDefinition } from './command.ts';
 import { machineCommands } from './definitions/machine.ts';
+import { nodeCommands } from './definitions/nodes.ts';
 import { pointCommands } from './definitions/points.ts';
+import { portCommands } from './definitions/ports.ts';
 import { repositoryCommands } from './definitions/repositories.ts';
 import { restoreCommands } from './definitions/restores.ts';
 import { sessionCommands } from './definitions/sessions.ts';
@@ -10,16 +12,19 @@ import { setCommands } from './definitions/sets.ts';
 export const definitions: readonly CommandDefinition[] = [
   ...machineCommands.filter((command) => command.name !== 'completion'),
   ...setCommands,
+  ...nodeCommands,
   ...pointCommands,
   ...restoreCommands,
   ...repositoryCommands,
   ...sessionCommands,
+  ...portCommands,
   ...machineCommands.filter((command) => command.name === 'completion'),
 ];
 
 /** What a noun is about, for `tidemark --help`. */
 export const nouns: Readonly<Record<string, string>> = {
   set: 'replica sets under protection',
+  node: 'hosts that work for the server',
   backup: 'make a restore point',
   oplog: 'search the archived oplog',
   point: 'restore points',
@@ -27,4 +32,5 @@ export const nouns: Readonly<Record<string, string>> = {
   publish: 'look at a moment without copying it',
   repository: 'where backups are kept',
   session: 'work that runs or ran',
+  ports: 'which machine must reach which, and whether it does',
 };

@@ -19,7 +19,7 @@ export type DirectRepository = {
   readonly path: string;
   sets(): Promise<DirectSet[]>;
   /** `set` by name or id. */
-  restoreSet(set: string, question: SetRestore, watch: DirectWatch): Promise<TaskOutput<'restore-set'> & { point: string }>;
+  restoreSet(set: string, question: SetRestore, watch: DirectWatch): Promise<TaskOutput<'restore-set'> & { point: string; uri: string | null }>;
   restoreCollections(set: string, question: CollectionRestore, watch: DirectWatch): Promise<TaskOutput<'restore-collections'> & { point: string }>;
   close(): Promise<void>;
 };

@@ -54,9 +54,15 @@ export const dataDirectoryUnusable = failure<{ directory: string; why: string }>
   retry: 'never',
 });
 
-export const portInUse = failure<{ port: number; by: string }>('cli.port-in-use', {
+export const portInUse = failure<{ port: number; by: string; option: string }>('cli.port-in-use', {
   says: ({ port, by }) => `port ${port} is in use by ${by}`,
-  hint: ({ port }) => `Stop it, or choose another port with ${port === 6162 ? '--transport-listen' : '--listen'}.`,
+  hint: ({ option }) => `Stop it, or choose another port with ${option}.`,
+  retry: 'never',
+});
+
+export const setNotInRepository = failure<{ set: string; sets: readonly string[] }>('cli.set-not-in-repository', {
+  says: ({ set, sets }) => `no set ${set} is in this repository; ${sets.length === 0 ? 'it holds none' : `it holds ${sets.join(', ')}`}`,
+  hint: 'Name one of them with --set, or leave --set out to list them all.',
   retry: 'never',
 });
 
@@ -64,4 +70,10 @@ export const partNotReady = failure<{ part: string; why: string }>('cli.part-not
   says: ({ part, why }) => `the ${part} did not start: ${why}`,
   hint: 'The lines above are what it printed. Its log is in the data directory.',
   retry: 'later',
+});
+
+export const fileNotWritten = failure<{ path: string; why: string }>('cli.file-not-written', {
+  says: ({ path, why }) => `${path} was not written: ${why}`,
+  hint: 'Name another place with --out, or see who may write there.',
+  retry: 'never',
 });

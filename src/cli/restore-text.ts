@@ -1,14 +1,17 @@
 import type { TaskOutput } from '../contract/tasks.ts';
 import { plural, showClusterTime, showSeconds } from './format.ts';
 
-type Restored = (TaskOutput<'restore-collections'> | TaskOutput<'restore-set'>) & { readonly point: string };
+type Restored = (TaskOutput<'restore-collections'> | TaskOutput<'restore-set'>) & { readonly point: string; readonly uri?: string | null };
 
 export function describeRestore(restored: Restored, timeZone: string): string {
   const moment = showClusterTime(restored.at, timeZone);
   if (!restored.applied) return [`plan for ${moment}, from point ${restored.point}`, ...restored.plan.map((line) => `  ${line}`), 'Nothing was changed; add --apply to do it.'].join('\n');
   const documents = restored.documents === null ? '' : `, ${plural(restored.documents, 'document')}`;
   const lines = [`restored ${moment} from point ${restored.point} in ${showSeconds(restored.seconds)}${documents}`];
-  if ('keptAside' in restored) lines.push(...restored.keptAside.map((directory) => `kept aside: ${directory}`), ...startLines(restored.startCommands));
+  if ('keptAside' in restored) {
+    lines.push(...restored.keptAside.map((directory) => `kept aside: ${directory}`));
+    lines.push(...(restored.uri == null ? startLines(restored.startCommands) : [`the set takes writes: ${restored.uri}`]));
+  }
   return lines.join('\n');
 }
 

@@ -31,6 +31,7 @@ test('a backup prints its steps on stderr and one document on stdout', async () 
     kind: 'backup',
     point: '0193aa',
     method: 'clone',
+    copied: 'incremental',
     bytes: { processed: 3_500_000_000, read: 1_200_000_000, transferred: 90_000_000, stored: 41_000_000 },
     seconds: 4.2,
     lockedMs: 0,
@@ -44,7 +45,7 @@ test('the same backup for a person says what was stored and that it was opened',
   await using cli = await openCommandLine(server);
   const { code, stdout } = await cli.run('backup', 'run', 'rs0');
   assert.equal(code, 0);
-  assert.equal(stdout, 'restore point 0193aa\ncopied by clone in 4.2 s; opened and looked at\n3.5 GB protected, 1.2 GB read, 90.0 MB new, 41.0 MB stored\n');
+  assert.equal(stdout, 'incremental restore point 0193aa\ncopied by clone in 4.2 s; opened and looked at\n3.5 GB protected, 1.2 GB read, 90.0 MB new, 41.0 MB stored\n');
 });
 
 test('a failed session prints message, code and hint, and the document carries the failure', async () => {
@@ -207,6 +208,18 @@ test('an answer that is not the contract\'s is refused rather than shown', async
   assert.match((await cli.run('set', 'list')).stderr, /to set\.list is not what this version expects: sets: .*\[cli\.answer-not-understood\]/);
 });
 
+test('a window names what is damaged, and the restore point that cannot be restored for it', async () => {
+  const damaged = [
+    { object: 'sets/x/points/0193ab', what: 'sets/x/points/0193ab is damaged: its bytes are not those that were written', point: '0193ab' },
+    { object: 'sets/x/proofs/0193aa/1', what: 'it does not start as it must', point: null },
+  ];
+  await using server = await openRestServer({ 'set.window': () => windowAnswer({ damaged }) });
+  await using cli = await openCommandLine(server);
+  const { stdout } = await cli.run('window', 'rs0');
+  assert.match(stdout, /^damaged {2}restore point 0193ab is hurt: sets\/x\/points\/0193ab is damaged: its bytes/m);
+  assert.match(stdout, /^damaged {2}sets\/x\/proofs\/0193aa\/1: it does not start/m);
+});
+
 test('a window shows both clocks, gaps and barriers, and JSON is the answer itself', async () => {
   const answer = windowAnswer({
     gaps: [{ after: { t: 1_795_465_000, i: 2 }, resumesAt: { t: 1_795_466_000, i: 1 }, reason: 'rolled over while nobody read' }],
@@ -218,7 +231,7 @@ test('a window shows both clocks, gaps and barriers, and JSON is the answer itse
   assert.match(stdout, /^from +2026-11-23T21:08:20\+01:00 \(1795464500,1\)$/m);
   assert.match(stdout, /^gap +ends at 2026-11-23T21:16:40\+01:00 \(1795465000,2\) and goes on at 1795466000,1: rolled over while nobody read$/m);
   assert.match(stdout, /^barrier +2026-11-23T21:50:00\+01:00 \(1795467000,1\): compatibility version changed$/m);
-  assert.match(stdout, /^0193aa {2}rs0 {2}2026-11-23T21:09:20\+01:00 \(1795464560,96\) {2}clone {2}3\.5 GB {2}41\.0 MB {2}open$/m);
+  assert.match(stdout, /^0193aa {2}rs0 {2}2026-11-23T21:09:20\+01:00 \(1795464560,96\) {2}incremental, clone {2}3\.5 GB {2}41\.0 MB {2}open$/m);
   assert.deepEqual((await cli.run('window', 'rs0', '--json')).json, answer);
 });
 
@@ -249,19 +262,23 @@ test('deleting points prints the plan and asks for nothing to be done; with --ap
 });
 
 test('found operations are printed as --at takes them', async () => {
-  const match = { at: { t: 1_795_464_567, i: 96, term: 3 }, wallMs: 1_795_464_567_000, op: 'command', ns: 'shop.orders', what: 'drop', entry: '{}' };
+  const match = { at: { t: 1_795_464_567, i: 96, term: 3 }, wallMs: 1_795_464_567_000, op: 'command', ns: 'shop.orders', what: 'drop', entry: '{}', reachable: true };
+  const early = { ...match, at: { t: 1_795_464_500, i: 1, term: 3 }, reachable: false };
+  const searched = { examined: 1200, truncated: false, searchedThrough: { t: 1_795_464_600, i: 1 }, notArchivedYet: { retryAfterSeconds: 10, why: 'the newest operations are not archived yet' } };
   const found = { 'oplog.find': () => sessionAnswer({ kind: 'oplog-find' }), 'session.events': () => eventsOf({ kind: 'state', state: 'success' }) } satisfies Answers;
-  await using server = await openRestServer({ ...found, 'session.show': () => sessionAnswer({ kind: 'oplog-find', state: 'success', result: { kind: 'oplog-find', matches: [match], examined: 1200, truncated: false } }) });
+  await using server = await openRestServer({ ...found, 'session.show': () => sessionAnswer({ kind: 'oplog-find', state: 'success', result: { kind: 'oplog-find', matches: [early, match], ...searched } }) });
   await using cli = await openCommandLine(server);
   const { stdout } = await cli.run('oplog', 'find', 'rs0', '--op', 'command');
   assert.match(stdout, /^1795464567,96 {2}2026-11-23T21:09:27\+01:00 {2}command {2}shop\.orders {2}drop$/m);
-  assert.match(stdout, /1 operation found, 1,200 examined/);
+  assert.match(stdout, /2 operations found, 1,200 examined/);
+  assert.match(stdout, /shop\.orders {2}\(outside the window\) drop$/m);
+  assert.match(stdout, /searched through 2026-11-23T21:10:00\+01:00 \(1795464600,1\)\nNOT COMPLETE: .*try again in 10 s\n.*--at before:1795464567,96$/m);
   const { json } = await cli.run('oplog', 'find', 'rs0', '--op', 'command', '--json');
-  assert.deepEqual(json.matches, [{ ...match, time: '1795464567,96', before: 'before:1795464567,96' }]);
+  assert.deepEqual(json.matches.slice(1), [{ ...match, time: '1795464567,96', before: 'before:1795464567,96' }]);
 });
 
 test('a published moment is printed once it can be connected to', async () => {
-  const publication = { id: 'p1', set: 'rs0', point: '0193aa', at: { t: 1_795_464_567, i: 96 }, state: 'starting', startedAtMs: 0, expiresAtMs: 1_795_500_000_000, uri: null, says: null, session: '0193bb' } as const;
+  const publication = { id: 'p1', set: 'rs0', point: '0193aa', at: { t: 1_795_464_567, i: 96 }, state: 'starting', startedAtMs: 0, expiresAtMs: 1_795_500_000_000, endedAtMs: null, uri: null, says: null, session: '0193bb' } as const;
   let looks = 0;
   await using server = await openRestServer({
     'publication.start': ({ body }) => (assert.equal(body.expiresSeconds, 1800), assert.equal(body.withUsers, false), publication),
@@ -278,7 +295,7 @@ test('a published moment is printed once it can be connected to', async () => {
 test('a damaged repository ends with 1 and names the points that are hurt', async () => {
   const archive = { set: 'rs0', ok: false, points: 2, chunks: 10, packs: 1, readBytes: 0, damage: [{ object: 'packs/ab', what: 'missing' }], hurtPoints: ['0193aa'], hurtOplog: [] };
   await using server = await openRestServer({
-    'repository.list': () => ({ repositories: [{ id: 'r1', name: 'local', location: { kind: 'directory', path: '/r' }, isDefault: true, addedAtMs: 0, passphraseFile: null, archives: [] }] }),
+    'repository.list': () => ({ repositories: [{ id: 'r1', name: 'local', host: 'local', location: { kind: 'directory', path: '/r' }, isDefault: true, addedAtMs: 0, passphraseFile: null, archives: [] }] }),
     'repository.check': ({ params, body }) => (assert.deepEqual([params.repository, body.readDataPercent], ['local', 100]), sessionAnswer({ kind: 'check' })),
     'session.events': () => eventsOf({ kind: 'state', state: 'warning' }),
     'session.show': () => sessionAnswer({ kind: 'check', state: 'warning', result: { kind: 'check', ok: false, archives: [archive] } }),
@@ -308,3 +325,53 @@ test('a password reaches the server from its file and stands in no output', asyn
   });
   assert.ok(!`${stdout}${stderr}`.includes('hush-hush'));
 });
+
+test('what cannot be right is a usage error at once, and says what to write instead', async () => {
+  await using server = await openRestServer({});
+  await using cli = await openCommandLine(server);
+  for (const [words, says] of [
+    [['set', 'add', 'mongodb://tide:secret@db1/?replicaSet=rs0'], /holds a password.*--password-file/],
+    [['set', 'add', 'mongodb://db1', '--user', 'tide'], /tide needs --password-file/],
+    [['set', 'add', 'mongodb://tide@db1'], /tide needs --password-file/],
+    [['set', 'add', 'mongodb://db1', '--password-file', '/x'], /--password-file needs --user/],
+    [['oplog', 'find', 'rs0', '--match', '{_id: 17}'], /--match takes an extended JSON object/],
+    [['oplog', 'find', 'rs0', '--match', '17'], /--match takes an extended JSON object/],
+    [['set', 'list', '--server', 'http://127.0.0.1:1'], /must be https:\/\//],
+  ] as const) {
+    const { code, stderr } = await cli.run(...words);
+    assert.equal(code, 2, words.join(' '));
+    assert.match(stderr, says);
+    assert.doesNotMatch(stderr, /secret/);
+  }
+  assert.deepEqual(server.asked, []);
+});
+
+test('a list of published moments says when one really ended and why', async () => {
+  const common = { set: 'rs0', point: '0193aa', at: { t: 1_795_464_567, i: 96 }, startedAtMs: 0, expiresAtMs: 1_795_500_000_000, session: '0193bb' };
+  await using server = await openRestServer({
+    'publication.list': () => ({
+      publications: [
+        { ...common, id: 'p1', state: 'ready', endedAtMs: null, uri: 'mongodb://127.0.0.1:27500/', says: null },
+        { ...common, id: 'p2', state: 'ended', endedAtMs: 1_795_464_600_000, uri: null, says: 'stopped' },
+      ],
+    }),
+  });
+  await using cli = await openCommandLine(server);
+  const { stdout } = await cli.run('publish', 'list');
+  assert.match(stdout, /^PUBLICATION .*ENDS +CONNECT +SAYS$/m);
+  assert.match(stdout, /^p1 .* 2026-11-24T07:00:00\+01:00 {2}mongodb:\/\/127\.0\.0\.1:27500\/$/m);
+  assert.match(stdout, /^p2 .* 2026-11-23T21:10:00\+01:00 {2} +stopped$/m);
+});
+
+for (const [uri, ends] of [['mongodb://a:1,b:2/?replicaSet=rs0', /the set takes writes: mongodb:\/\/a:1,b:2\/\?replicaSet=rs0$/m], [null, /start the members with\n {2}mongod --port 1$/m]] as const) {
+  test(uri === null ? 'a restored set that was not started ends with how to start it' : 'a restored set that was started ends with how to connect', async () => {
+    const restored = { kind: 'restore-set', point: '0193aa', at: { t: 1_795_464_567, i: 96 }, documents: null, seconds: 5, plan: [], applied: true, startCommands: [['mongod', '--port', '1']], keptAside: [], uri } as const;
+    await using server = await openRestServer({
+      'restore.set': () => sessionAnswer({ kind: 'restore-set' }),
+      'session.events': () => eventsOf({ kind: 'state', state: 'success' }),
+      'session.show': () => sessionAnswer({ kind: 'restore-set', state: 'success', result: { ...restored, plan: [], startCommands: [['mongod', '--port', '1']], keptAside: [] } }),
+    });
+    await using cli = await openCommandLine(server);
+    assert.match((await cli.run('restore', 'set', 'rs0', '--at', 'latest', '--to-dir', '/data/a:1', '--start', '--apply')).stdout, ends);
+  });
+}

@@ -24,6 +24,12 @@ export function takeUriApart(uri: string): TakenApart {
   return { target, caFile: query.get('tlsCAFile') ?? undefined, certificateKeyFile: query.get('tlsCertificateKeyFile') ?? undefined };
 }
 
+/** How to connect to a set by its members. */
+export function uriOfSet(name: string, members: readonly { readonly host: string; readonly port: number }[]): string {
+  const hosts = members.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`));
+  return `${scheme}${hosts.join(',')}/?replicaSet=${encodeURIComponent(name)}`;
+}
+
 function hostOf(text: string): { host: string; port: number } {
   const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+)(?::(\d{1,5}))?$/.exec(text);
   if (match?.[1] === undefined) throw uriNotUnderstood({ why: `"${text}" is not HOST or HOST:PORT` });

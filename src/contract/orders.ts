@@ -5,6 +5,7 @@
  */
 import * as z from 'zod';
 import { deployerOrders } from './deployer-orders.ts';
+import { portRange, probeResult, probeTarget } from './ports.ts';
 import * as v from './values.ts';
 import { taskEvent, taskKinds, taskState, type TaskKind } from './tasks.ts';
 
@@ -27,6 +28,8 @@ const transportOrders = {
     deadlineMs: 20_000,
   },
   'set.discover': { input: z.object({ target: v.mongoTarget }), output: v.discovered, deadlineMs: 60_000 },
+  /** Gives back locks that killed backups of this set left on members whose mongod runs here; answers a sentence for each. */
+  'set.undo-leftovers': { input: z.object({ target: v.mongoTarget }), output: z.object({ undone: z.array(z.string()) }), deadlineMs: 60_000 },
   /** Makes a repository, or opens the one that is there; answers the key that opens all of it. */
   'repository.open': {
     input: z.object({ location: v.repositoryLocation, passphrase: z.string().min(1), create: z.boolean() }),
@@ -46,6 +49,19 @@ const transportOrders = {
     input: z.object({ archive: v.archiveAccess, point: z.string(), proof: v.pointSummary.shape.proof.unwrap() }),
     output: z.object({}),
     deadlineMs: 30_000,
+  },
+  /** Tries ports of other machines from this host; the answers are in the order of the questions. */
+  'ports.probe': {
+    input: z.object({ targets: z.array(probeTarget).max(10_000), eachMs: z.int().min(100).max(30_000).default(4_000) }),
+    output: z.object({ results: z.array(probeResult) }),
+    deadlineMs: 75_000,
+  },
+  /** Listens with this host's certificate on a few free ports of a range for as long as the call is open; the event names them. */
+  'ports.listen': {
+    input: z.object({ address: z.string(), range: portRange, count: z.int().min(1).max(8).default(3) }),
+    output: z.object({}),
+    event: z.object({ ports: z.array(z.int()) }),
+    deadlineMs: 90_000,
   },
   'task.start': { input: z.object({ taskId: z.string(), kind: taskKind, input: z.unknown() }), output: z.object({}), deadlineMs: 20_000 },
   /** Events from number `after` on, as a stream; ends with the task's final state. */

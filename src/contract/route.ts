@@ -7,6 +7,8 @@ import type * as z from 'zod';
 
 export const permissions = {
   'server.read': 'See the server, its hosts and what they lack.',
+  'hosts.read': 'See hosts and how they are connected.',
+  'hosts.write': 'Add and remove hosts, and make kits for them.',
   'sets.read': 'See protected sets and their windows.',
   'sets.write': 'Add and remove protected sets.',
   'backups.run': 'Start backups.',
@@ -18,6 +20,8 @@ export const permissions = {
   'repositories.read': 'See repositories.',
   'repositories.write': 'Add repositories.',
   'repositories.maintain': 'Check and sweep repositories.',
+  'ports.read': 'See the port plan, and export it as firewall rules.',
+  'ports.check': 'Have hosts try the ports of the plan.',
   'sessions.read': 'See and watch sessions.',
   'sessions.write': 'Stop and retry sessions.',
 } as const;

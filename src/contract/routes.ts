@@ -1,5 +1,7 @@
 /** Every REST route, by name. The server has one handler for each; clients are typed from the same table. */
+import { hostRoutes } from './routes/hosts.ts';
 import { pointRoutes } from './routes/points.ts';
+import { portRoutes } from './routes/ports.ts';
 import { repositoryRoutes } from './routes/repositories.ts';
 import { restoreRoutes } from './routes/restores.ts';
 import { serverRoutes } from './routes/server.ts';
@@ -7,7 +9,7 @@ import { sessionRoutes } from './routes/sessions.ts';
 import { setRoutes } from './routes/sets.ts';
 import type { Answer, Asked, Question, Route } from './route.ts';
 
-export const routes = { ...setRoutes, ...pointRoutes, ...restoreRoutes, ...repositoryRoutes, ...sessionRoutes, ...serverRoutes } as const satisfies Record<string, Route>;
+export const routes = { ...setRoutes, ...pointRoutes, ...restoreRoutes, ...repositoryRoutes, ...sessionRoutes, ...serverRoutes, ...hostRoutes, ...portRoutes } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;
 export type RouteQuestion<N extends RouteName> = Question<(typeof routes)[N]>;

@@ -33,6 +33,7 @@ export const sessionResult = z
       kind: z.literal('backup'),
       point: z.string(),
       method: v.copyMethod,
+      copied: v.pointSummary.shape.copied,
       bytes: v.pointSummary.shape.bytes,
       seconds: z.number(),
       lockedMs: z.number(),
@@ -41,11 +42,22 @@ export const sessionResult = z
     }),
     taskKinds.prove.output.extend({ kind: z.literal('verify'), point: z.string() }),
     z.object({ kind: z.literal('publish'), point: z.string(), at: v.clusterTime, why: z.enum(['stopped', 'expired']) }),
-    taskKinds['restore-set'].output.extend({ kind: z.literal('restore-set'), point: z.string() }),
+    taskKinds['restore-set'].output.extend({
+      kind: z.literal('restore-set'),
+      point: z.string(),
+      /** How to connect to the set, when it was started. */
+      uri: z.string().nullable().default(null),
+    }),
     taskKinds['restore-collections'].output.extend({ kind: z.literal('restore-collections'), point: z.string() }),
     z.object({ kind: z.literal('check'), ok: z.boolean(), archives: z.array(taskKinds.check.output.extend({ set: z.string() })) }),
     z.object({ kind: z.literal('sweep'), freedBytes: z.number(), archives: z.array(taskKinds.sweep.output.extend({ set: z.string() })) }),
-    taskKinds['oplog-find'].output.extend({ kind: z.literal('oplog-find') }),
+    taskKinds['oplog-find'].output.extend({
+      kind: z.literal('oplog-find'),
+      /** `reachable`: a restore to just before the operation is possible. */
+      matches: z.array(taskKinds['oplog-find'].output.shape.matches.element.extend({ reachable: z.boolean().default(true) })),
+      /** Operations after `searchedThrough` had happened and were not in the archive; null when none was missing. */
+      notArchivedYet: z.object({ retryAfterSeconds: z.int(), why: z.string() }).nullable().default(null),
+    }),
     z.object({ kind: z.literal('oplog'), through: v.optime.nullable() }),
   ])
   .meta({ id: 'SessionResult' });

@@ -50,13 +50,14 @@ export const taskKinds = {
     }),
     output: z.object({ point: v.pointSummary, lockedMs: z.number(), seconds: z.number() }),
   },
-  /** Opens a point with a real mongod and looks: `open` lists, counts and validates a bounded part; `full` validates all and takes dbHash. */
+  /** Opens a point with a real mongod and looks: `open` lists all, counts for a bounded time and validates a bounded part; `full` counts and validates all and takes dbHash. */
   prove: {
     input: z.object({ archive: v.archiveAccess, point: z.string(), level: z.enum(['open', 'full']), at: v.clusterTime.nullable() }),
     output: z.object({
       at: v.clusterTime,
       level: z.enum(['open', 'full']),
-      collections: z.array(z.object({ ns: z.string(), documents: z.number(), validated: z.boolean() })),
+      /** `counted`: the documents were counted one by one; otherwise the number is the collection's own metadata. */
+      collections: z.array(z.object({ ns: z.string(), documents: z.number(), counted: z.boolean(), validated: z.boolean() })),
       dbHash: z.record(z.string(), z.string()).nullable(),
       mount: z.enum(['fuse', 'fuse-in-user-namespace', 'files']),
       seconds: z.number(),
@@ -128,7 +129,29 @@ export const taskKinds = {
       matches: z.array(z.object({ at: v.optime, wallMs: z.number().nullable(), op: z.string(), ns: z.string(), what: z.string(), entry: z.string() })),
       examined: z.number(),
       truncated: z.boolean(),
+      /** Through which moment the archive was searched; null when it holds nothing between the borders. */
+      searchedThrough: v.clusterTime.nullable().default(null),
     }),
+  },
+  /** Serves one archive of a repository on this host to one other host, over data channels, until stopped. Status key `ready`: {ports}. */
+  'serve-archive': {
+    input: z.object({
+      /** The repository's. */
+      directory: z.string().min(1),
+      setId: z.string().regex(/^[0-9a-f]{24}$/),
+      right: z.enum(['read', 'append']),
+      /** Name of the host that may come, as its certificate has it. */
+      peer: z.string().min(1),
+      ticket: v.dataTicket,
+      /** Address to listen at. */
+      listen: z.string().min(1),
+      range: z.object({ from: z.int().min(1).max(65535), to: z.int().min(1).max(65535) }).default({ from: 2500, to: 3300 }),
+      /** As many as are free, and no fewer than two: a mover and its mount have channels of their own. */
+      channels: z.int().min(2).max(64).default(4),
+      portWaitSeconds: z.number().min(0).max(3600).default(600),
+      limits: z.array(v.bandwidthLimit).default([]),
+    }),
+    output: z.object({ why: z.enum(['stopped', 'left alone']), receivedBytes: z.number(), sentBytes: z.number() }),
   },
 } as const;
 

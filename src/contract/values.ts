@@ -26,9 +26,30 @@ export const mongoTarget = z.object({
 /** Where a repository's bytes are. More kinds follow. */
 export const repositoryLocation = z.discriminatedUnion('kind', [z.object({ kind: z.literal('directory'), path: z.string().min(1) })]);
 
+const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/);
+
+/** How fast data may flow between two times of the host's day; the same time twice is the whole day. The lowest of several holds. */
+export const bandwidthLimit = z.object({ mbitPerSecond: z.number().positive(), from: timeOfDay, to: timeOfDay });
+
+export const dataTicket = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** An archive that another host serves: a data session of its transport (task `serve-archive`), dialled at `host`. */
+export const channelLocation = z.object({
+  kind: z.literal('channel'),
+  host: z.string().min(1),
+  /** Of the host, as its certificate has it. */
+  name: z.string().min(1),
+  /** One for each channel. */
+  ports: z.array(z.int().min(1).max(65535)).min(1).max(64),
+  ticket: dataTicket,
+  limits: z.array(bandwidthLimit).default([]),
+});
+
+export const archiveLocation = z.discriminatedUnion('kind', [...repositoryLocation.options, channelLocation]);
+
 /** One set's archive inside a repository, with the key that opens this archive and no other. */
 export const archiveAccess = z.object({
-  location: repositoryLocation,
+  location: archiveLocation,
   setId: z.string().regex(/^[0-9a-f]{24}$/),
   keyHex: z.string().regex(/^[0-9a-f]{64}$/),
 });
@@ -46,6 +67,8 @@ export const pointSummary = z.object({
   /** The newest entry in the copy's own oplog: the moment the point stands for. */
   top: optime,
   method: copyMethod,
+  /** Whether it was made on top of an earlier point; every point is whole either way. Null: not known. */
+  copied: z.enum(['full', 'incremental']).nullable().default(null),
   source: z.string(),
   mongoVersion: z.string(),
   featureCompatibilityVersion: z.string(),
@@ -63,6 +86,8 @@ export const window = z.object({
   gaps: z.array(z.object({ after: clusterTime, resumesAt: clusterTime.nullable(), reason: z.string() })),
   barriers: z.array(z.object({ at: clusterTime, what: z.string() })),
   points: z.array(pointSummary),
+  /** Objects of the archive that cannot be read; `point` names the restore point that nobody can restore for it. */
+  damaged: z.array(z.object({ object: z.string(), what: z.string(), point: z.string().nullable() })),
 });
 
 export const wireFailure = z.object({ code: z.string(), message: z.string(), hint: z.string(), retry: z.enum(['never', 'later', 'now']), details: z.record(z.string(), z.unknown()) });
@@ -91,6 +116,8 @@ export const discovered = z.object({
   local: z.array(
     z.object({
       member: z.string(),
+      /** The host it runs on; said by the server, not by the host itself. */
+      host: z.string().optional(),
       dbPath: z.string(),
       fileSystem: z.string(),
       methods: z.array(z.object({ method: copyMethod, possible: z.boolean(), why: z.string() })),
@@ -103,6 +130,9 @@ export type MongoTarget = z.infer<typeof mongoTarget>;
 export type DatabaseCredential = z.infer<typeof databaseCredential>;
 export type ArchiveAccess = z.infer<typeof archiveAccess>;
 export type RepositoryLocation = z.infer<typeof repositoryLocation>;
+export type ArchiveLocation = z.infer<typeof archiveLocation>;
+export type ChannelLocation = z.infer<typeof channelLocation>;
+export type BandwidthLimit = z.infer<typeof bandwidthLimit>;
 export type PointSummary = z.infer<typeof pointSummary>;
 export type Window = z.infer<typeof window>;
 export type Discovered = z.infer<typeof discovered>;

@@ -7,15 +7,17 @@ export type Wanted =
   | { readonly kind: 'latest' }
   | { readonly kind: 'point'; readonly point: string }
   /** The state just after the last operation at or before this cluster time. */
-  | { readonly kind: 'time'; readonly at: ClusterTime };
+  | { readonly kind: 'time'; readonly at: ClusterTime }
+  /** All of this second: the state after its last operation, or as the beginning of a search, before its first. */
+  | { readonly kind: 'second'; readonly t: number };
 
 const largest = 0xffffffff;
 
 const iso = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?))?\s*(Z|[+-]\d{2}:?\d{2})?(?:\[[^\]]+\])?$/i;
 
 /**
- * An ISO time stands for the state before the first operation of that second: operations of one second cannot be told
- * apart by the wall clock, so nothing that could be later than the time asked for is ever in the answer.
+ * An ISO time stands for the whole second it lies in, because the wall clock cannot tell the operations of one second
+ * apart: so a time that a list of operations prints leads to the state with that operation in it.
  */
 export function parseMoment(text: string, points: ReadonlySet<string>): Wanted {
   const given = text.trim();
@@ -34,5 +36,10 @@ export function parseMoment(text: string, points: ReadonlySet<string>): Wanted {
   const ms = Date.parse(`${match[1]}T${(match[2] ?? '00:00').replace(',', '.')}${zone}`);
   const seconds = Math.floor(ms / 1000);
   if (!Number.isFinite(ms) || seconds < 1 || seconds > largest) throw momentNotUnderstood({ text });
-  return { kind: 'time', at: justBefore({ t: seconds, i: 0 }) };
+  return { kind: 'second', t: seconds };
+}
+
+/** The moment a time stands for. */
+export function endOf(wanted: Extract<Wanted, { kind: 'time' | 'second' }>): ClusterTime {
+  return wanted.kind === 'time' ? wanted.at : { t: wanted.t, i: largest };
 }

@@ -6,7 +6,7 @@
  * mixed: two chains are two histories until proved otherwise.
  */
 import { compareTimes, earliest, latest, showTime, type ClusterTime } from '../base/cluster-time.ts';
-import type { Wanted } from './moment.ts';
+import { endOf, type Wanted } from './moment.ts';
 import { justBefore, reach, type OplogSpan, type Stretch } from './oplog-chain.ts';
 
 export type PointFacts = {
@@ -30,19 +30,19 @@ export type Choice =
 
 export function chooseRestore(window: WindowFacts, wanted: Wanted): Choice {
   if (wanted.kind === 'point') return chooseNamed(window, wanted.point);
+  const at = wanted.kind === 'latest' ? null : endOf(wanted);
   const usable = window.points.filter((point) => point.proved !== false);
   if (usable.length === 0) {
     const why = window.points.length === 0 ? 'there is no restore point yet' : 'no restore point passed its check';
-    return { kind: 'refused', at: wanted.kind === 'time' ? wanted.at : null, why, lastSafe: null };
+    return { kind: 'refused', at, why, lastSafe: null };
   }
   const stretches = usable.map((point) => ({ point, stretch: stretchOf(window, point) }));
-  if (wanted.kind === 'latest') {
+  if (at === null) {
     const ends = stretches.flatMap(({ stretch }) => (stretch === undefined ? [] : [stretch.to]));
     const to = ends.sort(compareTimes).at(-1);
     if (to === undefined) return { kind: 'refused', at: null, why: 'the archived oplog covers no restore point yet', lastSafe: null };
     return chooseRestore(window, { kind: 'time', at: to });
   }
-  const { at } = wanted;
   const leading = stretches.filter(({ stretch }) => stretch !== undefined && compareTimes(stretch.from, at) <= 0 && compareTimes(at, stretch.to) <= 0);
   const best = leading.sort((a, b) => compareTimes(a.point.checkpoint, b.point.checkpoint) || a.point.createdAtMs - b.point.createdAtMs).at(-1);
   if (best !== undefined) return { kind: 'point', point: best.point.id, at };
@@ -61,6 +61,17 @@ export function chooseAt(window: WindowFacts, point: PointFacts, at: ClusterTime
   const stretch = stretchOf(window, point);
   if (stretch !== undefined && compareTimes(stretch.from, at) <= 0 && compareTimes(at, stretch.to) <= 0) return { kind: 'point', point: point.id, at };
   return { kind: 'refused', at, why: whyNot(window, [point], at), lastSafe: lastSafe([{ stretch }], at) };
+}
+
+/** What a plan that begins with such a point says first. */
+export function unproved(point: string): string {
+  return `restore point ${point} was NEVER PROVED: run "tidemark point verify ${point}" before you rely on it`;
+}
+
+/** Asks of many moments whether some point leads there. */
+export function reachableMoments(window: WindowFacts): (at: ClusterTime) => boolean {
+  const stretches = window.points.filter(({ proved }) => proved !== false).flatMap((point) => stretchOf(window, point) ?? []);
+  return (at) => stretches.some(({ from, to }) => compareTimes(from, at) <= 0 && compareTimes(at, to) <= 0);
 }
 
 /** The moments one point leads to: from its checkpoint as far as a chain goes, and not onto a barrier. */

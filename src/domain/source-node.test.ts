@@ -25,6 +25,15 @@ test('a preferred member that is not fit is passed over with its reason', () => 
   assert.deepEqual(choice, { kind: 'chosen', address: 'db3:27017', says: 'source: db3:27017, a secondary 1.2 s behind (the preferred db2:27017 is recovering)' });
 });
 
+test('a member that an operator asked for is taken, or nothing is', () => {
+  const set = [primary, member(2, { state: 'recovering' }), member(3), member(4)];
+  assert.match(JSON.stringify(chooseSource(set, { ...wishes, only: 'db4:27017', last: 'db3:27017' })), /db4:27017, a secondary 1.2 s behind \(as asked\)/);
+  assert.deepEqual(chooseSource(set, { ...wishes, only: 'db2:27017' }), { kind: 'none', reasons: ['db2:27017, which was asked for, is recovering'] });
+  const unknown = chooseSource(set, { ...wishes, only: 'db9:27017' });
+  assert.ok(unknown.kind === 'none');
+  assert.match(unknown.reasons[0]!, /^db9:27017, which was asked for, is not a data member; those are db1:27017, db2:27017/);
+});
+
 test('of fit secondaries the one of lowest priority, then non-voting, then lowest id is taken; hidden ones are welcome', () => {
   const hidden = member(5, { priority: 0, hidden: true, votes: 0 });
   assert.match(JSON.stringify(chooseSource([primary, member(2), member(4, { priority: 0 }), hidden], wishes)), /db5:27017, a hidden secondary/);

@@ -1,7 +1,8 @@
 /**
  * Which member a copy is taken from, and why, in words for the session's log.
  *
- *   1. the preferred member, when one is named and fit
+ *   0. the one member that an operator asked for, or none
+ *   1. the preferred member of a policy, when one is named and fit
  *   2. the member of the last restore point, when fit and not now primary: it keeps what a small increment needs
  *   3. a fit secondary: data-bearing, healthy, in reach, not delayed, lag below the limit. Hidden ones are welcome
  *   4. the primary, when allowed; it always is in a set with a single data member
@@ -21,7 +22,7 @@ export type SourceMember = {
   readonly withinReach: boolean;
 };
 
-export type SourceWishes = { readonly preferred?: string; readonly last?: string; readonly primaryAllowed: boolean; readonly lagLimitSeconds: number };
+export type SourceWishes = { readonly only?: string; readonly preferred?: string; readonly last?: string; readonly primaryAllowed: boolean; readonly lagLimitSeconds: number };
 
 export type SourceChoice = { readonly kind: 'chosen'; readonly address: string; readonly says: string } | { readonly kind: 'none'; readonly reasons: readonly string[] };
 
@@ -32,6 +33,13 @@ export function chooseSource(members: readonly SourceMember[], wishes: SourceWis
   const fit = judged.filter(({ unfit }) => unfit === undefined).map(({ member }) => member);
   const notes: string[] = [];
   const find = (address: string | undefined): SourceMember | undefined => fit.find((member) => member.address === address);
+
+  if (wishes.only !== undefined) {
+    const asked = find(wishes.only);
+    if (asked !== undefined) return chosen(asked, 'as asked');
+    const unfit = judged.find(({ member }) => member.address === wishes.only)?.unfit;
+    return { kind: 'none', reasons: [`${wishes.only}, which was asked for, ${unfit ?? `is not a data member; those are ${data.map(({ address }) => address).join(', ')}`}`] };
+  }
 
   const preferred = find(wishes.preferred);
   if (preferred !== undefined) return chosen(preferred, 'as preferred');

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openArchiveAt, openStorage } from '../agent/archive-access.ts';
+import { openArchiveHere, openStorage } from '../agent/archive-access.ts';
 import { openTaskRunner, type TaskRunner } from '../agent/task-runner.ts';
 import { windowOf } from '../agent/window.ts';
 import { systemClock } from '../base/clock.ts';
@@ -14,12 +14,13 @@ import { fromWire } from '../base/failure.ts';
 import { randomId } from '../base/ids.ts';
 import { silentLog } from '../base/log.ts';
 import type { DirectRepository, DirectWatch } from '../cli/direct-repository.ts';
-import { usage } from '../cli/failures.ts';
-import { taskKinds, type TaskKind, type TaskOutput } from '../contract/tasks.ts';
+import { setNotInRepository } from '../cli/failures.ts';
+import { uriOfSet } from '../contract/mongo-uri.ts';
+import { taskKinds, type TaskEvent, type TaskKind, type TaskOutput } from '../contract/tasks.ts';
 import type { ArchiveAccess, Window } from '../contract/values.ts';
 import { momentUnreachable } from '../domain/failures.ts';
 import { parseMoment } from '../domain/moment.ts';
-import { chooseRestore } from '../domain/restore-choice.ts';
+import { chooseRestore, unproved } from '../domain/restore-choice.ts';
 import { listArchives, openRepository } from '../repository/repository.ts';
 import { removeStaleMongods } from '../mongo/mongod-marker.ts';
 import { removeStaleMounts } from '../mount/stale.ts';
@@ -44,7 +45,7 @@ export async function openRepositoryDirect(directory: string, passphrase: string
 
   const find = (set: string): Opened => {
     const found = archives.find((archive) => archive.setId === set || archive.setName === set);
-    if (found === undefined) throw usage({ why: `no set ${set} is in this repository`, command: 'tidemark repository open' });
+    if (found === undefined) throw setNotInRepository({ set, sets: archives.map(({ setName }) => setName) });
     return found;
   };
   return {
@@ -53,15 +54,18 @@ export async function openRepositoryDirect(directory: string, passphrase: string
     sets: async () => await Promise.all(archives.map(async ({ setId, setName, access }) => ({ setId, setName, window: await lookAt(access) }))),
     async restoreSet(set, question, watch) {
       const { access, setName } = find(set);
-      const { point, at } = await choose(access, question.at);
+      const { point, at, notes } = await choose(access, question.at);
       const input = { archive: access, point, at, setName: question.name ?? setName, members: question.members, start: question.start, apply: question.apply };
-      return { ...(await runTask(runner, 'restore-set', input, watch)), point };
+      const output = await runTask(runner, 'restore-set', input, watch);
+      const uri = output.applied && question.start ? uriOfSet(input.setName, input.members) : null;
+      return { ...output, plan: [...notes, ...output.plan], uri, point };
     },
     async restoreCollections(set, question, watch) {
       const { access } = find(set);
-      const { point, at } = await choose(access, question.at);
+      const { point, at, notes } = await choose(access, question.at);
       const input = { archive: access, point, at, namespaces: question.namespaces, into: question.into, existing: question.existing ?? 'refuse', apply: question.apply };
-      return { ...(await runTask(runner, 'restore-collections', input, watch)), point };
+      const output = await runTask(runner, 'restore-collections', input, watch);
+      return { ...output, plan: [...notes, ...output.plan], point };
     },
     async close() {
       await runner.close();
@@ -71,17 +75,21 @@ export async function openRepositoryDirect(directory: string, passphrase: string
 }
 
 async function lookAt(access: ArchiveAccess): Promise<Window> {
-  return await windowOf(await openArchiveAt(access), systemClock.now());
+  return await windowOf(await openArchiveHere(access), systemClock.now());
 }
 
-async function choose(access: ArchiveAccess, at: string): Promise<{ point: string; at: ClusterTime }> {
+async function choose(access: ArchiveAccess, at: string): Promise<{ point: string; at: ClusterTime; notes: string[] }> {
   const window = await lookAt(access);
   const wanted = parseMoment(at, new Set(window.points.map((point) => point.id)));
   const facts = { ...window, points: window.points.map((point) => ({ ...point, proved: point.proof?.ok ?? null })) };
   const choice = chooseRestore(facts, wanted);
   if (choice.kind === 'refused') throw momentUnreachable({ at: choice.at, why: choice.why, lastSafe: choice.lastSafe });
-  return choice;
+  const isUnproved = facts.points.find(({ id }) => id === choice.point)?.proved === null;
+  return { ...choice, notes: isUnproved ? [unproved(choice.point)] : [] };
 }
+
+/** As a server would: a task that says nothing for so long is stopped. */
+const longestSilenceMs = 12 * 3_600_000;
 
 /** Runs a task to its end. A stop is passed on, and the end is still waited for: the task cleans up after itself. */
 async function runTask<K extends TaskKind>(runner: TaskRunner, kind: K, input: unknown, watch: DirectWatch): Promise<TaskOutput<K>> {
@@ -90,7 +98,13 @@ async function runTask<K extends TaskKind>(runner: TaskRunner, kind: K, input: u
   const stop = (): void => runner.stop(taskId);
   watch.signal.addEventListener('abort', stop, { once: true });
   if (watch.signal.aborted) stop();
-  const state = await runner.watch(taskId, 0, (_, event) => watch.onEvent(event), new AbortController().signal);
+  const silent = setTimeout(stop, longestSilenceMs);
+  const onEvent = (event: TaskEvent): void => {
+    silent.refresh();
+    watch.onEvent(event);
+  };
+  const state = await runner.watch(taskId, 0, (_, event) => onEvent(event), new AbortController().signal);
+  clearTimeout(silent);
   watch.signal.removeEventListener('abort', stop);
   if (state.state === 'failed') throw fromWire(state.failure);
   return taskKinds[kind].output.parse(state.state === 'finished' ? state.output : undefined) as TaskOutput<K>;

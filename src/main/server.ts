@@ -1,4 +1,4 @@
-/** The backup server as a process: `--data DIR --listen HOST:PORT --transport HOST:PORT`. Says `ready` to its supervisor. */
+/** The backup server as a process: `--data DIR --listen HOST:PORT --transport HOST:PORT [--enrolment HOST:PORT --agents HOST:PORT --announce ADDRESS]`. Says `ready` to its supervisor. */
 import { parseArgs } from 'node:util';
 import { describe } from '../base/failure.ts';
 import { openLog } from '../base/log.ts';
@@ -6,7 +6,7 @@ import { dieWithParent } from '../base/native.ts';
 import { openServer, type Address } from '../server/server.ts';
 import { version } from './installation.ts';
 
-const { values } = parseArgs({ options: { data: { type: 'string' }, listen: { type: 'string', default: '127.0.0.1:9419' }, transport: { type: 'string', default: '127.0.0.1:6162' } } });
+const { values } = parseArgs({ options: { data: { type: 'string' }, listen: { type: 'string', default: '127.0.0.1:9419' }, transport: { type: 'string', default: '127.0.0.1:6162' }, enrolment: { type: 'string' }, agents: { type: 'string' }, announce: { type: 'string' } } });
 const log = openLog((line) => process.stderr.write(line)).with({ part: 'server' });
 
 const address = (text: string): Address => {
@@ -17,7 +17,16 @@ const address = (text: string): Address => {
 if (process.send !== undefined) dieWithParent();
 try {
   if (values.data === undefined) throw new Error('--data is missing');
-  const server = await openServer({ dataDirectory: values.data, listen: address(values.listen), transport: address(values.transport), version, log });
+  const server = await openServer({
+    dataDirectory: values.data,
+    listen: address(values.listen),
+    transport: address(values.transport),
+    enrolment: values.enrolment === undefined ? null : address(values.enrolment),
+    agents: values.agents === undefined ? null : address(values.agents),
+    announce: values.announce,
+    version,
+    log,
+  });
   const end = (): void => void server.close().finally(() => process.exit(0));
   for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, end);
   const repository = await server.repositoryReady;

@@ -1,6 +1,7 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { access, constants } from 'node:fs/promises';
 import { runProgram } from '../base/child-process.ts';
+import { whyNotExecuted } from './binary-trust.ts';
 import { binaryMissing } from './failures.ts';
 
 /**
@@ -11,19 +12,27 @@ export async function findBinary(version: string, hints: readonly string[]): Pro
   const wanted = version.split('.').slice(0, 2).join('.');
   const tried = [...new Set([...hints, ...runningBinaries(), ...USUAL, ...unpacked()])];
   let near: string | undefined;
+  const refused: string[] = [];
   for (const path of tried) {
+    if (!(await isExecutable(path))) continue;
+    const why = await whyNotExecuted(path);
+    if (why !== undefined) refused.push(`${path} is not executed by root: ${why}`);
     const found = await versionOfBinary(path);
     if (found === version) return path;
     if (found !== undefined && near === undefined && found.split('.').slice(0, 2).join('.') === wanted) near = path;
   }
-  if (near === undefined) throw binaryMissing({ version: wanted, tried });
+  if (near === undefined) throw binaryMissing({ version: wanted, tried, refused });
   return near;
 }
 
-/** `6.0.5`, or undefined when it is not a mongod that runs here. */
+async function isExecutable(path: string): Promise<boolean> {
+  return await access(path, constants.X_OK).then(() => true, () => false);
+}
+
+/** `6.0.5`, or undefined when it is not a mongod that runs here, or not one that root may execute. */
 export async function versionOfBinary(path: string): Promise<string | undefined> {
+  if (!(await isExecutable(path)) || (await whyNotExecuted(path)) !== undefined) return undefined;
   try {
-    await access(path, constants.X_OK);
     const { code, stdout } = await runProgram(path, ['--version'], { deadlineMs: 30_000 });
     return code === 0 ? /db version v(\S+)/.exec(stdout)?.[1] : undefined;
   } catch {

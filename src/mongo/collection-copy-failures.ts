@@ -29,3 +29,9 @@ export const copyDiffers = failure<{ ns: string; want: string; got: string }>('m
   hint: 'The live data was left as it was. Somebody wrote into the temporary collection, or the connection was cut: try again.',
   retry: 'now',
 });
+
+export const liveMovedAway = failure<{ ns: string; away: string; why: string }>('mongo.live-moved-away', {
+  says: ({ ns, away, why }) => `${ns} was moved to ${away} for the restore, which failed, and could not be moved back: ${why}`,
+  hint: ({ ns, away }) => `Nothing of it is lost. Rename ${away} to ${ns}, once what is there under that name is gone.`,
+  retry: 'never',
+});

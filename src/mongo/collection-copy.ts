@@ -16,11 +16,17 @@
  * Time series and views cannot be renamed by MongoDB. A view is a definition and is made in one step. A time series
  * is built under its own name, which must be free (or is freed by `replace` after everything else was checked), and is
  * dropped again when the build fails.
+ *
+ * Names of ours, and whose they are:
+ *   tidemark.building.…   half a copy. Dropped by the copy that made it and by nobody else: no sign tells a killed copy from
+ *                         one that builds an index for a day
+ *   tidemark.kept.…       live data that `replace` moved away. Back in place when the copy fails, dropped when it is done
+ * A killed copy leaves either behind; the next restore into the database names them, with what to do (`leftBehind`).
  */
 import type { Collection, Db, Document, MongoClient } from 'mongodb';
 import { randomId } from '../base/ids.ts';
 import { insertRaw } from './raw-insert.ts';
-import { cannotStandAside, collectionExists, collectionNotThere, copyDiffers, namespaceReserved } from './collection-copy-failures.ts';
+import { cannotStandAside, collectionExists, collectionNotThere, copyDiffers, liveMovedAway, namespaceReserved } from './collection-copy-failures.ts';
 
 export type Existing = 'refuse' | 'aside' | 'replace';
 
@@ -39,8 +45,6 @@ export type CopyPlan = { readonly from: string; readonly to: string; readonly sh
 export type CopyRun = { readonly onBytes: (bytes: number) => void; readonly signal: AbortSignal; readonly asideSuffix: string; readonly nowMs: number };
 
 const majority = { w: 'majority', wtimeout: 600_000 } as const;
-/** A task that is silent for longer is stopped by the server. */
-const longestCopyMs = 12 * 3_600_000;
 const batchBytes = 16 << 20;
 const batchDocuments = 5_000;
 
@@ -69,7 +73,7 @@ export async function planCopy(source: MongoClient, target: MongoClient, from: s
 }
 
 function plainly(shape: CollectionShape, from: string, to: string, how: string): string {
-  return `${shape.kind} ${from} → ${to}: ${shape.documents} documents, ${shape.indexes.length} indexes; ${how}`;
+  return `${shape.kind} ${from} → ${to}: ${shape.documents} document${shape.documents === 1 ? '' : 's'}, ${shape.indexes.length} index${shape.indexes.length === 1 ? '' : 'es'}${shape.kind === 'collection' ? ' besides _id' : ''}; ${how}`;
 }
 
 /** Carries out a plan. Answers the documents written and the name the old collection got, if it stood aside. */
@@ -77,7 +81,7 @@ export async function copyCollection(source: MongoClient, target: MongoClient, p
   const { db: dbName, name } = splitNamespace(plan.to);
   const db = target.db(dbName);
   if (plan.shape.kind !== 'collection') return await buildInPlace(source, target, db, name, plan, options);
-  const temporary = temporaryName(options.nowMs);
+  const temporary = ownName('building', options.nowMs);
   await create(db, temporary, plan.shape);
   try {
     const documents = await build(source, db, temporary, plan, options);
@@ -110,7 +114,7 @@ async function buildInPlace(source: MongoClient, target: MongoClient, db: Db, na
     await db.command({ drop: name, writeConcern: majority });
     return { documents: await make(), aside: null };
   }
-  const kept = temporaryName(options.nowMs);
+  const kept = `${ownName('kept', options.nowMs)}.${name.slice(0, keptNameLength)}`;
   let documents = 0;
   await changePlaces(target, plan.to, `${db.databaseName}.${kept}`, async () => {
     documents = await make();
@@ -125,7 +129,9 @@ async function changePlaces(target: MongoClient, live: string, away: string, wor
   try {
     await work();
   } catch (error) {
-    await rename(target, away, live, false);
+    await rename(target, away, live, false).catch((why: unknown) => {
+      throw liveMovedAway({ ns: live, away, why: (why as Error).message }, error);
+    });
     throw error;
   }
 }
@@ -157,16 +163,23 @@ async function createIndexes(db: Db, name: string, indexes: readonly Document[])
   if (indexes.length > 0) await db.command({ createIndexes: name, indexes, commitQuorum: 'majority', writeConcern: majority });
 }
 
-/** `tidemark.building.<ms in hex>-<chance>`: whose it is and since when. */
-function temporaryName(nowMs: number): string {
-  return `tidemark.building.${nowMs.toString(16)}-${randomId().slice(0, 8)}`;
+type Own = 'building' | 'kept';
+
+/** A namespace holds 255 bytes; the rest of the name is for people. */
+const keptNameLength = 100;
+
+/** `tidemark.building.<ms in hex>-<chance>`: what it is and since when. */
+function ownName(own: Own, nowMs: number): string {
+  return `tidemark.${own}.${nowMs.toString(16)}-${randomId().slice(0, 8)}`;
 }
 
-/** Collections that a killed copy left in a database; `dead` when no copy can be that old any more. */
-export async function leftBehind(target: MongoClient, dbName: string, nowMs: number): Promise<{ name: string; dead: boolean }[]> {
-  const found = await target.db(dbName).listCollections({ name: /^tidemark\.building\./ }, { nameOnly: true }).toArray();
-  const madeMs = (name: string): number => Number.parseInt(name.slice('tidemark.building.'.length), 16);
-  return found.map(({ name }) => ({ name, dead: nowMs - madeMs(name) > longestCopyMs }));
+/** What copies at work or killed ones have in a database, and since when. */
+export async function leftBehind(target: MongoClient, dbName: string): Promise<{ ns: string; own: Own; sinceMs: number }[]> {
+  const found = await target.db(dbName).listCollections({ name: /^tidemark\.(building|kept)\./ }, { nameOnly: true }).toArray();
+  return found.map(({ name }) => {
+    const [, own, since = ''] = name.split('.');
+    return { ns: `${dbName}.${name}`, own: own as Own, sinceMs: Number.parseInt(since, 16) };
+  });
 }
 
 /** The collection that holds the bytes. A time series is a view over its buckets, and only buckets can be copied exactly. */

@@ -1,4 +1,4 @@
-import { MongoClient, MongoServerError, MongoServerSelectionError, type Document, type MongoClientOptions } from 'mongodb';
+import { MongoClient, MongoError, MongoServerError, MongoServerSelectionError, type Document, type MongoClientOptions } from 'mongodb';
 import './driver-repair.ts';
 import { isFailure, type Failure } from '../base/failure.ts';
 import { diagnose } from './connect-diagnosis.ts';
@@ -98,6 +98,15 @@ export async function runCommand(
     return await client.db(db).command(bounded);
   } catch (error) {
     throw mongoFailure(error, labelOfClient(client), { command: Object.keys(command)[0] ?? '', user: userOfClient(client) });
+  }
+}
+
+/** Work that asks several things of one client: what the driver throws in it becomes a failure of this room, a bug stays one. */
+export async function withFailures<T>(client: MongoClient, what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof MongoError ? mongoFailure(error, labelOfClient(client), { command: what, user: userOfClient(client) }) : error;
   }
 }
 

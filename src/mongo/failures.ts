@@ -12,6 +12,12 @@ export const signInRefused = failure<{ address: string; user: string; why: strin
   retry: 'never',
 });
 
+export const signInNeeded = failure<{ address: string; create: string }>('mongo.sign-in-needed', {
+  says: ({ address }) => `${address} needs a sign-in: --user and --password-file`,
+  hint: ({ create }) => `A user that can do it is made by an administrator of the set with ${create}`,
+  retry: 'never',
+});
+
 export const notAuthorized = failure<{ address: string; user: string; missing: readonly string[]; grant: string }>(
   'mongo.not-authorized',
   {
@@ -95,9 +101,9 @@ export const oplogTooShort = failure<{ address: string; needsSeconds: number; ha
   retry: 'later',
 });
 
-export const binaryMissing = failure<{ version: string; tried: readonly string[] }>('mongo.binary-missing', {
-  says: ({ version, tried }) => `no mongod ${version} on this host (tried: ${tried.join(', ')})`,
-  hint: 'Install mongod of the same major version on this host; it need not run.',
+export const binaryMissing = failure<{ version: string; tried: readonly string[]; refused: readonly string[] }>('mongo.binary-missing', {
+  says: ({ version, tried, refused }) => `no mongod ${version} on this host (tried: ${tried.join(', ')})${refused.map((why) => `; ${why}`).join('')}`,
+  hint: 'Install mongod of the same major version on this host, owned by root where Tidemark runs as root; it need not run.',
   retry: 'never',
 });
 

@@ -34,8 +34,6 @@ export type ReplayOptions = {
   /** Of the mongod that wrote the files; the binary must be of the same major version. */
   readonly mongodVersion: string;
   readonly checkpoint: ClusterTime;
-  /** The newest entry of the copied oplog, where it is known; only a hint for messages. */
-  readonly top?: ClusterTime | null;
   readonly target: ClusterTime;
   readonly archive: ArchivedOplog;
   /** The chain that `archive` reads from. */
@@ -44,11 +42,6 @@ export type ReplayOptions = {
   readonly newSet?: NewSet;
   /** Answers the mongod of start 2, running and read-only; else it is stopped and the files are ready for the next start. */
   readonly inspect: boolean;
-  /**
-   * 1 leaves the replay to the first start with --replSet: faster by a start and a stop, but nothing can be looked at and
-   * nothing is verified before the set elects a primary.
-   */
-  readonly starts?: 1 | 2;
   readonly socketDir: string;
   readonly logPath?: string;
   /** Storage options the files were written with, such as --directoryperdb. */
@@ -105,8 +98,6 @@ export async function bringTo(options: ReplayOptions): Promise<Replayed> {
   step('load', showLoaded(loaded));
   const load = watch();
   const base = { entries: scanned.entries, loaded, last: loaded.last, replicaSetId };
-  if (options.starts === 1)
-    return { ...base, mongod: undefined, seconds: { scan, load, replay: 0, stop: 0, total: scan + load } };
   step('replay', `replay to ${showTime(target)}`);
   const mongod = await replaying(options, logPath, scanned, loaded, (says) => step('replay', says));
   const replay = watch();

@@ -18,8 +18,12 @@ const rolled: Opened = { kind: 'rolled-over', resumesAt: later };
 const unreadable: Opened = { kind: 'unreadable', why: 'connection refused' };
 
 function judge(...verdicts: [SetMember, Opened][]) {
+  return judgeAfter(0, ...verdicts);
+}
+
+function judgeAfter(lookingMs: number, ...verdicts: [SetMember, Opened][]) {
   const members = [primary, member(2), member(3)];
-  return breakOf(verdicts.map(([one, opened]) => ({ member: one, opened })), { members }, last);
+  return breakOf(verdicts.map(([one, opened]) => ({ member: one, opened })), { members }, last, lookingMs);
 }
 
 test('secondaries close behind are asked first, then the primary, then the lagging; others never', () => {
@@ -41,9 +45,12 @@ test('a member is left when it lags and another does not, when its state is bad,
   assert.match(whyLeave([primary], 'db9:27017', 0) ?? '', /no longer a member/);
 });
 
-test('rolled over means that nobody who answers has the last archived entry any more', () => {
-  assert.deepEqual(judge([primary, rolled], [member(2), rolled]), { reason: 'rolled-over', resumesAt: later, node: 'db1:27017' });
-  assert.equal(judge([primary, rolled], [member(2), unreadable])?.reason, 'rolled-over');
+test('rolled over means that no data member has the last archived entry any more; silent ones are hoped for for ten minutes', () => {
+  assert.deepEqual(judge([primary, rolled], [member(2), rolled], [member(3), rolled]), { reason: 'rolled-over', resumesAt: later, node: 'db1:27017' });
+  assert.equal(judge([primary, rolled], [member(2), rolled]), undefined, 'the third may still have it');
+  assert.equal(judgeAfter(599_000, [primary, rolled], [member(2), unreadable]), undefined);
+  assert.equal(judgeAfter(600_000, [primary, rolled], [member(2), unreadable])?.reason, 'rolled-over');
+  assert.equal(judgeAfter(600_000, [primary, rolled], [member(2), { kind: 'behind', state: state(before, false) }]), undefined);
   assert.equal(judge([primary, unreadable], [member(2), unreadable]), undefined);
   assert.equal(judge(), undefined);
 });

@@ -10,7 +10,7 @@
  * Broken means, in this order of certainty:
  *   rollback      a member's majority holds another entry at that time, or none between others: the set disowned what was
  *                 archived (forced reconfiguration, restore in place, majority lost)
- *   rolled-over   every member that answers has overwritten it
+ *   rolled-over   every data member has overwritten it; or those that answered for ten minutes, while others were silent
  * A change of term is not a break: elections are part of one history.
  */
 import { compareTimes, type Optime } from '../base/cluster-time.ts';
@@ -56,6 +56,8 @@ const AWAIT_MS = 1_000;
 const SURVEY_MS = 5_000;
 const STATE_MS = 1_000;
 const RETRY_MS = 500;
+/** How long members that do not answer are hoped for before an entry that the others have overwritten is given up. */
+const HOPE_MS = 600_000;
 
 /** Ends after `broken`, or quietly when the signal is aborted. */
 export async function* followOplog(options: TailOptions): AsyncGenerator<TailEvent, void, void> {
@@ -64,8 +66,9 @@ export async function* followOplog(options: TailOptions): AsyncGenerator<TailEve
   let node: string | null = null;
   let why = 'the start';
   let address = options.address;
+  let lookingMs = clock.monotonicMs();
   while (!isAborted(signal)) {
-    const found = await look({ ...options, address }, last);
+    const found = await look({ ...options, address }, last, clock.monotonicMs() - lookingMs);
     if (found.kind === 'broken') return yield { kind: 'broken', ...found.broken, lastArchived: last };
     if (found.kind === 'none') {
       yield { kind: 'waiting', why: found.why };
@@ -94,6 +97,7 @@ export async function* followOplog(options: TailOptions): AsyncGenerator<TailEve
     } finally {
       signal?.removeEventListener('abort', stop);
       await source.close();
+      lookingMs = clock.monotonicMs();
     }
   }
 }
@@ -155,7 +159,7 @@ type Looked =
   | { readonly kind: 'none'; readonly why: string };
 
 /** Asks members in the chooser's order until one proves that it continues the archive. */
-async function look(options: TailOptions, last: Optime): Promise<Looked> {
+async function look(options: TailOptions, last: Optime, lookingMs: number): Promise<Looked> {
   let set: SetView;
   try {
     set = await discoverAny(options.address);
@@ -170,7 +174,7 @@ async function look(options: TailOptions, last: Optime): Promise<Looked> {
     if (opened.kind === 'proved') return { kind: 'proved', source: opened.source, set };
     verdicts.push({ member, opened });
   }
-  const broken = breakOf(verdicts, set, last);
+  const broken = breakOf(verdicts, set, last, lookingMs);
   if (broken !== undefined) return { kind: 'broken', broken };
   return { kind: 'none', why: verdicts.length === 0 ? 'no member is primary or secondary' : verdicts.map(({ member, opened }) => `${member.name} ${sayOf(opened)}`).join('; ') };
 }
@@ -183,15 +187,18 @@ function sayOf(opened: Opened): string {
 type Verdicts = readonly { readonly member: SetMember; readonly opened: Opened }[];
 
 /** What the members' answers mean together, when none continues the archive; undefined: ask again later. */
-export function breakOf(verdicts: Verdicts, set: Pick<SetView, 'members'>, last: Optime): { reason: BreakReason; resumesAt: Optime | null; node: string } | undefined {
+export function breakOf(verdicts: Verdicts, set: Pick<SetView, 'members'>, last: Optime, lookingMs: number): { reason: BreakReason; resumesAt: Optime | null; node: string } | undefined {
   const other = verdicts.find(({ opened }) => opened.kind === 'other-history');
   if (other?.opened.kind === 'other-history') return { reason: 'rollback', resumesAt: other.opened.resumesAt, node: other.member.name };
   const behind = verdicts.filter(({ opened }) => opened.kind === 'behind');
-  const rolled = verdicts.find(({ opened }) => opened.kind === 'rolled-over');
-  if (rolled?.opened.kind === 'rolled-over' && behind.length === 0) return { reason: 'rolled-over', resumesAt: rolled.opened.resumesAt, node: rolled.member.name };
+  const data = set.members.filter((member) => member.state !== 'arbiter' && member.delaySeconds === 0);
+  const rolled = verdicts.filter(({ opened }) => opened.kind === 'rolled-over');
+  const [first] = rolled;
+  // One that joined yesterday has no older entries either: the others may be about to answer.
+  const isCertain = rolled.length === data.length || (behind.length === 0 && lookingMs >= HOPE_MS);
+  if (first?.opened.kind === 'rolled-over' && isCertain) return { reason: 'rolled-over', resumesAt: first.opened.resumesAt, node: first.member.name };
   // A primary has all that a majority ever had. Unless it is one that does not know yet that it was replaced: such a one
   // has an older term than the archive, or some member that could know better does not answer.
-  const data = set.members.filter((member) => member.state !== 'arbiter' && member.delaySeconds === 0);
   const primary = behind.find(({ opened }) => opened.kind === 'behind' && opened.state.primary && lacks(opened.state, last));
   if (primary?.opened.kind !== 'behind') return undefined;
   const allAgree = behind.length === data.length && behind.every(({ opened }) => opened.kind === 'behind' && lacks(opened.state, last));

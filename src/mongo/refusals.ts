@@ -1,10 +1,10 @@
 /** Everything that makes a copy impossible or pointless, found before anything changes. */
 import { statfs } from 'node:fs/promises';
 import type { Document, MongoClient } from 'mongodb';
-import { hostLabel, runCommand, type HostAndPort } from './connect.ts';
+import { hostLabel, labelOfClient, runCommand, type HostAndPort } from './connect.ts';
 import { engineUnsupported, fileSystemFull, isArbiter, memberUnfit, notInitiated, notOnThisHost, oplogTooShort, standalone, versionUnsupported } from './failures.ts';
 import { findLocalMongod, type LocalMongod } from './local-mongod.ts';
-import { requireRights, rightsToCopy } from './rights.ts';
+import { requireRights, rightsToCopy, rightsToRestore, rolesToRestore } from './rights.ts';
 import { oplogWindow } from './topology.ts';
 
 const SUPPORTED = ['6.0', '7.0', '8.0'];
@@ -21,6 +21,12 @@ export async function requireCopySource(client: MongoClient, source: HostAndPort
   const engine = String((status['storageEngine'] as Document | undefined)?.['name'] ?? 'unknown');
   if (engine !== 'wiredTiger') throw engineUnsupported({ address, engine });
   return await requireLocal(source, Number(status['pid']));
+}
+
+/** Fails unless the client's user may make, fill, index and rename collections in the databases of these namespaces. */
+export async function requireRestoreRights(client: MongoClient, namespaces: readonly string[]): Promise<void> {
+  const databases = namespaces.map((ns) => ns.slice(0, ns.indexOf('.')));
+  await requireRights(client, labelOfClient(client), rightsToRestore(databases), rolesToRestore);
 }
 
 function requireMember(hello: Document, address: string): void {

@@ -61,7 +61,7 @@ export function checkReach(question: ReachQuestion): void {
 export async function requireSameMajor(binary: string, copyVersion: string): Promise<string> {
   const binaryVersion = await versionOfBinary(binary);
   const major = (version: string): string => version.split('.').slice(0, 2).join('.');
-  if (binaryVersion === undefined) throw binaryMissing({ version: major(copyVersion), tried: [binary] });
+  if (binaryVersion === undefined) throw binaryMissing({ version: major(copyVersion), tried: [binary], refused: [] });
   if (major(binaryVersion) !== major(copyVersion)) throw replayVersion({ binary, binaryVersion, copyVersion });
   return binaryVersion;
 }

@@ -1,12 +1,12 @@
 import { openArchive } from '../repository/archive.ts';
-import { openDirectory } from '../repository/storage/directory.ts';
+import { openLocation } from '../mover/open-location.ts';
 import type { OpenSource, SourceFile } from './point-source.ts';
 
 /** The kernel's page cache does most; this one serves the neighbours of what was asked for. */
 const defaultCacheBytes = 128 << 20;
 
-export const openArchiveSource: OpenSource = async ({ archive: access, point: pointId, cacheBytes }) => {
-  const storage = await openDirectory(access.location.path);
+export const openArchiveSource: OpenSource = async ({ archive: access, point: pointId, identityFile, cacheBytes }) => {
+  const { storage, close } = await openLocation(access.location, identityFile, 'mount');
   const archive = await openArchive(storage, access.setId, Buffer.from(access.keyHex, 'hex'));
   const point = await archive.point(pointId);
   const reader = await archive.openReader({ cacheBytes: cacheBytes ?? defaultCacheBytes });
@@ -28,5 +28,11 @@ export const openArchiveSource: OpenSource = async ({ archive: access, point: po
       layDown: async (to) => await reader.layFile(stored, to),
     };
   });
-  return { files, close: async () => await reader.close() };
+  return {
+    files,
+    async close() {
+      await reader.close();
+      close();
+    },
+  };
 };

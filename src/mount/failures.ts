@@ -12,6 +12,13 @@ export const mountNoWay = failure<{ tried: string }>('mount.no-way', {
   retry: 'later',
 });
 
+export const mountNoRoom = failure<{ directory: string; pointBytes: number; needsBytes: number; hasBytes: number }>('mount.no-room', {
+  says: ({ directory, pointBytes, needsBytes, hasBytes }) =>
+    `${directory} has ${(hasBytes / 1e9).toFixed(2)} GB free; to lay down ${(pointBytes / 1e9).toFixed(2)} GB of files, ${(needsBytes / 1e9).toFixed(2)} GB must be free: their size and a twentieth to spare`,
+  hint: 'Free space there, or let restore points be mounted, which needs no space for them: "tidemark doctor" says what that lacks.',
+  retry: 'later',
+});
+
 export const mountSilent = failure<{ seconds: number; lastWords: string }>('mount.silent', {
   says: ({ seconds, lastWords }) => `the mount process was not ready within ${seconds} s${lastWords === '' ? '' : `; it said last: ${lastWords}`}`,
   hint: 'See the log of the mount process; a repository on a slow disk may need a longer deadline.',

@@ -3,9 +3,9 @@
  *
  * The marker is written last, so that a directory that is kept and used again is either whole or laid down anew.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { overlayForeign } from './failures.ts';
+import { mountNoRoom, overlayForeign } from './failures.ts';
 import type { PointSource } from './point-source.ts';
 import { digestOf, plantTree } from './tree.ts';
 
@@ -23,6 +23,7 @@ export async function layDownPoint(source: PointSource, directory: string, signa
   // Planting refuses paths that would lead out of the directory.
   plantTree(source.files, { uid: 0, gid: 0 }, 0);
   rmSync(files, { recursive: true, force: true });
+  requireRoom(source, directory);
   mkdirSync(files, { recursive: true, mode: 0o700 });
   const left = [...source.files];
   const lay = async (): Promise<void> => {
@@ -36,4 +37,12 @@ export async function layDownPoint(source: PointSource, directory: string, signa
   await Promise.all(Array.from({ length: atOnce }, lay));
   writeFileSync(marker, digest, { mode: 0o600 });
   return files;
+}
+
+/** Before the first byte: a disk that fills up half-way stops whatever else writes to it. */
+function requireRoom({ files }: PointSource, directory: string): void {
+  const pointBytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  const needsBytes = Math.ceil(pointBytes * 1.05);
+  const { bavail, bsize } = statfsSync(directory);
+  if (bavail * bsize < needsBytes) throw mountNoRoom({ directory, pointBytes, needsBytes, hasBytes: bavail * bsize });
 }

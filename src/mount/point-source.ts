@@ -10,6 +10,6 @@ export type SourceFile = MountedFile & {
 export type PointSource = { readonly files: readonly SourceFile[]; close(): Promise<void> };
 
 /** What to open, as it travels to the mount process. Holds a key: it goes over a pipe and never into arguments. */
-export type SourceAccess = { readonly archive: ArchiveAccess; readonly point: string; readonly cacheBytes?: number };
+export type SourceAccess = { readonly archive: ArchiveAccess; readonly point: string; readonly identityFile?: string; readonly cacheBytes?: number };
 
 export type OpenSource = (access: SourceAccess) => Promise<PointSource>;

@@ -3,7 +3,7 @@
  *
  * Order, and what a crash leaves behind each step:
  *   1. lease         a lease that ends by itself
- *   2. retired, index, packs read: what may be built on
+ *   2. retired, distrusted, index, packs read: what may be built on
  *   3. packs         each durable, then visible; unknown to the index: the next writer takes them up
  *   4. index         a segment of what is new
  *   5. point         the manifest: before it nothing can be seen, after it everything is there
@@ -14,8 +14,9 @@ import { systemClock, type Clock } from '../base/clock.ts';
 import type { ClusterTime, Optime } from '../base/cluster-time.ts';
 import { isFailure } from '../base/failure.ts';
 import { chunkBytes, frameBytes, framesPerChunk, type ChunkId } from './chunk.ts';
-import { openChunkIndex } from './chunk-index.ts';
+import { openChunkIndex, type ChunkIndex } from './chunk-index.ts';
 import { openChunkWriter, type WriterCounts } from './chunk-writer.ts';
+import { readDistrusted } from './distrusted.ts';
 import { sourceUnreadable, writerClosed } from './failures.ts';
 import { chunkCount, chunkLength, decodeList, encodeMap, listLength } from './file-map.ts';
 import type { Level } from './frame-codec.ts';
@@ -79,16 +80,23 @@ export async function openArchiveWriter(parts: ArchiveParts, options: WriterOpti
   let closed = false;
 
   const lease = await takeLease({ storage, names, objectKey: keys.object, clock }, 'writer');
-  const retired = await readRetired(parts);
-  const index = await openChunkIndex(storage, keys, names, packs);
-  await index.coverPacks();
+  const lookAround = async (): Promise<{ avoided: Set<string>; index: ChunkIndex }> => {
+    const avoided = new Set([...(await readRetired(parts, clock)), ...(await readDistrusted(parts))]);
+    const index = await openChunkIndex(storage, keys, names, packs);
+    await index.coverPacks();
+    return { avoided, index };
+  };
+  const { avoided, index } = await lookAround().catch(async (error: unknown) => {
+    await lease.release();
+    throw error;
+  });
   const pool = openStorePool(options.workers, options.level);
   const fail = (error: unknown): void => void (failed ??= error);
   const line = openPackLine(
     { storage, keys, names, index },
     { packBytes: options.packBytes ?? packBytesByDefault, onPack: (bytes) => void (counts.stored += bytes), onFailure: fail },
   );
-  const chunks = openChunkWriter({ keys, index, packs, line, pool, retired, counts, failed: () => failed as Error | undefined, fail });
+  const chunks = openChunkWriter({ keys, index, packs, line, pool, avoided, counts, failed: () => failed as Error | undefined, fail });
   const plain = plainFrames({ index, packs, keys }, 0);
 
   const requireUsable = (): void => {
@@ -210,7 +218,8 @@ export async function openArchiveWriter(parts: ArchiveParts, options: WriterOpti
       closed = true;
       try {
         await flush();
-        await mergeSegments(parts, index, { mostEntries: mostMerged });
+        // Merging deletes what others wrote: where that is not ours to do, a sweep does it.
+        if (storage.appendOnly !== true) await mergeSegments(parts, index, { mostEntries: mostMerged });
       } catch (error) {
         // What could not be finished is stored again by the next run; the caller has its failure already, or needs none.
         if (!isFailure(error)) throw error;

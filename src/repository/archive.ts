@@ -5,12 +5,13 @@ import type { ArchiveParts } from './archive-parts.ts';
 import { openArchiveReader, type ArchiveReader, type ReaderOptions } from './archive-reader.ts';
 import { openArchiveWriter, type ArchiveWriter, type WriterOptions } from './archive-writer.ts';
 import { checkArchive, type CheckOptions, type CheckReport } from './check.ts';
+import type { Damage } from './damage.ts';
 import { archiveMissing, keyWrong, objectDamaged, objectMissing } from './failures.ts';
 import { keysOf } from './keys.ts';
 import { objectNames } from './object-names.ts';
 import { openOplogArchive, type OplogArchive } from './oplog-archive.ts';
 import { packStore } from './pack-store.ts';
-import { pointStore, type PointManifest } from './points.ts';
+import { pointStore, type HurtPoint, type PointManifest } from './points.ts';
 import { openObject } from './sealed-object.ts';
 import type { Storage } from './storage/storage.ts';
 import { sweepArchive, type SweepOptions, type SweepReport } from './sweep.ts';
@@ -20,23 +21,30 @@ export type { ArchiveReader, OpenedFile, ReaderOptions } from './archive-reader.
 export type { ArchiveWriter, ByteRange, FileToStore, PointToPublish, WriterOptions, WriterProgress } from './archive-writer.ts';
 export type { CheckReport } from './check.ts';
 export type { Level } from './frame-codec.ts';
-export type { ChainStart, ChainWriter, OplogArchive, OplogBatch } from './oplog-archive.ts';
-export type { PointManifest, StoredFile } from './points.ts';
+export type { Barrier, ChainStart, ChainWriter, OplogArchive, OplogBatch } from './oplog-archive.ts';
+export type { Damage } from './damage.ts';
+export type { HurtPoint, PointManifest, StoredFile } from './points.ts';
 export type { SweepReport } from './sweep.ts';
 
 export type Archive = {
   readonly setId: string;
   readonly setName: string;
+  /** Of its storage, for messages. */
+  readonly place: string;
+  /** Of its storage; null where that does not say. */
+  freeBytes(): Promise<number | null>;
   openWriter(options: WriterOptions): Promise<ArchiveWriter>;
   openReader(options?: ReaderOptions): Promise<ArchiveReader>;
-  /** Newest last. */
+  /** Newest last; a point whose manifest is damaged is among `hurt`. */
+  survey(): Promise<{ points: PointManifest[]; hurt: HurtPoint[] }>;
+  /** Those that can be read, newest last. */
   points(): Promise<PointManifest[]>;
   point(id: string): Promise<PointManifest>;
   /** Its space comes back at the next sweep. An absent point is fine. */
   deletePoint(id: string): Promise<void>;
   recordProof(id: string, proof: unknown): Promise<void>;
-  /** Oldest first. */
-  proofs(id: string): Promise<unknown[]>;
+  /** Oldest first; a record that cannot be read proves nothing. */
+  proofs(id: string): Promise<{ proofs: unknown[]; damaged: Damage[] }>;
   readonly oplog: OplogArchive;
   check(options: CheckOptions): Promise<CheckReport>;
   sweep(options?: SweepOptions): Promise<SweepReport>;
@@ -55,9 +63,12 @@ export async function openArchive(storage: Storage, setId: string, archiveKey: U
   return {
     setId,
     setName,
+    place: storage.place,
+    freeBytes: async () => await storage.freeBytes(),
     openWriter: async (options) => await openArchiveWriter(parts, { ...options, workers: options.workers ?? workers }),
     openReader: async (options = {}) => await openArchiveReader(parts, { ...options, workers: options.workers ?? workers }),
-    points: points.all,
+    survey: points.all,
+    points: async () => (await points.all()).points,
     point: points.read,
     deletePoint: points.delete,
     recordProof: points.recordProof,

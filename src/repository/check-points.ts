@@ -19,7 +19,7 @@ export async function checkPoints(run: CheckRun, index: ChunkIndex, packs: PackF
   for (const id of ids) {
     run.progress(0);
     if (!(await isPointSound(run, id, chunks))) hurtPoints.push(id);
-    for (const problem of await proofProblems(run, id)) run.damage.push(problem);
+    run.damage.push(...(await parts.points.proofs(id)).damaged);
   }
   return { points: ids.length, hurtPoints };
 }
@@ -115,14 +115,4 @@ function chunkCheck(run: CheckRun, index: ChunkIndex, packs: PackFindings, marks
     return ids;
   };
   return { isSound, mapOf, maps: new Map() };
-}
-
-async function proofProblems(run: CheckRun, point: string): Promise<{ object: string; what: string }[]> {
-  try {
-    await run.parts.points.proofs(point);
-    return [];
-  } catch (error) {
-    if (!isFailure(error)) throw error;
-    return [{ object: run.parts.names.proofs(point), what: error.message }];
-  }
 }

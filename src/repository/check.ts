@@ -1,5 +1,6 @@
 /**
- * Check: proves that an archive is whole, and names what is hurt when it is not. It repairs nothing.
+ * Check: proves that an archive is whole, and names what is hurt when it is not. It repairs nothing; what it leaves behind
+ * is one object that names the packs with damage, so that later backups do not build on them (distrusted.ts).
  *
  *   1. index     every block of every segment opens
  *   2. packs     every trailer opens: directory and headers; with `readDataPercent` every frame of that share of packs
@@ -9,6 +10,7 @@
  * A chunk that is damaged in one place and sound in another is damage, and hurts nobody.
  */
 import type { ClusterTime } from '../base/cluster-time.ts';
+import { systemClock } from '../base/clock.ts';
 import { isFailure } from '../base/failure.ts';
 import type { ArchiveParts } from './archive-parts.ts';
 import { openChunkMarks } from './chunk-marks.ts';
@@ -16,6 +18,8 @@ import { openChunkIndex, type ChunkIndex } from './chunk-index.ts';
 import { checkOplog } from './check-oplog.ts';
 import { checkPacks, type PackFindings } from './check-packs.ts';
 import { checkPoints } from './check-points.ts';
+import type { Damage } from './damage.ts';
+import { distrust } from './distrusted.ts';
 import { randomSeed } from './sample.ts';
 
 export type CheckOptions = {
@@ -27,8 +31,6 @@ export type CheckOptions = {
   readonly onProgress?: (readBytes: number) => void;
   readonly signal?: AbortSignal;
 };
-
-export type Damage = { object: string; what: string };
 
 export type CheckReport = {
   ok: boolean;
@@ -68,7 +70,19 @@ export async function checkArchive(parts: ArchiveParts, options: CheckOptions & 
   const marks = openChunkMarks();
   const { points, hurtPoints } = await checkPoints(run, index, packs, marks);
   const hurtOplog = await checkOplog(run);
+  await distrustDamaged(run, packs);
   return { ok: damage.length === 0, points, chunks: marks.size, packs: packs.sizes.size, readBytes, damage, hurtPoints, hurtOplog };
+}
+
+/** A repository that cannot be written to is checked all the same. */
+async function distrustDamaged(run: CheckRun, { bad, badFrames }: PackFindings): Promise<void> {
+  try {
+    const unread = await distrust(run.parts, new Set([...bad, ...badFrames.keys()]), systemClock);
+    run.damage.push(...unread);
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    run.damage.push({ object: run.parts.names.distrustedAll, what: `backups may go on building on damaged packs: ${error.message}` });
+  }
 }
 
 async function checkIndex(run: CheckRun, index: ChunkIndex): Promise<void> {

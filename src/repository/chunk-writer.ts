@@ -41,8 +41,8 @@ type Parts = {
   readonly packs: PackStore;
   readonly line: PackLine;
   readonly pool: StorePool;
-  /** Packs that a sweep is about to delete. */
-  readonly retired: ReadonlySet<string>;
+  /** Packs that nothing new may refer to: a sweep is about to delete them, or a check found damage in them. */
+  readonly avoided: ReadonlySet<string>;
   readonly counts: WriterCounts;
   readonly failed: () => Error | undefined;
   readonly fail: (error: unknown) => void;
@@ -60,7 +60,7 @@ export function openChunkWriter(parts: Parts): ChunkWriter {
   const staying = new Set<string>();
   const stays = (pack: string): boolean => {
     if (staying.has(pack)) return true;
-    if (!index.hasPack(pack) || parts.retired.has(pack)) return false;
+    if (!index.hasPack(pack) || parts.avoided.has(pack)) return false;
     staying.add(pack);
     return true;
   };

@@ -2,6 +2,10 @@ import { failure } from '../base/failure.ts';
 
 const checkHint = 'Run "tidemark repository check" to list every restore point that is hurt.';
 
+/** Where the bytes of a chunk are lost: who is hurt, and what makes later points whole. */
+const chunkHint =
+  'Run "tidemark repository check --read-data 100": it lists every restore point that is hurt, and the next backup stores again what was found damaged.';
+
 export const objectMissing = failure<{ object: string; place: string }>('repository.object-missing', {
   says: ({ object, place }) => `${object} is not in ${place}`,
   hint: checkHint,
@@ -76,25 +80,25 @@ export const objectDamaged = failure<{ object: string; what: string }>('reposito
 
 export const packDamaged = failure<{ pack: string; what: string }>('repository.pack-damaged', {
   says: ({ pack, what }) => `pack ${pack} is damaged: ${what}`,
-  hint: checkHint,
+  hint: chunkHint,
   retry: 'never',
 });
 
 export const packMissing = failure<{ pack: string; chunk: string }>('repository.pack-missing', {
   says: ({ pack, chunk }) => `pack ${pack}, which holds chunk ${chunk}, is missing`,
-  hint: checkHint,
+  hint: chunkHint,
   retry: 'never',
 });
 
 export const chunkMissing = failure<{ chunk: string }>('repository.chunk-missing', {
   says: ({ chunk }) => `chunk ${chunk} is in no pack that the index knows`,
-  hint: checkHint,
+  hint: chunkHint,
   retry: 'never',
 });
 
 export const frameDamaged = failure<{ pack: string; chunk: string; frame: number }>('repository.frame-damaged', {
   says: ({ pack, chunk, frame }) => `frame ${frame} of chunk ${chunk} in pack ${pack} is not what was stored`,
-  hint: 'Run "tidemark repository check --read-data" to list every restore point that needs this pack.',
+  hint: chunkHint,
   retry: 'never',
 });
 

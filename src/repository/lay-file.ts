@@ -12,7 +12,7 @@ import type { StoredFile } from './points.ts';
 
 type Parts = { readonly packs: PackStore; readonly keys: ArchiveKeys; readonly plain: PlainFrames; readonly pool: LayPool };
 
-/** Lays a file down: chunks side by side, holes left out, every frame proved before it is written. */
+/** Lays a file down: chunks side by side, holes left out, every frame proved before it is written. `onBytes` ends it by throwing. */
 export async function layFile(parts: Parts, file: StoredFile, ids: readonly ChunkId[], to: string, onBytes: (bytes: number) => void): Promise<void> {
   const handle = await open(to, 'w', file.mode & 0o777).catch((error: unknown) => {
     throw targetUnwritable({ path: to, why: String(error) }, error);
@@ -29,10 +29,9 @@ export async function layFile(parts: Parts, file: StoredFile, ids: readonly Chun
         continue;
       }
       await parts.pool.room();
-      const work = layChunk(parts, id, { fd: handle.fd, position: at * chunkBytes, bytes }, to).then(
-        () => onBytes(bytes),
-        (error: unknown) => void (failed ??= error),
-      );
+      const work = layChunk(parts, id, { fd: handle.fd, position: at * chunkBytes, bytes }, to)
+        .then(() => onBytes(bytes))
+        .catch((error: unknown) => void (failed ??= error));
       laying.push(work);
       if (laying.length >= 256) await laying.shift();
     }

@@ -8,6 +8,7 @@
  *                proofs/<point id>/<time id>                     what was found when a point was opened
  *                leases/<writer|sweep>-<time id>                 who works here now
  *                retired/<time id>                               packs that a sweep is about to delete
+ *                distrusted/<time id>                            packs in which a check found damage
  *                chains/<chain id>                               why an oplog chain was started, and after what
  *                oplog/<chain id>/writer                         who writes it now
  *                oplog/<chain id>/slices/<day>/<after>-<through> entries of (after, through]; day and times in hex
@@ -35,6 +36,8 @@ export function objectNames(setId: string) {
     lease: (kind: 'writer' | 'sweep', id: string) => `${root}leases/${kind}-${id}`,
     retiredAll: `${root}retired/`,
     retired: (id: string) => `${root}retired/${id}`,
+    distrustedAll: `${root}distrusted/`,
+    distrusted: (id: string) => `${root}distrusted/${id}`,
     oplog: `${root}oplog/`,
     chains: `${root}chains/`,
     chainStart: (chain: string) => `${root}chains/${chain}`,

@@ -207,7 +207,7 @@ test('barriers are kept in order, once each', async (t) => {
   const { oplog } = await openOplog(t);
   const chain = await oplog.startChain({ why: 'first', after: time(100), previous: null });
   for (const at of [120, 110, 120]) await oplog.addBarrier(chain, time(at), 'the feature compatibility version changed');
-  assert.deepEqual((await oplog.barriers(chain)).map(({ at }) => at.t), [110, 120]);
+  assert.deepEqual((await oplog.barriers(chain)).barriers.map(({ at }) => at.t), [110, 120]);
   const next = await oplog.startChain({ why: 'rolled over', after: time(500), previous: chain });
-  assert.deepEqual((await oplog.chains()).map(({ id, start }) => [id, start.previous]), [[chain, null], [next, chain]]);
+  assert.deepEqual((await oplog.chains()).chains.map(({ id, start }) => [id, start.previous]), [[chain, null], [next, chain]]);
 });

@@ -9,14 +9,19 @@
  *   flush          one durable slice; if another writer put one after the same moment meanwhile, ours is withdrawn
  *   read           finds its first slice by the name of the day, opens headers in order, and of blocks those it needs
  *
+ * Damage of one object is told and hurts no other chain. A chain whose start cannot be read is of no use. A barrier whose
+ * record cannot be read is still a barrier: its moment stands in its name, so no moment behind it looks reachable; where
+ * not even that can be read, the chain is of no use.
+ *
  * A slice's day is that of the moment it starts after, and the days of a chain start with the chain's own, so a reader
  * looks back from a moment's day to find the slice that contains it.
  */
-import { compareTimes, showTime, timeKey, type ClusterTime, type Optime } from '../base/cluster-time.ts';
+import { compareTimes, showTime, timeFromKey, timeKey, type ClusterTime, type Optime } from '../base/cluster-time.ts';
 import { sortableId } from '../base/ids.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { blake3 } from '@napi-rs/blake-hash';
 import type { ArchiveParts } from './archive-parts.ts';
+import { damageOf, type Damage } from './damage.ts';
 import { lastPart } from './object-names.ts';
 import { readChain, type StoredChain } from './oplog-chain.ts';
 import { openChainWriter, type ChainWriter } from './oplog-chain-writer.ts';
@@ -35,9 +40,17 @@ export type ChainStart = {
   readonly previous: string | null;
 };
 
+/** An entry that no replay may cross. */
+export type Barrier = { readonly at: ClusterTime; readonly what: string };
+
+export type Chain = { readonly id: string; readonly start: ChainStart; readonly startedAtMs: number };
+
+/** A chain of which nothing can be used. */
+export type HurtChain = Damage & { readonly chain: string };
+
 export type OplogArchive = {
-  /** Oldest first. */
-  chains(): Promise<{ id: string; start: ChainStart; startedAtMs: number }[]>;
+  /** Oldest first; those of no use are among `hurt`. */
+  chains(): Promise<{ chains: Chain[]; hurt: HurtChain[] }>;
   startChain(start: ChainStart): Promise<string>;
   /** `node` tells one holder from another: the same one goes on at once after a kill, others wait half a minute. */
   openChainWriter(chain: string, node: string): Promise<ChainWriter>;
@@ -46,7 +59,8 @@ export type OplogArchive = {
   /** The entries of (after, through], proved and without a hole; `repository.oplog-gap` where the chain does not hold them all. */
   read(chain: string, after: ClusterTime, through: ClusterTime): AsyncIterable<OplogBatch>;
   addBarrier(chain: string, at: Optime, what: string): Promise<void>;
-  barriers(chain: string): Promise<{ at: Optime; what: string }[]>;
+  /** In order. `isWhole` is false when there may be a barrier that is not in the list: the chain is then of no use. */
+  barriers(chain: string): Promise<{ barriers: Barrier[]; damaged: Damage[]; isWhole: boolean }>;
 };
 
 /** The ids of all chains, oldest first. */
@@ -60,8 +74,17 @@ export function openOplogArchive(parts: ArchiveParts, clock: Clock = systemClock
   const { storage, keys, names } = parts;
   return {
     async chains() {
-      const found = await Promise.all((await listChains(parts)).map(async (id) => ({ id, ...(await readChain(parts, id)) })));
-      return found.map(({ id, start, startedAtMs }) => ({ id, start, startedAtMs })).sort((a, b) => a.startedAtMs - b.startedAtMs || (a.id < b.id ? -1 : 1));
+      const chains: Chain[] = [];
+      const hurt: HurtChain[] = [];
+      for (const id of await listChains(parts)) {
+        try {
+          const { start, startedAtMs } = await readChain(parts, id);
+          chains.push({ id, start, startedAtMs });
+        } catch (error) {
+          hurt.push({ chain: id, ...damageOf(names.chainStart(id), error) });
+        }
+      }
+      return { chains: chains.sort((a, b) => a.startedAtMs - b.startedAtMs || (a.id < b.id ? -1 : 1)), hurt };
     },
     async startChain(start) {
       const chain = sortableId(clock);
@@ -81,11 +104,21 @@ export function openOplogArchive(parts: ArchiveParts, clock: Clock = systemClock
       await storage.put(name, sealObject(keys.object, name, { at, what }), 'new');
     },
     async barriers(chain) {
-      const found: { at: Optime; what: string }[] = [];
+      const barriers: Barrier[] = [];
+      const damaged: Damage[] = [];
+      let isWhole = true;
       for await (const { name } of storage.list(names.barriers(chain))) {
-        found.push(openObject(keys.object, name, await storage.read(name)) as { at: Optime; what: string });
+        try {
+          const { at, what } = openObject(keys.object, name, await storage.read(name)) as Barrier;
+          barriers.push({ at: { t: at.t, i: at.i }, what });
+        } catch (error) {
+          damaged.push(damageOf(name, error));
+          const key = /^([0-9a-f]{16})-[0-9a-f]{8}$/.exec(lastPart(name))?.[1];
+          if (key === undefined) isWhole = false;
+          else barriers.push({ at: timeFromKey(key), what: 'an entry whose record is damaged' });
+        }
       }
-      return found.sort((a, b) => compareTimes(a.at, b.at));
+      return { barriers: barriers.sort((a, b) => compareTimes(a.at, b.at)), damaged, isWhole };
     },
   };
 }

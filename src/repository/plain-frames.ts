@@ -3,12 +3,13 @@
  *
  * Nothing is handed out that was not proved: a header by the chunk's id, a frame by its hash in the header. A pack that is
  * missing may have been swept, so the index is read again once and other places of the chunk are tried; what is left then
- * is a failure that names the chunk.
+ * is a failure that names the chunk. A place whose header or frames are damaged is passed by from then on, as long as the
+ * chunk has another one.
  */
 import { isFailure } from '../base/failure.ts';
 import { frameBytes, frameCount, frameLength, holeId, otherPacks, zeroFrame, type ChunkHeader, type ChunkId, type Frame } from './chunk.ts';
 import type { ChunkIndex } from './chunk-index.ts';
-import { chunkMissing, frameDamaged, packMissing } from './failures.ts';
+import { chunkMissing, frameDamaged, packDamaged, packMissing, storageFailed } from './failures.ts';
 import { openFrame } from './frame-codec.ts';
 import { tagBytes, type ArchiveKeys } from './keys.ts';
 import { openRecent } from './recent.ts';
@@ -22,7 +23,7 @@ export type PlainFrames = {
   /** Bytes [from, from + bytes) of a chunk that is `length` long, into `to`. */
   read(id: ChunkId, length: number, from: number, bytes: number, to: Buffer): Promise<void>;
   readChunk(id: ChunkId, length: number): Promise<Buffer>;
-  /** Runs `work` on a chunk's place; when a pack turns out to be gone, once more on another place. */
+  /** Runs `work` on a chunk's place; again on another one when a pack turns out to be gone, or what is there damaged. */
   retrying<T>(id: ChunkId, work: (chunk: LocatedChunk) => Promise<T>): Promise<T>;
 };
 
@@ -33,11 +34,21 @@ export function plainFrames(parts: { index: ChunkIndex; packs: PackStore; keys: 
   const headers = openRecent<Promise<LocatedChunk>>(headersKept);
   const frames = openRecent<Promise<Buffer>>(Math.max(framesAtLeast, Math.floor(cacheBytes / frameBytes)));
   const gone = new Set<string>();
+  /** Places of chunks where something is damaged, by chunk and pack. */
+  const damaged = new Map<string, Error>();
 
   const search = async (id: ChunkId): Promise<LocatedChunk> => {
     let failed: Error | undefined;
+    const passedBy: string[] = [];
     for await (const place of index.candidates(id)) {
       if (gone.has(place.pack)) continue;
+      const key = `${id} ${place.pack}`;
+      const known = damaged.get(key);
+      if (known !== undefined) {
+        failed ??= known;
+        passedBy.push(key);
+        continue;
+      }
       try {
         const header = await packs.readHeader(id, place);
         if (otherPacks(place.bytes - tagBytes) === 0 || header.frames.every((frame) => frame.pack === undefined || !gone.has(frame.pack))) return { pack: place.pack, header };
@@ -46,12 +57,15 @@ export function plainFrames(parts: { index: ChunkIndex; packs: PackStore; keys: 
         failed ??= error as Error;
       }
     }
+    // Nothing else is left: the next caller tries them again, the disk may be back.
+    for (const key of passedBy) damaged.delete(key);
     throw failed ?? chunkMissing({ chunk: id });
   };
   const noteMissing = (error: unknown): void => {
     if (!isFailure(error)) throw error;
     if (error.code === packMissing.code) gone.add(String(error.details['pack']));
   };
+  const isDamage = (error: unknown): error is Error => isFailure(error, frameDamaged) || isFailure(error, packDamaged) || isFailure(error, storageFailed);
   const isLost = (error: unknown): boolean => isFailure(error, packMissing) || isFailure(error, chunkMissing);
 
   let lookedAgain: Promise<void> | undefined;
@@ -77,14 +91,21 @@ export function plainFrames(parts: { index: ChunkIndex; packs: PackStore; keys: 
   };
 
   const retrying = async <T>(id: ChunkId, work: (chunk: LocatedChunk) => Promise<T>): Promise<T> => {
-    try {
-      return await work(await locate(id));
-    } catch (error) {
-      if (!isLost(error)) throw error;
-      noteMissing(error);
-      headers.delete(id);
-      await lookAgain();
-      return await work(await locate(id));
+    for (let again = false; ; ) {
+      const chunk = await locate(id);
+      try {
+        return await work(chunk);
+      } catch (error) {
+        headers.delete(id);
+        if (isDamage(error)) {
+          damaged.set(`${id} ${chunk.pack}`, error);
+        } else {
+          if (!isLost(error) || again) throw error;
+          again = true;
+          noteMissing(error);
+          await lookAgain();
+        }
+      }
     }
   };
 

@@ -4,6 +4,7 @@ import { isFailure } from '../base/failure.ts';
 import { sortableId } from '../base/ids.ts';
 import { systemClock } from '../base/clock.ts';
 import type { ChunkId } from './chunk.ts';
+import { damageOf, type Damage } from './damage.ts';
 import { objectMissing, pointExists, pointMissing } from './failures.ts';
 import { isPlainId, lastPart, type ObjectNames } from './object-names.ts';
 import { openObject, sealObject } from './sealed-object.ts';
@@ -25,15 +26,19 @@ export type PointManifest = {
   readonly bytes: PointBytes;
 };
 
+/** A point whose manifest cannot be read: it is there, and nobody can restore it. */
+export type HurtPoint = Damage & { readonly point: string };
+
 export type PointStore = {
-  /** Newest last. */
-  all(): Promise<PointManifest[]>;
+  /** Newest last. One hurt point hides no other. */
+  all(): Promise<{ points: PointManifest[]; hurt: HurtPoint[] }>;
   ids(): Promise<string[]>;
   read(id: string): Promise<PointManifest>;
   put(point: PointManifest): Promise<number>;
   delete(id: string): Promise<void>;
   recordProof(id: string, proof: unknown): Promise<void>;
-  proofs(id: string): Promise<unknown[]>;
+  /** Oldest first; a record that cannot be read proves nothing. */
+  proofs(id: string): Promise<{ proofs: unknown[]; damaged: Damage[] }>;
 };
 
 export function pointStore(storage: Storage, objectKey: Uint8Array, names: ObjectNames, setId: string): PointStore {
@@ -57,15 +62,16 @@ export function pointStore(storage: Storage, objectKey: Uint8Array, names: Objec
     ids,
     read,
     async all() {
-      const found: PointManifest[] = [];
+      const points: PointManifest[] = [];
+      const hurt: HurtPoint[] = [];
       for (const id of await ids()) {
         try {
-          found.push(await read(id));
+          points.push(await read(id));
         } catch (error) {
-          if (!isFailure(error, pointMissing)) throw error;
+          if (!isFailure(error, pointMissing)) hurt.push({ point: id, ...damageOf(names.point(id), error) });
         }
       }
-      return found.sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1));
+      return { points: points.sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1)), hurt };
     },
     async put(point) {
       if (!isPlainId(point.id)) throw new Error(`"${point.id}" cannot name a restore point`);
@@ -83,7 +89,16 @@ export function pointStore(storage: Storage, objectKey: Uint8Array, names: Objec
       await storage.put(name, sealObject(objectKey, name, proof), 'new');
     },
     async proofs(id) {
-      return await Promise.all((await listNames(names.proofs(id))).map(readObject));
+      const proofs: unknown[] = [];
+      const damaged: Damage[] = [];
+      for (const name of await listNames(names.proofs(id))) {
+        try {
+          proofs.push(await readObject(name));
+        } catch (error) {
+          if (!isFailure(error, objectMissing)) damaged.push(damageOf(name, error));
+        }
+      }
+      return { proofs, damaged };
     },
   };
 }

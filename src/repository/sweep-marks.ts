@@ -11,20 +11,20 @@ import type { Location } from './segment-reader.ts';
 export type Kept = { readonly id: ChunkId; readonly place: Location };
 
 /**
- * Marks the chunks of every point; `each` is told of each chunk once. Of several places of a chunk one outside `retired`
+ * Marks the chunks of every point; `each` is told of each chunk once. Of several places of a chunk one outside `avoided`
  * is preferred. A chunk that is nowhere cannot be kept (a check reports it); a point or a map that cannot be read stops
  * the sweep, because nobody knows what it needs.
  */
-export async function markChunks(parts: ArchiveParts, index: ChunkIndex, retired: ReadonlySet<string>, each: (kept: Kept) => Promise<void>): Promise<ChunkMarks> {
+export async function markChunks(parts: ArchiveParts, index: ChunkIndex, avoided: ReadonlySet<string>, each: (kept: Kept) => Promise<void>): Promise<ChunkMarks> {
   const marks = openChunkMarks();
   const plain = plainFrames({ index, packs: parts.packs, keys: parts.keys }, 0);
   const maps = new Set<string>();
 
   const isSettled = async (id: ChunkId, place: Location): Promise<boolean> => {
-    if (retired.has(place.pack)) return false;
+    if (avoided.has(place.pack)) return false;
     if (otherPacks(place.bytes - tagBytes) === 0) return true;
     const header = await parts.packs.readHeader(id, place);
-    return header.frames.every((frame) => frame.pack === undefined || (index.hasPack(frame.pack) && !retired.has(frame.pack)));
+    return header.frames.every((frame) => frame.pack === undefined || (index.hasPack(frame.pack) && !avoided.has(frame.pack)));
   };
   const keep = async (id: ChunkId): Promise<void> => {
     if (id === holeId) return;

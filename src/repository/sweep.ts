@@ -17,6 +17,9 @@
  * What is retired is never taken back: it is moved and deleted, by this sweep or, when this one is killed or a writer does
  * not end in time, by the next. So two sweeps that both believe to be alone delete nothing that somebody builds on.
  *
+ * A pack in which a check found damage is not moved out of, because that would meet the damage. It goes when nothing in it
+ * is needed any more; other places of its chunks are preferred, so that this comes about.
+ *
  * Not promised: the least possible space (docs/design/repository-sweep.md, "Why not exact").
  */
 import { sortableId } from '../base/ids.ts';
@@ -24,6 +27,7 @@ import { systemClock, type Clock } from '../base/clock.ts';
 import type { ArchiveParts } from './archive-parts.ts';
 import { otherPacks } from './chunk.ts';
 import { openChunkIndex, type ChunkIndex } from './chunk-index.ts';
+import { forgetDistrust, readDistrusted } from './distrusted.ts';
 import { sweepRunning } from './failures.ts';
 import { mergeSegments } from './index-merge.ts';
 import { tagBytes } from './keys.ts';
@@ -95,13 +99,16 @@ async function sweep(run: Run): Promise<SweepReport> {
   step('merge the index');
   await index.coverPacks();
   await mergeSegments(parts, index, { mostEntries: Number.POSITIVE_INFINITY, all: report.deletedPacks > 0 });
+  await forgetDistrust(parts, sizes);
   return { ...report, keptBytes: kept() };
 }
 
 /** Steps 2 to 4. Answers every retirement that is to be finished, those of killed sweeps first. */
 async function chooseAndRetire(run: Run, step: (what: string) => void, sizes: Map<string, number>): Promise<Retirement[]> {
   const { parts, clock, options } = run;
-  const left = await listRetirements(parts);
+  const { found: left, damaged } = await listRetirements(parts);
+  // Nobody knows what they retired, and writers do not heed them.
+  for (const { object } of damaged) await parts.storage.delete(object);
   const retired = new Set(left.flatMap(({ packs }) => packs));
   step('list packs');
   const listed: StoredObject[] = [];
@@ -114,10 +121,11 @@ async function chooseAndRetire(run: Run, step: (what: string) => void, sizes: Ma
   const index = await openChunkIndex(parts.storage, parts.keys, parts.names, parts.packs);
   await index.coverPacks();
   step('mark what restore points need');
-  const marks = await markChunks(parts, index, retired, async () => options.signal?.throwIfAborted());
+  const distrusted = await readDistrusted(parts);
+  const marks = await markChunks(parts, index, new Set([...retired, ...distrusted]), async () => options.signal?.throwIfAborted());
   step('measure the packs');
   const uses = await measureUse(parts, new Map([...sizes].filter(([pack]) => !retired.has(pack))), marks, options.signal);
-  const chosen = worthRetiring(uses.filter(({ pack }) => candidates.has(pack)));
+  const chosen = worthRetiring(uses.filter(({ pack, liveBytes }) => candidates.has(pack) && (liveBytes === 0 || !distrusted.has(pack))));
   if (chosen.length === 0) return left;
   const name = parts.names.retired(sortableId(clock));
   step(`retire ${chosen.length} packs`);
@@ -150,7 +158,7 @@ async function finishRetirements(run: Run, step: (what: string) => void, index: 
   step('mark again');
   const survivors: Kept[] = [];
   const rewritten = new Set<string>();
-  await markChunks(parts, index, retired, async (kept) => {
+  await markChunks(parts, index, new Set([...retired, ...(await readDistrusted(parts))]), async (kept) => {
     options.signal?.throwIfAborted();
     const from = await retiredPacksOf(parts, kept, retired);
     if (from.length === 0) return;

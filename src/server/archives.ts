@@ -7,14 +7,15 @@ import { repositoryLocation, type ArchiveAccess, type RepositoryLocation } from 
 import type { Repository } from '../contract/routes/repositories.ts';
 import { repositoryExists, repositoryUnknown } from './failures.ts';
 import type { Sealer } from './sealing.ts';
-import type { TransportLink } from './transport-link.ts';
+import type { Links } from './links.ts';
+import { localHost } from './hosts.ts';
 
-export type NewRepository = { name: string; location: RepositoryLocation; passphrase: string; create: boolean; isDefault: boolean; passphraseFile: string | null };
+export type NewRepository = { name: string; /** The id of the host it is on; the server's own by default. */ host?: string; location: RepositoryLocation; passphrase: string; create: boolean; isDefault: boolean; passphraseFile: string | null };
 
 export type Archives = ReturnType<typeof openArchives>;
 
-export function openArchives(options: { catalog: Catalog; sealer: Sealer; link: TransportLink; clock: Clock }) {
-  const { catalog, sealer, link, clock } = options;
+export function openArchives(options: { catalog: Catalog; sealer: Sealer; links: Links; clock: Clock }) {
+  const { catalog, sealer, links, clock } = options;
   const { repositories } = catalog;
 
   async function find(nameOrId: string): Promise<RepositoryRow> {
@@ -35,14 +36,16 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; link: 
     async add(wanted: NewRepository): Promise<RepositoryRow> {
       const known = await repositories.list();
       const location = JSON.stringify(wanted.location);
-      const same = known.find((row) => row.name === wanted.name || row.location === location);
+      const host = wanted.host ?? localHost;
+      const same = known.find((row) => row.name === wanted.name || (row.location === location && row.host === host));
       if (same !== undefined) throw repositoryExists({ name: same.name === wanted.name ? wanted.name : wanted.location.path, known: same.name });
-      const { repositoryId, keyHex } = await link.call('repository.open', { location: wanted.location, passphrase: wanted.passphrase, create: wanted.create });
+      const { repositoryId, keyHex } = await links.of(host).call('repository.open', { location: wanted.location, passphrase: wanted.passphrase, create: wanted.create });
       const twin = known.find(({ id }) => id === repositoryId);
       if (twin !== undefined) throw repositoryExists({ name: wanted.location.path, known: twin.name });
       const row: RepositoryRow = {
         id: repositoryId === '' ? sortableId(clock) : repositoryId,
         name: wanted.name,
+        host,
         location,
         sealed_passphrase: sealer.seal(wanted.passphrase, `repositories.passphrase:${repositoryId}`),
         sealed_key: sealer.seal(keyHex, `repositories.key:${repositoryId}`),
@@ -60,6 +63,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; link: 
       return {
         id: row.id,
         name: row.name,
+        host: (await catalog.hosts.find(row.host))?.name ?? row.host,
         location: repositoryLocation.parse(JSON.parse(row.location)),
         isDefault: row.is_default === 1,
         addedAtMs: row.added_ms,
@@ -77,13 +81,22 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; link: 
     async open(repository: RepositoryRow, setId: string, setName: string): Promise<void> {
       const location = repositoryLocation.parse(JSON.parse(repository.location));
       const repositoryKeyHex = sealer.open(repository.sealed_key, `repositories.key:${repository.id}`);
-      const { archive } = await link.call('archive.open', { location, repositoryKeyHex, setId, setName });
+      const { archive } = await links.of(repository.host).call('archive.open', { location, repositoryKeyHex, setId, setName });
       const sealed_key = sealer.seal(archive.keyHex, `archives.key:${repository.id}:${setId}`);
       await repositories.putArchive({ repository: repository.id, set_id: setId, set_name: setName, sealed_key });
     },
 
     async list(repositoryId: string): Promise<{ setId: string; setName: string }[]> {
       return (await repositories.archives(repositoryId)).map(({ set_id, set_name }) => ({ setId: set_id, setName: set_name }));
+    },
+
+    /** The repository that holds points of a set that is not protected any more, by its replica set's name or id. */
+    async ofSet(nameOrId: string): Promise<{ name: string; path: string } | undefined> {
+      for (const { id, name, location } of await repositories.list()) {
+        const isThere = (await repositories.archives(id)).some(({ set_id, set_name }) => set_id === nameOrId || set_name === nameOrId);
+        if (isThere) return { name, path: repositoryLocation.parse(JSON.parse(location)).path };
+      }
+      return undefined;
     },
 
     async access(repositoryId: string, setId: string): Promise<ArchiveAccess> {

@@ -40,6 +40,8 @@ export type Authority = {
   /** SHA-256 of the CA certificate, hex. */
   readonly fingerprint: string;
   issue(what: IssueWhat): Promise<LinkIdentity & Issued>;
+  /** A certificate for a key pair that somebody else holds. Nothing but the public key is taken from them. */
+  certify(publicKeyPem: string, what: IssueWhat): Promise<Omit<LinkIdentity, 'keyPem'> & Issued>;
   /** The identity in a file; issued again when it is absent, of another CA or past two thirds of its life. */
   keep(path: string, what: IssueWhat): Promise<LinkIdentity & { readonly renewed: boolean }>;
 };
@@ -54,8 +56,7 @@ export async function openAuthority(directory: string, clock: Clock, record: (is
   const caKey = await webcrypto.subtle.importKey('pkcs8', fromPem(made.keyPem), algorithm, false, ['sign']);
   const ca = new X509Certificate(made.certificatePem);
 
-  async function issue(what: IssueWhat): Promise<LinkIdentity & Issued> {
-    const keys = await makeKeys();
+  async function certify(publicKey: webcrypto.CryptoKey, what: IssueWhat): Promise<Omit<LinkIdentity, 'keyPem'> & Issued> {
     const now = clock.now();
     const notAfterMs = now + (what.days ?? validDays) * dayMs;
     const certificate = await X509CertificateGenerator.create({
@@ -64,7 +65,7 @@ export async function openAuthority(directory: string, clock: Clock, record: (is
       issuer: ca.subject,
       notBefore: new Date(Math.min(now, notAfterMs) - backdatedMs),
       notAfter: new Date(notAfterMs),
-      publicKey: keys.publicKey,
+      publicKey,
       signingKey: caKey,
       signingAlgorithm: algorithm,
       extensions: [
@@ -77,13 +78,19 @@ export async function openAuthority(directory: string, clock: Clock, record: (is
     const certificatePem = certificate.toString('pem');
     const issued: Issued = { serial: new NodeCertificate(certificatePem).serialNumber, part: what.part, name: what.name, notAfterMs };
     await record(issued);
-    return { ...issued, certificatePem, keyPem: await toPem(keys.privateKey), caPem: made.certificatePem };
+    return { ...issued, certificatePem, caPem: made.certificatePem };
+  }
+
+  async function issue(what: IssueWhat): Promise<LinkIdentity & Issued> {
+    const keys = await makeKeys();
+    return { ...(await certify(keys.publicKey, what)), keyPem: await toPem(keys.privateKey) };
   }
 
   return {
     caPem: made.certificatePem,
     fingerprint: createHash('sha256').update(new NodeCertificate(made.certificatePem).raw).digest('hex'),
     issue,
+    certify: async (publicKeyPem, what) => await certify(await webcrypto.subtle.importKey('spki', fromPem(publicKeyPem), algorithm, true, ['verify']), what),
     async keep(file, what) {
       const held = await readIdentity(file);
       if (held !== undefined && held.caPem === made.certificatePem && isFresh(held.certificatePem, what, clock)) return { ...held, renewed: false };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { stopped } from '../base/failures.ts';
 import { until } from '../base/deadline.ts';
 import { failWith, makePoint, untilStopped } from '../../test/kit/fake-transport.ts';
 import { openServerPlatform, type ServerPlatform } from '../../test/kit/server-platform.ts';
@@ -20,7 +21,7 @@ test('a backup is a success only after the point was opened, and its proof is on
   const { points } = await platform.ask('point.list', { query: { set: 'rs0' } });
   assert.equal(points.length, 1);
   assert.equal(points[0]?.proof?.ok, true);
-  assert.match(points[0]?.proof?.says ?? '', /1 collections with 42 documents/);
+  assert.match(points[0]?.proof?.says ?? '', /1 collections, 1 of them counted \(42 documents\), 1 validated/);
   assert.equal(platform.fake.proofs.length, 1);
 });
 
@@ -71,6 +72,37 @@ test('when the archived oplog does not reach the copy the session fails within i
   assert.equal(session.failure?.code, 'server.oplog-behind');
   assert.match(session.failure?.message ?? '', /did not reach 9999,3 .* it is at 2000,1/);
   assert.deepEqual(kinds(platform), ['backup']);
+});
+
+test('a backup that is stopped in its proof says which point is stored and not proved, and a restore from it warns', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  platform.fake.scripts.prove = async (_input, voice) => {
+    await untilStopped(voice);
+    throw stopped({ what: 'the proof' });
+  };
+  const id = await backup(platform);
+  await until('the proof', 10_000, async () => ((await platform.ask('session.show', { params: { session: id } })).steps.some(({ name }) => name.startsWith('prove')) ? true : undefined), { everyMs: 20 });
+  await platform.ask('session.stop', { params: { session: id } });
+  const session = await platform.ended(id);
+  const [point] = platform.fake.points;
+  assert.equal(session.state, 'stopped');
+  assert.match(JSON.stringify(await platform.events(id)).replaceAll('\\', ''), new RegExp(`restore point ${point!.id} is stored and NOT PROVED; run "tidemark point verify ${point!.id}"`));
+  const body = { at: 'latest', members: [{ directory: '/x', host: 'h', port: 1 }], start: true, apply: true };
+  const restored = await platform.ended((await platform.ask('restore.set', { params: { set: 'rs0' }, body })).id);
+  assert.ok(restored.result?.kind === 'restore-set');
+  assert.match(restored.result.plan[0]!, new RegExp(`${point!.id} was NEVER PROVED`));
+  assert.equal(restored.result.uri, 'mongodb://h:1/?replicaSet=rs0');
+});
+
+test('a source that is no member of the set fails the backup before anything is copied', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  const { id } = await platform.ask('backup.run', { params: { set: 'rs0' }, body: { source: '127.0.0.1:9' } });
+  const session = await platform.ended(id);
+  assert.equal(session.failure?.code, 'domain.no-source-node');
+  assert.match(session.failure?.message ?? '', /127\.0\.0\.1:9, which was asked for, is not a data member; those are 127\.0\.0\.1:27017/);
+  assert.deepEqual(kinds(platform), []);
 });
 
 test('a set without a fit member fails with the reason of each member', async () => {

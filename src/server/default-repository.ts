@@ -11,24 +11,25 @@ import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import type { Archives } from './archives.ts';
 import { readSecret, writeSecret } from './secret-file.ts';
-import type { TransportLink } from './transport-link.ts';
+import { localHost } from './hosts.ts';
+import type { Links } from './links.ts';
 
 /** Answers null when it is there, or why it is not. Goes on trying for as long as the server runs. */
 export async function ensureDefaultRepository(options: {
   data: string;
   archives: Archives;
   catalog: Catalog;
-  link: TransportLink;
+  links: Links;
   log: Log;
   clock: Clock;
   waitMs: number;
   signal: AbortSignal;
 }): Promise<string | null> {
-  const { data, archives, catalog, link, log, waitMs, clock, signal } = options;
+  const { data, archives, catalog, links, log, waitMs, clock, signal } = options;
   if ((await catalog.repositories.list()).some(({ is_default }) => is_default === 1)) return null;
   const passphraseFile = join(data, 'repository.passphrase');
   const make = async (): Promise<void> => {
-    await link.connected(waitMs, signal);
+    await links.of(localHost).connected(waitMs, signal);
     let passphrase = (await readSecret(passphraseFile))?.toString('utf8').trim();
     if (passphrase === undefined || passphrase === '') {
       passphrase = newPassphrase();

@@ -1,8 +1,8 @@
 import { failure } from '../base/failure.ts';
 
-export const setUnknown = failure<{ set: string }>('server.set-unknown', {
-  says: ({ set }) => `no protected set is called ${set}`,
-  hint: 'Run "tidemark set list" for the sets there are.',
+export const setUnknown = failure<{ set: string; keptIn: string | null; place: string | null }>('server.set-unknown', {
+  says: ({ set, keptIn }) => `no protected set is called ${set}${keptIn === null ? '' : `; it was protected before, and its restore points are in repository ${keptIn}`}`,
+  hint: ({ place }) => (place === null ? 'Run "tidemark set list" for the sets there are.' : `Add it again with "tidemark set add", and its points are there; or list and restore them with "tidemark repository open ${place}".`),
   retry: 'never',
 });
 
@@ -60,9 +60,9 @@ export const pointUnknown = failure<{ point: string }>('server.point-unknown', {
   retry: 'never',
 });
 
-export const pointBusy = failure<{ point: string; session: string }>('server.point-busy', {
-  says: ({ point, session }) => `session ${session} uses restore point ${point}`,
-  hint: 'Wait until it has ended, or stop it with "tidemark session stop".',
+export const pointBusy = failure<{ point: string; session: string; publication: string | null }>('server.point-busy', {
+  says: ({ point, session, publication }) => `${publication === null ? `session ${session}` : `publication ${publication}`} uses restore point ${point}`,
+  hint: ({ session, publication }) => (publication === null ? `Wait until it has ended, or stop it with "tidemark session stop ${session}".` : `End it with "tidemark publish stop ${publication}".`),
   retry: 'later',
 });
 
@@ -104,7 +104,31 @@ export const sessionContinuous = failure<{ session: string }>('server.session-co
 
 export const hostUnknown = failure<{ host: string }>('server.host-unknown', {
   says: ({ host }) => `no host is called ${host}`,
-  hint: 'Run "tidemark doctor" for the hosts there are.',
+  hint: 'Run "tidemark node list" for the hosts there are.',
+  retry: 'never',
+});
+
+export const hostExists = failure<{ name: string; known: string; address: string }>('server.host-exists', {
+  says: ({ name, known, address }) => `host ${name} cannot be added: ${known} at ${address} is there already`,
+  hint: 'Give another name or address, or make a new kit for that host with "tidemark node kit".',
+  retry: 'never',
+});
+
+export const hostIsLocal = failure<Record<string, never>>('server.host-is-local', {
+  says: () => 'the host local is the machine of the server itself',
+  hint: 'Its transport service belongs to "tidemark up" and needs no kit; it cannot be removed.',
+  retry: 'never',
+});
+
+export const hostBusy = failure<{ host: string; why: string }>('server.host-busy', {
+  says: ({ host, why }) => `host ${host} cannot be removed: ${why}`,
+  hint: 'Remove or wait for what uses it first.',
+  retry: 'later',
+});
+
+export const enrolmentRefused = failure<{ why: string }>('server.enrolment-refused', {
+  says: ({ why }) => `the enrolment was refused: ${why}`,
+  hint: 'Make a new kit with "tidemark node kit HOST" and use it within a day, once.',
   retry: 'never',
 });
 
@@ -178,4 +202,10 @@ export const secretUnreadable = failure<{ what: string }>('server.secret-unreada
   says: ({ what }) => `${what} cannot be decrypted with this master key`,
   hint: 'The file master.key in the data directory does not belong to this catalog. Put the right one back.',
   retry: 'never',
+});
+
+export const dataSessionEnded = failure<{ host: string }>('server.data-session-ended', {
+  says: ({ host }) => `the data session on host ${host} ended before the work began`,
+  hint: 'Start the session again; see the log of the transport service there if it ends again.',
+  retry: 'now',
 });

@@ -11,7 +11,8 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { OrderGiven, OrderName, OrderOutput } from '../contract/orders.ts';
 import type { SessionResult } from '../contract/sessions.ts';
-import type { TaskKind, TaskOutput, taskKinds } from '../contract/tasks.ts';
+import type { TaskOutput } from '../contract/tasks.ts';
+import type { ArchiveReach, ArchiveTaskKind, WithoutArchive } from './archive-task.ts';
 import type { OnStatus } from './session-task.ts';
 
 export type FlowContext = {
@@ -30,13 +31,19 @@ export type FlowContext = {
   note<T>(name: string, make: () => Promise<T> | T): Promise<T>;
   /** Changes a note: for a flow that goes round. */
   setNote(name: string, value: unknown): Promise<void>;
-  /** A quick order to the host. */
-  order<N extends OrderName>(name: N, input: OrderGiven<N>): Promise<OrderOutput<N>>;
-  /** A task on the host, run once whatever happens in between. `name` is unique in the session. */
-  task<K extends TaskKind>(name: string, kind: K, input: () => Promise<z.input<(typeof taskKinds)[K]['input']>>, onStatus?: OnStatus): Promise<TaskOutput<K>>;
+  /** A quick order to a host. */
+  order<N extends OrderName>(host: string, name: N, input: OrderGiven<N>): Promise<OrderOutput<N>>;
+  /**
+   * A task that works with an archive, run once whatever happens in between, on the host that is named. `name` is unique in
+   * the session. Where the archive is on another host, a data session there serves it for as long as the task lives.
+   */
+  task<K extends ArchiveTaskKind>(name: string, kind: K, at: ArchiveReach, input: () => Promise<WithoutArchive<K>>, onStatus?: OnStatus): Promise<TaskOutput<K>>;
   /** Removes the record of a task that is over: for a flow that goes round. */
   dropTask(name: string): Promise<void>;
 };
+
+/** Said where people look at a replayed mongod (docs/design/native-replay.md, "Not covered"). */
+export const fastCounts = 'fast counts (estimatedDocumentCount, collStats) are those of the checkpoint until validate corrects them; countDocuments is exact';
 
 export type Finished = { readonly state: 'success' | 'warning'; readonly result: SessionResult };
 

@@ -7,20 +7,24 @@ import type { Clock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import type { Caller } from '../contract/link/caller.ts';
-import type { TransportLink } from './transport-link.ts';
+import type { Links } from './links.ts';
 
 const everyMs = 60_000;
 
-export function keepTasksTidy(options: { link: TransportLink; catalog: Catalog; clock: Clock; log: Log; signal: AbortSignal }): void {
-  const { link, clock, log, signal } = options;
+export function keepTasksTidy(options: { links: Links; catalog: Catalog; clock: Clock; log: Log; signal: AbortSignal }): void {
+  const { links, clock, log, signal } = options;
   const look = (caller: Caller): void => {
     tidy(caller, options.catalog, log).catch((error: unknown) => log.info('tasks could not be looked through', { why: describe(error) }));
   };
-  link.onConnect(look);
+  links.onConnect(look);
   const goRound = async (): Promise<void> => {
     for (;;) {
       await clock.wait(everyMs, signal);
-      if (link.standing().state === 'connected') look(await link.connected(1_000, signal));
+      for (const link of links.all()) {
+        // Lost in this instant: it is looked through when it is there again.
+        const caller = await link.connected(1, signal).catch(() => undefined);
+        if (caller !== undefined) look(caller);
+      }
     }
   };
   goRound().catch(() => {});

@@ -3,22 +3,23 @@ import type { ClusterTime } from '../base/cluster-time.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import type { Window } from '../contract/values.ts';
 import { momentUnreachable } from '../domain/failures.ts';
-import { parseMoment } from '../domain/moment.ts';
+import { endOf, parseMoment } from '../domain/moment.ts';
 import { chooseAt, chooseRestore, type Choice, type WindowFacts } from '../domain/restore-choice.ts';
 import type { Archives } from './archives.ts';
 import { pointUnknown } from './failures.ts';
 import type { Points } from './points.ts';
-import type { TransportLink } from './transport-link.ts';
+import type { Links } from './links.ts';
 
 export type ChosenMoment = { readonly point: string; readonly at: ClusterTime };
 export type Moments = ReturnType<typeof openMoments>;
 
-export function openMoments(options: { link: TransportLink; archives: Archives; points: Points }) {
-  const { link, archives, points } = options;
+export function openMoments(options: { links: Links; archives: Archives; points: Points }) {
+  const { links, archives, points } = options;
 
   /** What the repository holds right now, and the catalog's memory of it with it. */
   async function window(set: Pick<SetRow, 'id' | 'repository'>): Promise<Window> {
-    const found = await link.call('archive.window', { archive: await archives.access(set.repository, set.id) });
+    const { host } = await archives.find(set.repository);
+    const found = await links.of(host).call('archive.window', { archive: await archives.access(set.repository, set.id) });
     await points.mirror(set, found);
     return found;
   }
@@ -37,16 +38,17 @@ export function openMoments(options: { link: TransportLink; archives: Archives; 
       const wanted = parseMoment(text, idsOf(found));
       const base = facts.points.find(({ id }) => id === point);
       if (base === undefined) throw pointUnknown({ point });
-      if (wanted.kind === 'time') return demand(chooseAt(facts, base, wanted.at));
+      if (wanted.kind === 'time' || wanted.kind === 'second') return demand(chooseAt(facts, base, endOf(wanted)));
       const choice = demand(chooseRestore(facts, wanted));
       return demand(chooseAt(facts, base, choice.at));
     },
-    /** A border in time, wherever it lies: for searches. */
-    async border(set: SetRow, text: string | null): Promise<ClusterTime | null> {
+    /** A border in time, wherever it lies: for searches. A second named as either border is searched. */
+    async border(set: SetRow, edge: 'since' | 'until', text: string | null): Promise<ClusterTime | null> {
       if (text === null || text.trim() === 'latest') return null;
       const known = await points.list(set.id);
       const wanted = parseMoment(text, new Set(known.map(({ id }) => id)));
-      if (wanted.kind === 'time') return wanted.at;
+      if (wanted.kind === 'second' && edge === 'since') return { t: wanted.t, i: 0 };
+      if (wanted.kind === 'time' || wanted.kind === 'second') return endOf(wanted);
       const point = known.find(({ id }) => wanted.kind === 'point' && id === wanted.point);
       if (point === undefined) return null;
       const { t, i } = points.summary(point).top;

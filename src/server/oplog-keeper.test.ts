@@ -117,7 +117,10 @@ test('removing a set is planned first, then stops its follower and keeps its poi
   assert.equal(done.applied, true);
   assert.equal((await platform.ended(plan.sessions[0]!)).state, 'stopped');
   assert.ok([...platform.fake.tasks.values()].every(({ kind, state }) => kind !== 'oplog' || state.state !== 'running'));
-  assert.equal((await platform.refused('set.show', { params: { set: 'rs0' } })).code, 'server.set-unknown');
+  const gone = await platform.refused('set.window', { params: { set: 'rs0' } });
+  assert.equal(gone.code, 'server.set-unknown');
+  assert.match(gone.message, /its restore points are in repository default/);
+  assert.match(gone.hint, /tidemark repository open \/.*repository/);
   const { points } = await platform.ask('point.list', { query: {} });
   assert.equal(points.length, 1);
   const verify = await platform.ask('point.verify', { params: { point: points[0]!.id }, body: {} });

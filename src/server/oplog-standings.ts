@@ -21,7 +21,7 @@ const keptEveryMs = 10_000;
 export type OplogStandings = ReturnType<typeof openOplogStandings>;
 
 export function openOplogStandings(catalog: Catalog, clock: Clock) {
-  const live = new Map<string, { standing: KeptStanding; keptMs: number }>();
+  const live = new Map<string, { standing: KeptStanding; keptMs: number; heardMs: number }>();
 
   async function now(setId: string): Promise<KeptStanding> {
     const known = live.get(setId);
@@ -32,13 +32,15 @@ export function openOplogStandings(catalog: Catalog, clock: Clock) {
 
   return {
     now,
+    /** When the host last told of it, on the monotonic clock; undefined before the first time. */
+    heardMs: (setId: string): number | undefined => live.get(setId)?.heardMs,
     async change(setId: string, change: Partial<KeptStanding>): Promise<void> {
       const before = await now(setId);
       const standing = { ...before, ...change };
       const last = live.get(setId)?.keptMs ?? Number.NEGATIVE_INFINITY;
       const isNews = standing.state !== before.state || standing.chain !== before.chain || standing.says !== before.says || standing.session !== before.session;
       const isDue = isNews || clock.monotonicMs() - last >= keptEveryMs;
-      live.set(setId, { standing, keptMs: isDue ? clock.monotonicMs() : last });
+      live.set(setId, { standing, keptMs: isDue ? clock.monotonicMs() : last, heardMs: clock.monotonicMs() });
       if (isDue) await catalog.sets.putStanding(setId, JSON.stringify(standing), clock.now());
     },
     forget(setId: string): void {

@@ -32,10 +32,12 @@ export async function planDeletion(ids: readonly string[], apply: boolean, servi
   return apply ? await carryOut(going, plan, services) : plan;
 }
 
-async function whyItStays(row: PointRow, { engine }: Services): Promise<Error | undefined> {
+async function whyItStays(row: PointRow, { engine, catalog }: Services): Promise<Error | undefined> {
   if (row.hold_reason !== null) return pointHeld({ point: row.id, reason: row.hold_reason });
   const session = await engine.userOf(row.id);
-  return session === undefined ? undefined : pointBusy({ point: row.id, session });
+  if (session === undefined) return undefined;
+  const publication = (await catalog.publications.ofSession(session))?.id ?? null;
+  return pointBusy({ point: row.id, session, publication });
 }
 
 async function lostMoments(going: readonly PointRow[], { moments }: Services): Promise<OplogSpan[]> {
@@ -54,12 +56,13 @@ async function lostMoments(going: readonly PointRow[], { moments }: Services): P
   return lost.sort((a, b) => compareTimes(a.after, b.after));
 }
 
-async function carryOut(going: readonly PointRow[], plan: Deletion, { link, archives, catalog, log }: Services): Promise<Deletion> {
+async function carryOut(going: readonly PointRow[], plan: Deletion, { links, archives, catalog, log }: Services): Promise<Deletion> {
   const deleted: string[] = [];
   const refused = [...plan.refused];
   for (const { id, repository, set_id } of going) {
     try {
-      await link.call('point.delete', { archive: await archives.access(repository, set_id), point: id });
+      const { host } = await archives.find(repository);
+      await links.of(host).call('point.delete', { archive: await archives.access(repository, set_id), point: id });
       await catalog.points.remove(id);
       deleted.push(id);
     } catch (error) {

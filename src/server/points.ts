@@ -1,14 +1,21 @@
 /** Restore points as the catalog remembers them. */
 import type { Catalog } from '../catalog/catalog.ts';
-import type { PointRow } from '../catalog/points.ts';
+import { isHurt, isLost, type PointRow } from '../catalog/points.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import type { Point } from '../contract/routes/points.ts';
+import { verdictOf } from '../domain/verdict.ts';
+import { unproved } from '../domain/restore-choice.ts';
 import { pointSummary, type PointSummary, type Window } from '../contract/values.ts';
 import type { Archives } from './archives.ts';
 import { pointUnknown } from './failures.ts';
 
 export type Proof = NonNullable<PointSummary['proof']>;
 export type Points = ReturnType<typeof openPoints>;
+
+/** For a plan: a point nobody has opened may be as bad as one that failed. */
+export function unprovedWarning(row: PointRow, points: Pick<Points, 'summary'>): string[] {
+  return points.summary(row).proof === null ? [unproved(row.id)] : [];
+}
 
 export function openPoints(options: { catalog: Catalog; archives: Archives }) {
   const { catalog, archives } = options;
@@ -28,15 +35,16 @@ export function openPoints(options: { catalog: Catalog; archives: Archives }) {
     put: async (repository: string, point: PointSummary): Promise<void> => await catalog.points.put(rowOf(repository, point)),
     async setProof(id: string, proof: Proof): Promise<void> {
       const row = await find(id);
-      await catalog.points.put(rowOf(row.repository, { ...summary(row), proof }));
+      const known = summary(row);
+      await catalog.points.put(rowOf(row.repository, { ...known, proof: verdictOf([...(known.proof === null ? [] : [known.proof]), proof]) }));
     },
     /** Takes over what the repository says. */
     async mirror(set: Pick<SetRow, 'id' | 'repository'>, window: Window): Promise<void> {
-      await catalog.points.mirror(set.repository, set.id, window.points.map((point) => rowOf(set.repository, point)));
+      await catalog.points.mirror(set.repository, set.id, window.points.map((point) => rowOf(set.repository, point)), new Set(window.damaged.flatMap(({ point }) => point ?? [])));
     },
     async view(row: PointRow): Promise<Point> {
       const hold = row.hold_since_ms === null ? null : { sinceMs: row.hold_since_ms, reason: row.hold_reason ?? '' };
-      return { ...summary(row), repository: (await archives.find(row.repository)).name, hold, lost: row.lost === 1 };
+      return { ...summary(row), repository: (await archives.find(row.repository)).name, hold, lost: row.lost === isLost, hurt: row.lost === isHurt };
     },
   };
 }

@@ -9,18 +9,20 @@ import { setChanged, setExists, setNameTaken, setUnknown } from './failures.ts';
 import type { OplogStandings } from './oplog-standings.ts';
 import type { Points } from './points.ts';
 import type { Sealer } from './sealing.ts';
-import type { TransportLink } from './transport-link.ts';
+import type { Links } from './links.ts';
+import type { Placement } from './placement.ts';
 
 export type ProtectedSets = ReturnType<typeof openProtectedSets>;
 
-export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; link: TransportLink; clock: Clock; archives: Archives; standings: OplogStandings; points: Points }) {
-  const { catalog, sealer, link, clock, archives, standings, points } = options;
+export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; links: Links; placement: Placement; clock: Clock; archives: Archives; standings: OplogStandings; points: Points }) {
+  const { catalog, sealer, links, placement, clock, archives, standings, points } = options;
   const targetPlace = (id: string): string => `sets.target:${id}`;
 
   async function find(nameOrId: string): Promise<SetRow> {
     const row = await catalog.sets.find(nameOrId);
-    if (row === undefined) throw setUnknown({ set: nameOrId });
-    return row;
+    if (row !== undefined) return row;
+    const kept = await archives.ofSet(nameOrId);
+    throw setUnknown({ set: nameOrId, keptIn: kept?.name ?? null, place: kept?.path ?? null });
   }
 
   async function view(row: SetRow): Promise<ProtectedSet> {
@@ -55,7 +57,7 @@ export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; l
 
     async add(wanted: { target: MongoTarget; name?: string; repository?: string }): Promise<SetRow> {
       const repository = wanted.repository === undefined ? await archives.usual() : await archives.find(wanted.repository);
-      const found = await link.call('set.discover', { target: wanted.target });
+      const found = await placement.discover(wanted.target);
       const name = wanted.name ?? found.name;
       const known = await catalog.sets.list();
       const same = known.find(({ id }) => id === found.setId);
@@ -75,7 +77,7 @@ export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; l
       };
       await catalog.sets.add(row);
       // An archive that is there already, of a set that was protected before, brings its points along.
-      await points.mirror(row, await link.call('archive.window', { archive: await archives.access(repository.id, row.id) }));
+      await points.mirror(row, await links.of(repository.host).call('archive.window', { archive: await archives.access(repository.id, row.id) }));
       return row;
     },
 

@@ -1,6 +1,7 @@
 /** Restores, publications and searches: which point and moment a host is asked for, and what is refused before it is asked. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../base/clock.ts';
 import { until } from '../base/deadline.ts';
 import { failWith, makePoint, setId } from '../../test/kit/fake-transport.ts';
 import { openServerPlatform, target, type ServerPlatform } from '../../test/kit/server-platform.ts';
@@ -31,7 +32,7 @@ for (const [at, point, moment] of [
   ['p1', 'p1', { t: 1105, i: 2 }],
   ['1400,7', 'p1', { t: 1400, i: 7 }],
   ['before:1500,1', 'p1', { t: 1500, i: 0 }],
-  ['1970-01-01T00:30:00Z', 'p2', { t: 1799, i: 0xffffffff }],
+  ['1970-01-01T00:30:00Z', 'p2', { t: 1800, i: 0xffffffff }],
 ] as const) {
   test(`collections at ${at} come from ${point} brought to ${moment.t},${moment.i}, with the set's own sign-in`, async () => {
     await using platform = await openHistory();
@@ -96,6 +97,19 @@ test('a publication becomes ready with its address, is listed, and ends when it 
   await platform.ask('publication.stop', { params: { publication: started.id } });
 });
 
+test('a publication whose host was restarted says so and when it ended', async () => {
+  await using platform = await openHistory();
+  const started = await platform.ask('publication.start', { params: { set: 'rs0' }, body: { at: '1200,1' } });
+  const show = async () => await platform.ask('publication.show', { params: { publication: started.id } });
+  await until('the publication', 10_000, async () => ((await show()).state === 'ready' ? true : undefined), { everyMs: 20 });
+  assert.equal((await show()).endedAtMs, null);
+  await platform.fake.restart();
+  await platform.ended(started.session);
+  const ended = await show();
+  assert.equal(ended.says, 'ended because the transport service was restarted; start it again');
+  assert.ok(ended.endedAtMs !== null && ended.endedAtMs < ended.expiresAtMs);
+});
+
 test('a publication expires by itself', async () => {
   await using platform = await openHistory();
   platform.fake.scripts.publish = async ({ expiresMs }) => {
@@ -114,8 +128,54 @@ test('a search of the oplog has its borders and finds operations', async () => {
   assert.ok(session.result?.kind === 'oplog-find');
   assert.equal(session.result.matches[0]?.what, 'drop orders');
   const { since, until: till, limit } = given(platform, 'oplog-find');
-  assert.deepEqual([since, till, limit], [{ t: 1105, i: 2 }, { t: 1799, i: 0xffffffff }, 100]);
+  assert.deepEqual([since, till, limit], [{ t: 1105, i: 2 }, { t: 1800, i: 0xffffffff }, 100]);
 });
+
+test('a proof that fails at another moment, or for the oplog, does not condemn the point; one of its own moment does', async () => {
+  await using platform = await openHistory();
+  const verify = async (code: string, at: string | null): Promise<boolean | undefined> => {
+    platform.fake.scripts.prove = async () => Promise.reject(failWith(code, 'rot'));
+    const session = await platform.ended((await platform.ask('point.verify', { params: { point: 'p1' }, body: { level: 'full', at } })).id);
+    assert.equal(session.failure?.code, code);
+    return (await platform.ask('point.show', { params: { point: 'p1' } })).proof?.ok;
+  };
+  const before = (await platform.ask('point.show', { params: { point: 'p1' } })).proof?.ok;
+  assert.equal(await verify('agent.proof-failed', '1900,1'), before);
+  assert.equal(await verify('repository.oplog-damaged', null), before);
+  assert.equal(await verify('agent.proof-failed', 'p1'), false);
+});
+
+test('a second named as the beginning of a search is searched from its first operation', async () => {
+  await using platform = await openHistory();
+  await platform.ended((await platform.ask('oplog.find', { params: { set: 'rs0' }, body: { since: '1970-01-01T00:30:00.7Z', until: '1900,1' } })).id);
+  assert.deepEqual(given(platform, 'oplog-find')['since'], { t: 1800, i: 0 });
+});
+
+for (const [catchesUp, words] of [[true, 'waits until the archive has what happened before the question'], [false, 'says that newer operations are not archived yet when the archive stays behind']] as const) {
+  test(`a search into the present ${words}`, async () => {
+    await using platform = await openServerPlatform({ findWaitMs: catchesUp ? 15_000 : 1_500 });
+    const { fake } = platform;
+    fake.points.push({ ...makePoint(fake), id: 'p2', checkpoint: { t: 1995, i: 1 }, top: { t: 1996, i: 2, term: 1 } });
+    const committed = { t: 2003, i: 1, term: 1 };
+    fake.scripts.oplog = async (_input, voice) => {
+      while (!voice.signal.aborted) {
+        voice.emit({ kind: 'status', atMs: systemClock.now(), key: 'chain', value: { chain: 'c1', through: fake.through, committed } });
+        await systemClock.wait(50, voice.signal).catch(() => {});
+      }
+      return { through: null };
+    };
+    await platform.addSet();
+    const { id } = await platform.ask('oplog.find', { params: { set: 'rs0' }, body: {} });
+    await until('the search to wait', 10_000, async () => ((await platform.ask('session.show', { params: { session: id } })).steps.length > 0 ? true : undefined));
+    assert.equal(given(platform, 'oplog-find'), undefined);
+    if (catchesUp) fake.through = committed;
+    const { result } = await platform.ended(id);
+    assert.ok(result?.kind === 'oplog-find');
+    assert.equal(result.notArchivedYet === null, catchesUp);
+    assert.deepEqual(result.searchedThrough, catchesUp ? { t: 2003, i: 1 } : { t: 2000, i: 1 });
+    assert.deepEqual(result.matches.map(({ at, reachable }) => [at.t, reachable]), [[1990, false]]);
+  });
+}
 
 test('a point is verified in full at a moment it leads to, and not at one it does not', async () => {
   await using platform = await openHistory();
@@ -148,7 +208,9 @@ test('a held point and a point in use stay, with the reason', async () => {
   const published = await platform.ask('publication.start', { params: { set: 'rs0' }, body: { at: '1600,1' } });
   const both = await platform.ask('point.delete', { body: { points: ['p1', 'p2'], apply: true } });
   assert.deepEqual(both.deleted, []);
-  assert.match(both.refused.find(({ point }) => point === 'p2')?.why ?? '', new RegExp(published.session));
+  assert.match(both.refused.find(({ point }) => point === 'p2')?.why ?? '', new RegExp(published.id));
+  const inUse = await platform.refused('point.delete', { body: { points: ['p2'], apply: true } });
+  assert.match(inUse.hint, new RegExp(`tidemark publish stop ${published.id}`));
   await platform.ask('point.release', { params: { point: 'p1' } });
   assert.deepEqual((await platform.ask('point.delete', { body: { points: ['p1'], apply: true } })).deleted, ['p1']);
 });
@@ -158,6 +220,19 @@ test('a point that vanished from its repository is marked lost when the reposito
   platform.fake.points.shift();
   const window = await platform.ask('set.window', { params: { set: 'rs0' } });
   assert.deepEqual([window.set, window.points.map(({ id }) => id), window.oplog.state], ['rs0', ['p2'], 'following']);
+  assert.equal((await platform.ask('point.show', { params: { point: 'p1' } })).lost, true);
+});
+
+test('a point whose manifest is damaged is shown as hurt, neither gone nor lost, and leads to no moment', async () => {
+  await using platform = await openHistory();
+  platform.fake.points.shift();
+  platform.fake.damaged.push({ object: 'sets/x/points/p1', what: 'its bytes are not those that were written', point: 'p1' });
+  const window = await platform.ask('set.window', { params: { set: 'rs0' } });
+  assert.deepEqual([window.points.map(({ id }) => id), window.damaged.map(({ point }) => point)], [['p2'], ['p1']]);
+  const { hurt, lost } = await platform.ask('point.show', { params: { point: 'p1' } });
+  assert.deepEqual([hurt, lost], [true, false]);
+  platform.fake.damaged.pop();
+  await platform.ask('set.window', { params: { set: 'rs0' } });
   assert.equal((await platform.ask('point.show', { params: { point: 'p1' } })).lost, true);
 });
 

@@ -14,18 +14,24 @@ import { systemClock, type Clock } from '../base/clock.ts';
 import { isFailure } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import { writeWhole } from '../base/whole-file.ts';
-import { dialOrders } from '../contract/link/dial.ts';
-import type { Admit } from '../contract/link/trust.ts';
+import { openCaller } from '../contract/link/caller.ts';
+import { listenForLinks } from '../contract/link/listen.ts';
+import { openAdmission } from './admission.ts';
 import { openAlarms } from './alarms.ts';
 import { openArchives } from './archives.ts';
 import { openAuthority } from './authority.ts';
 import { ensureDefaultRepository } from './default-repository.ts';
+import { openEnrolment } from './enrolment.ts';
 import { plainBackup } from './flows/backup.ts';
 import { flowTable } from './flows/table.ts';
+import { openHosts, type Hosts } from './hosts.ts';
 import { keepIdentities } from './identities.ts';
 import { keepTasksTidy } from './janitor.ts';
+import { keepLocksUndone } from './left-locks.ts';
+import { openLinks, type Links } from './links.ts';
 import { openMoments } from './moments.ts';
 import { openOplogStandings } from './oplog-standings.ts';
+import { openPlacement } from './placement.ts';
 import { openPoints } from './points.ts';
 import { openProtectedSets } from './protected-sets.ts';
 import { openRest } from './rest/app.ts';
@@ -37,7 +43,6 @@ import { laneOf, openSessionEngine, type Timing } from './session-engine.ts';
 import { openSessionLog } from './session-log.ts';
 import { viewSession } from './session-view.ts';
 import { ensureAdminToken, openGate } from './sign-in.ts';
-import { keepLink, type TransportLink } from './transport-link.ts';
 
 export type Address = { readonly host: string; readonly port: number };
 
@@ -46,10 +51,15 @@ export type ServerOptions = {
   listen: Address;
   /** Where this machine's transport service takes orders. */
   transport: Address;
+  /** Where hosts enrol, and where those that dial in do; null: this server has no other hosts. */
+  enrolment: Address | null;
+  agents: Address | null;
+  /** The address that hosts are told to reach this server at. */
+  announce?: string;
   version: string;
   log: Log;
   clock?: Clock;
-  timing?: Partial<Timing> & { oplogWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number };
+  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number };
 };
 
 export type Server = {
@@ -77,30 +87,32 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   });
   await writeWhole(files.ca, authority.caPem, 0o644);
   await ensureAdminToken(files.token, catalog, clock);
-  const hosts = [...new Set(['localhost', '127.0.0.1', '::1', hostname(), options.listen.host])];
-  const identities = await keepIdentities({ authority, files, hosts, clock, log, signal: ends.signal });
+  const announce = options.announce ?? hostname();
+  const names = [...new Set(['localhost', '127.0.0.1', '::1', hostname(), announce, options.listen.host])];
+  const identities = await keepIdentities({ authority, files, hosts: names, clock, log, signal: ends.signal });
 
-  const link = keepLink({
-    host: 'local',
-    address: `${options.transport.host}:${options.transport.port}`,
-    dial: async () => {
-      const admit = await admitListed(catalog, clock);
-      return await dialOrders({ ...options.transport, identity: identities.server(), version, admit });
-    },
-    clock,
-    log,
-  });
-  const { services, engine, alarms } = compose({ catalog, clock, log, link, sealer, timing }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint }));
-  keepTasksTidy({ link, catalog, clock, log, signal: ends.signal });
+  const admission = await openAdmission(catalog, clock);
+  const links = openLinks({ identity: identities.server, admission, version, clock, log });
+  const hosts = openHosts({ catalog, links, admission, clock, announced: () => ({ address: announce, enrolmentPort: enrolment?.port ?? 0, controlPort: agents?.port ?? 0, fingerprint: authority.fingerprint }) });
+  await hosts.placeLocal(options.transport);
+  for (const host of await hosts.list()) if (host.state === 'enrolled') await links.open(host);
+  const shown = { identity: identities.server(), catalog, authority, admission, links, clock, log };
+  const enrolment = options.enrolment === null ? undefined : await openEnrolment({ ...options.enrolment, ...shown });
+  const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.part('transport'), role: 'caller', version, log, onChannel: (channel) => links.accept(channel.peer.name, openCaller(channel)) });
+  const { services, engine, alarms } = compose({ catalog, clock, log, links, hosts, sealer, timing }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }) } }));
+  keepTasksTidy({ links, catalog, clock, log, signal: ends.signal });
+  keepLocksUndone({ links, sets: services.sets, clock, log, signal: ends.signal });
 
   const gate = openGate(catalog, clock);
   const streams = { 'session.events': sessionStream(engine, services.sessionLog, ends.signal) };
   const rest = openRest({ identity: identities.server(), gate, handlers: allHandlers(services), streams, log });
-  identities.onRenewed(() => rest.renew(identities.server()));
+  identities.onRenewed(() => {
+    for (const shows of [rest, enrolment, agents]) shows?.renew(identities.server());
+  });
   const bound = await rest.listen(options.listen.host, options.listen.port);
   const url = `https://${options.listen.host.includes(':') ? `[${options.listen.host}]` : options.listen.host}:${bound.port}`;
 
-  const repositoryReady = ensureDefaultRepository({ data, archives: services.archives, catalog, link, log, waitMs: timing.repositoryWaitMs ?? 60_000, clock, signal: ends.signal });
+  const repositoryReady = ensureDefaultRepository({ data, archives: services.archives, catalog, links, log, waitMs: timing.repositoryWaitMs ?? 60_000, clock, signal: ends.signal });
   await engine.resume();
   for (const set of await services.sets.list()) await services.keepOplog(set);
   const answering = alarms.keepAnswering(async (setId, reason) => await startBaseBackup(services, setId, reason), ends.signal);
@@ -110,26 +122,27 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     ends.abort(new Error('the server ends'));
     await rest.close();
     await engine.close();
-    await link.close();
+    await Promise.all([enrolment?.close(), agents?.close(), links.close()]);
     await Promise.allSettled([repositoryReady, answering]);
     await catalog.close();
   };
   return { url, tokenFile: files.token, caFile: files.ca, repositoryReady, close, [Symbol.asyncDispose]: close };
 }
 
-type Base = { catalog: Catalog; clock: Clock; log: Log; link: TransportLink; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']> };
+type Base = { catalog: Catalog; clock: Clock; log: Log; links: Links; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']> };
 
 function compose(base: Base, about: Services['about']) {
-  const { catalog, clock, log, link, sealer, timing } = base;
-  const archives = openArchives({ catalog, sealer, link, clock });
+  const { catalog, clock, log, links, hosts, sealer, timing } = base;
+  const archives = openArchives({ catalog, sealer, links, clock });
+  const placement = openPlacement({ catalog, links, archives, log });
   const points = openPoints({ catalog, archives });
   const standings = openOplogStandings(catalog, clock);
-  const sets = openProtectedSets({ catalog, sealer, link, clock, archives, standings, points });
-  const moments = openMoments({ link, archives, points });
+  const sets = openProtectedSets({ catalog, sealer, links, placement, clock, archives, standings, points });
+  const moments = openMoments({ links, archives, points });
   const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
   const sessionLog = openSessionLog(catalog, clock);
-  const flows = flowTable({ sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs });
-  const engine = openSessionEngine({ catalog, sessionLog, sealer, link, flows, clock, log, timing });
+  const flows = flowTable({ placement, sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs });
+  const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing });
   const keepOplog = async (set: SetRow): Promise<void> => {
     try {
       const object = { kind: 'set', id: set.id, name: set.name } as const;
@@ -139,19 +152,10 @@ function compose(base: Base, about: Services['about']) {
     }
   };
   const services: Services = {
-    catalog, clock, log, link, archives, sets, points, standings, moments, engine, sessionLog, keepOplog, about,
+    catalog, clock, log, links, hosts, placement, archives, sets, points, standings, moments, engine, sessionLog, keepOplog, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms };
-}
-
-/** Only a transport whose serial we handed out and did not take back. Read before each dial: the list can change. */
-async function admitListed(catalog: Catalog, clock: Clock): Promise<Admit> {
-  const listed = await catalog.certificates.inForce(clock.now());
-  return ({ part, name, serial }) => {
-    if (part !== 'transport') return `its certificate is for a ${part}, and only a transport is wanted here`;
-    return listed.some((known) => known.serial === serial && known.name === name) ? undefined : `serial ${serial} is not on the list of certificates in force`;
-  };
 }
 
 async function startBaseBackup({ sets, engine }: Services, setId: string, reason: string): Promise<string> {

@@ -12,13 +12,17 @@ import type { Points } from './points.ts';
 import type { ProtectedSets } from './protected-sets.ts';
 import type { SessionEngine } from './session-engine.ts';
 import type { SessionLog } from './session-log.ts';
-import type { TransportLink } from './transport-link.ts';
+import type { Hosts } from './hosts.ts';
+import type { Links } from './links.ts';
+import type { Placement } from './placement.ts';
 
 export type Services = {
   readonly catalog: Catalog;
   readonly clock: Clock;
   readonly log: Log;
-  readonly link: TransportLink;
+  readonly links: Links;
+  readonly hosts: Hosts;
+  readonly placement: Placement;
   readonly archives: Archives;
   readonly sets: ProtectedSets;
   readonly points: Points;
@@ -29,5 +33,5 @@ export type Services = {
   viewSession(row: SessionRow): Promise<Session>;
   /** Opens the session that follows the set's oplog, unless it is open. */
   keepOplog(set: SetRow): Promise<void>;
-  about(): { version: string; startedAtMs: number; url: string; caFingerprint: string };
+  about(): { version: string; startedAtMs: number; url: string; caFingerprint: string; /** Where hosts reach this server, when it takes any. */ hostPorts: { enrolmentPort?: number; agentControlPort?: number } };
 };

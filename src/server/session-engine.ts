@@ -15,8 +15,12 @@ import { hostLost, hostUnreachable, sessionContinuous, sessionEnded, sessionNotF
 import type { Finished, Flow, FlowContext } from './flow.ts';
 import type { Sealer } from './sealing.ts';
 import type { SessionLog } from './session-log.ts';
-import { followTask, type TaskFollowing } from './session-task.ts';
-import type { TransportLink } from './transport-link.ts';
+import { dataTaskOf, runArchiveTask } from './archive-task.ts';
+import type { Archives } from './archives.ts';
+import type { Hosts } from './hosts.ts';
+import type { Links } from './links.ts';
+import type { TaskFollowing } from './session-task.ts';
+
 
 export type SessionObject = { readonly kind: 'set' | 'repository' | 'point'; readonly id: string; readonly name: string };
 
@@ -55,7 +59,9 @@ export type EngineOptions = {
   catalog: Catalog;
   sessionLog: SessionLog;
   sealer: Sealer;
-  link: TransportLink;
+  links: Links;
+  hosts: Hosts;
+  archives: Archives;
   flows: Readonly<Record<SessionKind, Flow>>;
   clock: Clock;
   log: Log;
@@ -168,14 +174,14 @@ export function laneOf(kind: SessionKind, objectId: string): string | null {
 }
 
 async function life(row: SessionRow, stop: AbortController, closing: AbortSignal, timing: Timing, options: EngineOptions): Promise<void> {
-  const { catalog, clock, sessionLog, link } = options;
+  const { catalog, clock, sessionLog, links } = options;
   const { id } = row;
   const log = options.log.with({ session: id, kind: row.kind });
   let finished: Finished | undefined;
   let failure: unknown;
   try {
     if (row.state === 'waiting') {
-      if (row.kind !== 'oplog') await link.connected(timing.hostWaitMs, stop.signal);
+      if (row.kind !== 'oplog') await links.anyConnected(timing.hostWaitMs, stop.signal);
       if ((await catalog.sessions.move(id, { kind: 'start' }, clock.now())) === 'refused') return;
       sessionLog.wake(id);
     }
@@ -203,10 +209,10 @@ async function life(row: SessionRow, stop: AbortController, closing: AbortSignal
 }
 
 async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSignal, timing: Timing, options: EngineOptions, log: Log): Promise<FlowContext> {
-  const { catalog, sessionLog, sealer, link, clock } = options;
+  const { catalog, sessionLog, sealer, links, clock } = options;
   const session = row.id;
   const place = (name: string): string => `session_notes:${session}:${name}`;
-  const following: TaskFollowing = { session, catalog, sessionLog, link, clock, log, stop, closing, hostLostMs: timing.hostLostMs, stopWithinMs: timing.stopWithinMs, silentMs: timing.silentMs };
+  const following: TaskFollowing = { session, catalog, sessionLog, links, clock, log, stop, closing, hostLostMs: timing.hostLostMs, stopWithinMs: timing.stopWithinMs, silentMs: timing.silentMs };
   const setNote = async (name: string, value: unknown): Promise<void> => await catalog.sessions.putNote(session, name, sealer.seal(JSON.stringify(value), place(name)));
   const readNote = async (name: string): Promise<{ value: unknown } | undefined> => {
     const kept = await catalog.sessions.note(session, name);
@@ -220,6 +226,14 @@ async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSigna
     await sessionLog.keep(session, event);
     await setNote('said', said);
   };
+  const note = async <T>(name: string, make: () => Promise<T> | T): Promise<T> => {
+    const kept = await readNote(name);
+    if (kept !== undefined) return kept.value as T;
+    stop.throwIfAborted();
+    const value = await make();
+    await setNote(name, value);
+    return value;
+  };
   return {
     session,
     clock,
@@ -230,15 +244,9 @@ async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSigna
     say: async (text, level = 'info') => await speak({ kind: 'line', level, text }),
     tell: async (text, level = 'info') => await sessionLog.keep(session, { kind: 'line', level, text }),
     setNote,
-    async note<T>(name: string, make: () => Promise<T> | T): Promise<T> {
-      const kept = await readNote(name);
-      if (kept !== undefined) return kept.value as T;
-      stop.throwIfAborted();
-      const value = await make();
-      await setNote(name, value);
-      return value;
-    },
-    async order(name, input) {
+    note,
+    async order(host, name, input) {
+      const link = links.of(host);
       const deadline = clock.monotonicMs() + timing.hostLostMs;
       for (;;) {
         try {
@@ -251,10 +259,12 @@ async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSigna
         }
       }
     },
-    task: async (name, kind, input, onStatus) => await followTask(name, kind, input, following, onStatus),
+    task: async (name, kind, at, input, onStatus) => await runArchiveTask(name, kind, at, input, { archives: options.archives, hosts: options.hosts, following, note }, onStatus),
     async dropTask(name) {
-      const task = await catalog.sessions.task(session, name);
-      if (task !== undefined) await catalog.sessions.dropTask(task.task_id);
+      for (const each of [name, dataTaskOf(name)]) {
+        const task = await catalog.sessions.task(session, each);
+        if (task !== undefined) await catalog.sessions.dropTask(task.task_id);
+      }
     },
   };
 }

@@ -21,13 +21,14 @@ import type { TaskRow } from '../catalog/sessions.ts';
 import { hostLost, hostUnreachable, taskLost, taskSilent } from './failures.ts';
 import type { SessionLog } from './session-log.ts';
 import { openProgress } from './session-progress.ts';
+import type { Links } from './links.ts';
 import type { TransportLink } from './transport-link.ts';
 
 export type TaskFollowing = {
   session: string;
   catalog: Catalog;
   sessionLog: SessionLog;
-  link: TransportLink;
+  links: Links;
   clock: Clock;
   log: Log;
   /** Aborted when the session is to stop: the task is asked to, and its own end is awaited. */
@@ -45,7 +46,7 @@ export type OnStatus = (key: string, value: unknown) => Promise<void> | void;
 
 const minuteMs = 60_000;
 
-/** How long a task of each kind may say nothing while its host is there. A publication is quiet for as long as it is up. */
+/** How long a task of each kind may say nothing while its host is there. A publication and a data session are quiet for as long as they are up. */
 const silences: Readonly<Record<TaskKind, number | null>> = {
   oplog: 10 * minuteMs,
   backup: 60 * minuteMs,
@@ -56,6 +57,7 @@ const silences: Readonly<Record<TaskKind, number | null>> = {
   check: 12 * 60 * minuteMs,
   sweep: 12 * 60 * minuteMs,
   'oplog-find': 60 * minuteMs,
+  'serve-archive': null,
 };
 
 const taskUnknown = { code: 'agent.task-unknown' };
@@ -63,6 +65,7 @@ const taskUnknown = { code: 'agent.task-unknown' };
 export async function followTask<K extends TaskKind>(
   name: string,
   kind: K,
+  host: string,
   makeInput: () => Promise<z.input<(typeof taskKinds)[K]['input']>>,
   following: TaskFollowing,
   onStatus?: OnStatus,
@@ -72,10 +75,11 @@ export async function followTask<K extends TaskKind>(
   if (known?.outcome != null) return read(kind, JSON.parse(known.outcome) as Outcome);
   if (known === undefined) following.stop.throwIfAborted();
   const taskId = known?.task_id ?? randomId();
-  if (known === undefined) await catalog.sessions.addTask({ task_id: taskId, session, name, kind });
-  const outcome = await toTheEnd(kind, makeInput, { ...following, taskId, known, onStatus });
+  if (known === undefined) await catalog.sessions.addTask({ task_id: taskId, session, name, kind, host });
+  const link = following.links.of(known?.host ?? host);
+  const outcome = await toTheEnd(kind, makeInput, { ...following, link, taskId, known, onStatus });
   await catalog.sessions.updateTask(taskId, { outcome: JSON.stringify(outcome) });
-  await forget(taskId, following);
+  await forget(taskId, link, following);
   return read(kind, outcome);
 }
 
@@ -86,7 +90,7 @@ function read<K extends TaskKind>(kind: K, outcome: Outcome): TaskOutput<K> {
   return taskKinds[kind].output.parse(outcome.output) as TaskOutput<K>;
 }
 
-type Followed = TaskFollowing & { taskId: string; known: TaskRow | undefined; onStatus?: OnStatus };
+type Followed = TaskFollowing & { link: TransportLink; taskId: string; known: TaskRow | undefined; onStatus?: OnStatus };
 
 async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, followed: Followed): Promise<Outcome> {
   const { taskId, catalog, session, link, clock, stop, closing } = followed;
@@ -201,7 +205,7 @@ function eventSink(followed: Followed, cursor: { after: number; lastStep: string
 }
 
 /** The result is ours; the host need not keep it. What is left there is found by the janitor. */
-async function forget(taskId: string, { link, log, closing }: TaskFollowing): Promise<void> {
+async function forget(taskId: string, link: TransportLink, { log, closing }: TaskFollowing): Promise<void> {
   try {
     await link.call('task.forget', { taskId }, { signal: closing, waitMs: 2_000 });
   } catch (error) {

@@ -30,24 +30,41 @@ export type Gate = {
 const windowMs = 60_000;
 const attemptsAllowed = 20;
 
-export function openGate(catalog: Catalog, clock: Clock): Gate {
-  const attempts = new Map<string, { count: number; endsMs: number }>();
+export type Attempts = {
+  /** Fails when this address has no attempt left. */
+  demand(from: string): void;
+  /** One attempt less for this address; fails when there was none left. */
+  count(from: string): void;
+};
 
-  function countAttempt(from: string): void {
+/** Wrong tokens, counted by address: 20 a minute. */
+export function openAttempts(clock: Clock): Attempts {
+  const attempts = new Map<string, { count: number; endsMs: number }>();
+  const demand = (from: string): void => {
     const nowMs = clock.monotonicMs();
     for (const [address, { endsMs }] of attempts) if (endsMs <= nowMs) attempts.delete(address);
-    const known = attempts.get(from) ?? { count: 0, endsMs: nowMs + windowMs };
-    attempts.set(from, { ...known, count: known.count + 1 });
-    if (known.count >= attemptsAllowed) throw tooManyAttempts({ seconds: Math.ceil((known.endsMs - nowMs) / 1000) });
-  }
+    const known = attempts.get(from);
+    if (known !== undefined && known.count >= attemptsAllowed) throw tooManyAttempts({ seconds: Math.ceil((known.endsMs - nowMs) / 1000) });
+  };
+  return {
+    demand,
+    count(from) {
+      demand(from);
+      const known = attempts.get(from) ?? { count: 0, endsMs: clock.monotonicMs() + windowMs };
+      attempts.set(from, { ...known, count: known.count + 1 });
+    },
+  };
+}
 
+export function openGate(catalog: Catalog, clock: Clock): Gate {
+  const attempts = openAttempts(clock);
   return {
     async admit(authorization, from) {
       const token = /^Bearer ([\x21-\x7e]{16,200})$/.exec(authorization ?? '')?.[1];
       // A right token is always heard: whoever shares the address with a guesser is not locked out.
       const known = token === undefined ? undefined : await catalog.tokens.byHash(hashOf(token));
       if (known !== undefined) return { token: known.name, role: known.role };
-      countAttempt(from);
+      attempts.count(from);
       throw notSignedIn({});
     },
     demand({ role }, permission) {

@@ -1,5 +1,6 @@
 /**
- * One link to a host's transport service, kept for as long as the server runs.
+ * One link to a host's transport service, kept for as long as the host is one of ours. Who dials is the caller's to know:
+ * `dial` either dials, or waits until the host has (links.ts).
  *
  *   connecting ──peer greeted──▶ connected ──lost──▶ connecting
  *       │ not reached: wait 0.25 s, doubled up to 15 s, then dial again
@@ -20,6 +21,9 @@ import { hostUnreachable } from './failures.ts';
 export type LinkStanding = { readonly state: 'connected' | 'connecting' | 'refused'; readonly says: string | null };
 
 export type TransportLink = {
+  /** The host's id, as its certificates name it. */
+  readonly id: string;
+  /** The host's name, for people. */
   readonly host: string;
   readonly address: string;
   standing(): LinkStanding;
@@ -31,10 +35,10 @@ export type TransportLink = {
   close(): Promise<void>;
 };
 
-export type LinkOptions = { host: string; address: string; dial: () => Promise<Caller>; clock: Clock; log: Log; shortestWaitMs?: number; longestWaitMs?: number };
+export type LinkOptions = { id: string; host: string; address: string; dial: (signal: AbortSignal) => Promise<Caller>; clock: Clock; log: Log; shortestWaitMs?: number; longestWaitMs?: number };
 
 export function keepLink(options: LinkOptions): TransportLink {
-  const { host, address, clock } = options;
+  const { id, host, address, clock } = options;
   const log = options.log.with({ host, address });
   const ends = new AbortController();
   const listeners: ((caller: Caller) => void)[] = [];
@@ -47,7 +51,7 @@ export function keepLink(options: LinkOptions): TransportLink {
     const shortestMs = options.shortestWaitMs ?? 250;
     for (let waitMs = shortestMs; !ends.signal.aborted; ) {
       try {
-        current = await options.dial();
+        current = await options.dial(ends.signal);
         if (ends.signal.aborted) return current.close();
         waitMs = shortestMs;
         standing = { state: 'connected', says: null };
@@ -85,6 +89,7 @@ export function keepLink(options: LinkOptions): TransportLink {
   }
 
   return {
+    id,
     host,
     address,
     standing: () => standing,

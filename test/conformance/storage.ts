@@ -25,6 +25,14 @@ export function storageConformance(what: string, open: (t: TestContext) => Promi
     }
   });
 
+  test(`${what}: what was read has memory of its own, which may be given away`, async (t) => {
+    const { storage } = await open(t);
+    await storage.put('a/1', Buffer.from('abcdef'), 'new');
+    const [first, second] = await Promise.all([storage.read('a/1', { from: 0, bytes: 3 }), storage.read('a/1', { from: 3, bytes: 3 })]);
+    structuredClone(first, { transfer: [first.buffer as ArrayBuffer] });
+    assert.equal(Buffer.from(second).toString(), 'def');
+  });
+
   test(`${what}: a missing object and a range beyond the end are failures with their own codes`, async (t) => {
     const { storage } = await open(t);
     await storage.put('x', randomBytes(10), 'new');

@@ -1,9 +1,11 @@
 /** SIGKILL to each part at each step of a backup and of a restore: nothing lost, nothing left behind, and the session says what happened. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { MongoClient } from 'mongodb';
 import { until } from '../../src/base/deadline.ts';
+import { writeMarker } from '../../src/mongo/copy/lock-marker.ts';
 import { openPlatform, type Platform } from '../kit/platform.ts';
 import { openReplicaSet, type ReplicaSet } from '../kit/replica-set.ts';
 
@@ -105,4 +107,21 @@ test('a mover killed while it restores a collection leaves the live set as it wa
     assert.ok(live?.['version'] === 'live' || (await client.db('shop').collection('live').countDocuments()) === 20_000, 'all or nothing');
     await nothingLeftBehind();
   }
+});
+
+test('a lock whose mover, guardian and transport were killed together is given back when a transport is there again', async () => {
+  const member = set.members[1]!;
+  await using direct = await member.client();
+  const admin = direct.db('admin');
+  const locked = async (): Promise<boolean> => (await admin.command({ currentOp: 1 }))['fsyncLock'] === true;
+  const mongod = Number((await admin.command({ serverStatus: 1 }))['pid']);
+  const marker = join(platform.dataDir, 'work/kept/copies/locks/left.json');
+  await writeMarker(marker, { member: member.name, mongod, stage: 'held', after: 0, worker: null });
+  const written = JSON.parse(readFileSync(marker, 'utf8')) as { guardian: object };
+  writeFileSync(marker, JSON.stringify({ ...written, guardian: { pid: 1, startTime: 'of a process that is gone' } }));
+  await admin.command({ fsync: 1, lock: true });
+  assert.equal(await locked(), true);
+  for (const pid of platform.pids('transport')) process.kill(pid, 'SIGKILL');
+  await until('the lock to be given back', 90_000, async () => ((await locked()) ? undefined : true), { everyMs: 200 });
+  assert.ok(!existsSync(marker), 'its marker is gone');
 });

@@ -10,6 +10,7 @@ const point = {
   checkpoint: { t: 1_795_464_500, i: 1 },
   top: { t: 1_795_464_560, i: 96, term: 3 },
   method: 'clone',
+  copied: 'incremental',
   source: 'db2:27018',
   mongoVersion: '6.0.5',
   featureCompatibilityVersion: '6.0',
@@ -20,7 +21,7 @@ const point = {
 } as const satisfies RouteAnswer<'set.window'>['points'][number];
 
 export function pointAnswer(changes: Partial<RouteAnswer<'point.show'>> = {}): RouteAnswer<'point.show'> {
-  return { ...point, repository: 'local', hold: null, lost: false, ...changes };
+  return { ...point, repository: 'local', hold: null, lost: false, hurt: false, ...changes };
 }
 
 export function sessionAnswer(changes: Partial<Session> = {}): Session {
@@ -47,6 +48,7 @@ export const backupResult = {
   kind: 'backup',
   point: point.id,
   method: 'clone',
+  copied: 'incremental',
   bytes: point.bytes,
   seconds: 4.2,
   lockedMs: 0,
@@ -63,6 +65,7 @@ export function windowAnswer(changes: Partial<RouteAnswer<'set.window'>> = {}): 
     gaps: [],
     barriers: [],
     points: [point],
+    damaged: [],
     oplog: { state: 'following', chain: 'c1', through: { t: 1_795_468_000, i: 5, term: 3 }, lagSeconds: 1, lossIfDisasterNowSeconds: 3, says: null, session: 's9' },
     ...changes,
   };

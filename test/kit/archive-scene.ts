@@ -11,6 +11,22 @@ import type { Storage } from '../../src/repository/storage/storage.ts';
 export const setId = 'c'.repeat(24);
 const key = Buffer.alloc(32, 9);
 
+/** What an agent writes beside a point. */
+export const pointAbout = {
+  form: 1,
+  setName: 'rs0',
+  source: 'a:1',
+  method: 'clone',
+  mongoVersion: '6.0.5',
+  featureCompatibilityVersion: '6.0',
+  storage: { engine: 'wiredTiger', directoryPerDb: false, directoryForIndexes: false, encrypted: false },
+  accessControl: false,
+  binary: '/x',
+  lockedMs: 0,
+  notes: [],
+  remembered: null,
+};
+
 /** Bytes that do not compress and are the same in every run. */
 export function noise(bytes: number, seed: number): Buffer {
   const out = Buffer.alloc(Math.ceil(bytes / 32) * 32);
@@ -20,7 +36,7 @@ export function noise(bytes: number, seed: number): Buffer {
 
 export type Scene = {
   /** Writes the contents as source files and stores them as point `id`, compared with the point before it. */
-  store(archive: Archive, id: string, contents: Record<string, Buffer>): Promise<{ point: PointManifest; counts: ArchiveWriter['counts'] }>;
+  store(archive: Archive, id: string, contents: Record<string, Buffer>, facts?: Partial<Pick<PointManifest, 'about' | 'checkpoint' | 'top'>>): Promise<{ point: PointManifest; counts: ArchiveWriter['counts'] }>;
   /** Fails unless every file of the point is laid down and read exactly as `contents`. */
   requireExact(archive: Archive, id: string, contents: Record<string, Buffer>): Promise<void>;
 };
@@ -30,7 +46,7 @@ export async function openScene(t: TestContext): Promise<Scene> {
   t.after(async () => await rm(root, { recursive: true }));
   let laid = 0;
   return {
-    async store(archive, id, contents) {
+    async store(archive, id, contents, facts = {}) {
       const base = (await archive.points()).at(-1)?.files;
       const writer = await archive.openWriter({ level: 'fast', workers: 0, packBytes: 1 << 20 });
       try {
@@ -41,7 +57,7 @@ export async function openScene(t: TestContext): Promise<Scene> {
           assert.ok(answer.kind === 'stored');
           files.push(answer.file);
         }
-        const point = await writer.publish({ id, checkpoint: { t: 1, i: 1 }, top: { t: 2, i: 1, term: 1 }, about: {}, files });
+        const point = await writer.publish({ id, checkpoint: { t: 1, i: 1 }, top: { t: 2, i: 1, term: 1 }, about: {}, ...facts, files });
         return { point, counts: writer.counts };
       } finally {
         await writer.close();

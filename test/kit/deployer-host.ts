@@ -42,7 +42,7 @@ export async function openDeployerHost(version: string): Promise<DeployerHost> {
     packages,
     async giveIdentity(part, owner) {
       const { keyPem, certificatePem, caPem } = await authority.issue({ part, name: host.name, hosts: [host.address] });
-      const path = `/etc/tidemark/${part}-identity.json`;
+      const path = `/var/lib/tidemark-${part}/identity.json`;
       host.write(path, JSON.stringify({ keyPem, certificatePem, caPem }), 0o600);
       await host.ok('chown', [owner, path]);
     },

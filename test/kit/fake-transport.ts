@@ -1,8 +1,10 @@
 /** A transport service without databases: it answers orders from memory and its tasks are scripts of the test. */
+import { verdictOf } from '../../src/domain/verdict.ts';
 import { awaitIdentity } from '../../src/contract/link/identity-file.ts';
 import type { OrderHandlers } from '../../src/contract/link/answerer.ts';
 import { openOrderServer, type LinkListener } from '../../src/contract/link/listen.ts';
 import { contractVersion } from '../../src/contract/orders.ts';
+import type { ProbeResult, ProbeTarget } from '../../src/contract/ports.ts';
 import type { TaskEvent, TaskInput, TaskKind, TaskOutput, TaskState } from '../../src/contract/tasks.ts';
 import type { Discovered, PointSummary, Window } from '../../src/contract/values.ts';
 import { compareTimes, type Optime } from '../../src/base/cluster-time.ts';
@@ -24,11 +26,14 @@ export type FakeTransport = {
   readonly tasks: ReadonlyMap<string, { kind: TaskKind; state: TaskState }>;
   discovered: Discovered;
   readonly points: PointSummary[];
+  readonly damaged: Window['damaged'];
   readonly spans: Window['spans'];
   readonly barriers: Window['barriers'];
   readonly proofs: { point: string; ok: boolean; says: string }[];
   /** The newest archived entry, as the oplog script tells it. */
   through: Optime;
+  /** What a try of a port meets. */
+  probe: (target: ProbeTarget) => ProbeResult;
   /** Orders that were answered, by name. */
   readonly answered: string[];
   /** Ends every link, as a cut cable does; tasks go on. */
@@ -53,10 +58,12 @@ export async function openFakeTransport(options: { identityFile: string; port: n
     tasks,
     discovered: usualSet(),
     points: [],
+    damaged: [],
     spans: [{ chain: 'c1', after: { t: 1000, i: 1 }, through: { t: 1000, i: 1 } }],
     barriers: [],
     proofs: [],
     through: { t: 2000, i: 1, term: 1 },
+    probe: ({ host }) => ({ outcome: 'good', says: 'as wanted', address: host, ms: 1 }),
     answered: [],
     cut: async () => await listener.close(),
     mend: async () => void (listener = await listen()),
@@ -100,6 +107,7 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>): OrderHandler
   return {
     'host.describe': async () => ({ version: 'fake', contract: contractVersion, hostname: 'fake', platform: 'linux-x64', timeMs: systemClock.now(), findings: [{ what: 'mongod', ok: true, says: '6.0.5' }] }),
     'set.discover': async () => fake.discovered,
+    'set.undo-leftovers': async () => ({ undone: [] }),
     'repository.open': async ({ location, create }) => ({ repositoryId: `repo-${location.path.length}`, keyHex, created: create }),
     'archive.open': async ({ location, setId: id }) => ({ archive: { location, setId: id, keyHex } }),
     'archive.window': async () => windowOf(fake),
@@ -110,7 +118,13 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>): OrderHandler
     'point.record-proof': async ({ point, proof }) => {
       fake.proofs.push({ point, ok: proof.ok, says: proof.says });
       const at = fake.points.findIndex(({ id }) => id === point);
-      if (at >= 0) fake.points[at] = { ...fake.points[at]!, proof };
+      if (at >= 0) fake.points[at] = { ...fake.points[at]!, proof: verdictOf([fake.points[at]!.proof ?? proof, proof]) };
+      return {};
+    },
+    'ports.probe': async ({ targets }) => ({ results: targets.map((target) => fake.probe(target)) }),
+    'ports.listen': async ({ range }, { signal, emit }) => {
+      await emit({ ports: [range.from, range.to] });
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
       return {};
     },
     'task.start': async ({ taskId, kind, input }) => {
@@ -175,6 +189,7 @@ function windowOf(fake: FakeTransport): Window {
     gaps: [],
     barriers: [...fake.barriers],
     points: [...fake.points].sort((a, b) => compareTimes(a.checkpoint, b.checkpoint)),
+    damaged: [...fake.damaged],
   };
 }
 
@@ -197,6 +212,7 @@ export function makePoint(fake: FakeTransport, at = fake.through): PointSummary 
     checkpoint: { t: at.t - 5, i: 1 },
     top: { ...at },
     method: 'clone',
+    copied: 'full',
     source: '127.0.0.1:27018',
     mongoVersion: '6.0.5',
     featureCompatibilityVersion: '6.0',
@@ -227,7 +243,7 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
       fake.points.push(point);
       return { point, lockedMs: 0, seconds: 1.5 };
     },
-    prove: async ({ level, at }) => ({ at: at ?? { t: 2000, i: 1 }, level, collections: [{ ns: 'shop.orders', documents: 42, validated: true }], dbHash: level === 'full' ? { shop: 'abc' } : null, mount: 'fuse', seconds: 0.5 }),
+    prove: async ({ level, at }) => ({ at: at ?? { t: 2000, i: 1 }, level, collections: [{ ns: 'shop.orders', documents: 42, counted: true, validated: true }], dbHash: level === 'full' ? { shop: 'abc' } : null, mount: 'fuse', seconds: 0.5 }),
     publish: async ({ port, at, withUsers, expiresMs }, voice) => {
       voice.emit({ kind: 'status', atMs: systemClock.now(), key: 'ready', value: { port: port ?? 31000, uri: `mongodb://127.0.0.1:${port ?? 31000}/?directConnection=true`, at, mount: 'fuse', withUsers } });
       const expired = systemClock.wait(expiresMs, voice.signal).then(() => 'expired' as const, () => 'stopped' as const);
@@ -237,7 +253,12 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
     'restore-collections': async ({ at, apply }) => restored(at, apply),
     check: async () => ({ ok: true, points: 1, chunks: 5, packs: 1, readBytes: 100, damage: [], hurtPoints: [], hurtOplog: [] }),
     sweep: async () => ({ freedBytes: 77, deletedPacks: 1, rewrittenPacks: 0, keptBytes: 1000 }),
-    'oplog-find': async () => ({ matches: [{ at: { t: 1990, i: 2, term: 1 }, wallMs: 1, op: 'c', ns: 'shop.$cmd', what: 'drop orders', entry: '{}' }], examined: 10, truncated: false }),
+    'oplog-find': async () => ({ matches: [{ at: { t: 1990, i: 2, term: 1 }, wallMs: 1, op: 'c', ns: 'shop.$cmd', what: 'drop orders', entry: '{}' }], examined: 10, truncated: false, searchedThrough: { t: fakeOf().through.t, i: fakeOf().through.i } }),
+    'serve-archive': async (_input, voice) => {
+      voice.emit({ kind: 'status', atMs: systemClock.now(), key: 'ready', value: { ports: [2500, 2501] } });
+      if (!voice.signal.aborted) await new Promise((resolve) => voice.signal.addEventListener('abort', resolve, { once: true }));
+      return { why: 'stopped' as const, receivedBytes: 0, sentBytes: 0 };
+    },
   };
 }
 

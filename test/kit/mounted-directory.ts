@@ -17,6 +17,7 @@ export const accessTo = (directory: string): SourceAccess => ({
 });
 
 export const openDirectorySource: OpenSource = async ({ archive }) => {
+  if (archive.location.kind !== 'directory') throw new Error('this mount serves a directory');
   const root = archive.location.path;
   const damageFile = `${root}.damage.json`;
   const damage = existsSync(damageFile) ? (JSON.parse(readFileSync(damageFile, 'utf8')) as Record<string, [number, number]>) : {};

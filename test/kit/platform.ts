@@ -43,6 +43,7 @@ export async function freePort(): Promise<number> {
 
 export type PlatformOptions = {
   dataDir?: string;
+  args?: readonly string[];
   /** How to start the command line; that of this checkout when left out. */
   command?: readonly [string, ...string[]];
 };
@@ -56,7 +57,7 @@ export async function openPlatform(options: PlatformOptions = {}): Promise<Platf
   let ready: { url: string; tokenFile: string } | undefined;
 
   async function start(): Promise<void> {
-    const child = spawn(node, [...first, 'up', '--data', dataDir, '--listen', `127.0.0.1:${rest}`, '--transport-listen', `127.0.0.1:${link}`, '--json'], {
+    const child = spawn(node, [...first, 'up', '--data', dataDir, '--listen', `127.0.0.1:${rest}`, '--transport-listen', `127.0.0.1:${link}`, ...(options.args ?? []), '--json'], {
       stdio: ['ignore', 'pipe', process.env['TIDEMARK_TEST_VERBOSE'] === undefined ? 'ignore' : 'inherit'],
       env: environment,
     });

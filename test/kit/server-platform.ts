@@ -49,7 +49,7 @@ export async function openServerPlatform(timing: ServerOptions['timing'] = {}): 
   const logged: string[] = [];
   const log: Log = openLog((line) => logged.push(line));
   const start = async (): Promise<Server> =>
-    await openServer({ dataDirectory: data, listen: { host: '127.0.0.1', port: 0 }, transport: { host: '127.0.0.1', port }, version: '9.9.9', log, timing: { alarmEveryMs: 200, ...timing } });
+    await openServer({ dataDirectory: data, listen: { host: '127.0.0.1', port: 0 }, transport: { host: '127.0.0.1', port }, enrolment: { host: '127.0.0.1', port: 0 }, agents: { host: '127.0.0.1', port: 0 }, announce: '127.0.0.1', version: '9.9.9', log, timing: { alarmEveryMs: 200, ...timing } });
   let server = await start();
   const fake = await openFakeTransport({ identityFile: join(data, 'transport.json'), port });
   const failure = await server.repositoryReady;

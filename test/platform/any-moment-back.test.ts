@@ -104,6 +104,20 @@ test('the operation that dropped a collection is found, and the collection comes
   assert.deepEqual([tooEarly.code, tooEarly.json.failure.code], [1, 'domain.moment-unreachable']);
 });
 
+test('what a killed restore left in a database is named by the next one and dropped by nobody', async () => {
+  const left = ['tidemark.building.1-killed', 'tidemark.kept.1-killed.orders'];
+  for (const name of left) await client.db('shop').collection(name).insertOne({ precious: true });
+  const { session } = await platform.ok('restore', 'collections', 'rs0', '--at', `before:${dropped}`, '--ns', 'shop.orders=shop.orders_again', '--apply');
+  const said = JSON.stringify((await platform.ok('session', 'show', session)).log);
+  assert.match(said, /shop\.tidemark\.building\.1-killed is being built by another restore since 1970/);
+  assert.match(said, /shop\.tidemark\.kept\.1-killed\.orders is a LIVE collection/);
+  for (const name of left) {
+    assert.equal(await client.db('shop').collection(name).countDocuments(), 1);
+    await client.db('shop').dropCollection(name);
+  }
+  await client.db('shop').dropCollection('orders_again');
+});
+
 test('an incremental stores what changed and no more, and is a whole point to a restore', async () => {
   const first = (await platform.ok('point', 'list', 'rs0')).points[0];
   const backup = await platform.ok('backup', 'run', 'rs0');

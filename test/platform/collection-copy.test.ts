@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Binary, BSON, Decimal128, Double, Int32, Long, MongoClient, ObjectId, Timestamp, type Document } from 'mongodb';
-import { copyCollection, planCopy, shapeOf, type Existing } from '../../src/mongo/collection-copy.ts';
+import { copyCollection, leftBehind, planCopy, shapeOf, type Existing } from '../../src/mongo/collection-copy.ts';
 import { insertRaw } from '../../src/mongo/raw-insert.ts';
 import { openReplicaSet, type ReplicaSet } from '../kit/replica-set.ts';
 
@@ -147,4 +147,30 @@ test('a live collection that a view is to replace comes back when the view canno
   assert.equal((await db.collection('live').findOne())?.['version'], 'live');
   const names = (await db.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name).sort();
   assert.deepEqual(names, ['base', 'live', 'seen', 'system.views']);
+});
+
+test('a replace that is cut off leaves the live collection under a name that says what it is, and the failure and the next restore name it', async () => {
+  const db = client.db('killed');
+  await db.createCollection('metrics', { timeseries: { timeField: 'at' } });
+  await db.collection('metrics').insertMany(Array.from({ length: 2_000 }, (_, n) => ({ at: new Date(1.7e12 + n * 1e7), n })));
+  await db.collection('live').insertOne({ version: 'live' });
+  const target = await set.client();
+  const plan = await planCopy(client, target, 'killed.metrics', 'killed.live', 'replace', 'now');
+  const cut = (): void => void target.close();
+  await assert.rejects(copyCollection(client, target, plan, { onBytes: cut, signal: new AbortController().signal, asideSuffix: 'x', nowMs: 7 }), { code: 'mongo.live-moved-away' });
+  const [left, ...others] = await leftBehind(client, 'killed');
+  assert.deepEqual(others, []);
+  assert.match(left!.ns, /^killed\.tidemark\.kept\.7-[^.]+\.live$/);
+  assert.deepEqual([left!.own, left!.sinceMs], ['kept', 7]);
+  assert.equal((await db.collection(left!.ns.slice('killed.'.length)).findOne())?.['version'], 'live');
+});
+
+test('a replace that ends well leaves nothing of the old collection', async () => {
+  const db = client.db('done');
+  await db.createCollection('metrics', { timeseries: { timeField: 'at' } });
+  await db.collection('metrics').insertOne({ at: new Date(1.7e12) });
+  await db.collection('live').insertOne({ version: 'live' });
+  await copy('done.metrics', 'done.live', 'replace');
+  assert.deepEqual(await leftBehind(client, 'done'), []);
+  assert.equal(await db.collection('live').countDocuments(), 1);
 });

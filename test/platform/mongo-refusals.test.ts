@@ -49,7 +49,7 @@ test('a member can be copied when its user holds what the refusal before said', 
   await admin.db('admin').command({ grantRolesToUser: 'weak', roles: JSON.parse(commands[2]!) as object[] });
   assert.ok(await copySourceOf(primary, weak));
 
-  assert.equal((await failureOf(copySourceOf(primary))).code, 'mongo.not-authorized');
+  assert.equal((await failureOf(copySourceOf(primary))).code, 'mongo.sign-in-needed');
   assert.equal((await failureOf(copySourceOf(primary, { kind: 'scram', user: 'weak', password: 'wrong' }))).code, 'mongo.sign-in-refused');
   assert.equal((await failureOf(copySourceOf(arbiter, weak))).code, 'mongo.arbiter');
   assert.deepEqual((await discoverSet(admin)).members.map((member) => member.state), ['primary', 'arbiter']);

@@ -58,8 +58,8 @@ test('a transport under its unit backs up the mongod of another user and opens w
   await host.ok('dpkg', ['-i', '/root/transport.deb'], { deadlineMs: 60_000 });
   await startMongod(host);
   const { keyPem, certificatePem, caPem } = await authority.issue({ part: 'transport', name: host.name, hosts: [host.address] });
-  host.write('/etc/tidemark/transport-identity.json', JSON.stringify({ keyPem, certificatePem, caPem }), 0o600);
-  await host.ok('chown', ['tidemark', '/etc/tidemark/transport-identity.json']);
+  host.write('/var/lib/tidemark-transport/identity.json', JSON.stringify({ keyPem, certificatePem, caPem }), 0o600);
+  await host.ok('chown', ['tidemark', '/var/lib/tidemark-transport/identity.json']);
   const server = await authority.issue({ part: 'server', name: 'server', hosts: [] });
   const transport = await until('the transport', 30_000, async () => await dialOrders({ host: host.address, port: 6162, identity: server, version: 'test' }).catch(() => undefined), { everyMs: 300 });
   try {

@@ -2,7 +2,7 @@
  * One restore point of a set, from a member whose mongod runs on this host.
  *
  * Order, and why:
- *   1. look         at the member and refuse what cannot be copied, before anything is touched
+ *   1. look         at the member and refuse what cannot be copied, before anything is touched; at the room there is, too
  *   2. undo         what a killed backup left (a lock that we hold, clones)
  *   3. copy         by the ladder of mongo/copy; its files go to the archive chunk by chunk
  *   4. publish      the manifest: from here the point exists
@@ -10,6 +10,7 @@
  *
  * The server then has the point proved; this task claims nothing about it.
  */
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MongoClient } from 'mongodb';
 import { showTime } from '../../base/cluster-time.ts';
@@ -22,8 +23,10 @@ import { requireCopySource } from '../../mongo/refusals.ts';
 import type { Archive, ArchiveWriter, PointManifest, StoredFile } from '../../repository/archive.ts';
 import { sortableId } from '../../base/ids.ts';
 import { openArchiveAt } from '../archive-access.ts';
+import { dataBytesOf, requireBackupRoom } from '../backup-room.ts';
+import { chooseBase, type BasePoint } from '../base-point.ts';
 import { aboutOf, type PointAbout } from '../point-about.ts';
-import { chainSpans, summaryOf } from '../window.ts';
+import { summaryOf, surveyChains } from '../window.ts';
 import type { TaskContext } from '../task-context.ts';
 
 type Input = TaskInput<'backup'>;
@@ -39,9 +42,12 @@ export async function backUp(input: Input, context: TaskContext): Promise<TaskOu
   for (const undone of await undoLeftovers({ client, workDirectory, log: context.log })) context.say(undone, 'warning');
 
   context.step('open the archive');
-  const archive = await openArchiveAt(input.archive);
-  const points = await archive.points();
-  const base = input.fullRead ? undefined : (points.findLast((point) => aboutOf(point).source === source) ?? points.at(-1));
+  const archive = await openArchiveAt(input.archive, context);
+  await mkdir(workDirectory, { recursive: true, mode: 0o700 });
+  await requireBackupRoom(archive, workDirectory, await dataBytesOf(client, local), (await archive.points()).length === 0);
+  const chosen: BasePoint = input.fullRead ? { kind: 'full-read', why: 'it was asked for' } : await chooseBase(archive, source);
+  if (chosen.kind === 'full-read') context.say(`everything is read: ${chosen.why}`);
+  const base = chosen.kind === 'base' ? chosen.point : undefined;
   const writer = await archive.openWriter({ level: input.compression, clock: context.clock });
   try {
     const files = storing(writer, base, context);
@@ -62,7 +68,7 @@ export async function backUp(input: Input, context: TaskContext): Promise<TaskOu
       files.store,
     );
     try {
-      const point = await publishPoint(archive, writer, copy, local, await hasAccessControl(client), files.finished(copy.files), context);
+      const point = await publishPoint(archive, writer, base?.id ?? null, copy, local, await hasAccessControl(client), files.finished(copy.files), context);
       await copy.published();
       return { point: await summarised(archive, point), lockedMs: copy.lockedMs, seconds: (context.clock.monotonicMs() - startedMs) / 1000 };
     } catch (error) {
@@ -74,7 +80,7 @@ export async function backUp(input: Input, context: TaskContext): Promise<TaskOu
   }
 }
 
-async function publishPoint(archive: Archive, writer: ArchiveWriter, copy: Copy, local: LocalMongod, accessControl: boolean, files: StoredFile[], context: TaskContext): Promise<PointManifest> {
+async function publishPoint(archive: Archive, writer: ArchiveWriter, base: string | null, copy: Copy, local: LocalMongod, accessControl: boolean, files: StoredFile[], context: TaskContext): Promise<PointManifest> {
   context.say(`${copy.method} copy of checkpoint ${showTime(copy.checkpoint)}, lock held ${copy.lockedMs} ms`);
   for (const note of copy.notes) context.say(note);
   context.step('publish the restore point');
@@ -84,6 +90,7 @@ async function publishPoint(archive: Archive, writer: ArchiveWriter, copy: Copy,
     setName: archive.setName,
     source: copy.source,
     method: copy.method,
+    base,
     mongoVersion: copy.mongoVersion,
     featureCompatibilityVersion: copy.fcv,
     storage: local.storage,
@@ -103,7 +110,7 @@ async function hasAccessControl(client: MongoClient): Promise<boolean> {
 }
 
 async function summarised(archive: Archive, point: PointManifest): Promise<TaskOutput<'backup'>['point']> {
-  return await summaryOf(archive, point, await chainSpans(archive));
+  return await summaryOf(archive, point, (await surveyChains(archive)).spans);
 }
 
 /** Several files at a time keep the workers busy over the ends of small ones; the chunks of a file go in parallel anyway. */

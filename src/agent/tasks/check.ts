@@ -4,7 +4,7 @@ import type { TaskContext } from '../task-context.ts';
 
 export async function checkArchive(input: TaskInput<'check'>, context: TaskContext): Promise<TaskOutput<'check'>> {
   context.step(input.readDataPercent === 0 ? 'check the structure' : `check the structure and read ${input.readDataPercent} % of the data`);
-  const archive = await openArchiveAt(input.archive);
+  const archive = await openArchiveAt(input.archive, context);
   const report = await archive.check({ readDataPercent: input.readDataPercent, signal: context.signal });
   for (const { object, what } of report.damage) context.say(`${object}: ${what}`, 'error');
   for (const point of report.hurtPoints) context.say(`restore point ${point} is hurt`, 'error');

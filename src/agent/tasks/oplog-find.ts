@@ -9,8 +9,9 @@ import { compareTimes, earliest, latest, type ClusterTime, type Optime } from '.
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { entriesOf } from '../../mongo/oplog-entry.ts';
 import { openArchiveAt } from '../archive-access.ts';
+import { matchNotUnderstood } from '../failures.ts';
 import type { TaskContext } from '../task-context.ts';
-import { chainSpans } from '../window.ts';
+import { surveyChains } from '../window.ts';
 
 type Match = TaskOutput<'oplog-find'>['matches'][number];
 type Operation = { op: string; ns: string; o: Document; o2?: Document };
@@ -20,16 +21,20 @@ const shown = { i: 'insert', u: 'update', d: 'delete', c: 'command' } as const;
 
 export async function findInOplog(input: TaskInput<'oplog-find'>, context: TaskContext): Promise<TaskOutput<'oplog-find'>> {
   context.step('search the archived oplog');
-  const archive = await openArchiveAt(input.archive);
-  const fields = input.match === null ? {} : (BSON.EJSON.parse(input.match, { relaxed: false }) as Document);
+  const archive = await openArchiveAt(input.archive, context);
+  const fields = input.match === null ? {} : readMatch(input.match);
   const accepts = (operation: Operation): boolean =>
     (input.op === null || operation.op === wanted[input.op]) && (input.ns === null || touches(operation, input.ns)) && agrees(operation, fields);
   const found = new Map<string, Match>();
   let examined = 0;
-  for (const span of await chainSpans(archive)) {
+  const { spans, damaged } = await surveyChains(archive);
+  for (const { object, what } of damaged) context.say(`${object}: ${what}`, 'warning');
+  let searchedThrough: ClusterTime | null = null;
+  for (const span of spans) {
     const after = input.since === null ? span.after : latest(span.after, before(input.since));
     const through = input.until === null ? span.through : earliest(span.through, input.until);
     if (compareTimes(after, through) >= 0) continue;
+    searchedThrough = searchedThrough === null ? through : latest(searchedThrough, through);
     for await (const batch of archive.oplog.read(span.chain, after, through)) {
       context.signal.throwIfAborted();
       for (const entry of entriesOf(batch.bytes)) {
@@ -38,12 +43,22 @@ export async function findInOplog(input: TaskInput<'oplog-find'>, context: TaskC
         for (const [index, operation] of operationsOf(entry.bytes).entries()) {
           if (!accepts(operation)) continue;
           found.set(`${entry.at.t},${entry.at.i},${index}`, matchOf(entry.at, entry.wallMs, operation));
-          if (found.size >= input.limit) return { matches: [...found.values()], examined, truncated: true };
+          if (found.size >= input.limit) return { matches: [...found.values()], examined, truncated: true, searchedThrough: { t: entry.at.t, i: entry.at.i } };
         }
       }
     }
   }
-  return { matches: [...found.values()], examined, truncated: false };
+  return { matches: [...found.values()], examined, truncated: false, searchedThrough };
+}
+
+function readMatch(match: string): Document {
+  try {
+    const fields: unknown = BSON.EJSON.parse(match, { relaxed: false });
+    if (typeof fields === 'object' && fields !== null) return fields;
+    throw new Error('it is not an object');
+  } catch (error) {
+    throw matchNotUnderstood({ match: match.slice(0, 200), why: (error as Error).message }, error);
+  }
 }
 
 function operationsOf(bytes: Uint8Array): Operation[] {
@@ -53,8 +68,9 @@ function operationsOf(bytes: Uint8Array): Operation[] {
   return Array.isArray(inner) ? (inner as Operation[]).map(({ op, ns, o, o2 }) => ({ op: String(op), ns: String(ns), o, o2 })) : [plain];
 }
 
-/** A command names its collection in its first field; a rename touches two. */
+/** A database alone stands for all in it. A command names its collection in its first field; a rename touches two. */
 function touches({ op, ns, o }: Operation, wantedNs: string): boolean {
+  if (!wantedNs.includes('.')) return ns.startsWith(`${wantedNs}.`);
   if (op !== 'c') return ns === wantedNs;
   const db = ns.slice(0, ns.indexOf('.'));
   const [command, target] = Object.entries(o)[0] ?? [];

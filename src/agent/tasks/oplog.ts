@@ -10,6 +10,7 @@
  * asked for, because no moment behind it can be reached from a point before it.
  */
 import { showTime, type Optime } from '../../base/cluster-time.ts';
+import { describe } from '../../base/failure.ts';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { barrierOf, entriesOf } from '../../mongo/oplog-entry.ts';
 import type { OplogBatch } from '../../mongo/oplog-batch.ts';
@@ -31,9 +32,8 @@ const reasons: Record<BreakReason, string> = {
 
 export async function followSetOplog(input: Input, context: TaskContext): Promise<TaskOutput<'oplog'>> {
   context.step('open the archive');
-  const archive = await openArchiveAt(input.archive);
-  let chain = (await archive.oplog.chains()).at(-1)?.id;
-  if (chain === undefined) chain = await startChain(archive.oplog, input, 'first chain of this set', null, context);
+  const archive = await openArchiveAt(input.archive, context);
+  let chain = await newestChain(archive.oplog, input, context);
   for (;;) {
     await using writer = closing(await archive.oplog.openChainWriter(chain, input.setName));
     const broken = await follow(archive.oplog, chain, writer, input, context);
@@ -43,6 +43,22 @@ export async function followSetOplog(input: Input, context: TaskContext): Promis
     context.status('broken', { atMs: context.clock.now(), reason: broken, chain, next, after: writer.through });
     chain = next;
   }
+}
+
+/** The newest chain there is goes on. One whose start is damaged leads nowhere: the next one begins, and says why. */
+async function newestChain(oplog: OplogArchive, input: Input, context: TaskContext): Promise<string> {
+  const { chains, hurt } = await oplog.chains();
+  const known = chains.at(-1)?.id;
+  // Ids sort by the time they were made.
+  const lost = hurt.map(({ chain }) => chain).sort().at(-1);
+  if (known !== undefined && (lost === undefined || lost < known)) return known;
+  if (lost === undefined) return await startChain(oplog, input, 'first chain of this set', null, context);
+  const why = `the start of oplog chain ${lost} is damaged, and nothing of it can be used`;
+  context.say(why, 'error');
+  const next = await startChain(oplog, input, why, lost, context);
+  const after = chains.length === 0 ? { t: 0, i: 0 } : ((await oplog.slices(known!)).at(-1)?.through ?? chains.at(-1)!.start.after);
+  context.status('broken', { atMs: context.clock.now(), reason: why, chain: lost, next, after });
+  return next;
 }
 
 function closing(writer: Writer): Writer & AsyncDisposable {
@@ -83,6 +99,10 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
     entries += batch.count;
     if (writer.pendingBytes >= sliceBytes) await flush();
   };
+  // A member that dies takes its time to be left; what was read of it is not kept waiting for that.
+  const timer = setInterval(() => {
+    flush().catch((error: unknown) => context.log.warn('the archived oplog could not be flushed; it is tried again', { why: describe(error) }));
+  }, input.flushSeconds * 1000);
   try {
     const events = followOplog({ address: input.target, after: writer.through, setId: input.archive.setId, signal: context.signal, log: context.log });
     for await (const event of events) {
@@ -97,6 +117,7 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
     if (context.signal.aborted) return 'stopped';
     throw error;
   } finally {
+    clearInterval(timer);
     await flush();
     saidMs = Number.NEGATIVE_INFINITY;
     say('following', null, null);

@@ -1,12 +1,14 @@
 /**
  * Proof of a restore point: a real mongod opens it, reaches a moment, and everything in it is looked at.
  *
- *   open   every collection listed and counted; `validate` on the smallest collections up to a bounded size
- *   full   every collection validated in full, and dbHash of every database
+ *   open   every collection listed; documents counted on the _id index, the smallest collections first, for a minute at most,
+ *          and the rest by metadata; `validate` on the smallest collections up to a bounded size
+ *   full   every collection counted and validated in full, and dbHash of every database
  */
 import type { Document, MongoClient } from 'mongodb';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { hashAll } from '../../mongo/dbhash.ts';
+import { countCollections, listCollections, type Listed } from '../collection-counts.ts';
 import { proofFailed } from '../failures.ts';
 import { openMoment, sayMoment } from '../moment.ts';
 import { reachMoment } from '../reach.ts';
@@ -16,44 +18,32 @@ type Proof = TaskOutput<'prove'>;
 
 /** What `open` validates at most, in bytes of documents: seconds, not minutes. */
 const validatedBytes = 64 << 20;
+/** How long `open` counts at most. */
+const countingMs = 60_000;
 
 export async function prove(input: TaskInput<'prove'>, context: TaskContext): Promise<Proof> {
   const startedMs = context.clock.monotonicMs();
   context.step('choose the moment');
-  const moment = await openMoment(input.archive, input.point, input.at);
+  const moment = await openMoment(input.archive, input.point, input.at, context);
   context.say(sayMoment(moment));
   await using reached = await reachMoment(moment, context, { kind: 'inspect' });
   await using client = await reached.mongod.client();
   context.step('list and count every collection');
   const listed = await listCollections(client);
+  const counts = await countCollections(client, listed, input.level === 'full' ? null : countingMs, context.clock, context.signal);
   const chosen = input.level === 'full' ? new Set(listed.map(({ ns }) => ns)) : smallest(listed);
   context.step(`validate ${chosen.size} of ${listed.length} collections`);
   const collections: Proof['collections'] = [];
-  for (const { ns, documents } of listed) {
+  for (const { ns } of listed) {
     context.signal.throwIfAborted();
     if (chosen.has(ns)) await validate(client, ns, input.level === 'full', moment.point.id);
-    collections.push({ ns, documents, validated: chosen.has(ns) });
+    collections.push({ ns, ...counts.get(ns)!, validated: chosen.has(ns) });
   }
   if (input.level === 'full') context.step('take dbHash of every database');
   const dbHash = input.level === 'full' ? await hashAll(client) : null;
   const seconds = (context.clock.monotonicMs() - startedMs) / 1000;
-  context.say(`${collections.length} collections listed, ${chosen.size} validated, ${seconds.toFixed(1)} s`);
+  context.say(`${collections.length} collections listed, ${collections.filter(({ counted }) => counted).length} counted, ${chosen.size} validated, ${seconds.toFixed(1)} s`);
   return { at: moment.at, level: input.level, collections, dbHash, mount: reached.mount, seconds };
-}
-
-type Listed = { ns: string; documents: number; bytes: number };
-
-async function listCollections(client: MongoClient): Promise<Listed[]> {
-  const { databases } = await client.db('admin').admin().listDatabases({ nameOnly: true });
-  const found: Listed[] = [];
-  for (const { name } of databases) {
-    if (name === 'local') continue;
-    for (const info of await client.db(name).listCollections({ type: 'collection' }, { nameOnly: true }).toArray()) {
-      const [stats] = await client.db(name).collection(info.name).aggregate([{ $collStats: { count: {}, storageStats: {} } }]).toArray();
-      found.push({ ns: `${name}.${info.name}`, documents: Number(stats?.['count'] ?? 0), bytes: Number(stats?.['storageStats']?.['size'] ?? 0) });
-    }
-  }
-  return found.sort((a, b) => (a.ns < b.ns ? -1 : 1));
 }
 
 function smallest(listed: readonly Listed[]): Set<string> {

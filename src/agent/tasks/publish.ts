@@ -1,24 +1,30 @@
 import { createServer, type AddressInfo } from 'node:net';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
-import { publicationEnded } from '../failures.ts';
+import { portInUse, publicationEnded } from '../failures.ts';
 import { openMoment, sayMoment } from '../moment.ts';
 import { reachMoment } from '../reach.ts';
 import type { TaskContext } from '../task-context.ts';
 
+/** A long oplog may have to be replayed first. */
+const longestStartMs = 12 * 3_600_000;
+
 /** A moment as a mongod that people and tools connect to, on a mount: nothing is copied, writes are kept aside and thrown away. */
 export async function publish(input: TaskInput<'publish'>, context: TaskContext): Promise<TaskOutput<'publish'>> {
+  const endsMs = context.clock.monotonicMs() + input.expiresMs;
+  if (input.port !== null && (await isTaken(input.port))) throw portInUse({ port: input.port });
   context.step('choose the moment');
-  const moment = await openMoment(input.archive, input.point, input.at);
+  const moment = await openMoment(input.archive, input.point, input.at, context);
   context.say(sayMoment(moment));
   const port = input.port ?? (await freePort());
   const withUsers = input.withUsers && moment.about.accessControl;
-  await using reached = await reachMoment(moment, context, { kind: 'serve', port, withUsers });
+  const starting = { ...context, signal: AbortSignal.any([context.signal, AbortSignal.timeout(longestStartMs)]) };
+  await using reached = await reachMoment(moment, starting, { kind: 'serve', port, withUsers });
   context.status('ready', { port, uri: `mongodb://127.0.0.1:${port}/?directConnection=true`, at: moment.at, mount: reached.mount, withUsers });
   context.step('published');
   const ends = new AbortController();
   const stop = (): void => ends.abort();
   context.signal.addEventListener('abort', stop, { once: true });
-  const expired = context.clock.wait(input.expiresMs, ends.signal).then(
+  const expired = context.clock.wait(Math.max(0, endsMs - context.clock.monotonicMs()), ends.signal).then(
     () => 'expired' as const,
     () => 'stopped' as const,
   );
@@ -30,6 +36,14 @@ export async function publish(input: TaskInput<'publish'>, context: TaskContext)
   } finally {
     ends.abort();
   }
+}
+
+async function isTaken(port: number): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EADDRINUSE'));
+    probe.listen({ port, host: '127.0.0.1', exclusive: true }, () => probe.close(() => resolve(false)));
+  });
 }
 
 async function freePort(): Promise<number> {

@@ -1,8 +1,9 @@
 import type { MongoClient } from 'mongodb';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { showTime } from '../../base/cluster-time.ts';
-import { openClient } from '../../mongo/connect.ts';
+import { openClient, withFailures } from '../../mongo/connect.ts';
 import { copyCollection, leftBehind, planCopy, splitNamespace, type CopyPlan } from '../../mongo/collection-copy.ts';
+import { requireRestoreRights } from '../../mongo/refusals.ts';
 import { openMoment, sayMoment } from '../moment.ts';
 import { reachMoment } from '../reach.ts';
 import type { TaskContext } from '../task-context.ts';
@@ -14,15 +15,17 @@ const longestCommandMs = 12 * 3_600_000;
 export async function restoreCollections(input: TaskInput<'restore-collections'>, context: TaskContext): Promise<TaskOutput<'restore-collections'>> {
   const startedMs = context.clock.monotonicMs();
   context.step('choose the moment');
-  const moment = await openMoment(input.archive, input.point, input.at);
+  const moment = await openMoment(input.archive, input.point, input.at, context);
   context.say(sayMoment(moment));
   await using target = await openClient(input.into, { silenceMs: longestCommandMs });
+  await requireRestoreRights(target, input.namespaces.map(({ to }) => to));
   await using reached = await reachMoment(moment, context, { kind: 'inspect' });
   await using source = await reached.mongod.client();
   context.step('look at both sides');
+  await nameLeftBehind(target, input, context);
   const at = showTime(moment.at);
   const plans: CopyPlan[] = [];
-  for (const { from, to } of input.namespaces) plans.push(await planCopy(source, target, from, to, input.existing, at));
+  for (const { from, to } of input.namespaces) plans.push(await withFailures(target, `the look at ${to}`, async () => await planCopy(source, target, from, to, input.existing, at)));
   const plan = plans.map(({ says }) => says);
   for (const line of plan) context.say(line);
   const done = (documents: number | null): TaskOutput<'restore-collections'> => ({
@@ -40,23 +43,27 @@ export async function restoreCollections(input: TaskInput<'restore-collections'>
     context.progress(counts, expected);
   };
   const asideSuffix = `aside-${new Date(context.clock.now()).toISOString().replaceAll(/[-:]|\..*/g, '')}`;
-  await clearLeftBehind(target, input, context);
   let documents = 0;
   for (const copy of plans) {
     context.step(`copy ${copy.from} into ${copy.to}`);
-    const result = await copyCollection(source, target, copy, { onBytes, signal: context.signal, asideSuffix, nowMs: context.clock.now() });
+    const run = { onBytes, signal: context.signal, asideSuffix, nowMs: context.clock.now() };
+    const result = await withFailures(target, `the copy into ${copy.to}`, async () => await copyCollection(source, target, copy, run));
     documents += result.documents;
     context.say(`${copy.to}: ${result.documents} documents${result.aside === null ? '' : `; the old collection is now ${result.aside}`}`);
   }
   return done(documents);
 }
 
-/** What a killed restore left half built: dropped when it is too old to be anybody's, named otherwise. */
-async function clearLeftBehind(target: MongoClient, input: TaskInput<'restore-collections'>, context: TaskContext): Promise<void> {
+/** Both may belong to a restore that is at work: named, never dropped. */
+async function nameLeftBehind(target: MongoClient, input: TaskInput<'restore-collections'>, context: TaskContext): Promise<void> {
   for (const db of new Set(input.namespaces.map(({ to }) => splitNamespace(to).db))) {
-    for (const { name, dead } of await leftBehind(target, db, context.clock.now())) {
-      if (dead) await target.db(db).dropCollection(name);
-      context.say(dead ? `dropped ${db}.${name}, left half built by a killed restore` : `${db}.${name} is another restore at work, or was left by a killed one`, 'warning');
+    for (const { ns, own, sinceMs } of await leftBehind(target, db)) {
+      const since = Number.isNaN(sinceMs) ? '' : ` since ${new Date(sinceMs).toISOString()}`;
+      const says = {
+        building: `${ns} is being built by another restore${since}, or was left half built by a killed one: drop it when no restore into ${db} runs`,
+        kept: `${ns} is a LIVE collection that a restore moved away to replace it${since}: when no restore into ${db} runs, rename it back, or drop it if the new one is whole`,
+      };
+      context.say(says[own], 'warning');
     }
   }
 }

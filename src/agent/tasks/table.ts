@@ -13,6 +13,7 @@ const functions: TaskFunctions = {
   'restore-collections': async () => (await import('./restore-collections.ts')).restoreCollections,
   check: async () => (await import('./check.ts')).checkArchive,
   sweep: async () => (await import('./sweep.ts')).sweepArchive,
+  'serve-archive': async () => (await import('./serve-archive.ts')).serveArchive,
   'oplog-find': async () => (await import('./oplog-find.ts')).findInOplog,
 };
 

@@ -1,5 +1,6 @@
 import type { Migration } from 'kysely/migration';
 import * as first from './0001-first.ts';
+import * as hosts from './0003-hosts.ts';
 
 /** By name, in alphabetical order. A migration that was released is never changed; the next one mends it. */
-export const migrations: Record<string, Migration> = { '0001-first': first };
+export const migrations: Record<string, Migration> = { '0001-first': first, '0003-hosts': hosts };

@@ -28,7 +28,7 @@ export async function runBackup(invocation: Invocation): Promise<ExitCode> {
 
 /** cli.md fixes these fields; a backup that made no point has null in their place. */
 function backupDocument(session: Session): unknown {
-  const nothing = { point: null, method: null, bytes: null, seconds: null, verified: false };
+  const nothing = { point: null, method: null, copied: null, bytes: null, seconds: null, verified: false };
   return { ...nothing, ...sessionDocument(session) };
 }
 
@@ -38,7 +38,7 @@ function showBackup({ result }: Session): string {
   const proof = result.verified ? 'opened and looked at' : 'NOT PROVED';
   const lock = result.lockedMs > 0 ? `, writes held for ${showSeconds(result.lockedMs / 1000)}` : '';
   return [
-    `restore point ${result.point}`,
+    `${result.copied === null ? '' : `${result.copied} `}restore point ${result.point}`,
     `copied by ${result.method} in ${showSeconds(result.seconds)}${lock}; ${proof}`,
     `${showBytes(bytes.processed)} protected, ${showBytes(bytes.read)} read, ${showBytes(bytes.transferred)} new, ${showBytes(bytes.stored)} stored`,
   ].join('\n');

@@ -28,12 +28,12 @@ function describePoint(point: Point, timeZone: string): string {
     ['moment', showClusterTime(point.top, timeZone)],
     ['earliest', showClusterTime(point.checkpoint, timeZone)],
     ['made', showMoment(point.createdAtMs, timeZone)],
-    ['copied', `by ${point.method} from ${point.source}`],
+    ['copied', `${point.copied === null ? '' : `${point.copied}, `}by ${point.method} from ${point.source}`],
     ['MongoDB', `${point.mongoVersion}, compatibility ${point.featureCompatibilityVersion}`],
     ['files', `${showCount(point.files)}, ${showBytes(bytes.processed)}`],
     ['read', showBytes(bytes.read)],
     ['new', `${showBytes(bytes.transferred)}, ${showBytes(bytes.stored)} stored`],
-    ['repository', `${point.repository}${point.lost ? ' (does not have it any more)' : ''}`],
+    ['repository', `${point.repository}${point.lost ? ' (does not have it any more)' : point.hurt ? ' (its manifest there is damaged)' : ''}`],
     ['proof', proof === null ? 'none' : `${proof.level}, ${proof.ok ? 'passed' : 'FAILED'}, ${showMoment(proof.atMs, timeZone)}: ${proof.says}`],
     ['hold', point.hold === null ? 'no' : `${point.hold.reason} (since ${showMoment(point.hold.sinceMs, timeZone)})`],
   ]);
@@ -48,12 +48,14 @@ export async function verifyPoint(invocation: Invocation): Promise<ExitCode> {
 
 function describeProof({ result }: Session, timeZone: string): string {
   if (result?.kind !== 'verify') return '';
-  const documents = result.collections.reduce((sum, collection) => sum + collection.documents, 0);
+  const counted = result.collections.filter((collection) => collection.counted);
+  const documents = counted.reduce((sum, collection) => sum + collection.documents, 0);
+  const unseen = result.collections.length - counted.length;
   const validated = result.collections.filter((collection) => collection.validated).length;
   const hashes = Object.entries(result.dbHash ?? {}).map(([name, hash]) => `  ${hash}  ${name}`);
   return [
     `point ${result.point} opened at ${showClusterTime(result.at, timeZone)} in ${showSeconds(result.seconds)} (${result.mount})`,
-    `${plural(result.collections.length, 'collection')}, ${plural(documents, 'document')}, ${validated} validated`,
+    `${plural(result.collections.length, 'collection')}, ${plural(documents, 'document')} counted${unseen === 0 ? '' : ` (${plural(unseen, 'collection')} by metadata only)`}, ${validated} validated`,
     ...(hashes.length === 0 ? [] : ['dbHash', ...hashes]),
   ].join('\n');
 }

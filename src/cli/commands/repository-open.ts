@@ -5,6 +5,7 @@ import { isGiven, listOf, textOf, type Invocation } from '../command.ts';
 import { readTarget } from '../database-target.ts';
 import type { DirectRepository, DirectSet, DirectWatch } from '../direct-repository.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { setNotInRepository } from '../failures.ts';
 import { isApplied, usageOf } from '../numbers.ts';
 import { openProgress, type Progress } from '../progress.ts';
 import { describeRestore } from '../restore-text.ts';
@@ -43,8 +44,9 @@ function wantedWork(invocation: Invocation): Work {
 
 async function list(invocation: Invocation, repository: DirectRepository): Promise<void> {
   const wanted = textOf(invocation, 'set');
-  const sets = (await repository.sets()).filter((set) => wanted === undefined || set.setName === wanted || set.setId === wanted);
-  if (wanted !== undefined && sets.length === 0) throw usageOf(invocation, `no set ${wanted} is in this repository`);
+  const all = await repository.sets();
+  const sets = all.filter((set) => wanted === undefined || set.setName === wanted || set.setId === wanted);
+  if (wanted !== undefined && sets.length === 0) throw setNotInRepository({ set: wanted, sets: all.map(({ setName }) => setName) });
   const document = { repository: repository.id, path: repository.path, sets: sets.map(({ setId, setName, window }) => ({ setId, setName, ...window })) };
   invocation.answer(document, () => [`repository ${repository.id} in ${repository.path}`, ...sets.map((set) => describeSet(set, invocation.surroundings.timeZone))].join('\n\n'));
 }

@@ -13,7 +13,9 @@ import { showFields, showTable } from '../table.ts';
 export async function addRepository(invocation: Invocation): Promise<ExitCode> {
   const [name, directory] = invocation.args as [string, string];
   const passphrase = await readFileOf('passphrase file', textOf(invocation, 'passphraseFile')!);
-  const body = { name, location: { kind: 'directory', path: resolve(directory) } as const, passphrase, create: invocation.options['create'] !== false };
+  const node = textOf(invocation, 'node') ?? 'local';
+  const path = node === 'local' ? resolve(directory) : directory;
+  const body = { name, host: node, location: { kind: 'directory', path } as const, passphrase, create: invocation.options['create'] !== false };
   const repository = await (await invocation.client()).call('repository.add', { body });
   invocation.answer(repository, () => `repository ${repository.name} in ${repository.location.path}, ${plural(repository.archives.length, 'archive')}`);
   return exitCodes.done;
@@ -27,7 +29,7 @@ export async function listRepositories(invocation: Invocation): Promise<ExitCode
         { title: 'REPOSITORY', cell: (row) => `${row.name}${row.isDefault ? ' (default)' : ''}` },
         { title: 'SETS', cell: (row) => String(row.archives.length), right: true },
         { title: 'POINTS', cell: (row) => String(row.archives.reduce((sum, archive) => sum + archive.points, 0)), right: true },
-        { title: 'PLACE', cell: (row) => row.location.path },
+        { title: 'PLACE', cell: (row) => `${row.host === 'local' ? '' : `${row.host}:`}${row.location.path}` },
       ],
       answer.repositories,
     ),
@@ -48,7 +50,7 @@ function describeRepository(repository: Repository, timeZone: string): string {
   return [
     showFields([
       ['repository', `${repository.name}${repository.isDefault ? ' (default)' : ''}`],
-      ['place', repository.location.path],
+      ['place', `${repository.host === 'local' ? '' : `${repository.host}:`}${repository.location.path}`],
       ['added', showMoment(repository.addedAtMs, timeZone)],
       ['passphrase', passphrase],
     ]),

@@ -14,6 +14,7 @@ export async function restoreSet(invocation: Invocation): Promise<ExitCode> {
   const body = {
     at: textOf(invocation, 'at')!,
     members: readMembers(invocation),
+    node: textOf(invocation, 'node'),
     name: textOf(invocation, 'name'),
     start: isGiven(invocation, 'start'),
     apply: isApplied(invocation),

@@ -27,7 +27,7 @@ export async function listSets(invocation: Invocation): Promise<ExitCode> {
             { title: 'MONGODB', cell: (set) => set.mongoVersion },
             { title: 'OPLOG', cell: (set) => set.oplog.state },
             { title: 'LOSS NOW', cell: (set) => (set.oplog.lossIfDisasterNowSeconds === null ? '–' : showSeconds(set.oplog.lossIfDisasterNowSeconds)), right: true },
-            { title: 'LAST POINT', cell: (set) => (set.lastPoint === null ? '–' : showMoment(set.lastPoint.createdAtMs, timeZone)) },
+            { title: 'LAST POINT', cell: (set) => (set.lastPoint === null ? '–' : `${showMoment(set.lastPoint.createdAtMs, timeZone)}${proofMark(set.lastPoint)}`) },
             { title: 'ALARMS', cell: (set) => (set.alarms.length === 0 ? '' : String(set.alarms.length)), right: true },
           ],
           answer.sets,
@@ -52,7 +52,7 @@ function describeSet(set: ProtectedSet, timeZone: string): string {
     ['oplog', `${oplog.state}${oplog.says === null ? '' : `: ${oplog.says}`}`],
     ['  through', showClusterTime(oplog.through, timeZone)],
     ['  loss if disaster now', oplog.lossIfDisasterNowSeconds === null ? '–' : showSeconds(oplog.lossIfDisasterNowSeconds)],
-    ['last point', set.lastPoint === null ? 'none yet' : `${set.lastPoint.id}, ${showClusterTime(set.lastPoint.top, timeZone)}`],
+    ['last point', set.lastPoint === null ? 'none yet' : `${set.lastPoint.id}, ${showClusterTime(set.lastPoint.top, timeZone)}${proofMark(set.lastPoint)}`],
     ['refreshed', showMoment(set.refreshedAtMs, timeZone)],
   ]);
   const members = showTable<ProtectedSet['members'][number]>(
@@ -66,6 +66,10 @@ function describeSet(set: ProtectedSet, timeZone: string): string {
   );
   const alarms = set.alarms.map((alarm) => `alarm  ${showMoment(alarm.atMs, timeZone)}  ${alarm.what}: ${alarm.says}`);
   return [head, '', members, ...(alarms.length === 0 ? [] : ['', ...alarms])].join('\n');
+}
+
+function proofMark({ proof }: NonNullable<ProtectedSet['lastPoint']>): string {
+  return proof === null ? ', NOT PROVED' : proof.ok ? '' : ', FAILED its proof';
 }
 
 /** The best way to copy a member, or why there is none. */

@@ -2,10 +2,10 @@ import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import { parseAddress, requireFreePort } from '../up/address.ts';
+import { parseAddress, requireFreePort, type Address } from '../up/address.ts';
 import { takeDataDirectory } from '../up/data-directory.ts';
 import { openPartLog } from '../up/part-log.ts';
-import { localParts } from '../up/parts.ts';
+import { localParts, type HostsListen } from '../up/parts.ts';
 import { readyFile, type Ready } from '../up/ready.ts';
 import { supervise } from '../up/supervisor.ts';
 
@@ -13,14 +13,20 @@ export async function runUp(invocation: Invocation): Promise<ExitCode> {
   const { surroundings, clock, say } = invocation;
   const listen = parseAddress(textOf(invocation, 'listen') ?? '127.0.0.1:9419', '--listen');
   const transport = parseAddress(textOf(invocation, 'transportListen') ?? '127.0.0.1:6162', '--transport-listen');
+  const hosts = hostsListen(invocation);
   const path = resolve(textOf(invocation, 'data') ?? surroundings.dataDirectories[0]!);
   const directory = await takeDataDirectory(path, surroundings.processId, async (fd) => await surroundings.tryLock(fd));
-  await requireFreePort(listen);
-  await requireFreePort(transport);
+  await using undo = new AsyncDisposableStack();
+  undo.defer(async () => await directory.close());
+  await requireFreePort(listen, '--listen');
+  await requireFreePort(transport, '--transport-listen');
+  if (hosts !== undefined) await requireFreePort(hosts.enrolment, '--enrolment-port');
+  if (hosts !== undefined) await requireFreePort(hosts.agents, '--agent-port');
 
   await mkdir(join(path, 'log'), { recursive: true, mode: 0o700 });
   const logs = { server: openPartLog(join(path, 'log/server.log')), transport: openPartLog(join(path, 'log/transport.log')) };
-  const parts = localParts({ path, listen, transport, programs: surroundings.programs, logs });
+  const parts = localParts({ path, listen, transport, hosts, programs: surroundings.programs, logs });
+  undo.defer(() => Object.values(logs).forEach((log) => log.close()));
   const supervisor = supervise(parts, { node: surroundings.programs.node, clock, say });
 
   const asked = Promise.withResolvers<'asked'>();
@@ -42,9 +48,14 @@ export async function runUp(invocation: Invocation): Promise<ExitCode> {
     await supervisor.stop();
     release();
     await rm(join(path, readyFile), { force: true });
-    for (const log of Object.values(logs)) log.close();
-    await directory.close();
   }
+}
+
+function hostsListen(invocation: Invocation): HostsListen | undefined {
+  const address = textOf(invocation, 'hosts');
+  if (address === undefined) return undefined;
+  const at = (option: 'enrolmentPort' | 'agentPort', usual: string): Address => parseAddress(`${address}:${textOf(invocation, option) ?? usual}`, '--hosts');
+  return { enrolment: at('enrolmentPort', '10002'), agents: at('agentPort', '10006'), announce: address.replace(/^\[|\]$/g, '') };
 }
 
 function readyOf(said: Record<string, unknown>, path: string, listen: { host: string; port: number }, transport: { host: string; port: number }, pid: number): Ready {

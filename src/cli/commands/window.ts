@@ -14,7 +14,7 @@ export async function showWindow(invocation: Invocation): Promise<ExitCode> {
   return exitCodes.done;
 }
 
-export function describeWindow(window: Pick<SetWindow, 'set' | 'from' | 'to' | 'gaps' | 'barriers' | 'points' | 'lossIfDisasterNowSeconds'> & { oplog?: SetWindow['oplog'] }, timeZone: string): string {
+export function describeWindow(window: Pick<SetWindow, 'set' | 'from' | 'to' | 'gaps' | 'barriers' | 'points' | 'damaged' | 'lossIfDisasterNowSeconds'> & { oplog?: SetWindow['oplog'] }, timeZone: string): string {
   const loss = window.lossIfDisasterNowSeconds;
   const oplog = window.oplog === undefined ? [] : [['oplog', `${window.oplog.state}${window.oplog.says === null ? '' : `: ${window.oplog.says}`}`] as const];
   const head = showFields([
@@ -29,7 +29,8 @@ export function describeWindow(window: Pick<SetWindow, 'set' | 'from' | 'to' | '
     return `gap      ends at ${showClusterTime(gap.after, timeZone)} ${until}: ${gap.reason}`;
   });
   const barriers = window.barriers.map((barrier) => `barrier  ${showClusterTime(barrier.at, timeZone)}: ${barrier.what}`);
-  const notices = [...gaps, ...barriers];
+  const damaged = window.damaged.map(({ object, what, point }) => `damaged  ${point === null ? '' : `restore point ${point} is hurt: `}${what.includes(object) ? what : `${object}: ${what}`}`);
+  const notices = [...gaps, ...barriers, ...damaged];
   const points = window.points.length === 0 ? 'no restore point yet' : `${plural(window.points.length, 'restore point')}\n${pointTable(window.points, timeZone)}`;
   return [head, ...(notices.length === 0 ? [] : ['', ...notices]), '', points].join('\n');
 }

@@ -25,4 +25,5 @@ export const databaseSignIn: readonly OptionDefinition[] = [
 ];
 
 export const momentForms = `--at takes: latest; the id of a restore point; a time with a zone (2026-11-23T14:05:00+01:00 or …Z; without a
-zone it is refused); a cluster time 1795464567,96, the state just after that operation; before:1795464567,96.`;
+zone it is refused), everything up to the end of that second; a cluster time 1795464567,96, the state just after that
+operation; before:1795464567,96, the state just before it.`;

@@ -10,6 +10,7 @@ export const repositoryCommands: readonly CommandDefinition[] = [
 this machine: without it the backups cannot be read by anyone.`,
     options: [
       { flags: '--passphrase-file <file>', says: 'file with the passphrase, 8 characters or more', required: true },
+      { flags: '--node <name>', says: 'the host that the directory is on (the server\'s own)' },
       { flags: '--no-create', says: 'fail unless a repository is there' },
     ],
     client: true,

@@ -12,6 +12,7 @@ way to the moment is checked before anything starts. A data directory that is al
 ${momentForms}`,
     options: [
       at,
+      { flags: '--node <name>', says: 'the host that the directories are on (the server\'s own)' },
       { flags: '--to-dir <dir:port>', says: 'a member\'s data directory and port; once for each member', many: true, required: true },
       { flags: '--host <name>', says: 'the name members reach each other by (127.0.0.1)' },
       { flags: '--name <newset>', says: 'name of the restored set (the old one)' },
@@ -37,12 +38,15 @@ ${momentForms}`,
     text: `Without --apply it prints the plan and changes nothing. A collection is built under a temporary name with its options
 and indexes, and renamed when it is complete: a stopped or failed restore leaves the live data as it was.
 
+The user that the set was added with needs readWriteAnyDatabase and dbAdminAnyDatabase besides. --into with --user and
+--password-file names another user, of the same set or of another one; what lacks is named before anything starts.
+
 ${momentForms}`,
     options: [
       at,
       { flags: '--ns <db.coll[=db.coll]>', says: 'a collection, and its new name if another; once for each', many: true, required: true },
       { flags: '--existing <how>', says: 'when the name is taken: refuse (default), aside (rename the old one), replace', choices: ['refuse', 'aside', 'replace'] },
-      { flags: '--into <uri>', says: 'another set than the live one it came from' },
+      { flags: '--into <uri>', says: 'another set than the live one it came from, or the same one with another user' },
       ...databaseSignIn.map((option) => ({ ...option, says: `for --into: ${option.says}` })),
       plan,
       apply,

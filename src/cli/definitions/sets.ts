@@ -7,7 +7,8 @@ export const setCommands: readonly CommandDefinition[] = [
     takes: '<uri>',
     summary: 'Protect a replica set whose members run on this machine.',
     text: `Discovers the set from the member named in the connection string, opens its archive in the repository and starts
-to follow its oplog. Passwords are read from files: what stands on a command line can be seen by every user.`,
+to follow its oplog. Passwords are read from files: what stands on a command line can be seen by every user. The user needs
+the roles backup, clusterMonitor and hostManager on admin.`,
     options: [
       { flags: '--name <name>', says: 'how you call it (the replica set\'s own name)' },
       { flags: '--repository <name>', says: 'where its backups go (the default repository)' },
@@ -15,7 +16,7 @@ to follow its oplog. Passwords are read from files: what stands on a command lin
     ],
     client: true,
     examples: [
-      'tidemark set add mongodb://127.0.0.1:27017/?replicaSet=rs0',
+      `tidemark set add 'mongodb://127.0.0.1:27017/?replicaSet=rs0'`,
       'tidemark set add mongodb://db1:27017,db2:27017 --user tidemark --password-file /root/db-password --tls-ca /etc/ssl/db-ca.pem',
     ],
     see: ['tidemark set show', 'tidemark backup run'],
@@ -63,7 +64,7 @@ opens the new point with a real mongod. Ctrl-C asks the session to stop; what wa
       { flags: '--full-read', says: 'read and hash everything again, whatever is known to be unchanged' },
       { flags: '--repository <name>', says: 'must be the set\'s repository' },
       { flags: '--method <way>', says: 'take this way of copying or fail', choices: ['clone', 'window', 'lock'] },
-      { flags: '--source <host:port>', says: 'preferred member' },
+      { flags: '--source <host:port>', says: 'take the copy from this member or fail' },
       { flags: '--compression <level>', says: 'how hard to compress (balanced)', choices: ['none', 'fast', 'balanced', 'strong'] },
       { flags: '--window-seconds <n>', says: 'longest checkpoint window to try (60)' },
       { flags: '--drop-clone', says: 'keep no clone for the next run' },

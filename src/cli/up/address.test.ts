@@ -13,9 +13,9 @@ for (const host of ['127.0.0.1', '::1']) {
     const { port } = server.address() as AddressInfo;
     const name = 'node port-owner.test.ts';
     assert.deepEqual(await findPortOwner(port), { pid: process.pid, name });
-    await assert.rejects(requireFreePort({ host, port }), { code: 'cli.port-in-use', message: `port ${port} is in use by pid ${process.pid} (${name})` });
+    await assert.rejects(requireFreePort({ host, port }, '--transport-listen'), { hint: 'Stop it, or choose another port with --transport-listen.', code: 'cli.port-in-use', message: `port ${port} is in use by pid ${process.pid} (${name})` });
     await new Promise((resolve) => server.close(resolve));
-    await requireFreePort({ host, port });
+    await requireFreePort({ host, port }, '--listen');
   });
 }
 

@@ -13,7 +13,7 @@ export function parseAddress(text: string, option: string): Address {
 }
 
 /** Fails and names who has the port, if somebody has. A port that is free now can be taken before it is used: then the part says so. */
-export async function requireFreePort({ host, port }: Address): Promise<void> {
+export async function requireFreePort({ host, port }: Address, option: string): Promise<void> {
   const problem = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
     const probe = createServer();
     probe.once('error', resolve);
@@ -21,5 +21,5 @@ export async function requireFreePort({ host, port }: Address): Promise<void> {
   });
   if (problem === undefined) return;
   if (problem.code !== 'EADDRINUSE') throw usage({ why: `cannot listen on ${host}:${port}: ${problem.message}`, command: 'tidemark up' });
-  throw portInUse({ port, by: await sayPortOwner(port) });
+  throw portInUse({ port, by: await sayPortOwner(port), option });
 }

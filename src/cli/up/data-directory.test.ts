@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -18,6 +18,17 @@ test('a new data directory, and an empty one that is there, become the owner\'s 
   chmodSync(join(place, 'empty'), 0o755);
   await (await take(join(place, 'empty'))).close();
   assert.equal(modeOf(join(place, 'empty')), 0o700);
+});
+
+test('a start that fails before it made anything leaves the directory as it was; one with a catalog stays ours', async () => {
+  const path = join(place, 'failed');
+  await (await take(path)).close();
+  assert.deepEqual(readdirSync(path), []);
+  const taken = await take(path);
+  writeFileSync(join(path, 'master.key'), 'x');
+  await taken.close();
+  assert.deepEqual(readdirSync(path), ['master.key', 'up.lock']);
+  await (await take(path)).close();
 });
 
 test('a second taker is refused while the first one lives, and is told who it is', async () => {
@@ -39,5 +50,6 @@ test('a directory with somebody else\'s files is refused and left as it is', asy
 
 test('a path that cannot be a directory is named with the reason', async () => {
   writeFileSync(join(place, 'file'), '');
-  await assert.rejects(take(join(place, 'file/data')), /the data directory .* cannot be used: .*ENOTDIR/);
+  await assert.rejects(take(join(place, 'file/data')), /the data directory .* cannot be used: it, or what it is to be in, is a file/);
+  await assert.rejects(take(join(place, 'file')), /the data directory .*file cannot be used: it, or what it is to be in, is a file/);
 });

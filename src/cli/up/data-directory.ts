@@ -1,9 +1,10 @@
-import { chmod, mkdir, open, readdir, readFile, stat, type FileHandle } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dataDirectoryInUse, dataDirectoryUnusable } from '../failures.ts';
 
 const lockName = 'up.lock';
 
+/** Closing gives the directory back; one in which nothing was made is left empty. */
 export type DataDirectory = { readonly path: string; close(): Promise<void> };
 
 /**
@@ -11,8 +12,17 @@ export type DataDirectory = { readonly path: string; close(): Promise<void> };
  * lives, however it ends. A directory that holds somebody else's files is left as it is.
  */
 export async function takeDataDirectory(path: string, processId: number, tryLock: (fd: number) => Promise<boolean>): Promise<DataDirectory> {
+  for (let tries = 0; ; tries++) {
+    const taken = await take(path, processId, tryLock);
+    if (taken !== undefined) return taken;
+    if (tries > 10) throw dataDirectoryInUse({ directory: path, pid: null });
+  }
+}
+
+/** Undefined when the file was given back between being opened and being locked: then it locks nothing. */
+async function take(path: string, processId: number, tryLock: (fd: number) => Promise<boolean>): Promise<DataDirectory | undefined> {
   await prepare(path).catch((error: unknown) => {
-    throw (error as { code?: string }).code?.startsWith('cli.') === true ? error : dataDirectoryUnusable({ directory: path, why: (error as Error).message }, error);
+    throw (error as { code?: string }).code?.startsWith('cli.') === true ? error : dataDirectoryUnusable({ directory: path, why: whyNot(error as NodeJS.ErrnoException) }, error);
   });
   const lock = await open(join(path, lockName), 'a+', 0o600);
   if (!(await tryLock(lock.fd))) {
@@ -20,8 +30,27 @@ export async function takeDataDirectory(path: string, processId: number, tryLock
     await lock.close();
     throw dataDirectoryInUse({ directory: path, pid: Number.isNaN(pid) ? null : pid });
   }
-  await sign(lock, processId);
-  return { path, close: async () => await lock.close() };
+  const inode = async (): Promise<number | undefined> => (await stat(join(path, lockName)).catch(() => undefined))?.ino;
+  if ((await lock.stat()).ino !== (await inode())) {
+    await lock.close();
+    return undefined;
+  }
+  const close = async (): Promise<void> => {
+    const isEmpty = (await readdir(path).catch(() => [])).every((name) => name === lockName);
+    if (isEmpty) await rm(join(path, lockName), { force: true });
+    await lock.close();
+  };
+  try {
+    await sign(lock, processId);
+  } catch (error) {
+    await close();
+    throw dataDirectoryUnusable({ directory: path, why: whyNot(error as NodeJS.ErrnoException) }, error);
+  }
+  return { path, close };
+}
+
+function whyNot({ code, message }: NodeJS.ErrnoException): string {
+  return code === 'EEXIST' || code === 'ENOTDIR' ? 'it, or what it is to be in, is a file' : message;
 }
 
 async function sign(lock: FileHandle, processId: number): Promise<void> {

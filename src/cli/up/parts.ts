@@ -5,21 +5,27 @@ import type { Address } from './address.ts';
 import type { PartLog } from './part-log.ts';
 import type { Part } from './supervisor.ts';
 
+/** Where hosts reach the server, when it takes any. */
+export type HostsListen = { readonly enrolment: Address; readonly agents: Address; readonly announce: string };
+
 /** The parts of an all-in-one machine, in the order in which they start. Stopped in reverse: first who carries out, then who orders. */
 export function localParts(options: {
   path: string;
   listen: Address;
   transport: Address;
+  hosts?: HostsListen;
   programs: Surroundings['programs'];
   logs: { server: PartLog; transport: PartLog };
 }): Part[] {
   const { path, programs, logs } = options;
   const at = ({ host, port }: Address): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
+  const { hosts } = options;
+  const taking = hosts === undefined ? [] : ['--enrolment', at(hosts.enrolment), '--agents', at(hosts.agents), '--announce', hosts.announce];
   return [
     {
       name: 'server',
       program: programs.server,
-      args: ['--data', path, '--listen', at(options.listen), '--transport', at(options.transport)],
+      args: ['--data', path, '--listen', at(options.listen), '--transport', at(options.transport), ...taking],
       environment: keptCompiled(path),
       log: logs.server,
       stopWithinMs: 15_000,

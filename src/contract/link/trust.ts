@@ -22,6 +22,11 @@ export const admitPart =
   (peer) =>
     peer.part === part ? undefined : `its certificate is for a ${peer.part}, and only a ${part} is wanted here`;
 
+export const admitHost =
+  (part: Part, name: string): Admit =>
+  (peer) =>
+    admitPart(part)(peer) ?? (peer.name === name ? undefined : `its certificate is of the host ${peer.name}, and ${name} is expected here`);
+
 export type Judged = { readonly kind: 'admitted'; readonly peer: Peer } | { readonly kind: 'refused'; readonly why: string };
 
 export function judge(socket: TLSSocket, admit: Admit): Judged {

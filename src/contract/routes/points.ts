@@ -7,7 +7,7 @@ import { moment } from './sets.ts';
 export const pointParam = z.object({ point: z.string().min(1) });
 
 const hold = z.object({ sinceMs: z.number(), reason: z.string() });
-export const point = v.pointSummary.extend({ repository: z.string(), hold: hold.nullable(), lost: z.boolean().meta({ description: 'the repository does not have it any more' }) }).meta({ id: 'RestorePoint' });
+export const point = v.pointSummary.extend({ repository: z.string(), hold: hold.nullable(), lost: z.boolean().meta({ description: 'the repository does not have it any more' }), hurt: z.boolean().meta({ description: 'its manifest is damaged: it cannot be restored' }) }).meta({ id: 'RestorePoint' });
 export type Point = z.infer<typeof point>;
 
 const span = z.object({ after: v.clusterTime, through: v.clusterTime });

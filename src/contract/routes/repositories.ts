@@ -9,6 +9,8 @@ export const repository = z
   .object({
     id: z.string(),
     name: z.string(),
+    /** Name of the host it is on. */
+    host: z.string(),
     location: v.repositoryLocation,
     isDefault: z.boolean(),
     addedAtMs: z.number(),
@@ -27,13 +29,14 @@ export const repositoryRoutes = {
     summary: 'Make a repository, or open the one that is there.',
     body: z.object({
       name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
+      host: z.string().min(1).default('local').meta({ description: 'the host it is on' }),
       location: v.repositoryLocation,
       passphrase: z.string().min(8),
       create: z.boolean().default(true).meta({ description: 'false: only open one that exists' }),
     }),
     status: 201,
     answer: repository,
-    failures: ['server.repository-exists', 'server.host-unreachable'],
+    failures: ['server.repository-exists', 'server.host-unknown', 'server.host-unreachable'],
   },
   'repository.list': {
     method: 'GET',

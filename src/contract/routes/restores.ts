@@ -14,6 +14,8 @@ export const publication = z
     state: z.enum(['starting', 'ready', 'ended']),
     startedAtMs: z.number(),
     expiresAtMs: z.number(),
+    /** When it really ended; null while it is up. */
+    endedAtMs: z.number().nullable().default(null),
     /** How to connect, once ready. */
     uri: z.string().nullable(),
     says: z.string().nullable(),
@@ -40,6 +42,7 @@ export const restoreRoutes = {
     body: z.object({
       at: moment,
       members: taskKinds['restore-set'].input.shape.members,
+      node: z.string().min(1).default('local').meta({ description: 'the host that the directories are on' }),
       name: z.string().min(1).optional().meta({ description: 'name of the restored replica set; the old one unless given' }),
       start: z.boolean().default(false).meta({ description: 'start the members and wait until the set takes writes' }),
       apply: z.boolean().default(false),

@@ -9,7 +9,7 @@ export const setParam = z.object({ set: z.string().min(1) });
 export const moment = z
   .string()
   .min(1)
-  .meta({ description: '`latest`, the id of a restore point, ISO 8601 with a zone or Z, a cluster time `T,I` (the state just after that operation), or `before:T,I`' });
+  .meta({ description: '`latest`, the id of a restore point, ISO 8601 with a zone or Z (everything up to the end of that second), a cluster time `T,I` (the state just after that operation), or `before:T,I`' });
 
 /** How the set's continuous oplog stands. */
 export const oplogStanding = z.object({
@@ -116,7 +116,7 @@ export const setRoutes = {
       dropClone: z.boolean().default(false),
       windowSeconds: z.number().min(1).max(3600).default(60),
       compression: z.enum(['none', 'fast', 'balanced', 'strong']).default('balanced'),
-      source: z.string().optional().meta({ description: 'preferred member, host:port' }),
+      source: z.string().optional().meta({ description: 'take the copy from this member or fail, host:port' }),
       reason: z.string().optional(),
     }),
     status: 202,

@@ -2,7 +2,7 @@ import { failure } from '../../base/failure.ts';
 
 export const copyNotPossible = failure<{ member: string; reasons: readonly string[] }>('mongo.copy-not-possible', {
   says: ({ member, reasons }) => `no copy of ${member} could be taken: ${reasons.join('; ')}`,
-  hint: 'Back up a secondary, or keep dbPath on a file system with reflinks (XFS, Btrfs): there a copy needs no lock and no luck.',
+  hint: 'Keep the dbPath of a secondary on a file system with reflinks (XFS, Btrfs): there a copy needs no lock and no luck.',
   retry: 'later',
 });
 

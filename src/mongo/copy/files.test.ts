@@ -8,7 +8,7 @@ import { belongs, listFiles, openDataDirectory } from './files.ts';
 const plain = { except: new Set<string>(), underLock: false };
 
 test('what mongod alone needs is never copied', () => {
-  for (const path of ['mongod.lock', 'diagnostic.data', '_tmp', 'journal', 'mongodb-27017.sock', 'WiredTiger.turtle.set', '.tidemark-clones', 'load/.tidemark-clones', 'lost+found', 'journal/WiredTigerPreplog.0000000002', 'journal/WiredTigerTmplog.0000000001']) {
+  for (const path of ['mongod.lock', 'diagnostic.data', '_tmp', 'journal', 'mongodb-27017.sock', 'WiredTiger.turtle.set', '.tidemark-clones', 'load/.tidemark-clones', 'lost+found', '.tidemark-building', 'tidemark.before-20260501T020000', 'journal/WiredTigerPreplog.0000000002', 'journal/WiredTigerTmplog.0000000001']) {
     assert.equal(belongs(path, plain), false, path);
   }
   for (const path of ['WiredTiger', 'WiredTiger.lock', 'WiredTiger.turtle', 'WiredTiger.wt', 'WiredTigerHS.wt', '_mdb_catalog.wt', 'storage.bson', 'collection-0-1.wt', 'load/index/2-3.wt', 'journal/WiredTigerLog.0000000007', 'db_tmp/journal/1.wt']) {

@@ -121,6 +121,8 @@ const neverAnywhere = new Set([CLONES, 'lost+found', '.snapshot']);
 export function belongs(path: string, how: Walk): boolean {
   const name = path.slice(path.lastIndexOf('/') + 1);
   if (neverInDbPath.has(path) || neverAnywhere.has(name) || name.endsWith('.sock')) return false;
+  // A restore into a mount point builds and keeps aside inside it.
+  if (name === '.tidemark-building' || name.startsWith('tidemark.before-')) return false;
   if (/^WiredTiger(Preplog|Tmplog)\./.test(name)) return false;
   if (path === BACKUP) return how.underLock;
   for (const except of how.except) if (path === except || path.startsWith(`${except}.`)) return false;

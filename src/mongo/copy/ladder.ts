@@ -9,7 +9,7 @@
  * way to the next, and says why in the notes. What was stored for a missed attempt stays stored and is not read again.
  * Whatever the end, the member is not locked by us and no clone is left but those that a record leads to.
  */
-import type { Document, MongoClient } from 'mongodb';
+import type { MongoClient } from 'mongodb';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { MongoAddress } from '../connect.ts';
@@ -58,8 +58,6 @@ export type Copy = Omit<Taken, 'kind' | 'clone'> & {
   readonly method: CopyMethod;
   readonly mongoVersion: string;
   readonly fcv: string;
-  /** mongod's own `storage` options, without dbPath. */
-  readonly storage: Document;
   /** host:port of the member. */
   readonly source: string;
   readonly notes: readonly string[];
@@ -112,7 +110,6 @@ export async function takeCopy(options: CopyOptions, store: StoreFiles): Promise
     method,
     mongoVersion: member.mongoVersion,
     fcv: member.fcv,
-    storage: member.storage,
     source: member.name,
     notes: errand.notes,
     remembered: remember(at, kept, ledger.known),

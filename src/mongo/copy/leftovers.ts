@@ -1,5 +1,6 @@
 /**
- * What a killed run left on this host: locks and clones. Asked at every start of an agent, before anything new is begun.
+ * What a killed run left on this host: locks and clones. Half-made clones go when the transport service starts; locks are
+ * given back when the server is connected to it, once a minute from then on, and before a backup of that member begins.
  *
  * A lock is undone only when its marker says that it was ours and its guardian is dead; somebody else's lock is never
  * touched. Clones that were being made by a dead process go; a kept clone stays for the next copy.
@@ -15,10 +16,9 @@ import { isGuarded, listMarkers, type LockMarker } from './lock-marker.ts';
 
 const ENDING_MS = 3_000;
 
-/** Says what was undone, one sentence each. Without a client, markers are left to a later call. */
-export async function undoLeftovers(options: { client: MongoClient | null; workDirectory: string; log: Log }): Promise<string[]> {
-  const locks = options.client === null ? [] : await undoLocks(options.client, options.workDirectory);
-  const undone = [...locks, ...(await dropDeadClones(options.workDirectory))];
+/** What a backup does first. Says what was undone, one sentence each. */
+export async function undoLeftovers(options: { client: MongoClient; workDirectory: string; log: Log }): Promise<string[]> {
+  const undone = [...(await undoLocks(options.client, options.workDirectory)), ...(await dropDeadClones(options.workDirectory))];
   for (const sentence of undone) options.log.warn(sentence);
   return undone;
 }
@@ -29,7 +29,8 @@ export async function membersWithMarkers(workDirectory: string): Promise<string[
   return [...new Set(markers.map(({ marker }) => marker.member))];
 }
 
-async function undoLocks(client: MongoClient, workDirectory: string): Promise<string[]> {
+/** Undoes locks of ours, without a living guardian, on the member that `client` talks to. */
+export async function undoLocks(client: MongoClient, workDirectory: string): Promise<string[]> {
   const markers = await listMarkers(workDirectory);
   if (markers.length === 0) return [];
   const me = String((await runCommand(client, 'admin', { hello: 1 }))['me'] ?? '');
@@ -53,7 +54,8 @@ async function isGuardedStill(marker: LockMarker): Promise<boolean> {
   return true;
 }
 
-async function dropDeadClones(workDirectory: string): Promise<string[]> {
+/** Removes clones whose maker died half-way. */
+export async function dropDeadClones(workDirectory: string): Promise<string[]> {
   const dead = (await listRecords(workDirectory)).filter((clone) => clone.state === 'making' && !isBeingMade(clone));
   for (const clone of dead) await dropClone(workDirectory, clone);
   return dead.map((clone) => `removed the half-made clone ${clone.id} of ${clone.dbPath}`);

@@ -11,8 +11,6 @@ export type CopiedMember = {
   readonly isPrimary: boolean;
   readonly mongoVersion: string;
   readonly fcv: string;
-  /** mongod's own `storage` options as it parsed them, without dbPath: needed again to open the files. */
-  readonly storage: Document;
   /** Seconds between the end of one checkpoint and the start of the next; 0: there are none by themselves. */
   readonly checkpointSeconds: number;
   /** Paths in dbPath that are mongod's, but not data. */
@@ -27,7 +25,7 @@ export async function lookAtMember(client: MongoClient): Promise<CopiedMember> {
   const build = await ask({ buildInfo: 1 });
   const fcv = await ask({ getParameter: 1, featureCompatibilityVersion: 1 });
   const parsed = ((await ask({ getCmdLineOpts: 1 }))['parsed'] ?? {}) as Document;
-  const { dbPath, ...storage } = (parsed['storage'] ?? {}) as Document;
+  const storage = (parsed['storage'] ?? {}) as Document;
   const name = String(hello['me'] ?? labelOfClient(client));
   return {
     name,
@@ -35,9 +33,8 @@ export async function lookAtMember(client: MongoClient): Promise<CopiedMember> {
     isPrimary: hello['isWritablePrimary'] === true,
     mongoVersion: String(build['version']),
     fcv: String((fcv['featureCompatibilityVersion'] as Document)['version']),
-    storage,
     checkpointSeconds: Number(storage['syncPeriodSecs'] ?? 60),
-    except: insideOf(String(dbPath ?? '/data/db'), [parsed['systemLog']?.['path'], parsed['processManagement']?.['pidFilePath'], parsed['security']?.['keyFile']]),
+    except: insideOf(String(storage['dbPath'] ?? '/data/db'), [parsed['systemLog']?.['path'], parsed['processManagement']?.['pidFilePath'], parsed['security']?.['keyFile']]),
   };
 }
 

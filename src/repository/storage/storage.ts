@@ -10,10 +10,12 @@ export type StoredObject = { readonly name: string; readonly bytes: number; read
 export type Storage = {
   /** For messages. */
   readonly place: string;
+  /** Only what this holder itself made can be deleted or replaced here. */
+  readonly appendOnly?: boolean;
   /** Every object whose name starts with `prefix`, at any depth and in any order. */
   list(prefix: string): AsyncIterable<StoredObject>;
   stat(name: string): Promise<StoredObject | undefined>;
-  /** All of an object, or exactly `range`: `repository.object-missing`, `repository.object-short`. */
+  /** All of an object, or exactly `range`: `repository.object-missing`, `repository.object-short`. Its memory is the caller's alone, to be handed to a thread. */
   read(name: string, range?: { from: number; bytes: number }): Promise<Uint8Array>;
   /** Durable and atomic when it resolves. `new` never replaces: of two at once exactly one is `stored`. */
   put(name: string, bytes: Uint8Array, how: 'new' | 'replace'): Promise<'stored' | 'exists'>;

@@ -17,6 +17,8 @@ import { chooseSource, type SourceMember } from '../../domain/source-node.ts';
 import { oplogBehind } from '../failures.ts';
 import type { Flow, FlowContext } from '../flow.ts';
 import type { OplogStandings } from '../oplog-standings.ts';
+import type { Archives } from '../archives.ts';
+import type { Placement } from '../placement.ts';
 import type { Points } from '../points.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
 import { provePoint } from '../proving.ts';
@@ -34,7 +36,7 @@ export type BackupWish = z.infer<typeof wish>;
 
 export const plainBackup = (setId: string): BackupWish => ({ setId, fullRead: false, method: null, dropClone: false, windowSeconds: 60, compression: 'balanced', source: null });
 
-export type BackupServices = { sets: ProtectedSets; points: Points; standings: OplogStandings; oplogWaitMs?: number };
+export type BackupServices = { archives: Archives; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; oplogWaitMs?: number };
 
 const lagLimitSeconds = 30;
 
@@ -45,12 +47,12 @@ export function backupFlow(services: BackupServices): Flow<BackupWish> {
     async run(asked, context) {
       const set = await sets.find(asked.setId);
       await context.step('look at the set');
-      const chosen = await context.note('source', async () => await lookAndChoose(set, asked, services, context));
+      const chosen = await context.note('source', async () => await lookAndChoose(set, asked, services));
       await context.say(chosen.says);
 
       await context.step('make the copy');
-      const { point, lockedMs, seconds } = await context.task('backup', 'backup', async () => ({
-        archive: await sets.archive(set),
+      const at = { host: chosen.host, repository: set.repository, setId: set.id } as const;
+      const { point, lockedMs, seconds } = await context.task('backup', 'backup', { ...at, right: 'append' }, async () => ({
         target: sets.target(set),
         source: addressOf(chosen.address),
         method: asked.method,
@@ -62,27 +64,32 @@ export function backupFlow(services: BackupServices): Flow<BackupWish> {
       await points.put(set.repository, point);
       await context.say(`restore point ${point.id}: method ${point.method}, checkpoint ${showTime(point.checkpoint)}, top ${showTime(point.top)}`);
 
-      await context.step('wait for the archived oplog');
-      await oplogReaches(set, point.top, standings, context, services.oplogWaitMs ?? 120_000);
-      await context.step('prove the restore point');
-      await provePoint({ archive: async () => await sets.archive(set), point: point.id, level: 'open', at: null }, points, context);
-      return { state: 'success', result: { kind: 'backup', point: point.id, method: point.method, bytes: point.bytes, seconds, lockedMs, verified: true } };
+      try {
+        await context.step('wait for the archived oplog');
+        await oplogReaches(set, point.top, standings, context, services.oplogWaitMs ?? 120_000);
+        await context.step('prove the restore point');
+        await provePoint({ at: { ...at, right: 'read' }, point: point.id, level: 'open', moment: null }, services.archives, points, context);
+      } catch (error) {
+        if (context.signal.aborted && !context.isClosing()) await context.tell(`restore point ${point.id} is stored and NOT PROVED; run "tidemark point verify ${point.id}"`, 'warning');
+        throw error;
+      }
+      return { state: 'success', result: { kind: 'backup', point: point.id, method: point.method, copied: point.copied, bytes: point.bytes, seconds, lockedMs, verified: true } };
     },
   };
 }
 
-async function lookAndChoose(set: SetRow, asked: BackupWish, { sets, points }: BackupServices, context: FlowContext): Promise<{ address: string; says: string }> {
-  const found = await context.order('set.discover', { target: sets.target(set) });
+async function lookAndChoose(set: SetRow, asked: BackupWish, { sets, points, placement }: BackupServices): Promise<{ address: string; host: string; says: string }> {
+  const found = await placement.discover(sets.target(set));
   await sets.refresh(set, found);
   const last = (await points.list(set.id)).filter(({ lost }) => lost === 0).at(-1);
   const choice = chooseSource(membersOf(found), {
-    preferred: asked.source ?? undefined,
+    only: asked.source ?? undefined,
     last: last === undefined ? undefined : points.summary(last).source,
     primaryAllowed: false,
     lagLimitSeconds,
   });
   if (choice.kind === 'none') throw noSourceNode({ set: set.name, reasons: choice.reasons.join('; ') });
-  return choice;
+  return { ...choice, host: placement.ofMember(found, choice.address) };
 }
 
 function membersOf(found: Discovered): SourceMember[] {

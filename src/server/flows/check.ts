@@ -11,9 +11,10 @@ export function checkFlow({ archives }: { archives: Archives }): Flow<CheckWish>
     wish,
     async run({ repository, readDataPercent }, context) {
       const found = [];
+      const { host } = await archives.find(repository);
       for (const { setId, setName } of await context.note('archives', async () => await archives.list(repository))) {
         await context.step(`check the archive of ${setName}`);
-        const output = await context.task(`check ${setId}`, 'check', async () => ({ archive: await archives.access(repository, setId), readDataPercent }));
+        const output = await context.task(`check ${setId}`, 'check', { host, repository, setId, right: 'append' }, async () => Promise.resolve({ readDataPercent }));
         if (!output.ok) await context.say(`the archive of ${setName} is damaged: ${output.damage.length} objects, ${output.hurtPoints.length} restore points hurt`, 'warning');
         found.push({ set: setName, ...output });
       }

@@ -13,6 +13,7 @@ import type { Alarms } from '../alarms.ts';
 import { hostLost } from '../failures.ts';
 import type { Flow } from '../flow.ts';
 import type { OplogStandings } from '../oplog-standings.ts';
+import type { Placement } from '../placement.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
 
 const wish = z.object({ setId: z.string() });
@@ -24,7 +25,7 @@ const barrierStatus = z.object({ at: clusterTime, what: z.string(), chain: z.str
 
 const steadyMs = 300_000;
 
-export function oplogFlow({ sets, standings, alarms }: { sets: ProtectedSets; standings: OplogStandings; alarms: Alarms }): Flow<OplogWish> {
+export function oplogFlow({ sets, placement, standings, alarms }: { sets: ProtectedSets; placement: Placement; standings: OplogStandings; alarms: Alarms }): Flow<OplogWish> {
   return {
     wish,
     async run({ setId }, context) {
@@ -50,7 +51,9 @@ export function oplogFlow({ sets, standings, alarms }: { sets: ProtectedSets; st
         const name = `follow ${round}`;
         let says: string;
         try {
-          await context.task(name, 'oplog', async () => ({ archive: await sets.archive(set), target: sets.target(set), setName: set.name, flushSeconds: 5 }), onStatus);
+          const host = await context.note(`${name}: host`, async () => await placement.near(await sets.find(setId)));
+          const at = { host, repository: set.repository, setId, right: 'append' } as const;
+          await context.task(name, 'oplog', at, async () => Promise.resolve({ target: sets.target(set), setName: set.name, flushSeconds: 5 }), onStatus);
           signal.throwIfAborted();
           says = 'the task ended by itself';
         } catch (error) {

@@ -4,6 +4,7 @@ import type { Alarms } from '../alarms.ts';
 import type { Archives } from '../archives.ts';
 import type { Flow } from '../flow.ts';
 import type { OplogStandings } from '../oplog-standings.ts';
+import type { Placement } from '../placement.ts';
 import type { Points } from '../points.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
 import { backupFlow } from './backup.ts';
@@ -16,7 +17,7 @@ import { restoreSetFlow } from './restore-set.ts';
 import { sweepFlow } from './sweep.ts';
 import { verifyFlow } from './verify.ts';
 
-export type FlowServices = { sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number };
+export type FlowServices = { placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number; findWaitMs?: number };
 
 /** One flow for each kind of session. */
 export function flowTable(services: FlowServices): Readonly<Record<SessionKind, Flow>> {

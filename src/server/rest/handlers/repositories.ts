@@ -25,7 +25,7 @@ export function repositoryHandlers(services: Services): Pick<Handlers, Repositor
   }
 
   return {
-    'repository.add': async ({ body }) => await archives.view(await archives.add({ ...body, isDefault: false, passphraseFile: null })),
+    'repository.add': async ({ body }) => await archives.view(await archives.add({ ...body, host: (await services.hosts.find(body.host)).id, isDefault: false, passphraseFile: null })),
     'repository.list': async () => ({ repositories: await Promise.all((await catalog.repositories.list()).map(archives.view)) }),
     'repository.show': async ({ params }) => await archives.view(await archives.find(params.repository)),
     'repository.check': async ({ params, body }) => {

@@ -34,6 +34,7 @@ export function restoreHandlers(services: Services): Pick<Handlers, RestoreRoute
       state: hasEnded ? 'ended' : (row.state as Publication['state']),
       startedAtMs: row.started_ms,
       expiresAtMs: row.expires_ms,
+      endedAtMs: session.ended_ms,
       uri: hasEnded ? null : row.uri,
       says: row.says,
       session: row.session,
@@ -45,7 +46,8 @@ export function restoreHandlers(services: Services): Pick<Handlers, RestoreRoute
       const set = await sets.find(params.set);
       const { point, at } = await moments.choose(set, body.at);
       const setName = body.name ?? discovered.parse(JSON.parse(set.discovered)).name;
-      const wish: RestoreSetWish = { repository: set.repository, setId: set.id, point, at, setName, members: body.members, start: body.start, apply: body.apply };
+      const host = (await services.hosts.find(body.node)).id;
+      const wish: RestoreSetWish = { repository: set.repository, host, setId: set.id, point, at, setName, members: body.members, start: body.start, apply: body.apply };
       return await startOnSet(services, set, { kind: 'restore-set', wish, reason: body.reason });
     },
 

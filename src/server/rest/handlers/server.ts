@@ -1,17 +1,16 @@
 import { contractVersion } from '../../../contract/orders.ts';
 import { openApiOf } from '../../../contract/openapi.ts';
-import { hostUnknown } from '../../failures.ts';
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 
-export function serverHandlers({ link, clock, about }: Services): Pick<Handlers, 'server.info' | 'host.describe' | 'server.openapi'> {
+export function serverHandlers({ links, hosts, clock, about }: Services): Pick<Handlers, 'server.info' | 'host.describe' | 'server.openapi'> {
   return {
     'server.info': async () => {
-      const { state, says } = link.standing();
-      return await Promise.resolve({ ...about(), contract: contractVersion, nowMs: clock.now(), hosts: [{ host: link.host, address: link.address, state, says }] });
+      const connected = links.all().map((link) => ({ host: link.host, address: link.address, ...link.standing() }));
+      return await Promise.resolve({ ...about(), contract: contractVersion, nowMs: clock.now(), hosts: connected });
     },
     'host.describe': async ({ params }) => {
-      if (params.host !== link.host) throw hostUnknown({ host: params.host });
+      const link = links.of((await hosts.find(params.host)).id);
       const described = await link.call('host.describe', {});
       return { ...described, host: link.host, clockSkewMs: Math.round(described.timeMs - clock.now()) };
     },

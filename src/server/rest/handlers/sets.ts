@@ -73,7 +73,7 @@ export function setHandlers(services: Services): Pick<Handlers, SetRoutes> {
     'oplog.find': async ({ params, body }) => {
       const set = await sets.find(params.set);
       const { ns, op, match, limit } = body;
-      const wish: OplogFindWish = { setId: set.id, ns, op, match, limit, since: await moments.border(set, body.since), until: await moments.border(set, body.until) };
+      const wish: OplogFindWish = { setId: set.id, ns, op, match, limit, since: await moments.border(set, 'since', body.since), until: await moments.border(set, 'until', body.until) };
       return await startOnSet(services, set, { kind: 'oplog-find', wish });
     },
   };

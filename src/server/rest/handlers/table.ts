@@ -1,6 +1,8 @@
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
+import { hostHandlers } from './hosts.ts';
 import { pointHandlers } from './points.ts';
+import { portHandlers } from './ports.ts';
 import { repositoryHandlers } from './repositories.ts';
 import { restoreHandlers } from './restores.ts';
 import { serverHandlers } from './server.ts';
@@ -15,5 +17,7 @@ export function allHandlers(services: Services): Handlers {
     ...repositoryHandlers(services),
     ...sessionHandlers(services),
     ...serverHandlers(services),
+    ...hostHandlers(services),
+    ...portHandlers(services),
   };
 }

@@ -1,0 +1,151 @@
+/**
+ * How a host comes to its certificate: once with the token of its kit, from then on with the certificate it holds.
+ *
+ * Order, and why: the key pair is made here and the private key never leaves; the server is believed only when the authority
+ * it shows has the fingerprint that came with the token; the identity file is written whole before anybody may dial. A host
+ * that was killed between the answer and the file needs a new kit: its token is used.
+ */
+import { createHash, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { mkdir, open, rename } from 'node:fs/promises';
+import { request } from 'node:https';
+import { dirname } from 'node:path';
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import type { Clock } from '../base/clock.ts';
+import { withDeadline } from '../base/deadline.ts';
+import { describe, fromWire, isFailure, type WireFailure } from '../base/failure.ts';
+import type { Log } from '../base/log.ts';
+import { enrolled, type Enrolled } from '../contract/enrolment.ts';
+import { readIdentity } from '../contract/link/identity-file.ts';
+import { tlsOptions, type LinkIdentity } from '../contract/link/trust.ts';
+import { contractVersion } from '../contract/orders.ts';
+import type { HostKit } from '../contract/routes/hosts.ts';
+import { serverNotTrusted, serverNotReached } from './failures.ts';
+
+const answerMs = 20_000;
+const lookEveryMs = 3_600_000;
+const retryMs = 60_000;
+
+export type EnrolmentAddress = { readonly address: string; readonly enrolmentPort: number };
+
+/** Redeems the kit's token; the identity file is there when it resolves. Answers the host's id. */
+export async function joinServer(kit: HostKit, identityFile: string, version: string): Promise<string> {
+  const { keyPem, publicKeyPem } = makeKeys();
+  const trust = trustByFingerprint(kit.fingerprint);
+  const answer = await ask(kit.server, '/enrol', { token: kit.token, publicKeyPem, version, contract: contractVersion }, { rejectUnauthorized: false, minVersion: 'TLSv1.3' }, trust);
+  await writeIdentity(identityFile, { keyPem, certificatePem: answer.certificatePem, caPem: answer.caPem });
+  return answer.host;
+}
+
+/** Renews the certificate at two thirds of its life, looked at every hour, until the signal is aborted. */
+export async function keepRenewed(options: { server: EnrolmentAddress; identityFile: string; clock: Clock; log: Log; signal: AbortSignal; onRenewed: (identity: LinkIdentity) => void }): Promise<void> {
+  const { server, identityFile, clock, log, signal } = options;
+  for (let waitMs = 0; !signal.aborted; ) {
+    await clock.wait(waitMs, signal).catch(() => {});
+    if (signal.aborted) return;
+    waitMs = lookEveryMs;
+    const held = await readIdentity(identityFile);
+    if (held === undefined || !isPastTwoThirds(held.certificatePem, clock.now())) continue;
+    try {
+      options.onRenewed(await renewIdentity(server, held, identityFile));
+      log.info('the certificate was renewed');
+    } catch (error) {
+      log.error('the certificate could not be renewed', { why: describe(error) });
+      waitMs = retryMs;
+    }
+  }
+}
+
+export async function renewIdentity(server: EnrolmentAddress, held: LinkIdentity, identityFile: string): Promise<LinkIdentity> {
+  const { keyPem, publicKeyPem } = makeKeys();
+  const fingerprint = fingerprintOf(new X509Certificate(held.caPem));
+  const answer = await ask(server, '/renew', { publicKeyPem }, tlsOptions(held), trustByFingerprint(fingerprint));
+  const renewed = { keyPem, certificatePem: answer.certificatePem, caPem: answer.caPem };
+  await writeIdentity(identityFile, renewed);
+  return renewed;
+}
+
+function isPastTwoThirds(certificatePem: string, nowMs: number): boolean {
+  const { validFromDate, validToDate } = new X509Certificate(certificatePem);
+  const [from, to] = [validFromDate.getTime(), validToDate.getTime()];
+  return nowMs >= from + ((to - from) * 2) / 3;
+}
+
+function makeKeys(): { keyPem: string; publicKeyPem: string } {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return { keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string, publicKeyPem: publicKey.export({ type: 'spki', format: 'pem' }) as string };
+}
+
+function fingerprintOf(certificate: X509Certificate): string {
+  return createHash('sha256').update(certificate.raw).digest('hex');
+}
+
+/** Why the server on this socket is not the one of the kit, or undefined. */
+function trustByFingerprint(fingerprint: string): (socket: TLSSocket) => string | undefined {
+  return (socket) => {
+    const leaf = socket.getPeerX509Certificate();
+    const chain = socket.getPeerCertificate(true);
+    if (leaf === undefined || chain.issuerCertificate?.raw === undefined) return 'it shows no certificate of an authority';
+    const authority = new X509Certificate(chain.issuerCertificate.raw);
+    const shown = fingerprintOf(authority);
+    if (shown !== fingerprint) return `its authority has the fingerprint ${shown}, not ${fingerprint}`;
+    if (!leaf.checkIssued(authority) || !leaf.verify(authority.publicKey)) return 'its certificate is not of that authority';
+    return /(^|\n)OU=server(\n|$)/.test(leaf.subject) ? undefined : 'its certificate is not for a server';
+  };
+}
+
+async function ask(server: EnrolmentAddress, path: '/enrol' | '/renew', body: unknown, tls: ConnectionOptions, distrust: (socket: TLSSocket) => string | undefined): Promise<Enrolled> {
+  const address = `${server.address}:${server.enrolmentPort}`;
+  return await withDeadline(`${address} to answer`, answerMs, async (signal) => {
+    const socket = await reach(server, tls, address, signal);
+    try {
+      const why = distrust(socket);
+      if (why !== undefined) throw serverNotTrusted({ address, why });
+      return await post(socket, path, JSON.stringify(body), address, signal);
+    } finally {
+      socket.destroy();
+    }
+  });
+}
+
+async function reach(server: EnrolmentAddress, tls: ConnectionOptions, address: string, signal: AbortSignal): Promise<TLSSocket> {
+  return await new Promise((resolve, reject) => {
+    const socket = connectTls({ ...tls, host: server.address, port: server.enrolmentPort });
+    signal.addEventListener('abort', () => socket.destroy(), { once: true });
+    socket.once('secureConnect', () => resolve(socket));
+    socket.once('error', (error) => reject(serverNotReached({ address, why: error.message }, error)));
+  });
+}
+
+async function post(socket: TLSSocket, path: string, body: string, address: string, signal: AbortSignal): Promise<Enrolled> {
+  return await new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), host: 'tidemark' };
+    const asked = request({ createConnection: () => socket, method: 'POST', path, headers, signal }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (part: string) => (text += part));
+      response.on('end', () => {
+        try {
+          const json: unknown = JSON.parse(text);
+          if (response.statusCode === 200) resolve(enrolled.parse(json));
+          else reject(fromWire(json as WireFailure));
+        } catch (error) {
+          reject(serverNotReached({ address, why: `it answered ${response.statusCode} and nothing that can be understood` }, error));
+        }
+      });
+    });
+    asked.once('error', (error) => reject(isFailure(error) ? error : serverNotReached({ address, why: error.message }, error)));
+    asked.end(body);
+  });
+}
+
+async function writeIdentity(path: string, identity: LinkIdentity): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const partial = `${path}.partial`;
+  const file = await open(partial, 'w', 0o600);
+  try {
+    await file.writeFile(JSON.stringify(identity));
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(partial, path);
+}

@@ -1,0 +1,50 @@
+import type { Kysely, Selectable } from 'kysely';
+import type { Tables } from './tables.ts';
+
+export type HostRow = Selectable<Tables['hosts']>;
+
+/** What became of a token that a host showed. */
+export type Redeemed = { readonly kind: 'enrolled'; readonly host: HostRow } | { readonly kind: 'refused'; readonly why: 'unknown' | 'used' | 'over' };
+
+export function hostStore(db: Kysely<Tables>) {
+  const find = async (nameOrId: string): Promise<HostRow | undefined> =>
+    await db.selectFrom('hosts').selectAll().where((or) => or.or([or('id', '=', nameOrId), or('name', '=', nameOrId)])).executeTakeFirst();
+  return {
+    find,
+    async list(): Promise<HostRow[]> {
+      return await db.selectFrom('hosts').selectAll().orderBy('name').execute();
+    },
+    async add(row: HostRow): Promise<void> {
+      await db.insertInto('hosts').values(row).execute();
+    },
+    async update(id: string, change: Partial<Pick<HostRow, 'address' | 'control_port' | 'deployer_port' | 'data_from' | 'data_to' | 'dials'>>): Promise<void> {
+      await db.updateTable('hosts').set(change).where('id', '=', id).execute();
+    },
+    /** The host, its tokens and its certificates in one transaction: from here on it is refused. */
+    async remove(id: string, nowMs: number): Promise<void> {
+      await db.transaction().execute(async (tx) => {
+        await tx.updateTable('certificates').set({ revoked_ms: nowMs }).where('name', '=', id).where('revoked_ms', 'is', null).execute();
+        await tx.deleteFrom('hosts').where('id', '=', id).execute();
+      });
+    },
+    /** A new token takes the place of those that were not used. */
+    async expect(host: string, tokenHash: string, expiresMs: number): Promise<void> {
+      await db.transaction().execute(async (tx) => {
+        await tx.deleteFrom('enrolments').where('host', '=', host).where('used_ms', 'is', null).execute();
+        await tx.insertInto('enrolments').values({ token_hash: tokenHash, host, expires_ms: expiresMs, used_ms: null }).execute();
+      });
+    },
+    /** Of two that show one token at once, one is enrolled. */
+    async redeem(tokenHash: string, nowMs: number): Promise<Redeemed> {
+      return await db.transaction().execute(async (tx) => {
+        const token = await tx.selectFrom('enrolments').selectAll().where('token_hash', '=', tokenHash).executeTakeFirst();
+        if (token === undefined) return { kind: 'refused', why: 'unknown' };
+        if (token.used_ms !== null) return { kind: 'refused', why: 'used' };
+        if (token.expires_ms <= nowMs) return { kind: 'refused', why: 'over' };
+        await tx.updateTable('enrolments').set({ used_ms: nowMs }).where('token_hash', '=', tokenHash).execute();
+        await tx.updateTable('hosts').set({ state: 'enrolled', enrolled_ms: nowMs }).where('id', '=', token.host).execute();
+        return { kind: 'enrolled', host: await tx.selectFrom('hosts').selectAll().where('id', '=', token.host).executeTakeFirstOrThrow() };
+      });
+    },
+  };
+}

@@ -1,0 +1,79 @@
+import { writeFile } from 'node:fs/promises';
+import type { Host, HostKit } from '../../contract/routes/hosts.ts';
+import { isGiven, textOf, type Invocation } from '../command.ts';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { usage } from '../failures.ts';
+import { showTable } from '../table.ts';
+
+export async function listNodes(invocation: Invocation): Promise<ExitCode> {
+  const answer = await (await invocation.client()).call('host.list');
+  invocation.answer(answer, () =>
+    showTable<Host>(
+      [
+        { title: 'NODE', cell: (host) => host.name },
+        { title: 'ADDRESS', cell: (host) => (host.dials === 'host' ? `${host.address} (dials in)` : `${host.address}:${host.controlPort}`) },
+        { title: 'DATA PORTS', cell: (host) => `${host.dataFrom}–${host.dataTo}` },
+        { title: 'STATE', cell: (host) => (host.state === 'expected' ? 'expected' : host.link) },
+        { title: 'SAYS', cell: (host) => host.says ?? '' },
+      ],
+      answer.hosts,
+    ),
+  );
+  return exitCodes.done;
+}
+
+export async function addNode(invocation: Invocation): Promise<ExitCode> {
+  const [name, address] = invocation.args as [string, string];
+  const [dataFrom, dataTo] = rangeOf(textOf(invocation, 'dataPorts') ?? '2500-3300');
+  const body = {
+    name,
+    address,
+    controlPort: portOf(textOf(invocation, 'controlPort') ?? '6162', '--control-port'),
+    deployerPort: portOf(textOf(invocation, 'deployerPort') ?? '6160', '--deployer-port'),
+    dataFrom,
+    dataTo,
+    dials: isGiven(invocation, 'dialsIn') ? ('host' as const) : ('server' as const),
+  };
+  const { host, kit } = await (await invocation.client()).call('host.add', { body });
+  await keepKit(kit, textOf(invocation, 'kit')!);
+  invocation.answer({ host, kit: textOf(invocation, 'kit') }, () => `${host.name} is expected; its kit is in ${textOf(invocation, 'kit')}, good for a day\nNext, on ${host.name}: tidemark-transport --kit FILE`);
+  return exitCodes.done;
+}
+
+export async function writeKit(invocation: Invocation): Promise<ExitCode> {
+  const kit = await (await invocation.client()).call('host.kit', { params: { host: invocation.args[0]! } });
+  await keepKit(kit, textOf(invocation, 'kit')!);
+  invocation.answer({ host: kit.host, kit: textOf(invocation, 'kit'), expiresAtMs: kit.expiresAtMs }, () => `a new kit for ${kit.host} is in ${textOf(invocation, 'kit')}, good for a day`);
+  return exitCodes.done;
+}
+
+export async function removeNode(invocation: Invocation): Promise<ExitCode> {
+  const name = invocation.args[0]!;
+  const asked = { params: { host: name }, query: { apply: isGiven(invocation, 'apply') ? 'true' : 'false' } } as const;
+  const answer = await (await invocation.client()).call('host.remove', asked);
+  invocation.answer(answer, () => (answer.applied ? `${name} was removed` : [...answer.plan, 'Nothing was changed; add --apply to do it.'].join('\n')));
+  return exitCodes.done;
+}
+
+/** Never over a file that is there: it may be somebody's. */
+async function keepKit(kit: HostKit, path: string): Promise<void> {
+  try {
+    await writeFile(path, `${JSON.stringify(kit, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code === 'EEXIST' ? 'it is there already' : (error as Error).message;
+    throw usage({ why: `the kit cannot be written to ${path}: ${why}; make another with "tidemark node kit ${kit.host}"`, command: 'tidemark node kit' });
+  }
+}
+
+function portOf(text: string, option: string): number {
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port < 1 || port > 65535) throw usage({ why: `${option} ${text} is not a port`, command: 'tidemark node add' });
+  return port;
+}
+
+function rangeOf(text: string): [number, number] {
+  const match = /^(\d{1,5})-(\d{1,5})$/.exec(text);
+  const [from, to] = [Number(match?.[1]), Number(match?.[2])];
+  if (match === null || from < 1 || to > 65535 || from > to) throw usage({ why: `--data-ports ${text} is not FROM-TO`, command: 'tidemark node add' });
+  return [from, to];
+}

@@ -1,0 +1,108 @@
+/** Everything the port plan is made from: machines, what they are for, and the numbers that operators may have changed. */
+
+export type PortRange = { readonly from: number; readonly to: number };
+
+export type Machine = {
+  readonly name: string;
+  /** What others dial: an address, or a name that they resolve. */
+  readonly dial: string;
+  /** IP addresses as others see them. Firewall rules name these; without one no rule can be least-open. */
+  readonly addresses: readonly string[];
+};
+
+/** `target`: nothing is backed up there, but sets are restored to it. */
+export type HostRole = 'mongodb' | 'repository' | 'gateway' | 'distribution' | 'target';
+
+export type PlannedHost = Machine & {
+  readonly platform: 'linux' | 'windows';
+  readonly roles: readonly HostRole[];
+  /** Null where the host was enrolled with a kit: no SSH at any time. */
+  readonly sshPort: number | null;
+  readonly deployerPort: number;
+  readonly controlPort: number;
+  readonly dataPorts: PortRange;
+  /** Data channels come to the control port in place of the range. */
+  readonly singlePort: boolean;
+  /** Who dials the order link. A host that dials needs no open port for orders. */
+  readonly dialling: 'server' | 'host';
+  /** A repository that others reach through this host alone. */
+  readonly gateway?: string;
+  /** Names instead of DNS: Windows file sharing needs three ports more. */
+  readonly netbios?: boolean;
+};
+
+export type PlannedSet = {
+  readonly name: string;
+  /** As its members call each other, the seed among them. */
+  readonly members: readonly SetMember[];
+  /** Through which member the set is discovered; `host:port`, else the first member. */
+  readonly seed?: string;
+};
+export type SetMember = { readonly host: string; readonly port: number; readonly addresses?: readonly string[] };
+
+export type OutsideService = Machine & { readonly port: number };
+
+export type PortSettings = {
+  readonly restPort: number;
+  readonly enrolmentPort: number;
+  readonly agentControlPort: number;
+  readonly depotPort: number;
+  readonly installerPort: number;
+  readonly dnsServers: readonly OutsideService[];
+  /** Networks (CIDR) from which people use the REST API and the console. */
+  readonly operatorNetworks: readonly string[];
+  readonly metricsNetworks: readonly string[];
+  readonly directory: (Machine & { readonly encryption: 'none' | 'starttls' | 'ldaps'; readonly ldapPort: number; readonly ldapsPort: number; readonly isActiveDirectory: boolean }) | null;
+  readonly shares: readonly (Machine & { readonly netbios: boolean; readonly gateway: string | null })[];
+  readonly objectStores: readonly (OutsideService & { readonly gateway: string | null })[];
+  readonly postgresql: OutsideService | null;
+  readonly mail: OutsideService | null;
+  readonly syslog: (OutsideService & { readonly protocol: 'udp' | 'tcp' }) | null;
+  readonly snmp: OutsideService | null;
+};
+
+export type Inventory = {
+  /** A server and a host of one name, or with an address in common, are one machine. */
+  readonly servers: readonly Machine[];
+  readonly hosts: readonly PlannedHost[];
+  readonly sets: readonly PlannedSet[];
+  readonly settings: PortSettings;
+};
+
+export const defaultPorts = {
+  rest: 9419,
+  enrolment: 10002,
+  agentControl: 10006,
+  depot: 9380,
+  installer: 11731,
+  deployer: 6160,
+  control: 6162,
+  data: { from: 2500, to: 3300 },
+} as const;
+
+export const usualSettings: PortSettings = {
+  restPort: defaultPorts.rest,
+  enrolmentPort: defaultPorts.enrolment,
+  agentControlPort: defaultPorts.agentControl,
+  depotPort: defaultPorts.depot,
+  installerPort: defaultPorts.installer,
+  dnsServers: [],
+  operatorNetworks: [],
+  metricsNetworks: [],
+  directory: null,
+  shares: [],
+  objectStores: [],
+  postgresql: null,
+  mail: null,
+  syslog: null,
+  snmp: null,
+};
+
+export function isSameMachine(a: Machine, b: Machine): boolean {
+  return a.name === b.name || a.addresses.some((address) => b.addresses.includes(address));
+}
+
+/** A member that only its own machine can reach. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}

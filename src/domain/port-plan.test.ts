@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { isSameMachine, usualSettings, type HostRole, type Inventory, type PlannedHost, type PlannedSet } from './port-inventory.ts';
+import { planPorts, showPorts, subtract, type PlanEntry } from './port-plan.ts';
+
+const address = (n: number): string => `10.0.0.${n}`;
+
+function host(name: string, n: number, roles: readonly HostRole[], changes: Partial<PlannedHost> = {}): PlannedHost {
+  return { name, dial: name, addresses: [address(n)], platform: 'linux', roles, sshPort: 22, deployerPort: 6160, controlPort: 6162, dataPorts: { from: 2500, to: 3300 }, singlePort: false, dialling: 'server', ...changes };
+}
+
+const server = { name: 'tide', dial: 'tide', addresses: [address(1)] };
+const outside = (name: string, n: number, port: number) => ({ name, dial: name, addresses: [address(n)], port });
+
+function inventory(hosts: readonly PlannedHost[], changes: Partial<Inventory> = {}): Inventory {
+  return { servers: [server], hosts, sets: [], settings: usualSettings, ...changes };
+}
+
+const show = ({ row, from, to, protocol, ports, service, optional }: PlanEntry): string =>
+  `${row} ${from.name} > ${to.name} ${protocol} ${showPorts(ports)} ${service}${optional ? ' optional' : ''}`;
+const rowsOf = (given: Inventory, ...rows: number[]): string[] => planPorts(given).filter(({ row }) => rows.includes(row)).map(show);
+
+const db1 = host('db1', 11, ['mongodb']);
+const db2 = host('db2', 12, ['mongodb']);
+const store = host('store', 21, ['repository']);
+const set: PlannedSet = { name: 'rs0', members: [{ host: 'db1', port: 27017 }, { host: 'db2', port: 27100 }], seed: 'db2:27100' };
+const settings = usualSettings;
+const share = { name: 'nas', dial: 'nas', addresses: [address(40)], netbios: true, gateway: null };
+
+const table: { rows: number[]; title: string; given: Inventory; expected: string[] }[] = [
+  { rows: [1, 2, 3], title: 'the server reaches a host over SSH, its deployer and its transport', given: inventory([db1]), expected: ['1 tide > db1 tcp 22 ssh', '2 tide > db1 tcp 6160 tidemark', '3 tide > db1 tcp 6162 tidemark'] },
+  { rows: [1, 2, 3], title: 'a host that was enrolled with a kit and dials itself needs no open port for orders', given: inventory([host('db1', 11, ['mongodb'], { sshPort: null, dialling: 'host' })]), expected: [] },
+  { rows: [4], title: 'a server with a repository of its own sends data to the hosts', given: inventory([db1, host('tide', 1, ['repository'])]), expected: ['4 tide > db1 tcp 2500-3300 data'] },
+  {
+    rows: [5, 6, 7],
+    title: 'a distribution server on Windows needs what Windows needs',
+    given: inventory([host('win', 30, ['distribution'], { platform: 'windows', netbios: true })]),
+    expected: ['5 tide > win tcp 445 smb', '5 tide > win tcp 6160 tidemark', '5 tide > win tcp 135 tcp optional', '5 tide > win udp 137-138 silent', '5 tide > win tcp 139 tcp', '5 tide > win tcp 11731 tidemark', '6 tide > win tcp 49152-65535 rpc optional', '7 tide > win tcp 9380 tidemark'],
+  },
+  { rows: [5, 6, 7], title: 'a distribution server on Linux has its API and its installer', given: inventory([host('depot', 30, ['distribution'])]), expected: ['5 tide > depot tcp 11731 tidemark', '7 tide > depot tcp 9380 tidemark'] },
+  { rows: [8], title: 'packages go from the distribution server to every other host', given: inventory([db1, host('depot', 30, ['distribution'])]), expected: ['8 depot > db1 tcp 22 ssh', '8 depot > db1 tcp 6160, 6162 tidemark'] },
+  { rows: [8], title: 'a distribution server on the server\'s own machine opens nothing that rows 1 to 3 have', given: inventory([db1, host('tide', 1, ['distribution'])]), expected: [] },
+  { rows: [9], title: 'every host calls the server', given: inventory([db1, store]), expected: ['9 db1 > tide tcp 10002, 10006 tidemark', '9 store > tide tcp 10002, 10006 tidemark'] },
+  { rows: [10], title: 'hosts reach the services of a server that is a host itself', given: inventory([db1, host('tide', 1, ['repository'])]), expected: ['10 db1 > tide tcp 6160, 6162 tidemark'] },
+  { rows: [11], title: 'a set is discovered through its seed', given: inventory([db1, db2], { sets: [set] }), expected: ['11 tide > db2 tcp 27100 mongod'] },
+  { rows: [12], title: 'every other member is reached on the port it was found on', given: inventory([db1, db2], { sets: [set] }), expected: ['12 tide > db1 tcp 27017 mongod'] },
+  { rows: [13], title: 'data goes from each MongoDB host to each repository host', given: inventory([db1, store]), expected: ['13 db1 > store tcp 2500-3300 data'] },
+  { rows: [14], title: 'a repository on Windows has dynamic ports besides', given: inventory([db1, host('win', 22, ['repository'], { platform: 'windows' })]), expected: ['14 db1 > win tcp 2500-3300 data', '14 db1 > win tcp 49152-65535 rpc optional'] },
+  { rows: [15], title: 'a host writes to a share itself', given: inventory([db1], { settings: { ...settings, shares: [share] } }), expected: ['15 db1 > nas tcp 445 smb', '15 db1 > nas udp 137-138 silent', '15 db1 > nas tcp 139 tcp'] },
+  { rows: [15, 16], title: 'or through a gateway in front of it', given: inventory([db1, host('gate', 23, ['gateway'])], { settings: { ...settings, shares: [{ ...share, netbios: false, gateway: 'gate' }] } }), expected: ['16 db1 > gate tcp 2500-3300 data', '16 gate > nas tcp 445 smb'] },
+  { rows: [13, 16], title: 'a repository behind a gateway is reached by the gateway alone', given: inventory([db1, host('gate', 23, ['gateway']), host('store', 21, ['repository'], { gateway: 'gate' })]), expected: ['13 gate > store tcp 2500-3300 data', '16 db1 > gate tcp 2500-3300 data'] },
+  { rows: [17], title: 'a directory is asked as its settings say', given: inventory([], { settings: { ...settings, directory: { name: 'ad', dial: 'ad', addresses: [address(50)], encryption: 'starttls', ldapPort: 389, ldapsPort: 636, isActiveDirectory: true } } }), expected: ['17 tide > ad tcp 389 ldap', '17 tide > ad udp 389 ldap optional'] },
+  { rows: [17], title: 'or by LDAPS alone', given: inventory([], { settings: { ...settings, directory: { name: 'ldap', dial: 'ldap', addresses: [], encryption: 'ldaps', ldapPort: 389, ldapsPort: 636, isActiveDirectory: false } } }), expected: ['17 tide > ldap tcp 636 ldaps'] },
+  { rows: [18], title: 'names are asked for over UDP and TCP', given: inventory([], { settings: { ...settings, dnsServers: [outside('ns', 53, 53)] } }), expected: ['18 tide > ns udp 53 dns', '18 tide > ns tcp 53 dns'] },
+  { rows: [19, 26], title: 'people and Prometheus come to the REST port', given: inventory([], { settings: { ...settings, operatorNetworks: ['10.9.0.0/16'], metricsNetworks: ['10.8.0.5'] } }), expected: ['19 operators > tide tcp 9419 tidemark', '26 prometheus > tide tcp 9419 tidemark'] },
+  { rows: [13, 20], title: 'in single-port mode one port stands for the range', given: inventory([db1, host('store', 21, ['repository'], { singlePort: true })]), expected: ['20 db1 > store tcp 6162 tidemark'] },
+  { rows: [21], title: 'objects go straight to the object storage', given: inventory([db1], { settings: { ...settings, objectStores: [{ ...outside('s3', 60, 443), gateway: null }] } }), expected: ['21 db1 > s3 tcp 443 https'] },
+  {
+    rows: [22, 23, 24, 25],
+    title: 'the server reaches catalog, mail, syslog and SNMP',
+    given: inventory([], { settings: { ...settings, postgresql: outside('pg', 61, 5432), mail: outside('mail', 62, 587), syslog: { ...outside('log', 63, 514), protocol: 'udp' }, snmp: outside('trap', 64, 162) } }),
+    expected: ['22 tide > pg tcp 5432 postgresql', '23 tide > mail tcp 587 smtp', '24 tide > log udp 514 silent', '25 tide > trap udp 162 silent'],
+  },
+  { rows: [27, 28], title: 'a host that is only restored to has the same doors, and fetches from the repository', given: inventory([host('new', 15, ['target']), store]), expected: ['27 tide > new tcp 22 ssh', '27 tide > new tcp 6160 tidemark', '27 tide > new tcp 6162 tidemark', '28 new > store tcp 2500-3300 data'] },
+  { rows: [29], title: 'members reach each other', given: inventory([db1, db2], { sets: [set] }), expected: ['29 db1 > db2 tcp 27100 mongod', '29 db2 > db1 tcp 27017 mongod'] },
+];
+
+for (const { rows, title, given, expected } of table) test(`row ${rows.join(', ')}: ${title}`, () => assert.deepEqual(rowsOf(given, ...rows), expected));
+
+test('every row of the reference is in the table above', () => {
+  const seen = new Set(table.flatMap(({ rows }) => rows));
+  assert.deepEqual(Array.from({ length: 29 }, (_, n) => n + 1).filter((row) => !seen.has(row)), []);
+});
+
+test('a changed port shows at once, in every row that it is part of', () => {
+  const moved = host('db1', 11, ['mongodb'], { sshPort: 2222, deployerPort: 7160, controlPort: 7162 });
+  const plan = planPorts(inventory([moved, host('store', 21, ['repository'], { dataPorts: { from: 4000, to: 4009 } })], { settings: { ...settings, enrolmentPort: 20002, agentControlPort: 20006, restPort: 443, operatorNetworks: ['10.9.0.0/16'] } }));
+  const text = plan.filter(({ from, to }) => from.name !== 'store' && (to.name !== 'store' || from.name === 'db1')).map(show);
+  assert.deepEqual(text, ['1 tide > db1 tcp 2222 ssh', '2 tide > db1 tcp 7160 tidemark', '3 tide > db1 tcp 7162 tidemark', '9 db1 > tide tcp 20002, 20006 tidemark', '13 db1 > store tcp 4000-4009 data', '19 operators > tide tcp 443 tidemark']);
+});
+
+test('a member that only its own machine can reach needs no row, and one on no managed host is outside', () => {
+  const local: PlannedSet = { name: 'a', members: [{ host: '127.0.0.1', port: 27017 }, { host: 'localhost', port: 27018 }] };
+  assert.deepEqual(rowsOf(inventory([], { sets: [local] }), 11, 12, 29), []);
+  const [entry] = planPorts(inventory([], { sets: [{ name: 'b', members: [{ host: 'mongo.example', port: 27017 }] }] }));
+  assert.deepEqual([entry!.to.kind, entry!.to.dial, entry!.row], ['outside', 'mongo.example', 11]);
+});
+
+const anyHost = fc.record({
+  n: fc.integer({ min: 1, max: 6 }),
+  roles: fc.subarray<HostRole>(['mongodb', 'repository', 'gateway', 'distribution', 'target']),
+  platform: fc.constantFrom('linux' as const, 'windows' as const),
+  sshPort: fc.option(fc.constantFrom(22, 6162), { nil: null }),
+  singlePort: fc.boolean(),
+  dialling: fc.constantFrom('server' as const, 'host' as const),
+  dataPorts: fc.constantFrom({ from: 2500, to: 3300 }, { from: 6100, to: 6200 }),
+  gateway: fc.constantFrom(undefined, 'h3'),
+});
+const anyInventory = fc
+  .record({ hosts: fc.uniqueArray(anyHost, { selector: ({ n }) => n, maxLength: 6 }), members: fc.uniqueArray(fc.integer({ min: 1, max: 8 }), { maxLength: 5 }), shareGateway: fc.constantFrom(null, 'h2') })
+  .map(({ hosts, members, shareGateway }) =>
+    inventory(
+      hosts.map(({ n, roles, ...changes }) => host(`h${n}`, n, roles, changes as Partial<PlannedHost>)),
+      { sets: [{ name: 'rs', members: members.map((n) => ({ host: address(n), port: 27017 })) }], settings: { ...settings, shares: [{ ...share, gateway: shareGateway }], operatorNetworks: ['10.9.0.0/16'] } },
+    ),
+  );
+
+test('no machine needs a firewall to reach itself, and every port between two machines has one entry that opens it', () => {
+  fc.assert(
+    fc.property(anyInventory, (given) => {
+      const plan = planPorts(given);
+      for (const [at, entry] of plan.entries()) {
+        assert.ok(!isSameMachine(entry.from, entry.to), show(entry));
+        for (const other of plan.slice(at + 1)) {
+          if (entry.protocol !== other.protocol || !isSameMachine(entry.from, other.from) || !isSameMachine(entry.to, other.to)) continue;
+          assert.deepEqual(subtract(entry.ports, other.ports), entry.ports, `${show(entry)} and ${show(other)}`);
+        }
+      }
+    }),
+  );
+});
+
+test('taking ranges out of ranges leaves exactly the other ports', () => {
+  const range = fc.tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 0, max: 10 })).map(([from, more]) => ({ from, to: from + more }));
+  const ports = (ranges: readonly { from: number; to: number }[]): Set<number> => new Set(ranges.flatMap(({ from, to }) => Array.from({ length: to - from + 1 }, (_, n) => from + n)));
+  fc.assert(
+    fc.property(fc.array(range, { maxLength: 3 }), fc.array(range, { maxLength: 3 }), (wanted, taken) => {
+      const expected = ports(wanted).difference(ports(taken));
+      assert.deepEqual([...ports(subtract(wanted, taken))].sort((a, b) => a - b), [...expected].sort((a, b) => a - b));
+    }),
+  );
+});

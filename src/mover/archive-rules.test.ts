@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { objectNames } from '../repository/object-names.ts';
+import { archiveRules } from './archive-rules.ts';
+
+const setId = 'a'.repeat(24);
+const rules = archiveRules(setId);
+const names = objectNames(setId);
+const other = objectNames('b'.repeat(24));
+
+test('everything that a backup and an oplog writer write may be added, and nothing by which a sweep works', () => {
+  for (const name of [names.pack('ab12'), names.segment('cd'), names.point('p1'), names.proof('p1', '1'), names.lease('writer', '1'), names.chainStart('c'), names.chainWriter('c'), `${names.day('c', 3)}1-2`]) {
+    assert.ok(rules.mayAdd(name) && rules.mayRead(name), name);
+  }
+  for (const name of [names.retired('1'), names.lease('sweep', '1'), `${names.leases}broken-writer-1`, names.about, 'tidemark.json']) assert.ok(!rules.mayAdd(name), name);
+});
+
+test('a name that leads out of the archive is neither read, written nor listed', () => {
+  const out = [other.pack('ab12'), 'archives/x', 'tidemark.json', `sets/${setId}/../${'b'.repeat(24)}/points/1`, `sets/${setId}/points/../../x`, `sets/${setId}/.tmp/x`, `/sets/${setId}/points/1`, `sets/${setId}/points//1`, `sets/${setId}/points/a\0b`, `sets/${setId}`, `sets/${setId}/points/A`];
+  for (const name of out) assert.ok(!rules.mayRead(name) && !rules.mayAdd(name) && !rules.mayTakeBack(name), JSON.stringify(name));
+  for (const prefix of ['', 'sets/', 'sets/a', `sets/${setId}`, other.packs, `sets/${setId}/../`, `sets/${setId}/./`, `sets/${setId}/points/..`]) assert.ok(!rules.mayList(prefix), prefix);
+  for (const prefix of [`sets/${setId}/`, names.packs, names.leases, `${names.day('c', 3)}1-`]) assert.ok(rules.mayList(prefix), prefix);
+});
+
+test('packs, segments and chains can never be taken back', () => {
+  for (const name of [names.pack('ab12'), names.segment('cd'), names.chainStart('c')]) assert.ok(!rules.mayTakeBack(name), name);
+  for (const name of [names.lease('writer', '1'), names.point('p1'), names.chainWriter('c'), `${names.day('c', 3)}1-2`]) assert.ok(rules.mayTakeBack(name), name);
+});

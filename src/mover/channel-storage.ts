@@ -1,0 +1,117 @@
+/**
+ * An archive on another host, as storage.
+ *
+ * Pieces of an object are acknowledged behind the caller's back: `append` takes a copy and resolves while there is room
+ * in the window, and what fails is told by the next call on that object. `commit` is what makes it durable.
+ */
+import { systemClock, type Clock } from '../base/clock.ts';
+import type { LinkIdentity } from '../contract/link/trust.ts';
+import type { ChannelLocation } from '../contract/values.ts';
+import type { Storage, StorageWriter } from '../repository/storage/storage.ts';
+import { openRequests, type RequestOptions } from './requests.ts';
+import { sessionKeptMs } from './serve-archive.ts';
+import { openThrottle } from './throttle.ts';
+import type { Message } from './wire.ts';
+
+export type ChannelStorage = Storage & {
+  readonly appendOnly: true;
+  /** Of bodies, those sent again included. */
+  readonly sentBytes: number;
+  close(): void;
+};
+
+export type ChannelOptions = { readonly clock?: Clock } & Partial<Pick<RequestOptions, 'reachMs' | 'keptMs' | 'answerMs' | 'windowBytes'>>;
+
+const pieceBytes = 1 << 20;
+const readBytes = 2 << 20;
+
+export async function openChannelStorage(location: ChannelLocation, identity: () => Promise<LinkIdentity>, options: ChannelOptions = {}): Promise<ChannelStorage> {
+  const clock = options.clock ?? systemClock;
+  const throttle = openThrottle(location.limits, clock);
+  const requests = openRequests({ reachMs: 30_000, keptMs: sessionKeptMs, answerMs: 120_000, windowBytes: 4 << 20, ...options, location, identity, clock, throttle });
+  await requests.reached;
+  let objects = 0;
+
+  const readRange = async (name: string, from: number, bytes: number): Promise<Uint8Array> => {
+    await requests.room();
+    const { parts } = await requests.ask({ kind: 'read', head: { name, range: { from, bytes } }, brings: bytes });
+    return joined(parts);
+  };
+
+  const create = async (name: string): Promise<StorageWriter> => {
+    const object = ++objects;
+    await requests.ask({ kind: 'create', head: { name, object }, object });
+    const under = new Set<Promise<unknown>>();
+    let offset = 0;
+    let failed: Error | undefined;
+    let isOver = false;
+    const requireWhole = (): void => {
+      if (failed !== undefined) throw failed;
+    };
+    return {
+      async append(bytes) {
+        for (let at = 0; at < bytes.length; at += pieceBytes) {
+          await requests.room();
+          requireWhole();
+          const body = Buffer.from(bytes.subarray(at, at + pieceBytes));
+          const sent = requests.ask({ kind: 'append', head: { object, offset }, body, object }).catch((error: Error) => (failed ??= error));
+          offset += body.length;
+          under.add(sent);
+          void sent.finally(() => under.delete(sent));
+        }
+      },
+      async commit() {
+        await Promise.all(under);
+        requireWhole();
+        await requests.ask({ kind: 'commit', head: { object }, object });
+        isOver = true;
+      },
+      async abort() {
+        if (isOver) return;
+        isOver = true;
+        await Promise.all(under);
+        // What cannot be told to the other side ends there with the session.
+        await requests.ask({ kind: 'abort', head: { object }, object }).catch(() => {});
+      },
+    };
+  };
+
+  return {
+    place: `${location.name} (${location.host})`,
+    appendOnly: true,
+    get sentBytes() {
+      return requests.sentBytes;
+    },
+    async *list(prefix) {
+      const { parts } = await requests.ask({ kind: 'list', head: { prefix } });
+      for (const { head } of parts) yield* (head as { objects: { name: string; bytes: number; modifiedMs: number }[] }).objects;
+    },
+    async stat(name) {
+      const { head } = await requests.ask({ kind: 'stat', head: { name } });
+      return head.object ?? undefined;
+    },
+    async read(name, range) {
+      if (range === undefined) return joined((await requests.ask({ kind: 'read', head: { name } })).parts);
+      if (range.bytes <= readBytes) return await readRange(name, range.from, range.bytes);
+      const ranges = Array.from({ length: Math.ceil(range.bytes / readBytes) }, (_, k) => ({ from: range.from + k * readBytes, bytes: Math.min(readBytes, range.bytes - k * readBytes) }));
+      return Buffer.concat(await Promise.all(ranges.map(async ({ from, bytes }) => await readRange(name, from, bytes))));
+    },
+    async put(name, bytes, how) {
+      await requests.room();
+      const { head } = await requests.ask({ kind: 'put', head: { name, how }, body: Buffer.from(bytes) });
+      return head.outcome;
+    },
+    create,
+    async delete(name) {
+      await requests.ask({ kind: 'take-back', head: { name } });
+    },
+    async freeBytes() {
+      return (await requests.ask({ kind: 'free', head: {} })).head.bytes;
+    },
+    close: () => requests.close(),
+  };
+}
+
+function joined(parts: readonly Message[]): Buffer {
+  return parts.length === 1 ? parts[0]!.body : Buffer.concat(parts.map(({ body }) => body));
+}

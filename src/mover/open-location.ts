@@ -1,0 +1,31 @@
+import { readIdentity } from '../contract/link/identity-file.ts';
+import type { LinkIdentity } from '../contract/link/trust.ts';
+import type { ArchiveLocation } from '../contract/values.ts';
+import { openDirectory } from '../repository/storage/directory.ts';
+import type { Storage } from '../repository/storage/storage.ts';
+import { openChannelStorage } from './channel-storage.ts';
+import { identityMissing } from './failures.ts';
+
+/** Which channels of a data session a process takes: a mover and the mount that it starts have some each. */
+export type Share = 'all' | 'task' | 'mount';
+
+export type OpenedLocation = { readonly storage: Storage; close(): void };
+
+/** Opens an archive's place, on this host or on another. `identityFile` is what this host shows there; read again for each channel. */
+export async function openLocation(location: ArchiveLocation, identityFile: string | undefined, share: Share): Promise<OpenedLocation> {
+  if (location.kind === 'directory') return { storage: await openDirectory(location.path), close: () => {} };
+  const identity = async (): Promise<LinkIdentity> => {
+    const found = identityFile === undefined ? undefined : await readIdentity(identityFile);
+    if (found === undefined) throw identityMissing({ path: identityFile ?? 'none was given' });
+    return found;
+  };
+  const storage = await openChannelStorage({ ...location, ports: sharedPorts(location.ports, share) }, identity);
+  return { storage, close: () => storage.close() };
+}
+
+/** The first half is the task's; a session of one port cannot be shared. */
+export function sharedPorts(ports: readonly number[], share: Share): number[] {
+  const half = Math.ceil(ports.length / 2);
+  if (share === 'all') return [...ports];
+  return share === 'task' ? ports.slice(0, half) : ports.slice(ports.length === 1 ? 0 : half);
+}

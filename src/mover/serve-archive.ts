@@ -1,0 +1,273 @@
+/**
+ * The serving end of data channels: one archive of a directory, for one host, on ports of its own.
+ *
+ * A port:    listening ── TLS, certificate, ticket ──▶ taken by a channel ── lost ──▶ listening
+ * A session: open ── last channel lost, none back within `keepMs` ──▶ left alone
+ *              └──── close ──▶ stopped
+ *
+ * Nothing is answered before the certificate is judged, and of a peer that has not greeted only a small message is read.
+ * A channel holds no more than a window of requests: past that it is not read until answers have gone out.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { systemClock, type Clock } from '../base/clock.ts';
+import { describe, isFailure, toWire } from '../base/failure.ts';
+import type { Log } from '../base/log.ts';
+import { dataAlpn, dataAsks, dataProtocol, type DataAsk, type DataHead } from '../contract/data-channel.ts';
+import { admitHost, judge, type LinkIdentity } from '../contract/link/trust.ts';
+import type { BandwidthLimit } from '../contract/values.ts';
+import type { Storage } from '../repository/storage/storage.ts';
+import { archiveRules, type Right } from './archive-rules.ts';
+import { beatMs, silentMs } from './beats.ts';
+import { channelRefused, channelTaken, messageBroken } from './failures.ts';
+import { bindPorts, closeServer, type PortRange } from './port-range.ts';
+import { openServedSession } from './served-session.ts';
+import { openThrottle } from './throttle.ts';
+import { dataTlsOptions } from './tls.ts';
+import { bodyMost, encodeMessage, openParser, type Message } from './wire.ts';
+
+export type ServeOptions = {
+  readonly storage: Storage;
+  readonly setId: string;
+  readonly right: Right;
+  readonly identity: LinkIdentity;
+  /** Name of the host that may come. */
+  readonly peer: string;
+  readonly ticket: string;
+  readonly host: string;
+  readonly range: PortRange;
+  readonly channels: number;
+  readonly portWaitMs: number;
+  readonly limits?: readonly BandwidthLimit[];
+  /** How long the session keeps its ports without a channel. */
+  readonly keepMs?: number;
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly signal?: AbortSignal;
+  readonly onWaitForPorts?: () => void;
+};
+
+export type ServedArchive = {
+  readonly ports: readonly number[];
+  readonly counts: { readonly receivedBytes: number; readonly sentBytes: number };
+  /** Resolves when the session is over. */
+  readonly ended: Promise<'stopped' | 'left alone'>;
+  renew(identity: LinkIdentity): void;
+  close(): Promise<void>;
+};
+
+/** Given up by the client after as long. */
+export const sessionKeptMs = 5 * 60_000;
+
+const greetingMs = 10_000;
+const helloMost = 4096;
+const windowBytes = 8 << 20;
+const partBytes = 1 << 20;
+const namesAtOnce = 1000;
+const leastChannels = 2;
+
+type Channel = { readonly socket: TLSSocket; readonly client: string; close(): void };
+
+export async function serveArchive(options: ServeOptions): Promise<ServedArchive> {
+  const { log, clock = systemClock } = options;
+  const session = openServedSession(options.storage, archiveRules(options.setId), options.right, log);
+  const throttle = openThrottle(options.limits ?? [], clock, options.signal);
+  const admit = admitHost('transport', options.peer);
+  const ticket = Buffer.from(options.ticket, 'hex');
+  const counts = { receivedBytes: 0, sentBytes: 0 };
+  const sockets = new Set<TLSSocket>();
+  const channels = new Map<number, Channel>();
+  const ended = Promise.withResolvers<'stopped' | 'left alone'>();
+  let alone: NodeJS.Timeout | undefined;
+  let ending: Promise<void> | undefined;
+
+  const watchAlone = (): void => {
+    clearTimeout(alone);
+    if (channels.size === 0 && ending === undefined) alone = setTimeout(() => void end('left alone'), options.keepMs ?? sessionKeptMs);
+  };
+
+  const open = (): Server => createServer({ ...dataTlsOptions(options.identity), requestCert: true, handshakeTimeout: greetingMs });
+  const bound = await bindPorts({
+    host: options.host,
+    range: options.range,
+    wanted: options.channels,
+    least: leastChannels,
+    waitMs: options.portWaitMs,
+    clock,
+    open,
+    onWait: options.onWaitForPorts,
+    signal: options.signal,
+  });
+
+  const greet = (number: number, socket: TLSSocket, message: Message): Channel => {
+    const hello = message.kind === 'hello' ? dataAsks.hello.safeParse(message.head).data : undefined;
+    if (hello === undefined) throw messageBroken({ why: 'it does not begin with a greeting' });
+    if (hello.protocol !== dataProtocol) throw channelRefused({ why: `it speaks data protocol ${hello.protocol}, and this side ${dataProtocol}` });
+    if (!timingSafeEqual(Buffer.from(hello.ticket, 'hex'), ticket)) throw channelRefused({ why: 'the ticket is of another session' });
+    const before = channels.get(number);
+    if (before !== undefined && before.client !== hello.client) throw channelTaken({ channel: number });
+    before?.close();
+    return { socket, client: hello.client, close: () => socket.destroy() };
+  };
+
+  const accept = (number: number, socket: TLSSocket): void => {
+    const address = socket.remoteAddress ?? 'unknown address';
+    const judged = judge(socket, admit);
+    if (judged.kind === 'refused' || socket.alpnProtocol !== dataAlpn) {
+      log.warn('data channel refused', { peer: address, why: judged.kind === 'refused' ? judged.why : 'it does not speak the data protocol' });
+      return void socket.destroy();
+    }
+    socket.setNoDelay(true);
+    let channel: Channel | undefined;
+    let heldBytes = 0;
+    let heardMs = clock.monotonicMs();
+    let isRefused = false;
+
+    const refuse = (error: unknown): void => {
+      isRefused = true;
+      log.warn('data channel refused', { peer: address, why: describe(error) });
+      socket.end(encodeMessage(0, 'failed', toWire(error)));
+      setTimeout(() => socket.destroy(), 1_000).unref();
+    };
+    const write = async (id: number, kind: 'done' | 'part' | 'failed', head: object, body?: Uint8Array): Promise<void> => {
+      if (socket.destroyed) return;
+      socket.cork();
+      socket.write(encodeMessage(id, kind, head, body?.length ?? 0));
+      if (body !== undefined && body.length > 0) socket.write(body);
+      socket.uncork();
+      counts.sentBytes += body?.length ?? 0;
+      if (socket.writableLength > partBytes) await drained(socket);
+    };
+    const answerRead = async (id: number, bytes: Uint8Array): Promise<void> => {
+      for (let at = 0; ; at += partBytes) {
+        const part = bytes.subarray(at, at + partBytes);
+        await throttle.take(part.length);
+        const isLast = at + partBytes >= bytes.length;
+        await write(id, isLast ? 'done' : 'part', {}, part);
+        if (isLast) return;
+      }
+    };
+    const answerList = async (id: number, { prefix }: DataHead<'list'>): Promise<void> => {
+      let objects: object[] = [];
+      for await (const object of session.list(prefix)) {
+        objects.push(object);
+        if (objects.length < namesAtOnce) continue;
+        await write(id, 'part', { objects });
+        objects = [];
+      }
+      await write(id, 'done', { objects });
+    };
+    const work = async (client: string, { id, kind, head, body }: Message): Promise<void> => {
+      const schema = kind in dataAsks && kind !== 'hello' ? dataAsks[kind as DataAsk] : undefined;
+      const parsed = schema?.safeParse(head);
+      if (parsed?.success !== true) throw messageBroken({ why: `${kind} is not a request of this form` });
+      if (kind === 'list') return await answerList(id, parsed.data as unknown as DataHead<'list'>);
+      const answer = await session.perform(client, id, kind as DataAsk, parsed.data, body);
+      if (kind === 'read') return await answerRead(id, answer.body!);
+      // What is not acknowledged keeps the client's window shut.
+      await throttle.take(body.length);
+      await write(id, 'done', answer.head);
+    };
+    const answer = async (client: string, message: Message, bytes: number): Promise<void> => {
+      try {
+        await work(client, message);
+      } catch (error) {
+        if (!isFailure(error)) log.error('a request over a data channel failed', { why: describe(error) });
+        await write(message.id, 'failed', toWire(error)).catch(() => {});
+      } finally {
+        heldBytes -= bytes;
+        if (heldBytes < windowBytes && socket.isPaused()) socket.resume();
+      }
+    };
+    const take = (message: Message): void => {
+      if (message.kind === 'beat') return;
+      if (channel === undefined) {
+        channel = greet(number, socket, message);
+        clearTimeout(greeting);
+        channels.set(number, channel);
+        watchAlone();
+        socket.write(encodeMessage(message.id, 'done', {}));
+        log.info('data channel open', { peer: address, channel: number });
+        return;
+      }
+      const { client } = channel;
+      const bytes = costOf(message);
+      heldBytes += bytes;
+      counts.receivedBytes += message.body.length;
+      if (heldBytes >= windowBytes) socket.pause();
+      void answer(client, message, bytes);
+    };
+    const parser = openParser(take, () => (channel === undefined ? helloMost : bodyMost));
+    const greeting = setTimeout(() => socket.destroy(), greetingMs);
+    const beats = setInterval(() => {
+      if (channel !== undefined) socket.write(encodeMessage(0, 'beat', {}));
+      if (!socket.isPaused() && clock.monotonicMs() - heardMs > silentMs) socket.destroy();
+    }, beatMs);
+    socket.on('data', (piece: Buffer) => {
+      if (isRefused) return;
+      heardMs = clock.monotonicMs();
+      try {
+        parser.push(piece);
+      } catch (error) {
+        refuse(error);
+      }
+    });
+    socket.once('close', () => {
+      clearTimeout(greeting);
+      clearInterval(beats);
+      if (channel === undefined || channels.get(number) !== channel) return;
+      channels.delete(number);
+      log.info('data channel lost', { peer: address, channel: number });
+      watchAlone();
+    });
+  };
+
+  for (const [number, { server }] of bound.entries()) {
+    server.on('secureConnection', (socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+      socket.on('error', () => {});
+      accept(number, socket);
+    });
+    server.on('tlsClientError', (error, socket) => log.warn('data channel refused', { peer: socket.remoteAddress ?? 'unknown address', why: error.message }));
+  }
+  watchAlone();
+
+  const end = async (why: 'stopped' | 'left alone'): Promise<void> => {
+    ending ??= (async () => {
+      clearTimeout(alone);
+      const closed = Promise.all(bound.map(async ({ server }) => await closeServer(server)));
+      await session.end();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+      ended.resolve(why);
+    })();
+    await ending;
+  };
+
+  return {
+    ports: bound.map(({ port }) => port),
+    counts,
+    ended: ended.promise,
+    renew: (identity) => bound.forEach(({ server }) => server.setSecureContext(dataTlsOptions(identity))),
+    close: async () => await end('stopped'),
+  };
+}
+
+/** What a request holds in memory until it is answered. */
+function costOf({ kind, head, body }: Message): number {
+  const range = kind === 'read' ? (head as { range?: { bytes?: unknown } } | null)?.range : undefined;
+  return body.length + (typeof range?.bytes === 'number' ? range.bytes : 4096);
+}
+
+async function drained(socket: TLSSocket): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      socket.off('drain', done);
+      socket.off('close', done);
+      resolve();
+    };
+    socket.once('drain', done);
+    socket.once('close', done);
+  });
+}

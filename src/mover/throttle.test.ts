@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Clock } from '../base/clock.ts';
+import { bytesPerMs, openThrottle } from './throttle.ts';
+
+/** A clock that goes on exactly by what is waited for. */
+function waitedClock(): Clock & { waitedMs: number } {
+  const clock = {
+    waitedMs: 0,
+    now: () => clock.waitedMs,
+    monotonicMs: () => clock.waitedMs,
+    wait: async (ms: number) => void (clock.waitedMs += ms),
+  };
+  return clock;
+}
+
+const at = (time: string): Date => new Date(`2026-05-01T${time}:00`);
+const day = { mbitPerSecond: 8, from: '08:00', to: '18:00' };
+const night = { mbitPerSecond: 80, from: '22:00', to: '06:00' };
+
+test('a limit holds within its hours, over midnight too, and the lowest of several holds', () => {
+  assert.equal(bytesPerMs([day, night], at('08:00')), 1000);
+  assert.equal(bytesPerMs([day, night], at('18:00')), undefined);
+  assert.equal(bytesPerMs([day, night], at('23:30')), 10_000);
+  assert.equal(bytesPerMs([day, night], at('05:59')), 10_000);
+  assert.equal(bytesPerMs([day, { mbitPerSecond: 4, from: '00:00', to: '00:00' }], at('12:00')), 500);
+});
+
+test('what all takers have had never exceeds the limit by more than a quarter of a second', async () => {
+  const clock = waitedClock();
+  const throttle = openThrottle([{ mbitPerSecond: 8, from: '00:00', to: '00:00' }], clock);
+  let taken = 0;
+  for (const bytes of [100_000, 1_000_000, 1, 50_000, 300_000, 2_000_000]) {
+    await throttle.take(bytes);
+    assert.ok(taken <= (clock.waitedMs + 250) * 1000 + 1_000, `${taken} bytes after ${clock.waitedMs} ms`);
+    taken += bytes;
+  }
+  assert.ok(clock.waitedMs > 1_000);
+});
+
+test('without a limit nobody waits', async () => {
+  const clock = waitedClock();
+  await openThrottle([], clock).take(1e12);
+  assert.equal(clock.waitedMs, 0);
+});

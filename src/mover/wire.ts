@@ -1,0 +1,93 @@
+/**
+ * Messages of a data channel. Integers are little-endian.
+ *
+ *   4  bytes that follow
+ *   6  number of the request; the answer carries the same
+ *   1  kind: its place in `kinds`
+ *   4  bytes of the head
+ *   n  head: JSON
+ *      body: the rest
+ *
+ * Lengths are judged before anything is allocated for them.
+ */
+import type { DataAsk } from '../contract/data-channel.ts';
+import { messageBroken } from './failures.ts';
+
+const kinds = ['beat', 'done', 'part', 'failed', 'hello', 'list', 'stat', 'read', 'put', 'create', 'append', 'commit', 'abort', 'take-back', 'free'] as const;
+
+export type MessageKind = DataAsk | 'beat' | 'done' | 'part' | 'failed';
+/** The body has memory of its own: readers hand it on to other threads. */
+export type Message = { readonly id: number; readonly kind: MessageKind; readonly head: unknown; readonly body: Buffer };
+
+const prefixBytes = 15;
+const headMost = 1 << 20;
+/** Of a `put`; everything longer goes in pieces. */
+export const bodyMost = 64 << 20;
+
+/** Everything of a message but its body. */
+export function encodeMessage(id: number, kind: MessageKind, head: object, bodyBytes = 0): Buffer {
+  const text = JSON.stringify(head);
+  const headBytes = Buffer.byteLength(text);
+  const out = Buffer.allocUnsafe(prefixBytes + headBytes);
+  out.writeUInt32LE(prefixBytes - 4 + headBytes + bodyBytes, 0);
+  out.writeUIntLE(id, 4, 6);
+  out[10] = kinds.indexOf(kind);
+  out.writeUInt32LE(headBytes, 11);
+  out.write(text, prefixBytes);
+  return out;
+}
+
+export type Parser = {
+  /** Calls back for each message that this piece completes; throws `mover.message-broken`. */
+  push(piece: Buffer): void;
+};
+
+type Begun = { readonly id: number; readonly kind: MessageKind; readonly headBytes: number; readonly rest: Buffer; filled: number };
+
+/** `most` is asked for each message: it is small until the peer has greeted. */
+export function openParser(onMessage: (message: Message) => void, most: () => number = () => bodyMost): Parser {
+  const prefix = Buffer.alloc(prefixBytes);
+  let prefixed = 0;
+  let begun: Begun | undefined;
+
+  const begin = (): Begun => {
+    const headBytes = prefix.readUInt32LE(11);
+    const restBytes = prefix.readUInt32LE(0) - (prefixBytes - 4);
+    const kind = kinds[prefix[10]!];
+    if (kind === undefined) throw messageBroken({ why: `its kind is ${prefix[10]}` });
+    if (restBytes < headBytes || headBytes > Math.min(headMost, most()) || restBytes - headBytes > most()) throw messageBroken({ why: 'its lengths cannot be' });
+    return { id: prefix.readUIntLE(4, 6), kind, headBytes, rest: Buffer.allocUnsafeSlow(restBytes), filled: 0 };
+  };
+
+  const finish = ({ id, kind, headBytes, rest }: Begun): void => {
+    let head: unknown;
+    try {
+      head = JSON.parse(rest.toString('utf8', 0, headBytes));
+    } catch (cause) {
+      throw messageBroken({ why: 'its head is not JSON' }, cause);
+    }
+    onMessage({ id, kind, head, body: rest.subarray(headBytes) });
+  };
+
+  return {
+    push(piece) {
+      for (let at = 0; at < piece.length || (begun !== undefined && begun.filled === begun.rest.length); ) {
+        if (begun === undefined) {
+          const count = piece.copy(prefix, prefixed, at, at + prefixBytes - prefixed);
+          prefixed += count;
+          at += count;
+          if (prefixed < prefixBytes) return;
+          prefixed = 0;
+          begun = begin();
+        }
+        const count = piece.copy(begun.rest, begun.filled, at, at + begun.rest.length - begun.filled);
+        begun.filled += count;
+        at += count;
+        if (begun.filled < begun.rest.length) return;
+        const whole = begun;
+        begun = undefined;
+        finish(whole);
+      }
+    },
+  };
+}

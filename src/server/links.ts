@@ -1,0 +1,119 @@
+/**
+ * The links to all hosts: one for each that has enrolled, opened and closed as hosts come and go.
+ *
+ * A host that the server dials is dialled at its address and control port; one that dials in (port 10006) is waited for, and
+ * the same orders go down the connection that it opened. A second connection of one host takes the place of the first: the
+ * host would not have dialled while it had one.
+ */
+import type { HostRow } from '../catalog/hosts.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Caller } from '../contract/link/caller.ts';
+import { dialOrders } from '../contract/link/dial.ts';
+import type { LinkIdentity } from '../contract/link/trust.ts';
+import type { Admission } from './admission.ts';
+import { hostUnknown } from './failures.ts';
+import { keepLink, type TransportLink } from './transport-link.ts';
+
+export type Links = {
+  /** The link of a host by its id. */
+  of(id: string): TransportLink;
+  all(): TransportLink[];
+  /** Resolves when any host is connected; fails as the server's own link does when none is in time. */
+  anyConnected(waitMs: number, signal?: AbortSignal): Promise<void>;
+  /** Opens the host's link, or opens it anew with what has changed. */
+  open(host: HostRow): Promise<void>;
+  drop(id: string): Promise<void>;
+  /** Takes a connection that a host has dialled. */
+  accept(id: string, caller: Caller): void;
+  /** Called for every connection of every host, those that are there included. */
+  onConnect(listener: (caller: Caller, link: TransportLink) => void): void;
+  close(): Promise<void>;
+};
+
+export function openLinks(options: { identity: () => LinkIdentity; admission: Admission; version: string; clock: Clock; log: Log }): Links {
+  const { admission, version, clock, log } = options;
+  const links = new Map<string, TransportLink>();
+  const inboxes = new Map<string, Inbox>();
+  const listeners: ((caller: Caller, link: TransportLink) => void)[] = [];
+
+  const inboxOf = (id: string): Inbox => {
+    const known = inboxes.get(id) ?? openInbox();
+    inboxes.set(id, known);
+    return known;
+  };
+  const dialIt = async (host: HostRow): Promise<Caller> => {
+    await admission.refresh();
+    return await dialOrders({ host: host.address, port: host.control_port, identity: options.identity(), version, admit: admission.part('transport', host.id) });
+  };
+  const drop = async (id: string): Promise<void> => {
+    const link = links.get(id);
+    links.delete(id);
+    inboxes.delete(id);
+    await link?.close();
+  };
+
+  return {
+    of(id) {
+      const link = links.get(id);
+      if (link === undefined) throw hostUnknown({ host: id });
+      return link;
+    },
+    all: () => [...links.values()],
+    async anyConnected(waitMs, signal) {
+      try {
+        await Promise.any([...links.values()].map(async (link) => await link.connected(waitMs, signal)));
+      } catch (error) {
+        throw error instanceof AggregateError ? (error.errors[0] as Error) : error;
+      }
+    },
+    async open(host) {
+      await drop(host.id);
+      const address = host.dials === 'host' ? `${host.name} (it dials in)` : `${host.address}:${host.control_port}`;
+      const link = keepLink({ id: host.id, host: host.name, address, dial: async (signal) => (host.dials === 'host' ? await inboxOf(host.id).next(signal) : await dialIt(host)), clock, log });
+      links.set(host.id, link);
+      for (const listener of listeners) link.onConnect((caller) => listener(caller, link));
+    },
+    drop,
+    accept(id, caller) {
+      if (links.has(id)) inboxOf(id).put(caller);
+      else caller.close();
+    },
+    onConnect(listener) {
+      listeners.push(listener);
+      for (const link of links.values()) link.onConnect((caller) => listener(caller, link));
+    },
+    close: async () => void (await Promise.all([...links.keys()].map(drop))),
+  };
+}
+
+type Inbox = { put(caller: Caller): void; next(signal: AbortSignal): Promise<Caller> };
+
+/** Holds the newest connection of a host until its link takes it. */
+function openInbox(): Inbox {
+  let held: Caller | undefined;
+  let taken: Caller | undefined;
+  let wake = Promise.withResolvers<void>();
+  return {
+    put(caller) {
+      held?.close();
+      taken?.close();
+      held = caller;
+      wake.resolve();
+    },
+    async next(signal) {
+      for (;;) {
+        signal.throwIfAborted();
+        if (held !== undefined) {
+          taken = held;
+          held = undefined;
+          return taken;
+        }
+        wake = Promise.withResolvers();
+        const leave = (): void => wake.reject(signal.reason as Error);
+        signal.addEventListener('abort', leave, { once: true });
+        await wake.promise.finally(() => signal.removeEventListener('abort', leave));
+      }
+    },
+  };
+}

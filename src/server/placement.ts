@@ -1,0 +1,55 @@
+/** Which host does what (docs/design/hosts.md): decided from where members were found and where repositories are. */
+import type { Catalog } from '../catalog/catalog.ts';
+import type { SetRow } from '../catalog/sets.ts';
+import { discovered, type Discovered, type MongoTarget } from '../contract/values.ts';
+import { describe } from '../base/failure.ts';
+import type { Log } from '../base/log.ts';
+import type { Archives } from './archives.ts';
+import { hostUnreachable } from './failures.ts';
+import { localHost } from './hosts.ts';
+import type { Links } from './links.ts';
+
+export type Placement = {
+  /** Looks at a set from every connected host; what each found of it on itself, with the host's id. */
+  discover(target: MongoTarget): Promise<Discovered>;
+  /** Hosts that run a member, by what the last look told; the repository's own first, so that data need not travel. */
+  near(set: SetRow): Promise<string>;
+  /** The host of one member. */
+  ofMember(found: Discovered, member: string): string;
+  /** Where a moment of an archive is opened: near the set while it is protected, else on the repository's host. */
+  forMoments(repository: string, setId: string): Promise<string>;
+};
+
+const lookMs = 5_000;
+
+export function openPlacement({ catalog, links, archives, log }: { catalog: Catalog; links: Links; archives: Archives; log: Log }): Placement {
+  async function near(set: SetRow): Promise<string> {
+    const found = discovered.parse(JSON.parse(set.discovered));
+    const repository = await archives.find(set.repository);
+    const hosts = [...new Set(found.local.map(({ host }) => host ?? localHost))];
+    if (hosts.includes(repository.host)) return repository.host;
+    const isThere = (id: string): boolean => links.all().some((link) => link.id === id && link.standing().state === 'connected');
+    return hosts.find(isThere) ?? hosts[0] ?? repository.host;
+  }
+
+  return {
+    near,
+    async discover(target) {
+      const looked = await Promise.allSettled(links.all().map(async (link) => ({ id: link.id, found: await link.call('set.discover', { target }, { waitMs: lookMs }) })));
+      const told = looked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+      const [first] = told;
+      if (first === undefined) {
+        const failed = looked.find((one) => one.status === 'rejected');
+        throw failed?.reason ?? hostUnreachable({ host: 'local', seconds: 0, why: 'no host is known' });
+      }
+      for (const one of looked) if (one.status === 'rejected') log.info('a host did not look at a set', { why: describe(one.reason) });
+      const same = told.filter(({ found }) => found.setId === first.found.setId);
+      return { ...first.found, local: same.flatMap(({ id, found }) => found.local.map((member) => ({ ...member, host: id }))) };
+    },
+    ofMember: (found, member) => found.local.find((one) => one.member === member)?.host ?? localHost,
+    async forMoments(repository, setId) {
+      const set = await catalog.sets.find(setId);
+      return set === undefined ? (await archives.find(repository)).host : await near(set);
+    },
+  };
+}

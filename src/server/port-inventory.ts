@@ -1,0 +1,89 @@
+/**
+ * The machines of this installation as the port plan wants them: the server's own, which is the host `local`, the hosts that
+ * have enrolled or are expected, and the members of protected sets. All that is known of hosts comes in here and nowhere else.
+ */
+import { getServers } from 'node:dns';
+import { lookup } from 'node:dns/promises';
+import { hostname, networkInterfaces } from 'node:os';
+import { isIP } from 'node:net';
+import { withDeadline } from '../base/deadline.ts';
+import type { OrderGiven, OrderName, OrderOutput } from '../contract/orders.ts';
+import type { CallOptions } from '../contract/link/caller.ts';
+import { discovered, hostAndPort } from '../contract/values.ts';
+import { isLoopback, usualSettings, type Inventory, type OutsideService, type PlannedHost, type PlannedSet } from '../domain/port-inventory.ts';
+import { localHost } from './hosts.ts';
+import type { Services } from './services.ts';
+
+/** What a check needs of a link to a host. */
+export type PortCaller = { call<N extends OrderName>(name: N, input: OrderGiven<N>, options?: CallOptions<N> & { waitMs?: number }): Promise<OrderOutput<N>> };
+
+export type KnownInventory = { readonly inventory: Inventory; linkOf(host: PlannedHost): PortCaller | undefined };
+
+const lookupMs = 3_000;
+
+type Known = Pick<Services, 'sets' | 'hosts' | 'links' | 'catalog' | 'about'>;
+
+export async function inventoryOf({ sets, hosts, links, catalog, about }: Known): Promise<KnownInventory> {
+  const machine = { dial: hostname(), addresses: ownAddresses() };
+  const rows = await sets.list();
+  const looked = rows.map((row) => ({ row, ...discovered.parse(JSON.parse(row.discovered)) }));
+  const repositories = new Set((await catalog.repositories.list()).map(({ host }) => host));
+  const members = new Set(looked.flatMap(({ local }) => local.map(({ host }) => host ?? localHost)));
+  const known = await hosts.list();
+  const plannedHosts = await Promise.all(
+    known.map(async (row): Promise<PlannedHost> => {
+      const roles: PlannedHost['roles'] = [...(members.has(row.id) ? (['mongodb'] as const) : []), ...(repositories.has(row.id) ? (['repository'] as const) : [])];
+      const place = row.id === localHost ? machine : { dial: row.address, addresses: await addressesOf(row.address) };
+      return {
+        ...place,
+        name: row.name,
+        platform: 'linux',
+        roles,
+        sshPort: null,
+        deployerPort: row.deployer_port,
+        controlPort: row.control_port,
+        dataPorts: { from: row.data_from, to: row.data_to },
+        singlePort: false,
+        dialling: row.dials === 'host' ? 'host' : 'server',
+      };
+    }),
+  );
+  const planned: PlannedSet[] = [];
+  for (const { row, members: all } of looked) {
+    const [seed] = hostAndPort.array().parse(JSON.parse(row.hosts));
+    const found = await Promise.all(all.map(async ({ host, port }) => ({ host, port, addresses: await addressesOf(host) })));
+    planned.push({ name: row.name, members: found, ...(seed !== undefined && { seed: `${seed.host}:${seed.port}` }) });
+  }
+  const { url, hostPorts } = about();
+  const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, dnsServers: nameServers() };
+  return {
+    inventory: { servers: [{ ...machine, name: machine.dial }], hosts: plannedHosts, sets: planned, settings },
+    linkOf: (host) => {
+      const row = known.find(({ name, state }) => name === host.name && state === 'enrolled');
+      return row === undefined ? undefined : links.of(row.id);
+    },
+  };
+}
+
+/** Addresses that others can have this machine by; a machine without a network has its loopback. */
+function ownAddresses(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const outward = all.filter(({ internal, address }) => !internal && !address.startsWith('fe80:')).map(({ address }) => address);
+  return outward.length > 0 ? outward : ['127.0.0.1'];
+}
+
+async function addressesOf(host: string): Promise<string[]> {
+  if (isIP(host) !== 0) return [host];
+  const found = await withDeadline(`the address of ${host}`, lookupMs, async () => await lookup(host, { all: true })).catch(() => []);
+  return found.map(({ address }) => address);
+}
+
+/** Those of this machine's resolver settings; one on the machine itself needs no port of a network. */
+function nameServers(): OutsideService[] {
+  return getServers().flatMap((text) => {
+    const match = /^\[([^\]]+)\](?::(\d+))?$/.exec(text) ?? (isIP(text) !== 0 ? [text, text] : /^([^:]+):(\d+)$/.exec(text));
+    const address = match?.[1];
+    if (address === undefined || isLoopback(address)) return [];
+    return [{ name: address, dial: address, addresses: [address], port: Number(match?.[2] ?? 53) }];
+  });
+}

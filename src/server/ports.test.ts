@@ -1,0 +1,102 @@
+/** The port plan over REST, on a fake transport; real machines and firewalls are in test/platform/port-plan.test.ts. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { declaredFailures } from '../base/failure.ts';
+import { isSameMachine, usualSettings, type PlannedHost } from '../domain/port-inventory.ts';
+import { planPorts } from '../domain/port-plan.ts';
+import type { ProbeTarget } from '../contract/ports.ts';
+import { portRangeUsedUp } from '../../test/kit/agent-failures.ts';
+import { openServerPlatform, type ServerPlatform } from '../../test/kit/server-platform.ts';
+import { checkPorts, isBad } from './port-check.ts';
+import type { PortCaller } from './port-inventory.ts';
+
+let platform: ServerPlatform;
+before(async () => {
+  platform = await openServerPlatform();
+  const [first, ...others] = platform.fake.discovered.members;
+  platform.fake.discovered = { ...platform.fake.discovered, members: [{ ...first!, host: '192.0.2.11', port: 27100 }, ...others.map((member, n) => ({ ...member, host: `192.0.2.${12 + n}`, port: 27017 }))] };
+  await platform.addSet();
+});
+after(async () => await platform[Symbol.asyncDispose]());
+
+test('the plan has the members of protected sets on the ports they were found on', async () => {
+  const { rows } = await platform.ask('ports.matrix', { query: {} });
+  const members = rows.filter(({ row }) => row === 11 || row === 12).map(({ row, to, ports }) => [row, to.name, ports[0]!.from]);
+  assert.deepEqual(members[0], [11, '192.0.2.11', 27100]);
+  assert.equal(members.length, platform.fake.discovered.members.length);
+  assert.deepEqual((await platform.ask('ports.matrix', { query: { host: 'local' } })).rows, rows, 'the host local is the server\'s machine, which every row comes from');
+  assert.equal((await platform.refused('ports.matrix', { query: { host: 'mars' } })).code, 'server.host-unknown');
+});
+
+test('a check asks the host that is the server\'s machine, and is not ok when a row is not', async () => {
+  const asked: ProbeTarget[] = [];
+  platform.fake.probe = (target) => {
+    asked.push(target);
+    return { outcome: target.host === '192.0.2.11' ? 'timed-out' : 'good', says: 'as the test says', address: target.host, ms: 3 };
+  };
+  const { ok, rows, names } = await platform.ask('ports.check', { body: { rows: [11, 12] } });
+  assert.equal(ok, false);
+  assert.deepEqual(names, []);
+  assert.deepEqual(rows.filter(isBad).map(({ row, to, outcome, port, says }) => [row, to.name, outcome, port, says]), [[11, '192.0.2.11', 'timed-out', 27100, 'as the test says']]);
+  assert.deepEqual(asked.map(({ service }) => service), asked.map(() => 'mongod'));
+  assert.equal((await platform.ask('ports.check', { body: { rows: [12] } })).ok, true);
+});
+
+test('an export has a text for each machine, or one for all', async () => {
+  const nftables = await platform.ask('ports.export', { query: { format: 'nftables' } });
+  assert.equal(nftables.texts.length, 1);
+  assert.match(nftables.texts[0]!.text, /chain tidemark/);
+  assert.match(nftables.texts[0]!.text, /# row 19 stays closed: no address of operators is known/);
+  const json = await platform.ask('ports.export', { query: { format: 'json', host: 'local' } });
+  assert.deepEqual(Object.keys((JSON.parse(json.texts[0]!.text) as { machines: object[] }).machines[0]!), ['machine', 'rules', 'closed']);
+  assert.equal((await platform.refused('ports.export', { query: { format: 'csv', host: 'mars' } })).code, 'server.host-unknown');
+});
+
+const host = (name: string, n: number, roles: PlannedHost['roles']): PlannedHost => ({
+  name, dial: name, addresses: [`192.0.2.${n}`], platform: 'linux', roles, sshPort: 22, deployerPort: 6160, controlPort: 6162, dataPorts: { from: 2500, to: 2600 }, singlePort: false, dialling: 'server',
+});
+const hosts = [host('db1', 11, ['mongodb']), host('store', 21, ['repository'])];
+const plan = planPorts({ servers: [], hosts, sets: [], settings: usualSettings }).filter(({ row }) => row === 13);
+
+/** A host whose `ports.listen` and `ports.probe` a test plays. */
+function scripted(listen: () => number[] | Error, probe: (target: ProbeTarget) => 'good' | 'refused' = () => 'good'): { caller: PortCaller; open: () => number } {
+  let open = 0;
+  const caller = {
+    async call(name: string, input: { targets: ProbeTarget[] }, options: { signal?: AbortSignal; onEvent?: (event: { ports: number[] }) => void }) {
+      if (name === 'ports.probe') return { results: input.targets.map((target) => ({ outcome: probe(target), says: `port ${target.port}`, address: null, ms: 1 })) };
+      const ports = listen();
+      if (ports instanceof Error) throw ports;
+      open++;
+      options.onEvent?.({ ports });
+      await new Promise((_, reject) => options.signal!.addEventListener('abort', () => reject(options.signal!.reason as Error)));
+      return {};
+    },
+  } as unknown as PortCaller;
+  return { caller, open: () => open };
+}
+
+test('a range is tried where its host listens for the moment, and the listener goes when the check is over', async () => {
+  let signal: AbortSignal | undefined;
+  const { caller } = scripted(() => [2500, 2550, 2600], ({ port }) => (port === 2600 ? 'refused' : 'good'));
+  const watched: PortCaller = { call: async (name, input, options) => {
+    if (name === 'ports.listen') signal = options?.signal;
+    return await caller.call(name, input, options);
+  } };
+  const [finding] = await checkPorts(plan, { hosts, linkOf: () => watched, eachMs: 100 });
+  assert.deepEqual(finding, { outcome: 'refused', port: 2600, says: 'port 2600' });
+  assert.equal(signal?.aborted, true);
+});
+
+test('a host that cannot be asked, one that is too old and one whose range is used up are told apart', async () => {
+  const failing = async (error: Error): Promise<string> => {
+    const [finding] = await checkPorts(plan, { hosts, linkOf: () => scripted(() => error).caller, eachMs: 100 });
+    return `${finding!.outcome}: ${finding!.says}`;
+  };
+  const old = declaredFailures().find(({ code }) => code === 'contract.order-not-understood') as unknown as (details: object) => Error;
+  assert.equal(await failing(old({ order: 'ports.listen', why: 'there is no such order' })), 'not-tried: the transport service of store is too old for this; update it');
+  assert.equal(await failing(portRangeUsedUp({ from: 2500, to: 2600, why: 'each is in use' })), 'not-tried: no port of 2500-2600 can be listened on: each is in use');
+  assert.match(await failing(new Error('the link was cut')), /^no-link: the link was cut$/);
+  const [nobody] = await checkPorts(plan, { hosts, linkOf: () => undefined, eachMs: 100 });
+  assert.equal(nobody!.outcome, 'no-link');
+  assert.ok(isSameMachine(plan[0]!.to, hosts[1]!));
+});

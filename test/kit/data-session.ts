@@ -1,0 +1,60 @@
+/** A data session on the loopback address: two hosts of one authority, an archive served by one and opened by the other. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import type { TestContext } from 'node:test';
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
+import type { LinkIdentity } from '../../src/contract/link/trust.ts';
+import type { ChannelLocation } from '../../src/contract/values.ts';
+import { openChannelStorage, type ChannelOptions, type ChannelStorage } from '../../src/mover/channel-storage.ts';
+import { serveArchive, type ServedArchive, type ServeOptions } from '../../src/mover/serve-archive.ts';
+import { openDirectory } from '../../src/repository/storage/directory.ts';
+import { openAuthority, type Authority } from '../../src/server/authority.ts';
+import { freePorts } from './replica-set.ts';
+
+export const servedSet = 'a'.repeat(24);
+
+export type Hosts = { readonly directory: string; readonly authority: Authority; readonly repository: LinkIdentity; readonly node: LinkIdentity };
+
+export async function openHosts(t: TestContext): Promise<Hosts> {
+  const directory = await mkdtemp(join(tmpdir(), 'tm-data-'));
+  t.after(async () => await rm(directory, { recursive: true, force: true }));
+  const authority = await openAuthority(directory, systemClock, async () => {});
+  const issue = async (name: string): Promise<LinkIdentity> => await authority.issue({ part: 'transport', name, hosts: ['127.0.0.1'] });
+  return { directory, authority, repository: await issue('store1'), node: await issue('node1') };
+}
+
+export type DataSession = { readonly served: ServedArchive; readonly location: ChannelLocation; open(location?: Partial<ChannelLocation>, options?: ChannelOptions): Promise<ChannelStorage> };
+
+/** Serves `hosts.directory`/store. Closed with the test. */
+export async function openDataSession(t: TestContext, hosts: Hosts, options: Partial<ServeOptions> = {}): Promise<DataSession> {
+  const [free] = await freePorts(1);
+  const ticket = randomBytes(32).toString('hex');
+  const served = await serveArchive({
+    storage: await openDirectory(join(hosts.directory, 'store'), { create: true }),
+    setId: servedSet,
+    right: 'append',
+    identity: hosts.repository,
+    peer: 'node1',
+    ticket,
+    host: '127.0.0.1',
+    range: { from: free!, to: Math.min(65_535, free! + 200) },
+    channels: 3,
+    portWaitMs: 1_000,
+    log: silentLog,
+    ...options,
+  });
+  t.after(async () => await served.close());
+  const location: ChannelLocation = { kind: 'channel', host: '127.0.0.1', name: 'store1', ports: [...served.ports], ticket: options.ticket ?? ticket, limits: [] };
+  return {
+    served,
+    location,
+    async open(changed = {}, channel = {}) {
+      const storage = await openChannelStorage({ ...location, ...changed }, async () => hosts.node, channel);
+      t.after(() => storage.close());
+      return storage;
+    },
+  };
+}

@@ -1,0 +1,130 @@
+/** Two hosts without a server: the transport of a MongoDB node and that of a repository, which meet over data channels only. */
+import { randomBytes } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { withDeadline } from '../../src/base/deadline.ts';
+import { fromWire } from '../../src/base/failure.ts';
+import { randomId } from '../../src/base/ids.ts';
+import { openLog } from '../../src/base/log.ts';
+import { openTransport, type Transport } from '../../src/agent/transport.ts';
+import type { LinkIdentity } from '../../src/contract/link/trust.ts';
+import type { TaskEvent, TaskInput, TaskKind, TaskOutput } from '../../src/contract/tasks.ts';
+import type { ArchiveAccess, BandwidthLimit, Window } from '../../src/contract/values.ts';
+import { programs } from '../../src/main/installation.ts';
+import { makeArchive } from '../../src/repository/repository.ts';
+import { openDirectory } from '../../src/repository/storage/directory.ts';
+import { freePorts } from './replica-set.ts';
+import { openHosts } from './data-session.ts';
+
+export type RunningTask<K extends TaskKind> = {
+  /** Resolves with the value of a status when the task first says it. */
+  status(key: string): Promise<unknown>;
+  readonly output: Promise<TaskOutput<K>>;
+  readonly lines: string[];
+  stop(): Promise<void>;
+};
+
+export type TwoHosts = {
+  readonly store: string;
+  start<K extends TaskKind>(host: 'node' | 'repository', kind: K, input: TaskInput<K>): Promise<RunningTask<K>>;
+  /** The archive of a set, made when it is not there, as the repository's own host opens it. */
+  archive(setId: string): Promise<ArchiveAccess>;
+  /** What the repository's host says of an archive of its own. */
+  window(access: ArchiveAccess): Promise<Window>;
+  /** Serves the archive to the node while `work` runs; answers what went over the channels too. */
+  served<T>(setId: string, right: 'read' | 'append', work: (access: ArchiveAccess) => Promise<T>, limits?: BandwidthLimit[]): Promise<{ value: T; receivedBytes: number; sentBytes: number }>;
+};
+
+const taskMs = 5 * 60_000;
+const repositoryKey = Buffer.alloc(32, 7);
+const never = new AbortController().signal;
+const call = { peer: { part: 'server', name: 'server', serial: '', validToMs: 0 } };
+
+export async function openTwoHosts(t: TestContext, say: (line: string) => void = () => {}): Promise<TwoHosts> {
+  const hosts = await openHosts(t);
+  const store = join(hosts.directory, 'store');
+  await mkdir(store);
+  const open = async (name: string, identity: LinkIdentity): Promise<Transport> => {
+    const identityFile = join(hosts.directory, `${name}.json`);
+    const { keyPem, certificatePem, caPem } = identity;
+    await writeFile(identityFile, JSON.stringify({ keyPem, certificatePem, caPem }), { mode: 0o600 });
+    const transport = await openTransport({ workDirectory: join(hosts.directory, name), programs, identityFile, version: '0', log: openLog(say) });
+    t.after(async () => await transport.close());
+    return transport;
+  };
+  const transports = { node: await open('node1', hosts.node), repository: await open('store1', hosts.repository) };
+
+  const start: TwoHosts['start'] = async <K extends TaskKind>(host: 'node' | 'repository', kind: K, input: TaskInput<K>): Promise<RunningTask<K>> => {
+    const { handlers } = transports[host];
+    const taskId = randomId();
+    const seen = new Map<string, PromiseWithResolvers<unknown>>();
+    const slot = (key: string): PromiseWithResolvers<unknown> => {
+      const known = seen.get(key) ?? Promise.withResolvers<unknown>();
+      known.promise.catch(() => {});
+      seen.set(key, known);
+      return known;
+    };
+    const lines: string[] = [];
+    const hear = async ({ event }: { event: TaskEvent }): Promise<void> => {
+      if (event.kind === 'status') slot(event.key).resolve(event.value);
+      if (event.kind === 'step') lines.push(event.step);
+      if (event.kind === 'line') lines.push(event.text);
+    };
+    await handlers['task.start']({ taskId, kind, input }, { ...call, signal: never, emit: async () => {} });
+    const output = withDeadline(`task ${kind}`, taskMs, async (signal) => {
+      const state = await handlers['task.watch']({ taskId, after: 0 }, { ...call, signal, emit: hear });
+      if (state.state === 'failed') throw fromWire(state.failure);
+      return (state as { output: unknown }).output as TaskOutput<K>;
+    });
+    output.catch((error: Error) => {
+      for (const one of seen.values()) one.reject(error);
+    });
+    return {
+      lines,
+      output,
+      status: async (key) => await Promise.race([withDeadline(`status ${key} of task ${kind}`, taskMs, async () => await slot(key).promise), output.then(() => Promise.reject(new Error(`task ${kind} ended without status ${key}`)))]),
+      stop: async () => void (await handlers['task.stop']({ taskId }, { ...call, signal: never, emit: async () => {} })),
+    };
+  };
+
+  const archive: TwoHosts['archive'] = async (setId) => {
+    const { key } = await makeArchive(await openDirectory(store), repositoryKey, setId, 'rs0');
+    return { location: { kind: 'directory', path: store }, setId, keyHex: Buffer.from(key).toString('hex') };
+  };
+
+  return {
+    store,
+    start,
+    archive,
+    window: async (access) => await transports.repository.handlers['archive.window']({ archive: access }, { ...call, signal: never, emit: async () => {} }),
+    async served(setId, right, work, limits = []) {
+      const ticket = randomBytes(32).toString('hex');
+      const [from] = await freePorts(1);
+      const local = await archive(setId);
+      const serving = await start('repository', 'serve-archive', {
+        directory: store,
+        setId,
+        right,
+        peer: 'node1',
+        ticket,
+        listen: '127.0.0.1',
+        range: { from: from!, to: Math.min(65_535, from! + 100) },
+        channels: 4,
+        portWaitSeconds: 30,
+        limits: [],
+      });
+      const { ports } = (await serving.status('ready')) as { ports: number[] };
+      const access: ArchiveAccess = { ...local, location: { kind: 'channel', host: '127.0.0.1', name: 'store1', ports, ticket, limits } };
+      try {
+        const value = await work(access);
+        await serving.stop();
+        const { receivedBytes, sentBytes } = await serving.output;
+        return { value, receivedBytes, sentBytes };
+      } finally {
+        await serving.stop();
+        await serving.output.catch(() => {});
+      }
+    },
+  };
+}

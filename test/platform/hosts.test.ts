@@ -1,0 +1,98 @@
+/** Several hosts on one server: enrolled with kits, dialled from either side, data straight from the set's host to the repository's. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { MongoClient } from 'mongodb';
+import { joinServer } from '../../src/agent/join.ts';
+import { hostKit } from '../../src/contract/routes/hosts.ts';
+import { freePort, openPlatform, type Platform } from '../kit/platform.ts';
+import { openReplicaSet, type ReplicaSet } from '../kit/replica-set.ts';
+import { openTransportHost, type TransportHost } from '../kit/transport-host.ts';
+
+let set: ReplicaSet;
+let client: MongoClient;
+let platform: Platform;
+let vault: TransportHost;
+let base: string;
+let ports: { enrolmentPort: number; agentPort: number };
+
+before(async () => {
+  base = await mkdtemp(join(tmpdir(), 'tm-hosts-'));
+  set = await openReplicaSet({ members: 2 });
+  client = await set.client();
+  await client.db('shop').collection('orders').insertMany(Array.from({ length: 5_000 }, (_, n) => ({ n, text: `order ${n}`.repeat(8) })));
+  ports = { enrolmentPort: await freePort(), agentPort: await freePort() };
+  platform = await openPlatform({ args: ['--hosts', '127.0.0.1', '--enrolment-port', String(ports.enrolmentPort), '--agent-port', String(ports.agentPort)] });
+  vault = await openTransportHost(platform, { name: 'vault', ...ports, dataPorts: '32500-32540' });
+  await vault.connected();
+  const passphrase = join(base, 'passphrase');
+  await writeFile(passphrase, 'a passphrase for the vault\n');
+  await platform.ok('repository', 'add', 'vault', join(vault.directory, 'repository'), '--node', 'vault', '--passphrase-file', passphrase);
+  await platform.ok('set', 'add', set.uri, '--repository', 'vault');
+});
+after(async () => {
+  await vault?.[Symbol.asyncDispose]();
+  await platform?.[Symbol.asyncDispose]();
+  await client?.close();
+  await set?.stop();
+  await rm(base, { recursive: true, force: true });
+});
+
+test('a kit is used once, and what it leaves is an identity that only its owner can read', async () => {
+  assert.ok(!existsSync(join(vault.directory, 'kit')), 'the kit is gone');
+  const kitFile = join(base, 'lab.kit');
+  await platform.ok('node', 'add', 'lab', '127.0.0.9', '--kit', kitFile);
+  const kit = hostKit.parse(JSON.parse(await readFile(kitFile, 'utf8')));
+  await joinServer(kit, join(base, 'lab.json'), 'test');
+  await assert.rejects(joinServer(kit, join(base, 'again.json'), 'test'), { code: 'server.enrolment-refused', message: /was used before/ });
+  await assert.rejects(joinServer({ ...kit, token: 'te_nothing-like-a-token-of-ours' }, join(base, 'again.json'), 'test'), { code: 'server.enrolment-refused', message: /not known/ });
+  await assert.rejects(joinServer({ ...kit, fingerprint: '0'.repeat(64) }, join(base, 'again.json'), 'test'), { code: 'agent.server-not-trusted', message: /has the fingerprint/ });
+  assert.ok(!existsSync(join(base, 'again.json')));
+  await platform.ok('node', 'remove', 'lab', '--apply');
+});
+
+test('a backup goes to the repository of another host, is proved from there, and later moments are reached', async () => {
+  const made = await platform.ok('backup', 'run', 'rs0');
+  assert.equal(made.verified, true);
+  assert.ok((await readdir(join(vault.directory, 'repository', 'sets'))).length === 1, 'it is in the vault');
+  await client.db('shop').collection('orders').insertOne({ n: -1 }, { writeConcern: { w: 'majority' } });
+  const again = await platform.ok('backup', 'run', 'rs0');
+  assert.ok(again.bytes.stored < made.bytes.stored / 2, `${again.bytes.stored} of ${made.bytes.stored}`);
+  const published = await platform.ok('publish', 'start', 'rs0', '--at', 'latest', '--no-users');
+  assert.match(published.uri, /^mongodb:/);
+  await platform.ok('publish', 'stop', published.id);
+});
+
+test('a whole set is laid down from the vault, on the server’s machine and on the vault itself', async () => {
+  for (const node of ['local', 'vault']) {
+    const port = await freePort();
+    const target = join(base, `restored-${node}`);
+    const restored = await platform.ok('restore', 'set', 'rs0', '--at', 'latest', '--node', node, '--to-dir', `${target}:${port}`, '--apply');
+    assert.equal(restored.applied, true);
+    assert.ok(existsSync(join(target, 'WiredTiger')));
+  }
+});
+
+test('a host that dials in takes the same orders', async () => {
+  await using outpost = await openTransportHost(platform, { name: 'outpost', ...ports, dialsIn: true });
+  await outpost.connected();
+  const passphrase = join(base, 'passphrase');
+  const added = await platform.ok('repository', 'add', 'outpost', join(outpost.directory, 'repository'), '--node', 'outpost', '--passphrase-file', passphrase);
+  assert.equal(added.host, 'outpost');
+  const busy = await platform.tidemark('node', 'remove', 'outpost', '--apply');
+  assert.equal(busy.code, 5, busy.stderr);
+});
+
+test('a removed host is refused at once, and the others go on', async () => {
+  await using guest = await openTransportHost(platform, { name: 'guest', ...ports });
+  await guest.connected();
+  await platform.ok('node', 'remove', 'guest', '--apply');
+  const { hosts } = await platform.ok('node', 'list');
+  assert.deepEqual((hosts as { name: string }[]).map(({ name }) => name).filter((name) => name === 'guest'), []);
+  const kit = { server: { address: '127.0.0.1', enrolmentPort: ports.enrolmentPort } };
+  const { keepRenewedOnce } = await import('../kit/renewal.ts');
+  await assert.rejects(keepRenewedOnce(kit.server, guest.identityFile), { code: 'server.enrolment-refused', message: /not on the list/ });
+});

@@ -1,0 +1,219 @@
+/** The port plan on machines of their own, with real firewalls and real services (test/kit/planned-network.ts). */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { probePorts } from '../../src/agent/port-probe.ts';
+import { firewallText } from '../../src/domain/firewall-text.ts';
+import type { HostRole } from '../../src/domain/port-inventory.ts';
+import type { PlanEntry } from '../../src/domain/port-plan.ts';
+import { checkNames } from '../../src/server/port-names.ts';
+import { startDnsmasq, whyNoDnsmasq } from '../kit/dnsmasq.ts';
+import { whyNoNetwork } from '../kit/namespaces.ts';
+import { openPlannedNetwork, show, type PlannedNetwork, type Variation } from '../kit/planned-network.ts';
+
+const skip = whyNoNetwork() ?? whyNoDnsmasq() ?? (existsSync('/usr/sbin/sshd') ? false : 'there is no sshd on this machine');
+
+let planned: PlannedNetwork;
+before(async () => {
+  if (skip === false) planned = await openPlannedNetwork();
+});
+after(async () => {
+  if (skip === false) await planned[Symbol.asyncDispose]();
+});
+
+const machines = ['tide', 'db1', 'db2', 'store'];
+const entryOf = (row: number, from: string, to: string): PlanEntry => planned.plan.find((entry) => entry.row === row && entry.from.name === from && entry.to.name === to)!;
+const only = async (entry: PlanEntry, options?: Parameters<PlannedNetwork['check']>[1]): Promise<string> => {
+  const [finding] = await planned.check([entry], options);
+  return `${finding!.outcome}: ${finding!.says}`;
+};
+
+test('without firewalls every row that can be tried is good', { skip }, async () => {
+  const findings = await planned.check(planned.plan, { eachMs: 8_000 });
+  assert.deepEqual(planned.badOf(planned.plan, findings), []);
+  const untried = planned.plan.filter((_, at) => findings[at]!.outcome === 'not-tried').map(show);
+  assert.deepEqual(untried, ['19 operators > tide 9419']);
+  const met = (row: number, from: string): string => findings[planned.plan.indexOf(planned.plan.find((entry) => entry.row === row && entry.from.name === from)!)]!.says;
+  assert.match(met(1, 'tide'), /^SSH-2\.0-OpenSSH/);
+  assert.equal(met(3, 'tide'), 'transport db1');
+  assert.match(met(12, 'tide'), /^MongoDB/);
+  assert.equal(met(13, 'db1'), 'transport store');
+});
+
+test('each way in which a row can be closed is told from the others', { skip }, async () => {
+  const [toDeployer, toStore] = [entryOf(2, 'tide', 'store'), entryOf(13, 'db1', 'store')];
+  const onPort = (port: number): PlanEntry => ({ ...toDeployer, ports: [{ from: port, to: port }] });
+  const dialling = (dial: string): PlanEntry => ({ ...toDeployer, to: { ...toDeployer.to, dial } });
+
+  assert.equal(await only(toDeployer), 'good: server store');
+  assert.match(await only(onPort(6999)), /^refused: nothing listens there/);
+  assert.match(await only(onPort(22)), /^wrong-service: it does not speak TLS/);
+  assert.match(await only({ ...entryOf(11, 'tide', 'db1'), ports: [{ from: 22, to: 22 }] }), /^wrong-service: it does not speak MongoDB; it said "SSH-2\.0/);
+  assert.match(await only(onPort(6161)), /^tls-refused: its certificate is not one of this installation/);
+  assert.match(await only(dialling('ghost.tide.test')), /^name-not-resolved: ghost\.tide\.test: no such name/);
+  assert.match(await only(dialling('10.255.255.1')), /^no-route: no route to its network \(ENETUNREACH\)/);
+  assert.match(await only(toStore, { without: 'store' }), /^no-link: store takes no orders from this server, so nobody listens there/);
+  assert.match(await only(toStore, { without: 'db1' }), /^no-link: db1 takes no orders/);
+
+  await planned.nft('store', 'table inet t {\n chain c {\n type filter hook input priority 0;\n tcp dport 6160 drop\n tcp dport 9380 reject with icmpx type admin-prohibited\n tcp dport 11731 reject with tcp reset\n }\n}\n');
+  try {
+    assert.equal(await only(toDeployer, { eachMs: 1_000 }), 'timed-out: no answer within 1 s');
+    assert.match(await only(entryOf(7, 'tide', 'store')), /^no-route: the network or a firewall says that the host cannot be reached \(EHOSTUNREACH\)/);
+    assert.match(await only(entryOf(5, 'tide', 'store')), /^refused: /);
+  } finally {
+    await planned.openFirewall('store');
+  }
+});
+
+test('every format that a tool here can read is read by it', { skip }, async () => {
+  const store = planned.network.machine('store');
+  const bothFamilies = planned.vary(({ addresses, name }) => ({ addresses: [...addresses, `fd00::${name.length}:${name.charCodeAt(2)}`] }));
+  assert.match(firewallText('nftables', bothFamilies.rules.find(({ machine }) => machine === 'store')!), /ip6 saddr fd00::/);
+  for (const rules of [...planned.rules, ...bothFamilies.rules]) {
+    const nftables = await store.run('nft', ['-c', '-f', '-'], firewallText('nftables', rules));
+    assert.equal(nftables.code, 0, nftables.stderr);
+    for (const program of ['iptables-restore', 'ip6tables-restore']) {
+      if (!existsSync(`/usr/sbin/${program}`)) continue;
+      const tables = await store.run(program, ['--noflush', '--test'], firewallText('iptables', rules));
+      assert.equal(tables.code, 0, tables.stderr);
+    }
+    for (const line of existsSync('/usr/sbin/ufw') ? firewallText('ufw', rules).split('\n').filter((text) => text.startsWith('ufw ')) : []) {
+      const ufw = await store.run('sh', ['-c', line.replace(/^ufw /, 'ufw --dry-run ')]);
+      assert.equal(ufw.code, 0, `${line}\n${ufw.stdout}${ufw.stderr}`);
+    }
+  }
+});
+
+test('the text for iptables opens a default-drop firewall as far as the plan goes', { skip: skip === false && !existsSync('/usr/sbin/iptables-restore') ? 'there is no iptables on this machine' : skip }, async () => {
+  const store = planned.network.machine('store');
+  const rules = planned.rules.find(({ machine }) => machine === 'store')!;
+  const load = async (text: string): Promise<void> => assert.equal((await store.run('iptables-restore', ['--noflush'], text)).code, 0);
+  await load(firewallText('iptables', rules));
+  await load('*filter\n:INPUT DROP [0:0]\n-A INPUT -i mgmt0 -j ACCEPT\n-A INPUT -j TIDEMARK\nCOMMIT\n');
+  try {
+    const entries = planned.plan.filter(({ to }) => to.name === 'store');
+    assert.deepEqual(planned.badOf(entries, await planned.check(entries)), []);
+    assert.match(await only({ ...entryOf(2, 'tide', 'store'), ports: [{ from: 6161, to: 6161 }] }, { eachMs: 700 }), /^timed-out/);
+  } finally {
+    await load('*filter\n:INPUT ACCEPT [0:0]\n-F INPUT\n-F TIDEMARK\nCOMMIT\n');
+    await planned.openFirewall('store');
+  }
+});
+
+/** Closes all firewalls but for the exported rules, looks, and takes each rule of these rows out by turns. */
+async function takeOutEachRule({ plan, rules }: Variation, isTaken: (row: number) => boolean): Promise<string[]> {
+  const taken: string[] = [];
+  const texts = new Map(rules.map((each) => [each.machine, firewallText('nftables', each)]));
+  for (const [machine, text] of texts) await planned.closeFirewall(machine, text);
+  try {
+    assert.deepEqual(planned.badOf(plan, await planned.check(plan, { eachMs: 8_000 })), []);
+    for (const [machine, text] of texts) {
+      const lines = text.split('\n');
+      for (const [at, line] of lines.entries()) {
+        const rule = /^\t\tip saddr (\S+) tcp dport (.*) accept comment "row (\d+) (\w+): /.exec(line);
+        if (rule === null || !isTaken(Number(rule[3]))) continue;
+        const closed = `${rule[3]} ${rule[4]} > ${machine} ${rule[2]!.replace(/[{}]/g, '').trim()}`;
+        await planned.nft(machine, lines.toSpliced(at, 1).join('\n'));
+        assert.deepEqual(planned.badOf(plan, await planned.check(plan)), [`${closed}: timed-out, no answer within 3 s`], `without: ${line.trim()}`);
+        taken.push(closed);
+      }
+      await planned.nft(machine, text);
+    }
+    assert.deepEqual(planned.badOf(plan, await planned.check(plan, { eachMs: 8_000 })), [], 'all is well again');
+    return taken;
+  } finally {
+    for (const machine of machines) await planned.openFirewall(machine);
+  }
+}
+
+test('with default-drop firewalls opened by the exported rules every row is good, and with any one rule taken out the check names exactly that row', { skip }, async () => {
+  assert.deepEqual(planned.rules.map(({ machine }) => machine), machines);
+  const taken = await takeOutEachRule(planned, (row) => row !== 19);
+  assert.equal(taken.length, planned.rules.flatMap(({ rules }) => rules).length - 1, 'each rule but that for operators, whom nobody can ask');
+});
+
+test('so it is where the server\'s machine has a repository of its own and another is in single-port mode', { skip }, async () => {
+  const variation = planned.vary(({ name }) => (name === 'tide' ? { roles: ['repository'] } : name === 'store' ? { singlePort: true } : {}));
+  const taken = await takeOutEachRule(variation, (row) => [4, 10, 20].includes(row));
+  assert.deepEqual(taken.sort(), ['10 db1 > tide 6160, 6162', '10 db2 > tide 6160, 6162', '20 db1 > store 6162', '20 db2 > store 6162', '4 tide > db1 2500-3300', '4 tide > db2 2500-3300']);
+});
+
+test('and so it is with a gateway in front of a repository, and with a host that is only restored to', { skip }, async () => {
+  const roles: Record<string, HostRole[]> = { tide: ['gateway'], db1: ['mongodb'], db2: ['target'], store: ['repository'] };
+  const behind = planned.vary(({ name }) => ({ roles: roles[name]!, ...(name === 'store' && { gateway: 'tide' }) }), { sets: [] });
+  assert.deepEqual((await takeOutEachRule(behind, (row) => [13, 16].includes(row))).sort(), ['13 tide > store 2500-3300', '16 db1 > tide 2500-3300', '16 db2 > tide 2500-3300']);
+  const straight = planned.vary(({ name }) => ({ roles: name === 'tide' ? [] : roles[name]! }), { sets: [] });
+  assert.deepEqual((await takeOutEachRule(straight, (row) => row >= 27)).sort(), ['27 tide > db2 22', '27 tide > db2 6160', '27 tide > db2 6162', '28 db2 > store 2500-3300']);
+});
+
+test('nothing listens on a machine but what is planned for it, and behind the exported rules each machine reaches what its rows say and nobody else anything', { skip }, async () => {
+  const listeners: { machine: string; port: number }[] = [];
+  for (const machine of machines) {
+    const { stdout } = await planned.network.machine(machine).run('ss', ['-Htln']);
+    const ports = new Set([...stdout.matchAll(/^LISTEN\s+\d+\s+\d+\s+\S+:(\d+)\s/gm)].map((match) => Number(match[1])));
+    // A service with a certificate of strangers, which another test needs.
+    if (machine === 'store') ports.delete(6161);
+    listeners.push(...[...ports].map((port) => ({ machine, port })));
+  }
+  const isPlanned = (to: string, port: number, from?: string): boolean =>
+    planned.plan.some((entry) => entry.to.name === to && (from === undefined || entry.from.name === from) && entry.ports.some((range) => range.from <= port && port <= range.to));
+  assert.ok(listeners.length >= 15, 'the listeners were found');
+  assert.deepEqual(listeners.filter(({ machine, port }) => !isPlanned(machine, port)), []);
+
+  for (const rules of planned.rules) await planned.closeFirewall(rules.machine, firewallText('nftables', rules));
+  try {
+    const pairs = machines.flatMap((from) => listeners.filter(({ machine }) => machine !== from).map((listener) => ({ from, ...listener })));
+    const machineEntry = (name: string): PlanEntry['to'] => ({ kind: 'host', ...planned.inventory.hosts.find((host) => host.name === name)! });
+    const tries = pairs.map(({ from, machine, port }): PlanEntry => ({ row: 0, from: machineEntry(from), to: machineEntry(machine), protocol: 'tcp', ports: [{ from: port, to: port }], service: 'tcp', purpose: '', changedBy: '', optional: false }));
+    const findings = await planned.check(tries, { eachMs: 3_000 });
+    const wrong = pairs.filter(({ from, machine, port }, at) => (findings[at]!.outcome === 'good') !== isPlanned(machine, port, from));
+    assert.deepEqual(wrong, []);
+    const strangers = await probePorts(listeners.map(({ machine, port }) => ({ host: planned.network.machine(machine).address, port, protocol: 'tcp', service: 'tcp' })), { identity: { keyPem: '', certificatePem: '', caPem: '' }, eachMs: 1_000, signal: new AbortController().signal });
+    assert.deepEqual(strangers.filter(({ outcome }) => outcome !== 'timed-out'), []);
+  } finally {
+    for (const machine of machines) await planned.openFirewall(machine);
+  }
+});
+
+test('a range that is opened in part is not good', { skip }, async () => {
+  const rules = planned.rules.find(({ machine }) => machine === 'store')!;
+  await planned.closeFirewall('store', firewallText('nftables', rules).replaceAll('2500-3300', '2500-2600'));
+  try {
+    const [finding] = await planned.check([entryOf(13, 'db1', 'store')], { eachMs: 1_500 });
+    assert.equal(finding!.outcome, 'timed-out');
+    assert.ok(finding!.port! > 2600, `port ${finding!.port}`);
+  } finally {
+    await planned.openFirewall('store');
+  }
+});
+
+test('names of all machines are looked up both ways at a real name server: good, missing, wrong and silent ones are told, with the record that mends each', { skip }, async () => {
+  const { network, directory } = planned;
+  const at = (name: string): string => network.machine(name).address;
+  const back = (name: string): string => `${at(name).split('.').reverse().join('.')}.in-addr.arpa`;
+  const records = [
+    `--host-record=tide.tide.test,${at('tide')}`,
+    '--address=/db1.tide.test/192.0.2.9',
+    `--ptr-record=${back('db1')},db1.tide.test`,
+    `--ptr-record=${back('db2')},old.tide.test`,
+    `--address=/store.tide.test/${at('store')}`,
+    '--local=/tide.test/',
+    '--local=/in-addr.arpa/',
+  ];
+  await using _server = await startDnsmasq(network.address, directory, records, 5353);
+  const { hosts } = planned.inventory;
+  const dns = { name: 'ns', dial: network.address, addresses: [network.address], port: 5353 };
+  const found = (await checkNames(hosts, [dns])).map(({ machine, kind, record }) => `${machine} ${kind}${record === null ? '' : ` | ${record}`}`);
+  assert.deepEqual(found, [
+    'tide good',
+    'tide good',
+    `db1 wrong-forward | db1.tide.test. IN A ${at('db1')}`,
+    'db1 good',
+    `db2 missing-forward | db2.tide.test. IN A ${at('db2')}`,
+    `db2 mismatch | ${back('db2')}. IN PTR db2.tide.test.`,
+    'store good',
+    `store missing-reverse | ${back('store')}. IN PTR store.tide.test.`,
+  ]);
+  const silent = await checkNames(hosts.slice(0, 1), [{ ...dns, port: 5354 }]);
+  assert.deepEqual(silent.map(({ kind }) => kind), ['no-answer', 'no-answer']);
+});
