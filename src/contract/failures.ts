@@ -47,3 +47,21 @@ export const answerTooLarge = failure<{ order: string; bytes: number; limit: num
   hint: 'Ask for less at a time.',
   retry: 'never',
 });
+
+export const listenPortInUse = failure<{ port: number; by: string }>('contract.port-in-use', {
+  says: ({ port, by }) => `port ${port} is in use by ${by}`,
+  hint: 'Stop that program, or give this service another port in its configuration and restart it.',
+  retry: 'never',
+});
+
+export const packageNotSigned = failure<{ what: string }>('contract.package-not-signed', {
+  says: ({ what }) => `${what} is not signed by the key this host trusts`,
+  hint: 'Take packages from the depot of your own server. A host that was moved to another server must enrol there first.',
+  retry: 'never',
+});
+
+export const manifestNotUnderstood = failure<{ why: string }>('contract.manifest-not-understood', {
+  says: ({ why }) => `the manifest of a package cannot be used: ${why}`,
+  hint: 'The package is of a version that does not fit. Build it again with "npm run package".',
+  retry: 'never',
+});

@@ -1,9 +1,11 @@
 /**
- * Orders: what the server may ask of a host's transport service over their mutual-TLS link, version 1.
- * An order is answered within its deadline; long work is a task (tasks.ts).
+ * Orders: what the server may ask of a host's services over their mutual-TLS links, version 1: of its transport service,
+ * and of its deployer (deployer-orders.ts). An order is answered within its deadline; long work of a transport is a
+ * task (tasks.ts).
  */
 import * as z from 'zod';
 import { hostLook } from './host-look.ts';
+import { deployerOrders } from './deployer-orders.ts';
 import { portRange, probeResult, probeTarget } from './ports.ts';
 import * as v from './values.ts';
 import { taskEvent, taskKinds, taskState, type TaskKind } from './tasks.ts';
@@ -12,7 +14,7 @@ export const contractVersion = 1;
 
 const taskKind = z.enum(Object.keys(taskKinds) as [TaskKind, ...TaskKind[]]);
 
-export const orders = {
+const transportOrders = {
   /** Who answers, and what this host has and lacks. */
   'host.describe': {
     input: z.object({}),
@@ -72,6 +74,10 @@ export const orders = {
   'task.forget': { input: z.object({ taskId: z.string() }), output: z.object({}), deadlineMs: 20_000 },
 } as const;
 
+export const orders = { ...transportOrders, ...deployerOrders } as const;
+
+export type TransportOrder = keyof typeof transportOrders;
+export type DeployerOrder = keyof typeof deployerOrders;
 export type OrderName = keyof typeof orders;
 export type OrderInput<N extends OrderName> = z.infer<(typeof orders)[N]['input']>;
 /** What a caller may leave out is filled in with defaults. */

@@ -1,9 +1,12 @@
-/** Where this installation's programs are, and what it is called. */
+/** Where this installation's programs are, and what it is called. Each address is written out: a bundle rewrites it (scripts/package/bundle.ts). */
 import { readFileSync } from 'node:fs';
 import type { Programs } from '../agent/task-context.ts';
 
-const beside = (name: string): string => new URL(name, import.meta.url).pathname;
+export const version = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 
-export const version = (JSON.parse(readFileSync(beside('../../package.json'), 'utf8')) as { version: string }).version;
-
-export const programs: Programs = { node: [process.execPath], mover: beside('mover.ts'), mount: beside('mount.ts'), guardian: beside('guardian.ts') };
+export const programs: Programs = {
+  node: [process.execPath],
+  mover: new URL('mover.ts', import.meta.url).pathname,
+  mount: new URL('mount.ts', import.meta.url).pathname,
+  guardian: new URL('guardian.ts', import.meta.url).pathname,
+};

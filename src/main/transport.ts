@@ -1,27 +1,30 @@
 /**
- * Front door of the transport service: `--identity FILE --work DIRECTORY --listen HOST:PORT`.
+ * Front door of the transport service. On a managed host: `--settings FILE`. Below `tidemark up` and by hand:
+ * `--identity FILE --work DIRECTORY --listen HOST:PORT`. What is given in words counts more than the file.
  *
- * On a host of its own: `--kit FILE` enrols it at its first start (the kit is removed once its token is used), `--server HOST:PORT`
- * is where it renews its certificate, and `--dial HOST:PORT` makes it open the order link itself, where nobody may dial it.
+ * `--kit FILE` enrols the host at its first start (the kit is removed once its token is used), `--server HOST:PORT` is
+ * where it renews its certificate, and `--dial HOST:PORT` makes it open the order link itself, where nobody may dial it.
+ * `--check` only looks whether the port is free, for a service manager that runs it as root: another user's process can
+ * be named by root alone.
  */
-import { readFile, rm } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { dialIn } from '../agent/dial-in.ts';
-import { joinServer, keepRenewed } from '../agent/join.ts';
+import { keepRenewed } from '../agent/join.ts';
+import { awaitMembership } from '../agent/membership.ts';
+import { answerStatus } from '../agent/service-status.ts';
+import { readSettings, transportSettings } from '../agent/settings.ts';
 import { openTransport } from '../agent/transport.ts';
 import { systemClock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import { openLog } from '../base/log.ts';
 import { dieWithParent } from '../base/native.ts';
-import { awaitIdentity, readIdentity, watchIdentity } from '../contract/link/identity-file.ts';
-import { openOrderServer } from '../contract/link/listen.ts';
-import { hostKit } from '../contract/routes/hosts.ts';
+import { watchIdentity } from '../contract/link/identity-file.ts';
+import { openOrderServer, requireFreePort } from '../contract/link/listen.ts';
 import { programs, version } from './installation.ts';
 
 if (process.connected) dieWithParent(15);
 const text = { type: 'string' } as const;
-const { values } = parseArgs({ options: { identity: text, work: text, listen: text, kit: text, server: text, dial: text } });
-const { identity: identityFile = '', work: workDirectory = '', listen = '127.0.0.1:6162' } = values;
+const { values } = parseArgs({ options: { settings: text, identity: text, work: text, listen: text, kit: text, server: text, dial: text, check: { type: 'boolean' } } });
 const log = openLog((line) => process.stderr.write(line)).with({ part: 'transport' });
 const ends = new AbortController();
 
@@ -30,40 +33,53 @@ const addressOf = (given: string): { host: string; port: number } => {
   return { host: given.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(given.slice(colon + 1)) };
 };
 
-async function enrolOnce(kitFile: string): Promise<void> {
-  if ((await readIdentity(identityFile)) !== undefined) return;
-  const kit = hostKit.parse(JSON.parse(await readFile(kitFile, 'utf8')));
-  const host = await joinServer(kit, identityFile, version);
-  log.info('enrolled', { host, name: kit.host, server: kit.server.address });
-  await rm(kitFile, { force: true });
-}
-
 try {
-  if (values.kit !== undefined) await enrolOnce(values.kit);
-  let identity = await awaitIdentity(identityFile, 60_000);
+  const isManaged = values.settings !== undefined;
+  const settings = await readSettings(values.settings, transportSettings);
+  const listen = values.listen === undefined ? { host: settings.listen.address ?? undefined, port: settings.listen.port } : addressOf(values.listen);
+  if (values.check === true) {
+    await requireFreePort(listen);
+    process.exit(0);
+  }
+  const identityFile = values.identity ?? settings.identity;
+  const workDirectory = values.work ?? settings.work;
   const transport = await openTransport({ workDirectory, programs, identityFile, version, log });
+  let port: number | null = null;
+  let state: 'waiting' | 'listening' = 'waiting';
+  const status = () => ({ version, pid: process.pid, state, port, tasks: transport.tasks() });
+  const answering = isManaged ? await answerStatus(settings.status, { status, drain: transport.drain }) : undefined;
+
+  const kitFile = values.kit ?? (isManaged ? settings.kit : undefined);
+  const member = await awaitMembership({ identityFile, kitFile, workDirectory, version, log, ms: isManaged ? 86_400_000 : 60_000 });
+  let { identity } = member;
   const { handlers } = transport;
-  const server = values.dial === undefined ? await openOrderServer({ ...addressOf(listen), identity, handlers, version, log }) : undefined;
-  const dialling = values.dial === undefined ? undefined : dialIn({ ...addressOf(values.dial), identity: () => identity, handlers, version, clock: systemClock, log, signal: ends.signal });
+  const dial = values.dial ?? settings.dial ?? member.server?.dial ?? undefined;
+  const server = dial === undefined ? await openOrderServer({ ...listen, identity, handlers, version, log }) : undefined;
+  const dialling = dial === undefined ? undefined : dialIn({ ...addressOf(dial), identity: () => identity, handlers, version, clock: systemClock, log, signal: ends.signal });
   const renewed = (next: typeof identity): void => {
     identity = next;
     server?.renew(next);
   };
   watchIdentity(identityFile, renewed, ends.signal);
-  if (values.server !== undefined) {
-    const { host: address, port: enrolmentPort } = addressOf(values.server);
+  const enrolment = values.server ?? settings.server ?? member.server?.server;
+  if (enrolment !== undefined) {
+    const { host: address, port: enrolmentPort } = addressOf(enrolment);
     void keepRenewed({ server: { address, enrolmentPort }, identityFile, clock: systemClock, log, signal: ends.signal, onRenewed: renewed });
   }
+  port = server?.port ?? null;
+  state = 'listening';
   const end = async (): Promise<void> => {
     ends.abort();
     await server?.close();
     await dialling;
     await transport.close();
+    await answering?.close();
     process.exit(0);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void end());
   process.on('disconnect', () => void end());
-  process.send?.({ kind: 'ready', port: server?.port ?? null });
+  log.info('ready for orders', { port, dials: dial ?? null });
+  process.send?.({ kind: 'ready', port });
 } catch (error) {
   log.error('the transport service could not start', { why: describe(error) });
   process.exit(1);

@@ -6,11 +6,8 @@
  * that takes bytes, but is not part of the public API, so it is taken from the exact version that package.json pins and
  * raw-insert.test.ts proves that the bytes arrive (driver 7.9: lib/cmap/commands.js).
  */
-import { createRequire } from 'node:module';
 import type { Db, Document } from 'mongodb';
-
-type Sequence = { push(document: Document, bytes: Uint8Array): number };
-const { DocumentSequence } = createRequire(import.meta.url)('mongodb/lib/cmap/commands.js') as { DocumentSequence: new (field: string) => Sequence };
+import { DocumentSequence } from 'mongodb/lib/cmap/commands.js';
 
 /** One insert command with `bytes`, which are whole BSON documents one after another, 48 MB at most. */
 export async function insertRaw(db: Db, collection: string, bytes: Uint8Array, options: Document = {}): Promise<Document> {

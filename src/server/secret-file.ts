@@ -1,26 +1,5 @@
-import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
-
-/** Writes a whole file in one rename; after a crash there is the old file, the new one, or none. */
-export async function writeWhole(path: string, content: string | Uint8Array, mode: number): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const partial = `${path}.partial`;
-  const file = await open(partial, 'w', mode);
-  try {
-    await file.writeFile(content);
-    await file.chmod(mode);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(partial, path);
-  const directory = await open(dirname(path), 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
+import { chmod, readFile } from 'node:fs/promises';
+import { writeWhole } from '../base/whole-file.ts';
 
 /** A file only its owner can read. */
 export async function writeSecret(path: string, content: string | Uint8Array): Promise<void> {

@@ -41,7 +41,15 @@ export async function freePort(): Promise<number> {
   });
 }
 
-export async function openPlatform(options: { dataDir?: string; args?: readonly string[] } = {}): Promise<Platform> {
+export type PlatformOptions = {
+  dataDir?: string;
+  args?: readonly string[];
+  /** How to start the command line; that of this checkout when left out. */
+  command?: readonly [string, ...string[]];
+};
+
+export async function openPlatform(options: PlatformOptions = {}): Promise<Platform> {
+  const [node, ...first] = options.command ?? [process.execPath, program];
   const own = options.dataDir === undefined;
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'tm-platform-')));
   const [rest, link] = [await freePort(), await freePort()];
@@ -49,7 +57,7 @@ export async function openPlatform(options: { dataDir?: string; args?: readonly 
   let ready: { url: string; tokenFile: string } | undefined;
 
   async function start(): Promise<void> {
-    const child = spawn(process.execPath, [program, 'up', '--data', dataDir, '--listen', `127.0.0.1:${rest}`, '--transport-listen', `127.0.0.1:${link}`, ...(options.args ?? []), '--json'], {
+    const child = spawn(node, [...first, 'up', '--data', dataDir, '--listen', `127.0.0.1:${rest}`, '--transport-listen', `127.0.0.1:${link}`, ...(options.args ?? []), '--json'], {
       stdio: ['ignore', 'pipe', process.env['TIDEMARK_TEST_VERBOSE'] === undefined ? 'ignore' : 'inherit'],
       env: environment,
     });
@@ -66,9 +74,9 @@ export async function openPlatform(options: { dataDir?: string; args?: readonly 
   }
 
   async function tidemark(...args: string[]): Promise<CliResult> {
-    const all = [program, ...args, '--json', '--server', ready!.url, '--token-file', ready!.tokenFile];
+    const all = [...first, ...args, '--json', '--server', ready!.url, '--token-file', ready!.tokenFile];
     return await new Promise((resolve) => {
-      const child = execFile(process.execPath, all, { timeout: 600_000, maxBuffer: 256 << 20, env: environment }, (error, stdout, stderr) => {
+      const child = execFile(node, all, { timeout: 600_000, maxBuffer: 256 << 20, env: environment }, (error, stdout, stderr) => {
         let json: unknown = undefined;
         try {
           json = JSON.parse(stdout);
@@ -95,7 +103,7 @@ export async function openPlatform(options: { dataDir?: string; args?: readonly 
       if (result.code !== 0) throw new Error(`tidemark ${args.join(' ')} ended with ${result.code}: ${result.stderr}${result.stdout}`);
       return result.json;
     },
-    pids: (part) => descendants(up!.pid!).filter((pid) => commandLine(pid).some((word) => word.endsWith(`/${part}.ts`))),
+    pids: (part) => descendants(up!.pid!).filter((pid) => commandLine(pid).some((word) => word.endsWith(`/${part}.ts`) || word.endsWith(`/${part}.js`))),
     async kill9() {
       for (const pid of [up!.pid!, ...descendants(up!.pid!)]) kill(pid);
       await withDeadline('killed processes to end', 30_000, async () => await ended(up!));

@@ -5,7 +5,7 @@ import type { RouteAnswer } from '../../contract/routes.ts';
 import { textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { showSeconds } from '../format.ts';
-import { findPortOwner } from '../up/port-owner.ts';
+import { findPortOwner } from '../../base/port-owner.ts';
 
 type Finding = { readonly what: string; readonly ok: boolean; readonly says: string };
 type ServerView = { readonly url: string; readonly info: RouteAnswer<'server.info'>; readonly hosts: RouteAnswer<'host.describe'>[] } | { readonly url: null; readonly says: string };

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
+import { sayPortOwner } from '../../base/port-owner.ts';
 import { portInUse, usage } from '../failures.ts';
-import { findPortOwner } from './port-owner.ts';
 
 export type Address = { readonly host: string; readonly port: number };
 
@@ -21,6 +21,5 @@ export async function requireFreePort({ host, port }: Address, option: string): 
   });
   if (problem === undefined) return;
   if (problem.code !== 'EADDRINUSE') throw usage({ why: `cannot listen on ${host}:${port}: ${problem.message}`, command: 'tidemark up' });
-  const owner = await findPortOwner(port);
-  throw portInUse({ port, by: owner === undefined ? 'a process of another user' : `pid ${owner.pid} (${owner.name})`, option });
+  throw portInUse({ port, by: await sayPortOwner(port), option });
 }

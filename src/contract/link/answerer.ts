@@ -4,7 +4,7 @@ import { describe, isFailure, toWire } from '../../base/failure.ts';
 import { deadlinePassed, stopped } from '../../base/failures.ts';
 import type { Log } from '../../base/log.ts';
 import { answerNotUnderstood, answerTooLarge, orderNotUnderstood } from '../failures.ts';
-import { orders, type OrderEvent, type OrderInput, type OrderName, type OrderOutput } from '../orders.ts';
+import { orders, type DeployerOrder, type OrderEvent, type OrderInput, type OrderName, type OrderOutput, type TransportOrder } from '../orders.ts';
 import type { Channel } from './channel.ts';
 import { frameBytes, type Frame } from './frames.ts';
 import type { Peer } from './trust.ts';
@@ -17,12 +17,18 @@ export type OrderCall<N extends OrderName> = {
   emit(event: OrderEvent<N>): Promise<void>;
 };
 
-export type OrderHandlers = { readonly [N in OrderName]: (input: OrderInput<N>, call: OrderCall<N>) => Promise<OrderOutput<N>> };
+type HandlersOf<Name extends OrderName> = { readonly [N in Name]: (input: OrderInput<N>, call: OrderCall<N>) => Promise<OrderOutput<N>> };
+/** What a transport service answers. */
+export type OrderHandlers = HandlersOf<TransportOrder>;
+/** What a deployer service answers. */
+export type DeployerHandlers = HandlersOf<DeployerOrder>;
+/** A service answers the orders of its own part; the others are not understood there. */
+export type SomeHandlers = Partial<HandlersOf<OrderName>>;
 
 type Running = { cancel(why: Error): void; addCredit(more: number): void };
 
 /** Answers every call on this channel until it ends. */
-export function answerOrders(channel: Channel, handlers: OrderHandlers, log: Log): void {
+export function answerOrders(channel: Channel, handlers: SomeHandlers, log: Log): void {
   const running = new Map<number, Running>();
   channel.listen((frame) => {
     if (frame.kind === 'call') void answer(channel, handlers, frame, running, log);
@@ -34,7 +40,7 @@ export function answerOrders(channel: Channel, handlers: OrderHandlers, log: Log
   });
 }
 
-async function answer(channel: Channel, handlers: OrderHandlers, frame: Extract<Frame, { kind: 'call' }>, running: Map<number, Running>, log: Log): Promise<void> {
+async function answer(channel: Channel, handlers: SomeHandlers, frame: Extract<Frame, { kind: 'call' }>, running: Map<number, Running>, log: Log): Promise<void> {
   const { id, order: name } = frame;
   const ends = new AbortController();
   const tickets = openTickets(frame.credit, ends.signal);
@@ -58,12 +64,13 @@ async function answer(channel: Channel, handlers: OrderHandlers, frame: Extract<
   }
 }
 
-async function run(handlers: OrderHandlers, name: string, given: unknown, call: OrderCall<OrderName>, ends: AbortController): Promise<(id: number) => Frame> {
+async function run(handlers: SomeHandlers, name: string, given: unknown, call: OrderCall<OrderName>, ends: AbortController): Promise<(id: number) => Frame> {
   if (!Object.hasOwn(orders, name)) throw orderNotUnderstood({ order: name.slice(0, 60), why: 'there is no such order' });
   const order = orders[name as OrderName];
   const input = order.input.safeParse(given);
   if (!input.success) throw orderNotUnderstood({ order: name, why: z.prettifyError(input.error) });
-  const handler = handlers[name as OrderName] as (input: unknown, call: OrderCall<OrderName>) => Promise<unknown>;
+  const handler = handlers[name as OrderName] as ((input: unknown, call: OrderCall<OrderName>) => Promise<unknown>) | undefined;
+  if (handler === undefined) throw orderNotUnderstood({ order: name, why: 'it is for another service' });
   const { deadlineMs } = order;
   const timer = deadlineMs === null ? undefined : setTimeout(() => ends.abort(deadlinePassed({ what: `the order ${name}`, ms: deadlineMs })), deadlineMs);
   const aborted = new Promise<never>((_, reject) => call.signal.addEventListener('abort', () => reject(call.signal.reason as Error), { once: true }));

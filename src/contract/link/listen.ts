@@ -3,12 +3,14 @@
  * byte: whoever is not admitted gets no answer at all, not even a status line.
  */
 import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { WebSocketServer } from 'ws';
 import { describe } from '../../base/failure.ts';
 import type { Log } from '../../base/log.ts';
-import { answerOrders, type OrderHandlers } from './answerer.ts';
+import { sayPortOwner } from '../../base/port-owner.ts';
+import { listenPortInUse } from '../failures.ts';
+import { answerOrders, type SomeHandlers } from './answerer.ts';
 import { openChannel, type Channel, type ChannelOptions } from './channel.ts';
 import { frameBytes, linkPath, type Role } from './frames.ts';
 import { admitPart, judge, tlsOptions, type Admit, type LinkIdentity, type Peer } from './trust.ts';
@@ -23,7 +25,8 @@ export type LinkListener = {
 };
 
 export type ListenOptions = {
-  host: string;
+  /** Without one, all addresses of the machine. */
+  host?: string;
   port: number;
   identity: LinkIdentity;
   admit: Admit;
@@ -35,7 +38,7 @@ export type ListenOptions = {
 };
 
 /** Takes orders on a port: what a transport service does. */
-export async function openOrderServer(options: { host: string; port: number; identity: LinkIdentity; handlers: OrderHandlers; version: string; log: Log; admit?: Admit; timing?: ListenOptions['timing'] }): Promise<LinkListener> {
+export async function openOrderServer(options: { host?: string; port: number; identity: LinkIdentity; handlers: SomeHandlers; version: string; log: Log; admit?: Admit; timing?: ListenOptions['timing'] }): Promise<LinkListener> {
   const { handlers, log, admit = admitPart('server'), ...rest } = options;
   return await listenForLinks({ ...rest, admit, log, role: 'answerer', onChannel: (channel) => answerOrders(channel, handlers, log) });
 }
@@ -76,10 +79,7 @@ export async function listenForLinks(options: ListenOptions): Promise<LinkListen
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
-  await new Promise<void>((resolve, reject) => {
-    tls.once('error', reject);
-    tls.listen(options.port, options.host, resolve);
-  });
+  await listenOn(tls, options);
   const { port, address } = tls.address() as AddressInfo;
   const close = async (): Promise<void> => {
     const done = new Promise<void>((resolve) => tls.close(() => resolve()));
@@ -93,4 +93,24 @@ export async function listenForLinks(options: ListenOptions): Promise<LinkListen
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** A port that somebody has is named with its holder; never is another one taken silently. */
+export async function listenOn(server: Server, { host, port }: { host?: string; port: number }): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, host, () => resolve());
+    });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    throw listenPortInUse({ port, by: await sayPortOwner(port) }, error);
+  }
+}
+
+/** Fails as `listenOn` would, and listens on nothing. */
+export async function requireFreePort(where: { host?: string; port: number }): Promise<void> {
+  const probe = createServer();
+  await listenOn(probe, where);
+  await new Promise((resolve) => probe.close(resolve));
 }

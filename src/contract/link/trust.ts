@@ -3,11 +3,11 @@
  *
  * Node's own refusal tells nobody why, so the handshake is let through and judged here, first thing, before a byte of
  * the peer is read: a refused socket is destroyed and its reason logged. The CA chooses every name in a certificate:
- * O=Tidemark, OU=the part (server, transport), CN=the host's id.
+ * O=Tidemark, OU=the part (server, transport, deployer, depot), CN=the host's id.
  */
 import type { TLSSocket } from 'node:tls';
 
-export type Part = 'server' | 'transport';
+export type Part = 'server' | 'transport' | 'deployer' | 'depot';
 
 export type Peer = { readonly part: string; readonly name: string; /** Upper-case hex, as Node gives it. */ readonly serial: string; readonly validToMs: number };
 

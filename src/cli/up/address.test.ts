@@ -3,18 +3,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { parseAddress, requireFreePort } from './address.ts';
-import { findPortOwner, socketsOf } from './port-owner.ts';
-
-const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:1812 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 98765 1 0000000000000000 100 0 0 10 0
-   1: 0100007F:1812 0100007F:D2F0 01 00000000:00000000 00:00000000 00000000     0        0 11111 1 0000000000000000 20 4 30 10 -1
-   2: 0100007F:24CB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 22222 1 0000000000000000 100 0 0 10 0`;
-
-test('only the listener on the port is found in the kernel\'s table', () => {
-  assert.deepEqual(socketsOf(table, 6162), ['socket:[98765]']);
-  assert.deepEqual(socketsOf(table, 9419), ['socket:[22222]']);
-  assert.deepEqual(socketsOf(table, 53), []);
-});
+import { findPortOwner } from '../../base/port-owner.ts';
 
 for (const host of ['127.0.0.1', '::1']) {
   test(`a taken port on ${host} is refused with the process that has it, and a free one is not`, async (context) => {

@@ -1,0 +1,3 @@
+name=tidemark-deployer
+units="tidemark-deployer.service tidemark-deployer-rollback.service"
+user=

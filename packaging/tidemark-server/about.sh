@@ -1,0 +1,3 @@
+name=tidemark-server
+units="tidemark-server.service tidemark-depot.service"
+user=

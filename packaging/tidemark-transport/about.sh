@@ -1,0 +1,3 @@
+name=tidemark-transport
+units="tidemark-transport.service"
+user=tidemark

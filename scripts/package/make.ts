@@ -1,0 +1,27 @@
+/** Builds one package in the wanted forms and signs its archive. */
+import { createHash } from 'node:crypto';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageFile, type PackageManifest, type PackageName } from '../../src/contract/packages.ts';
+import type { SigningKey } from '../../src/depot/signing-key.ts';
+import { makeDeb, makeRpm, makeTar, type Form } from './archives.ts';
+import { layOut } from './layout.ts';
+
+export type Made = { readonly manifest: PackageManifest; readonly files: readonly string[] };
+
+export async function makePackage(options: { root: string; out: string; name: PackageName; version: string; forms: readonly Form[]; key: SigningKey; builtAt: string }): Promise<Made> {
+  const { root, out, name, version, forms, key } = options;
+  const platform = `linux-${process.arch}` as PackageManifest['platform'];
+  const directory = join(out, `.${name}-${version}`);
+  await layOut(root, directory, name, version);
+  const packed = { name, version, directory, out };
+  const tar = makeTar(packed, platform);
+  const manifest: PackageManifest = { name, version, platform, sha256: createHash('sha256').update(readFileSync(tar)).digest('hex'), bytes: statSync(tar).size, builtAt: options.builtAt };
+  const signed = key.sign(manifest);
+  const stem = join(out, packageFile(manifest));
+  writeFileSync(`${stem}.json`, signed.manifest);
+  writeFileSync(`${stem}.json.sig`, `${signed.signature}\n`);
+  const others = [forms.includes('deb') ? makeDeb(packed) : undefined, forms.includes('rpm') ? makeRpm(packed) : undefined];
+  rmSync(directory, { recursive: true });
+  return { manifest, files: [tar, `${stem}.json`, `${stem}.json.sig`, ...others.filter((file) => file !== undefined)] };
+}

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { generateKeyPairSync } from 'node:crypto';
+import { until } from '../base/deadline.ts';
+import { bring, makeSmallPackage, openScene, order, type Scene } from '../../test/kit/deployer-scene.ts';
+
+let scene: Scene;
+beforeEach(async () => (scene = await openScene(mkdtempSync(join(tmpdir(), 'tidemark-deployer-')))));
+afterEach(() => rmSync(scene.directory, { recursive: true }));
+
+async function withVersion(version: string) {
+  const deployer = await scene.open();
+  const made = makeSmallPackage(scene, version);
+  await bring(deployer, made);
+  await order(deployer, 'deployer.install', { package: made.signed });
+  return deployer;
+}
+
+test('a package is installed with its settings, and its service runs', async () => {
+  const deployer = await scene.open();
+  const made = makeSmallPackage(scene, '1.0.0');
+  await bring(deployer, made);
+  const answer = await order(deployer, 'deployer.install', { package: made.signed, service: { settings: { listen: { port: 7162 } } } });
+  assert.deepEqual(answer, { name: 'tidemark-transport', version: '1.0.0', before: null });
+  assert.equal(scene.running().version, '1.0.0');
+  assert.match(scene.settings()!, /7162/);
+  const { packages, last } = await order(deployer, 'deployer.describe', {});
+  assert.deepEqual(packages.find(({ name }) => name === 'tidemark-transport'), { name: 'tidemark-transport', version: '1.0.0', kept: ['1.0.0'], service: 'active' });
+  assert.equal(last?.ok, true);
+});
+
+test('an update keeps the version before it and drops older ones', async () => {
+  const deployer = await withVersion('1.0.0');
+  for (const version of ['1.1.0', '1.2.0']) {
+    const made = makeSmallPackage(scene, version);
+    await bring(deployer, made);
+    await order(deployer, 'deployer.update', { package: made.signed, sessionsWithinMs: 0 });
+  }
+  assert.equal(scene.running().version, '1.2.0');
+  const { packages } = await order(deployer, 'deployer.describe', {});
+  assert.deepEqual(packages.find(({ name }) => name === 'tidemark-transport')!.kept, ['1.2.0', '1.1.0']);
+});
+
+test('a version that does not become healthy is taken back, and the failure says why and what runs now', async () => {
+  const deployer = await withVersion('1.0.0');
+  const made = makeSmallPackage(scene, '1.1.0', { broken: true });
+  await bring(deployer, made);
+  await assert.rejects(order(deployer, 'deployer.update', { package: made.signed, sessionsWithinMs: 0 }), { code: 'agent.service-not-healthy', message: 'tidemark-transport 1.1.0 did not become healthy: systemd says failed (port 6162 is in use by pid 812 (nginx)); 1.0.0 runs again' });
+  assert.equal(scene.running().version, '1.0.0');
+  const { packages, last } = await order(deployer, 'deployer.describe', {});
+  assert.deepEqual(packages.find(({ name }) => name === 'tidemark-transport')!.kept, ['1.0.0']);
+  assert.equal(last?.ok, false);
+});
+
+test('a first version that does not become healthy leaves nothing', async () => {
+  const deployer = await scene.open();
+  const made = makeSmallPackage(scene, '1.0.0', { broken: true });
+  await bring(deployer, made);
+  await assert.rejects(order(deployer, 'deployer.install', { package: made.signed }), { code: 'agent.service-not-healthy', message: /nothing of it is left/ });
+  const { packages } = await order(deployer, 'deployer.describe', {});
+  assert.deepEqual(packages.find(({ name }) => name === 'tidemark-transport'), { name: 'tidemark-transport', version: null, kept: [], service: 'failed' });
+});
+
+test('running sessions end before an update, and when they do not in time nothing is changed', async () => {
+  const deployer = await withVersion('1.0.0');
+  const made = makeSmallPackage(scene, '1.1.0');
+  await bring(deployer, made);
+  scene.setRunning({ tasks: [{ taskId: 't', kind: 'backup' }] });
+  await assert.rejects(order(deployer, 'deployer.update', { package: made.signed, sessionsWithinMs: 0 }), { code: 'agent.sessions-still-running', message: '1 tasks still run after 0 s: backup' });
+  assert.equal(scene.running().version, '1.0.0');
+  assert.equal(scene.running().draining, false, 'new tasks are taken again');
+  const updated = order(deployer, 'deployer.update', { package: made.signed, sessionsWithinMs: 20_000 });
+  await until('the service to take no new task', 5_000, () => (scene.running().draining === true ? true : undefined));
+  await assert.rejects(order(deployer, 'deployer.remove', { name: 'tidemark-transport', data: false }), { code: 'agent.deployer-busy' });
+  scene.setRunning({ tasks: [] });
+  await updated;
+  assert.equal(scene.running().version, '1.1.0');
+});
+
+test('unsigned, foreign, changed, older and wrong-platform packages are refused before and after their bytes are here', async () => {
+  const deployer = await withVersion('1.1.0');
+  const good = makeSmallPackage(scene, '1.2.0');
+  const offers: [string, Parameters<typeof deployer.handlers['deployer.offer']>[0]['package']][] = [
+    ['contract.package-not-signed', { ...good.signed, signature: '' }],
+    ['contract.package-not-signed', { ...good.signed, manifest: good.signed.manifest.replace('1.2.0', '1.3.0') }],
+    ['agent.older-version', makeSmallPackage(scene, '1.0.9').signed],
+    ['agent.wrong-platform', makeSmallPackage(scene, '1.3.0', { platform: process.arch === 'arm64' ? 'linux-x64' : 'linux-arm64' }).signed],
+  ];
+  for (const [code, signed] of offers) {
+    await assert.rejects(order(deployer, 'deployer.offer', { package: signed }), { code });
+    await assert.rejects(order(deployer, 'deployer.install', { package: signed }), { code });
+    await assert.rejects(order(deployer, 'deployer.update', { package: signed, sessionsWithinMs: 0 }), { code });
+  }
+  const changed = Buffer.from(good.bytes);
+  changed[changed.length >> 1]! ^= 1;
+  await assert.rejects(bring(deployer, { ...good, bytes: changed }), { code: 'agent.package-damaged' });
+  await assert.rejects(order(deployer, 'deployer.update', { package: good.signed, sessionsWithinMs: 0 }), { code: 'agent.package-incomplete' });
+  writeFileSync(join(scene.directory, 'packages.pub'), generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }));
+  await assert.rejects(bring(deployer, good), { code: 'contract.package-not-signed' });
+  assert.equal(scene.running().version, '1.1.0');
+});
+
+test('bytes that came before a restart are not sent again, pieces that came twice are dropped, and gaps are refused', async () => {
+  const made = makeSmallPackage(scene, '1.0.0');
+  const piece = (from: number, to: number) => ({ sha256: made.manifest.sha256, offset: from, base64: made.bytes.subarray(from, to).toString('base64') });
+  const first = await scene.open();
+  await assert.rejects(order(first, 'deployer.piece', piece(0, 50)), { code: 'agent.package-not-offered' });
+  await order(first, 'deployer.offer', { package: made.signed });
+  assert.deepEqual(await order(first, 'deployer.piece', piece(0, 50)), { have: 50 });
+  const second = await scene.open();
+  assert.deepEqual(await order(second, 'deployer.offer', { package: made.signed }), { have: 50 });
+  assert.deepEqual(await order(second, 'deployer.piece', piece(20, 60)), { have: 60 });
+  await assert.rejects(order(second, 'deployer.piece', piece(80, 90)), { code: 'agent.package-incomplete' });
+  assert.deepEqual(await order(second, 'deployer.piece', piece(60, made.bytes.length)), { have: made.bytes.length });
+  await order(second, 'deployer.install', { package: made.signed });
+  assert.equal(scene.running().version, '1.0.0');
+});
+
+test('settings with which the service does not start are taken back', async () => {
+  const deployer = await withVersion('1.0.0');
+  await order(deployer, 'deployer.configure', { name: 'tidemark-transport', service: { settings: { listen: { port: 7000 } }, rights: 'restore' } });
+  assert.match(scene.settings()!, /7000/);
+  await assert.rejects(order(deployer, 'deployer.configure', { name: 'tidemark-transport', service: { settings: { bad: true } } }), { code: 'agent.service-not-healthy' });
+  assert.match(scene.settings()!, /7000/);
+  assert.equal(scene.running().version, '1.0.0');
+});
+
+test('a removal leaves settings and data unless it is told to take them, and what is not there cannot be removed', async () => {
+  const deployer = await withVersion('1.0.0');
+  await order(deployer, 'deployer.configure', { name: 'tidemark-transport', service: { settings: {} } });
+  await order(deployer, 'deployer.remove', { name: 'tidemark-transport', data: false });
+  assert.equal(scene.running().version, null);
+  assert.notEqual(scene.settings(), undefined);
+  await assert.rejects(order(deployer, 'deployer.remove', { name: 'tidemark-transport', data: true }), { code: 'agent.package-not-installed' });
+});

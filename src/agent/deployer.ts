@@ -1,0 +1,160 @@
+/**
+ * The deployer service: answers the server's orders about what is installed on this host, one at a time, and brings what
+ * was interrupted to an end at its start. docs/design/deployer.md has the order of its writes.
+ */
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { systemClock, type Clock } from '../base/clock.ts';
+import { describe } from '../base/failure.ts';
+import type { Log } from '../base/log.ts';
+import type { DeployerHandlers } from '../contract/link/answerer.ts';
+import { contractVersion } from '../contract/orders.ts';
+import { compareVersions, openManifest, type PackageManifest, type PackageName, type SignedManifest } from '../contract/packages.ts';
+import { changeVersion, resumeChange, type Changing, type Step } from './deployer/change-version.ts';
+import { openIncoming } from './deployer/incoming.ts';
+import { openJournal } from './deployer/journal.ts';
+import { finishRemoval, remove, removeSelf } from './deployer/removal.ts';
+import type { ServiceControl } from './deployer/service-control.ts';
+import { configure, resumeConfigure, writeSettings, type Places } from './deployer/service-settings.ts';
+import { openVersions } from './deployer/versions.ts';
+import { deployerBusy, olderVersion, packageNotInstalled, wrongPlatform } from './failures.ts';
+
+export type DeployerOptions = {
+  workDirectory: string;
+  /** The file with the public key that packages must be signed with; read each time, because enrolment writes it. */
+  trustedKey: string;
+  control: ServiceControl;
+  version: string;
+  log: Log;
+  clock?: Clock;
+  healthWithinMs?: number;
+  /** Where things are laid down; a test has others. */
+  places?: Places & { readonly opt: string };
+  /** Told before each step, besides the caller: a test that kills here. */
+  onStep?: Step;
+};
+
+export type Deployer = {
+  readonly handlers: DeployerHandlers;
+  /**
+   * Ends what was interrupted; orders that change something are refused until then. A change of this service itself is
+   * over when it has its port: what does not get there is taken back by its unit.
+   */
+  resume(listening: Promise<void>): Promise<void>;
+};
+
+const deployed: readonly PackageName[] = ['tidemark-deployer', 'tidemark-transport'];
+const usualPlaces = { opt: '/opt/tidemark', settings: '/etc/tidemark', units: '/etc/systemd/system' };
+
+export async function openDeployer(options: DeployerOptions): Promise<Deployer> {
+  const { workDirectory, control, version, log } = options;
+  const clock = options.clock ?? systemClock;
+  const places = options.places ?? usualPlaces;
+  const platform = `${process.platform}-${process.arch}`;
+  const versions = openVersions(places.opt);
+  const incoming = await openIncoming(join(workDirectory, 'incoming'));
+  const journal = openJournal(workDirectory);
+  const changing: Changing = { versions, incoming, journal, control, clock, log, healthWithinMs: options.healthWithinMs ?? 30_000, ownVersion: version };
+  let busy: string | undefined;
+  let isResuming = false;
+
+  /** One change at a time. A caller that goes away is not told the steps any more; what was begun is ended without it. */
+  async function alone<T>(what: string, emit: ((event: { step: string }) => Promise<void>) | undefined, work: (step: Step) => Promise<T>): Promise<T> {
+    if (busy !== undefined) throw deployerBusy({ with: busy });
+    busy = what;
+    try {
+      const begun = await journal.begun();
+      if (begun !== undefined && !isResuming) throw deployerBusy({ with: `${begun.kind} ${begun.name} is not over` });
+      return await work(async (step) => {
+        log.info('step', { what, step });
+        emit?.({ step }).catch(() => {});
+        await options.onStep?.(step);
+      });
+    } catch (error) {
+      log.warn('not done', { what, why: describe(error) });
+      throw error;
+    } finally {
+      busy = undefined;
+    }
+  }
+
+  async function admit(signed: SignedManifest): Promise<PackageManifest> {
+    const manifest = openManifest(signed, await readFile(options.trustedKey, 'utf8'));
+    const { name, version: offered } = manifest;
+    if (manifest.platform !== platform) throw wrongPlatform({ name, version: offered, for: manifest.platform, here: platform });
+    const current = await versions.current(name);
+    if (current !== undefined && compareVersions(offered, current) < 0) throw olderVersion({ name, version: offered, current });
+    return manifest;
+  }
+
+  const handlers: DeployerHandlers = {
+    'deployer.describe': async () => ({
+      version,
+      contract: contractVersion,
+      hostname: hostname(),
+      platform,
+      timeMs: clock.now(),
+      packages: await Promise.all(deployed.map(async (name) => ({ name, version: (await versions.current(name)) ?? null, kept: await versions.kept(name), service: await control.state(name) }))),
+      busy: busy ?? null,
+      last: (await journal.last()) ?? null,
+    }),
+    'deployer.offer': async ({ package: signed }) => ({ have: await incoming.offer(await admit(signed)) }),
+    'deployer.piece': async ({ sha256, offset, base64 }) => ({ have: await incoming.piece(sha256, offset, Buffer.from(base64, 'base64')) }),
+    'deployer.install': async ({ package: signed, service }, { emit, signal }) => {
+      const manifest = await admit(signed);
+      const { name, version: wanted } = manifest;
+      return await alone(`installs ${name} ${wanted}`, emit, async (step) => {
+        if ((await versions.current(name)) === wanted && (await control.state(name)) === 'active') return { name, version: wanted, before: wanted };
+        const beforeStart = async (): Promise<void> => {
+          if (service !== undefined) await writeSettings(changing, places, name, service, wanted);
+        };
+        return { name, version: wanted, before: await changeVersion(changing, { manifest, sessionsWithinMs: 0, step, beforeStart, signal }) };
+      });
+    },
+    'deployer.update': async ({ package: signed, sessionsWithinMs }, { emit, signal }) => {
+      const manifest = await admit(signed);
+      const { name, version: wanted } = manifest;
+      return await alone(`updates ${name} to ${wanted}`, emit, async (step) => {
+        const current = await versions.current(name);
+        if (current === undefined) throw packageNotInstalled({ name });
+        if (current === wanted) return { name, version: wanted, before: wanted };
+        return { name, version: wanted, before: await changeVersion(changing, { manifest, sessionsWithinMs, step, signal }) };
+      });
+    },
+    'deployer.configure': async ({ name, service }, { emit }) => {
+      await alone(`configures ${name}`, emit, async (step) => await configure(changing, places, name, service, step));
+      return {};
+    },
+    'deployer.remove': async ({ name, data }, { emit }) => {
+      await alone(`removes ${name}`, emit, async (step) => await remove(changing, name, data, step));
+      return {};
+    },
+    'deployer.uninstall-all': async (_, { emit }) => {
+      await alone('uninstalls everything', emit, async (step) => {
+        for (const name of deployed) if (name !== 'tidemark-deployer' && (await versions.kept(name)).length > 0) await remove(changing, name, true, step);
+        await incoming.clear();
+        await step('remove the deployer');
+        await removeSelf(changing, places.opt);
+      });
+      return {};
+    },
+  };
+
+  async function resume(listening: Promise<void>): Promise<void> {
+    await versions.clear();
+    const begun = await journal.begun();
+    await control.drain('tidemark-transport', false);
+    if (begun === undefined) return;
+    log.warn('something was interrupted', { kind: begun.kind, name: begun.name });
+    if (begun.name === 'tidemark-deployer') await listening;
+    isResuming = true;
+    await alone(`ends what was interrupted: ${begun.kind} ${begun.name}`, undefined, async (step) => {
+      if (begun.kind === 'switch') await resumeChange(changing, begun, step);
+      else if (begun.kind === 'configure') await resumeConfigure(changing, places, begun);
+      else await finishRemoval(changing, begun.name, begun.data, step);
+    }).finally(() => (isResuming = false));
+  }
+
+  return { handlers, resume };
+}

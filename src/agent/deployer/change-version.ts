@@ -1,0 +1,163 @@
+/**
+ * Installing and updating: one change of version at a time, the old one running until the new one is complete on disk.
+ *
+ *   checked ─▶ unpacked ─▶ prepared ─▶ (sessions ended) ─▶ begun ─▶ switched ─▶ started ─▶ healthy ─▶ ended
+ *                                                            │         └─ not healthy: switched back ─▶ old one started ─▶ ended
+ *                                                            └─ the journal's entry: who is killed from here on finds it at
+ *                                                               the next start and goes on to one version or the other
+ *
+ * Killed before `begun`: nothing shows but a complete version that nobody points to. `switched` is one rename.
+ */
+import type { Clock } from '../../base/clock.ts';
+import { describe } from '../../base/failure.ts';
+import type { Log } from '../../base/log.ts';
+import type { PackageManifest, PackageName } from '../../contract/packages.ts';
+import { serviceNotHealthy, sessionsStillRunning } from '../failures.ts';
+import type { Incoming } from './incoming.ts';
+import type { Begun, Journal, Outcome } from './journal.ts';
+import { whyUnhealthy } from './health.ts';
+import type { ServiceControl } from './service-control.ts';
+import type { Versions } from './versions.ts';
+
+export type Changing = {
+  readonly versions: Versions;
+  readonly incoming: Incoming;
+  readonly journal: Journal;
+  readonly control: ServiceControl;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly healthWithinMs: number;
+  /** The version of this program. */
+  readonly ownVersion: string;
+};
+
+/** Told before each step is taken. */
+export type Step = (step: string) => Promise<void> | void;
+
+export type ChangeOptions = { readonly manifest: PackageManifest; readonly sessionsWithinMs: number; readonly step: Step; readonly beforeStart?: () => Promise<void>; readonly signal: AbortSignal };
+
+const own = 'tidemark-deployer';
+
+/** Answers the version before. The change of this program itself is over only when its next process says so. */
+export async function changeVersion(changing: Changing, options: ChangeOptions): Promise<string | null> {
+  const { versions, incoming, journal, control } = changing;
+  const { manifest, step } = options;
+  const { name, version: to } = manifest;
+  const from = (await versions.current(name)) ?? null;
+  const directory = versions.directory(name, to);
+
+  await step('check the archive');
+  const archive = await incoming.archive(manifest);
+  await step('unpack');
+  await versions.unpack(manifest, archive);
+  await step('prepare');
+  await control.setup(directory, 'prepare');
+  await options.beforeStart?.();
+  if (from !== null && name !== own) {
+    await step('wait for running sessions');
+    await waitForSessions(changing, name, options.sessionsWithinMs, options.signal);
+  }
+  const begun = { kind: 'switch', name, from, to } as const;
+  await step('begin');
+  await journal.begin(begun);
+  if (name === own && from !== null) await versions.point(name, 'previous', from);
+  await step('switch');
+  await versions.point(name, 'current', to);
+  if (name === own) {
+    await step('restart');
+    await control.setup(directory, 'enable');
+    restartSoon(changing);
+    return from;
+  }
+  const why = await start(changing, begun, step);
+  if (why !== undefined) throw await goBack(changing, begun, why, step);
+  await step('end');
+  await succeed(changing, begun);
+  await incoming.forget(manifest.sha256);
+  await step('over');
+  return from;
+}
+
+type Switch = Extract<Begun, { kind: 'switch' }>;
+
+/** The answer gets away first. */
+export function restartSoon({ clock, control, log }: Changing): void {
+  clock.wait(500).then(async () => await control.restartLater(own)).catch((error: unknown) => log.error('this service could not be restarted', { why: describe(error) }));
+}
+
+/** Undefined when the new version is healthy. */
+async function start(changing: Changing, { name, to }: Switch, step: Step): Promise<string | undefined> {
+  const { control, versions } = changing;
+  await step('start');
+  try {
+    await control.setup(versions.directory(name, to), 'enable');
+    await control.restart(name);
+  } catch (error) {
+    changing.log.warn('a service did not start at once', { name, why: describe(error) });
+  }
+  await step('see that it is healthy');
+  return await whyUnhealthy(control, { name, version: to }, changing.healthWithinMs, changing.clock);
+}
+
+async function succeed(changing: Changing, { name, from, to }: Switch): Promise<void> {
+  const { versions, journal } = changing;
+  for (const old of await versions.kept(name)) if (old !== to && old !== from) await versions.remove(name, old);
+  await versions.unpoint(name, 'previous');
+  await journal.end(outcome(changing, { name, from, to }, true, 'it is healthy'));
+}
+
+/** Back to the version before, or to none. Answers the failure to tell. */
+async function goBack(changing: Changing, begun: Switch, why: string, step: Step): Promise<Error> {
+  const { versions, control, journal } = changing;
+  const { name, from, to } = begun;
+  await step('go back');
+  let now = 'nothing of it is left';
+  if (from === null) {
+    await control.setup(versions.directory(name, to), 'disable');
+    await versions.unpoint(name, 'current');
+  } else {
+    await versions.point(name, 'current', from);
+    await control.setup(versions.directory(name, from), 'enable').catch(() => {});
+    await control.restart(name).catch(() => {});
+    const still = await whyUnhealthy(control, { name, version: from }, changing.healthWithinMs, changing.clock);
+    now = still === undefined ? `${from} runs again` : `and ${from} does not run again either: ${still}`;
+  }
+  if (from !== to) await versions.remove(name, to);
+  await journal.end(outcome(changing, begun, false, `${why}; ${now}`));
+  return serviceNotHealthy({ name, version: to, why, now });
+}
+
+function outcome({ clock }: Changing, { name, from, to }: Omit<Switch, 'kind'>, ok: boolean, says: string): Outcome {
+  return { what: from === null ? `install ${name} ${to}` : `update ${name} from ${from} to ${to}`, atMs: clock.now(), ok, says };
+}
+
+/** Has the service take no new task and waits for those that end by themselves. A service that is down has none. */
+async function waitForSessions({ control, clock }: Changing, name: PackageName, withinMs: number, signal: AbortSignal): Promise<void> {
+  const startedMs = clock.monotonicMs();
+  for (;;) {
+    const tasks = (await control.drain(name, true))?.tasks ?? [];
+    if (tasks.length === 0) return;
+    const waitedMs = clock.monotonicMs() - startedMs;
+    if (signal.aborted || waitedMs >= withinMs) {
+      await control.drain(name, false);
+      signal.throwIfAborted();
+      throw sessionsStillRunning({ count: tasks.length, kinds: [...new Set(tasks.map(({ kind }) => kind))].join(', '), seconds: Math.round(waitedMs / 1000) });
+    }
+    await clock.wait(500, signal).catch(() => {});
+  }
+}
+
+/** After a start of the deployer: goes on with a change that was begun and not ended. */
+export async function resumeChange(changing: Changing, begun: Switch, step: Step): Promise<void> {
+  const { versions, control, journal } = changing;
+  const { name, from, to } = begun;
+  const current = await versions.current(name);
+  if (name === own) return changing.ownVersion === to ? await succeed(changing, begun) : await journal.end(outcome(changing, begun, false, `it did not start; ${changing.ownVersion} runs again`));
+  if (current !== to) {
+    if (from !== null && (await control.state(name)) !== 'active') await control.restart(name).catch(() => {});
+    return await journal.end(outcome(changing, begun, false, `interrupted before the switch; ${from ?? 'nothing'} stays`));
+  }
+  const why = (await whyUnhealthy(control, { name, version: to }, 2_000, changing.clock)) === undefined ? undefined : await start(changing, begun, step);
+  if (why === undefined) await succeed(changing, begun);
+  else await goBack(changing, begun, why, step);
+}

@@ -1,0 +1,50 @@
+/** The settings files of a host's services: /etc/tidemark/transport.json and deployer.json. What is left out has a default. */
+import { readFile } from 'node:fs/promises';
+import * as z from 'zod';
+import { settingsNotUnderstood } from './failures.ts';
+
+const port = z.int().min(1).max(65_535);
+/** Without an address, all addresses of the machine: the server and other hosts must reach it. */
+const listen = (usual: number) => z.strictObject({ address: z.string().min(1).nullable().default(null), port: port.default(usual) }).default({ address: null, port: usual });
+/** HOST:PORT of the backup server's enrolment, where certificates are renewed; null: where the kit said. */
+const server = z.string().min(1).nullable().default(null);
+
+export const transportSettings = z.strictObject({
+  server,
+  listen: listen(6162),
+  /** Data channels: one port of this range for each TCP connection. */
+  data: z.strictObject({ from: port, to: port }).refine(({ from, to }) => from <= to, 'from is above to').default({ from: 2500, to: 3300 }),
+  work: z.string().startsWith('/').default('/var/lib/tidemark-transport'),
+  /** Written by the service itself, when it enrols and renews. */
+  identity: z.string().startsWith('/').default('/var/lib/tidemark-transport/identity.json'),
+  /** Redeemed for an identity when it is there, and removed. */
+  kit: z.string().startsWith('/').default('/var/lib/tidemark-transport/kit.json'),
+  /** HOST:PORT to open the order link to, where nobody may dial this host; null: where the kit said, or not at all. */
+  dial: z.string().min(1).nullable().default(null),
+  /** Where the deployer of this host asks how the service is; reachable by root and the service's own user. */
+  status: z.string().startsWith('/').default('/run/tidemark-transport/status.sock'),
+});
+export type TransportSettings = z.infer<typeof transportSettings>;
+
+export const deployerSettings = z.strictObject({
+  server,
+  listen: listen(6160),
+  work: z.string().startsWith('/').default('/var/lib/tidemark-deployer'),
+  identity: z.string().startsWith('/').default('/var/lib/tidemark-deployer/identity.json'),
+  /** The public key that packages must be signed with. */
+  trustedKey: z.string().startsWith('/').default('/etc/tidemark/packages.pub'),
+});
+export type DeployerSettings = z.infer<typeof deployerSettings>;
+
+/** A file that is not there, or none, is one that leaves everything out. */
+export async function readSettings<S extends z.ZodType>(path: string | undefined, schema: S): Promise<z.infer<S>> {
+  let given: unknown = {};
+  try {
+    if (path !== undefined) given = JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw settingsNotUnderstood({ path: path!, why: (error as Error).message }, error);
+  }
+  const read = schema.safeParse(given);
+  if (!read.success) throw settingsNotUnderstood({ path: path ?? 'no file', why: z.prettifyError(read.error).replaceAll('\n', ' ') });
+  return read.data;
+}

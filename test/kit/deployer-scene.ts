@@ -1,0 +1,112 @@
+/**
+ * A deployer on scratch directories, with services that are files: which version "runs" is what `running.json` says. Real
+ * enough for the order of writes; what systemd does with it is shown on whole hosts.
+ */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openDeployer, type Deployer } from '../../src/agent/deployer.ts';
+import type { Step } from '../../src/agent/deployer/change-version.ts';
+import type { ServiceControl } from '../../src/agent/deployer/service-control.ts';
+import { silentLog } from '../../src/base/log.ts';
+import type { DeployerHandlers, OrderCall } from '../../src/contract/link/answerer.ts';
+import type { PackageManifest, SignedManifest } from '../../src/contract/packages.ts';
+import { openSigningKey, type SigningKey } from '../../src/depot/signing-key.ts';
+
+export const ownVersion = '1.0.0';
+const platform = `${process.platform}-${process.arch}` as PackageManifest['platform'];
+
+type Running = { version: string | null; pid: number; tasks: { taskId: string; kind: string }[]; draining?: boolean };
+
+export type Scene = {
+  readonly directory: string;
+  readonly key: SigningKey;
+  running(): Running;
+  setRunning(running: Partial<Running>): void;
+  /** The version that `current` leads to. */
+  current(): string | undefined;
+  settings(): string | undefined;
+  isBegun(): boolean;
+  open(onStep?: Step): Promise<Deployer>;
+};
+
+export async function openScene(directory: string): Promise<Scene> {
+  const key = await openSigningKey(join(directory, 'signing.key'));
+  writeFileSync(join(directory, 'packages.pub'), key.publicKeyPem);
+  const file = join(directory, 'running.json');
+  const places = { opt: join(directory, 'opt'), settings: join(directory, 'etc'), units: join(directory, 'units') };
+  const link = join(places.opt, 'transport/current');
+  const scene: Scene = {
+    directory,
+    key,
+    running: () => (existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Running) : { version: null, pid: 1, tasks: [] }),
+    setRunning: (running) => writeFileSync(file, JSON.stringify({ ...scene.running(), ...running })),
+    current: () => (existsSync(link) ? readlinkSync(link) : undefined),
+    settings: () => (existsSync(join(places.settings, 'transport.json')) ? readFileSync(join(places.settings, 'transport.json'), 'utf8') : undefined),
+    isBegun: () => existsSync(join(directory, 'work/begun.json')),
+    open: async (onStep) => await openDeployer({ workDirectory: join(directory, 'work'), trustedKey: join(directory, 'packages.pub'), control: filedServices(scene, link), version: ownVersion, log: silentLog, healthWithinMs: 1_000, places, onStep }),
+  };
+  return scene;
+}
+
+/** A version whose directory holds `broken` does not start; settings with `"bad"` in them neither. */
+function filedServices(scene: Scene, link: string): ServiceControl {
+  const isBroken = (): boolean => existsSync(join(link, 'broken')) || scene.settings()?.includes('"bad"') === true;
+  const status = (): Awaited<ReturnType<ServiceControl['status']>> => {
+    const { version, pid, tasks } = scene.running();
+    return version === null ? undefined : { version, pid, state: 'listening', port: 6162, tasks };
+  };
+  return {
+    async setup(directory, verb) {
+      if (!existsSync(join(directory, 'package.json'))) throw new Error(`${directory} is not whole`);
+      if (verb === 'disable') scene.setRunning({ version: null });
+      if (verb === 'purge') rmSync(join(scene.directory, 'etc'), { recursive: true, force: true });
+    },
+    async restart() {
+      scene.setRunning({ version: null });
+      if (isBroken()) throw new Error('the job failed');
+      scene.setRunning({ version: readlinkSync(link), pid: scene.running().pid + 1, draining: false });
+    },
+    restartLater: async () => {},
+    state: async () => (scene.running().version === null ? 'failed' : 'active'),
+    status: async () => status(),
+    async drain(_, on) {
+      scene.setRunning({ draining: on });
+      return status();
+    },
+    lastWords: async () => 'port 6162 is in use by pid 812 (nginx)',
+    reload: async () => {},
+    forgetPackage: async () => {},
+    runAside: async () => {},
+  };
+}
+
+export type MadePackage = { readonly signed: SignedManifest; readonly manifest: PackageManifest; readonly bytes: Buffer };
+
+/** A small package with nothing in it but its name. */
+export function makeSmallPackage(scene: Scene, version: string, more: { broken?: boolean; platform?: PackageManifest['platform'] } = {}): MadePackage {
+  const folder = join(scene.directory, `make/tidemark-transport-${version}`);
+  mkdirSync(join(folder, 'units'), { recursive: true });
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ version }));
+  writeFileSync(join(folder, 'units/restore.conf'), '[Service]\n');
+  if (more.broken === true) writeFileSync(join(folder, 'broken'), '');
+  const archive = `${folder}.tar.gz`;
+  execFileSync('tar', ['-czf', archive, '-C', join(folder, '..'), `tidemark-transport-${version}`]);
+  const bytes = readFileSync(archive);
+  const manifest: PackageManifest = { name: 'tidemark-transport', version, platform: more.platform ?? platform, sha256: createHash('sha256').update(bytes).digest('hex'), bytes: statSync(archive).size, builtAt: '2026-11-25T18:00:00Z' };
+  return { signed: scene.key.sign(manifest), manifest, bytes };
+}
+
+const unheard = (): OrderCall<never> => ({ signal: new AbortController().signal, peer: { part: 'server', name: 'server', serial: '1', validToMs: 0 }, emit: async () => {} });
+
+/** Offers a package and brings its bytes. */
+export async function bring({ handlers }: Deployer, { signed, manifest, bytes }: MadePackage): Promise<void> {
+  const { have } = await handlers['deployer.offer']({ package: signed }, unheard());
+  await handlers['deployer.piece']({ sha256: manifest.sha256, offset: have, base64: bytes.subarray(have).toString('base64') }, unheard());
+}
+
+/** Gives an order as the link would, to nobody who listens for its steps. */
+export async function order<N extends keyof DeployerHandlers>({ handlers }: Deployer, name: N, input: Parameters<DeployerHandlers[N]>[0]): Promise<Awaited<ReturnType<DeployerHandlers[N]>>> {
+  return (await (handlers[name] as (input: unknown, call: unknown) => Promise<unknown>)(input, unheard())) as Awaited<ReturnType<DeployerHandlers[N]>>;
+}

@@ -1,0 +1,81 @@
+/**
+ * The rights of the transport's unit are enough, and no more than it needs: on a whole host, as its own user, it finds
+ * the mongod of another user, makes a restore point of it and proves the point on a FUSE mount.
+ */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { MongoClient } from 'mongodb';
+import { systemClock } from '../../src/base/clock.ts';
+import { until } from '../../src/base/deadline.ts';
+import { fromWire } from '../../src/base/failure.ts';
+import { randomId } from '../../src/base/ids.ts';
+import type { Caller } from '../../src/contract/link/caller.ts';
+import { dialOrders } from '../../src/contract/link/dial.ts';
+import { taskKinds, type TaskKind, type TaskOutput } from '../../src/contract/tasks.ts';
+import { openAuthority } from '../../src/server/authority.ts';
+import { findMongod } from '../kit/mongod.ts';
+import { openPackages } from '../kit/packages.ts';
+import { openWholeHosts, whyNoWholeHosts, type WholeHost } from '../kit/whole-host.ts';
+
+async function runTask<K extends TaskKind>(transport: Caller, kind: K, input: unknown): Promise<TaskOutput<K>> {
+  const taskId = randomId();
+  await transport.call('task.start', { taskId, kind, input });
+  const said: string[] = [];
+  const state = await transport.call('task.watch', { taskId, after: 0 }, { onEvent: ({ event }) => void (event.kind === 'line' && said.push(event.text)) });
+  if (state.state === 'failed') throw Object.assign(fromWire(state.failure), { said });
+  return taskKinds[kind].output.parse(state.state === 'finished' ? state.output : undefined) as TaskOutput<K>;
+}
+
+/** A set of one member, run by a user of its own whose files nobody else may read. */
+async function startMongod(host: WholeHost): Promise<void> {
+  host.copyIn((await findMongod()).path, '/usr/bin/mongod');
+  await host.ok('useradd', ['--system', '--no-create-home', 'mongod']);
+  await host.ok('install', ['-d', '-o', 'mongod', '-m', '700', '/srv/mongod']);
+  await host.ok('systemd-run', ['--quiet', '--unit=mongod', '--uid=mongod', 'mongod', '--dbpath', '/srv/mongod', '--port', '27117', '--bind_ip_all', '--replSet', 'rs0', '--wiredTigerCacheSizeGB', '0.25', '--setParameter', 'diagnosticDataCollectionEnabled=false']);
+  const client = await until('mongod', 30_000, async () => await MongoClient.connect(`mongodb://${host.address}:27117/?directConnection=true`, { serverSelectionTimeoutMS: 1_000 }).catch(() => undefined));
+  try {
+    await client.db('admin').command({ replSetInitiate: { _id: 'rs0', members: [{ _id: 0, host: `${host.address}:27117` }] } });
+    await until('a primary', 20_000, async () => ((await client.db('admin').command({ hello: 1 }))['isWritablePrimary'] === true ? true : undefined));
+    await client.db('shop').collection('orders').insertMany(Array.from({ length: 1_000 }, (_, n) => ({ n, text: 'x'.repeat(200) })), { writeConcern: { w: 'majority', journal: true } });
+  } finally {
+    await client.close();
+  }
+}
+
+test('a transport under its unit backs up the mongod of another user and opens what it made on a mount', { skip: whyNoWholeHosts(), timeout: 90_000 }, async (context) => {
+  const place = await mkdtemp(join(tmpdir(), 'tidemark-unit-'));
+  await using packages = await openPackages();
+  const deb = await packages.deb('tidemark-transport', '1.0.0');
+  await using wholeHosts = await openWholeHosts(1);
+  const host = wholeHosts.hosts[0]!;
+  const authority = await openAuthority(place, systemClock, async () => {});
+  context.after(async () => await rm(place, { recursive: true }));
+
+  host.copyIn(deb, '/root/transport.deb');
+  await host.ok('dpkg', ['-i', '/root/transport.deb'], { deadlineMs: 60_000 });
+  await startMongod(host);
+  const { keyPem, certificatePem, caPem } = await authority.issue({ part: 'transport', name: host.name, hosts: [host.address] });
+  host.write('/var/lib/tidemark-transport/identity.json', JSON.stringify({ keyPem, certificatePem, caPem }), 0o600);
+  await host.ok('chown', ['tidemark', '/var/lib/tidemark-transport/identity.json']);
+  const server = await authority.issue({ part: 'server', name: 'server', hosts: [] });
+  const transport = await until('the transport', 30_000, async () => await dialOrders({ host: host.address, port: 6162, identity: server, version: 'test' }).catch(() => undefined), { everyMs: 300 });
+  try {
+    const member = { host: host.address, port: 27117 };
+    const target = { hosts: [member], credential: { kind: 'none' as const } };
+    const { setId, local } = await transport.call('set.discover', { target });
+    assert.deepEqual(local.map(({ member, dbPath }) => [member, dbPath]), [[`${host.address}:27117`, '/srv/mongod']]);
+    const location = { kind: 'directory', path: '/var/lib/tidemark-transport/repository' } as const;
+    const { keyHex } = await transport.call('repository.open', { location, passphrase: 'for a test', create: true });
+    const { archive } = await transport.call('archive.open', { location, repositoryKeyHex: keyHex, setId, setName: 'rs0' });
+    const { point } = await runTask(transport, 'backup', { archive, target, source: member });
+    const proof = await runTask(transport, 'prove', { archive, point: point.id, level: 'open', at: null });
+    context.diagnostic(`method ${point.method}, mount ${proof.mount}`);
+    assert.equal(proof.collections.find(({ ns }) => ns === 'shop.orders')?.documents, 1_000);
+    assert.equal(proof.mount, 'fuse');
+  } finally {
+    transport.close();
+  }
+});
