@@ -42,7 +42,7 @@ export type Transport = {
   close(): Promise<void>;
 };
 
-export async function openTransport(options: { workDirectory: string; programs: Programs; identityFile?: string; version: string; log: Log }): Promise<Transport> {
+export async function openTransport(options: { workDirectory: string; programs: Programs; identityFile?: string; dataPorts?: { from: number; to: number }; version: string; log: Log }): Promise<Transport> {
   const { workDirectory, log } = options;
   const cleanUp = async (directory: string): Promise<void> => {
     await removeStaleMongods(directory, log);
@@ -65,6 +65,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
       platform: `${process.platform}-${process.arch}`,
       timeMs: systemClock.now(),
       findings: await findings(workDirectory),
+      dataPorts: options.dataPorts,
     }),
     'host.look': async () => ({ look: await lookAround() }),
     'set.discover': async ({ target }) => await discover(target, copies),

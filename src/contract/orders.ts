@@ -25,6 +25,8 @@ const transportOrders = {
       platform: z.string(),
       timeMs: z.number(),
       findings: z.array(z.object({ what: z.string(), ok: z.boolean(), says: z.string() })),
+      /** The range for data channels in the host's own settings; absent where it has none of its own. */
+      dataPorts: portRange.optional(),
     }),
     deadlineMs: 20_000,
   },

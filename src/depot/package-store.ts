@@ -43,14 +43,15 @@ export async function openPackageStore(directory: string, publicKeyPem: string):
 
   async function open(stem: string): Promise<StoredPackage | RefusedPackage> {
     const file = join(directory, `${stem}.tar.gz`);
+    const refused = (why: string): RefusedPackage => ({ file: `${stem}.tar.gz`, why });
     try {
       const signed = { manifest: await readFile(join(directory, `${stem}.json`), 'utf8'), signature: (await readFile(join(directory, `${stem}.json.sig`), 'utf8')).trim() };
       const manifest = openManifest(signed, publicKeyPem);
-      if (packageFile(manifest) !== stem) return { file, why: `its manifest is that of ${packageFile(manifest)}` };
-      if ((await stat(file)).size !== manifest.bytes || (await hashOf(file)) !== manifest.sha256) return { file, why: 'its bytes are not those of its manifest' };
+      if (packageFile(manifest) !== stem) return refused(`its manifest is that of ${packageFile(manifest)}`);
+      if ((await stat(file)).size !== manifest.bytes || (await hashOf(file)) !== manifest.sha256) return refused('its bytes are not those of its manifest');
       return { manifest, signed, file };
     } catch (error) {
-      return { file, why: (error as Error).message };
+      return refused((error as NodeJS.ErrnoException).code === 'ENOENT' ? 'its archive, manifest or signature is missing' : (error as Error).message);
     }
   }
 

@@ -43,7 +43,7 @@ try {
   }
   const identityFile = values.identity ?? settings.identity;
   const workDirectory = values.work ?? settings.work;
-  const transport = await openTransport({ workDirectory, programs, identityFile, version, log });
+  const transport = await openTransport({ workDirectory, programs, identityFile, dataPorts: isManaged ? settings.data : undefined, version, log });
   let port: number | null = null;
   let state: 'waiting' | 'listening' = 'waiting';
   const status = () => ({ version, pid: process.pid, state, port, tasks: transport.tasks() });

@@ -75,5 +75,5 @@ test('a deployer that does not start is taken back by its unit, and says so', li
     const found = await settled();
     return found.last?.what === 'update tidemark-deployer from 1.1.0 to 1.2.0' ? found : undefined;
   });
-  assert.deepEqual([about.version, about.last?.ok, about.last?.says], ['1.1.0', false, 'it did not start; 1.1.0 runs again']);
+  assert.deepEqual([about.version, about.last?.ok, about.last?.says], ['1.1.0', false, '1.2.0 did not come up; 1.1.0 runs']);
 });

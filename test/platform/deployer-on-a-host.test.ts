@@ -55,8 +55,10 @@ test('the deployer installs a transport that answers as its own user with three 
 test('a changed port works after a restart of that service alone, and a busy one is refused by the name of its holder', limits, async () => {
   const deployerPid = await scene.pidOf('tidemark-deployer');
   await scene.withDeployer(async (deployer) => {
-    await deployer.call('deployer.configure', { name: 'tidemark-transport', service: { settings: { listen: { port: 7162 } } } });
-    assert.equal(await scene.transportVersion(7162), '1.0.0');
+    await deployer.call('deployer.configure', { name: 'tidemark-transport', service: { settings: { listen: { port: 7162 }, data: { from: 4000, to: 4100 } } } });
+    const transport = await scene.dial('transport', 7162);
+    assert.deepEqual((await transport.call('host.describe', {})).dataPorts, { from: 4000, to: 4100 });
+    transport.close();
     await host.ok('systemd-run', ['--quiet', '--unit=squatter', 'python3', '-m', 'http.server', '7200']);
     await until('the port to be taken', 10_000, async () => ((await host.ok('ss', ['-ltn'])).includes(':7200') ? true : undefined));
     const taken = { name: 'tidemark-transport', service: { settings: { listen: { port: 7200 } } } } as const;

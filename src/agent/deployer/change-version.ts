@@ -152,7 +152,7 @@ export async function resumeChange(changing: Changing, begun: Switch, step: Step
   const { versions, control, journal } = changing;
   const { name, from, to } = begun;
   const current = await versions.current(name);
-  if (name === own) return changing.ownVersion === to ? await succeed(changing, begun) : await journal.end(outcome(changing, begun, false, `it did not start; ${changing.ownVersion} runs again`));
+  if (name === own) return await resumeOwn(changing, begun);
   if (current !== to) {
     if (from !== null && (await control.state(name)) !== 'active') await control.restart(name).catch(() => {});
     return await journal.end(outcome(changing, begun, false, `interrupted before the switch; ${from ?? 'nothing'} stays`));
@@ -160,4 +160,17 @@ export async function resumeChange(changing: Changing, begun: Switch, step: Step
   const why = (await whyUnhealthy(control, { name, version: to }, 2_000, changing.clock)) === undefined ? undefined : await start(changing, begun, step);
   if (why === undefined) await succeed(changing, begun);
   else await goBack(changing, begun, why, step);
+}
+
+/** This process is the answer to its own update. */
+async function resumeOwn(changing: Changing, begun: Switch): Promise<void> {
+  const { versions, control, journal, ownVersion } = changing;
+  const { name, from, to } = begun;
+  if (ownVersion === to) {
+    await control.setup(versions.directory(name, to), 'enable');
+    return await succeed(changing, begun);
+  }
+  await versions.unpoint(name, 'previous');
+  if (from !== to && (await versions.current(name)) !== to) await versions.remove(name, to);
+  await journal.end(outcome(changing, begun, false, `${to} did not come up; ${ownVersion} runs`));
 }

@@ -7,11 +7,11 @@ import { findPortOwner } from '../../base/port-owner.ts';
 
 for (const host of ['127.0.0.1', '::1']) {
   test(`a taken port on ${host} is refused with the process that has it, and a free one is not`, async (context) => {
-    const server = createServer().listen(0, host);
+    const server = createServer().listen(0, host).unref();
     const failed = await Promise.race([once(server, 'listening').then(() => undefined), once(server, 'error')]);
     if (failed !== undefined) return context.skip(`this machine has no ${host}`);
     const { port } = server.address() as AddressInfo;
-    const name = 'node port-owner.test.ts';
+    const name = 'node address.test.ts';
     assert.deepEqual(await findPortOwner(port), { pid: process.pid, name });
     await assert.rejects(requireFreePort({ host, port }, '--transport-listen'), { hint: 'Stop it, or choose another port with --transport-listen.', code: 'cli.port-in-use', message: `port ${port} is in use by pid ${process.pid} (${name})` });
     await new Promise((resolve) => server.close(resolve));
