@@ -60,11 +60,15 @@ export async function findLocalMongod(address: HostAndPort): Promise<LocalMongod
 
 /** Everything about a running mongod; undefined when it holds no data files that we may see. */
 export async function describeMongod(pid: number): Promise<LocalMongod | undefined> {
-  const files = openFiles(pid);
+  // The kernel names files from the root that this process sees; a mongod with another root has them below its own.
+  const base = readLink(`/proc/${pid}/root`) ?? '/';
+  const asItSees = (path: string): string => (base !== '/' && path.startsWith(`${base}/`) ? path.slice(base.length) : path);
+  const files = openFiles(pid).map(asItSees);
   const lock = files.find((path) => path.endsWith('/WiredTiger.lock')) ?? files.find((path) => path.endsWith('/mongod.lock'));
   const binary = readLink(`/proc/${pid}/exe`);
   if (lock === undefined || binary === undefined) return undefined;
-  const root = readLink(`/proc/${pid}/ns/mnt`) === readLink('/proc/self/ns/mnt') ? '' : `/proc/${pid}/root`;
+  const isAmongUs = base === '/' && readLink(`/proc/${pid}/ns/mnt`) === readLink('/proc/self/ns/mnt');
+  const root = isAmongUs ? '' : `/proc/${pid}/root`;
   const inside = dirname(lock);
   const journal = files.find((path) => /\/WiredTigerLog\.\d+$/.test(path));
   const journalInside = journal === undefined ? join(inside, 'journal') : dirname(journal);
@@ -77,7 +81,7 @@ export async function describeMongod(pid: number): Promise<LocalMongod | undefin
     args,
     configFile: argument(args, 'config') ?? argument(args, 'f'),
     keyFile: argument(args, 'keyFile'),
-    binary: root + binary.replace(/ \(deleted\)$/, ''),
+    binary: root + asItSees(binary.replace(/ \(deleted\)$/, '')),
     dbPath: root + inside,
     journalPath: root + journalInside,
     journalElsewhere: journalInside !== join(inside, 'journal') || mountOf(pid, journalInside)?.device !== mount?.device,

@@ -257,3 +257,9 @@ export const dataSessionEnded = failure<{ host: string }>('server.data-session-e
   hint: 'Start the session again; see the log of the transport service there if it ends again.',
   retry: 'now',
 });
+
+export const packageUnreadable = failure<{ file: string; why: string }>('server.package-unreadable', {
+  says: ({ file, why }) => `the package ${file} cannot be used: ${why}`,
+  hint: 'Name a .deb or .rpm of tidemark-transport on the machine of the server; "npm run package" makes them.',
+  retry: 'never',
+});

@@ -46,7 +46,11 @@ export function openPlacement({ catalog, links, archives, log }: { catalog: Cata
       const same = told.filter(({ found }) => found.setId === first.found.setId);
       return { ...first.found, local: same.flatMap(({ id, found }) => found.local.map((member) => ({ ...member, host: id }))) };
     },
-    ofMember: (found, member) => found.local.find((one) => one.member === member)?.host ?? localHost,
+    // The server's machine may see the processes of a container that is a host of its own: that one is nearer.
+    ofMember: (found, member) => {
+      const hosts = found.local.filter((one) => one.member === member).map(({ host }) => host ?? localHost);
+      return hosts.find((host) => host !== localHost) ?? hosts[0] ?? localHost;
+    },
     async forMoments(repository, setId) {
       const set = await catalog.sets.find(setId);
       return set === undefined ? (await archives.find(repository)).host : await near(set);

@@ -145,7 +145,7 @@ function compose(base: Base, about: Services['about']) {
   const moments = openMoments({ links, archives, points });
   const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
   const sessionLog = openSessionLog(catalog, clock);
-  const flows = flowTable({ placement, sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs });
+  const flows = flowTable({ hosts, links, credentials, hostKeys, placement, sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing });
   const keepOplog = async (set: SetRow): Promise<void> => {
     try {

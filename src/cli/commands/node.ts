@@ -1,8 +1,10 @@
 import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Host, HostKit } from '../../contract/routes/hosts.ts';
 import { isGiven, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { usage } from '../failures.ts';
+import { answerWithSession } from '../session-answer.ts';
 import { showTable } from '../table.ts';
 
 export async function listNodes(invocation: Invocation): Promise<ExitCode> {
@@ -45,6 +47,13 @@ export async function writeKit(invocation: Invocation): Promise<ExitCode> {
   await keepKit(kit, textOf(invocation, 'kit')!);
   invocation.answer({ host: kit.host, kit: textOf(invocation, 'kit'), expiresAtMs: kit.expiresAtMs }, () => `a new kit for ${kit.host} is in ${textOf(invocation, 'kit')}, good for a day`);
   return exitCodes.done;
+}
+
+export async function installNode(invocation: Invocation): Promise<ExitCode> {
+  const body = { credential: textOf(invocation, 'credential')!, package: resolve(textOf(invocation, 'package')!) };
+  const client = await invocation.client();
+  const session = await client.call('host.install', { params: { host: invocation.args[0]! }, body });
+  return await answerWithSession(invocation, client, session, ({ result }) => (result?.kind === 'deploy' ? `${result.host} runs the transport service (${result.platform}) and is connected; its SSH key is ${result.hostKey}` : ''));
 }
 
 export async function removeNode(invocation: Invocation): Promise<ExitCode> {

@@ -59,6 +59,22 @@ trusted: then somebody may stand between. Without --apply it prints the key to c
     load: async () => (await import('../commands/trust.ts')).trustNode,
   },
   {
+    name: 'node install',
+    takes: '<node>',
+    summary: 'Install the transport service on a host over SSH; it enrols by itself.',
+    text: `The host is one that "node add" expects. Its SSH key is recorded at first use, or has to be trusted first ("node trust");
+a changed key fails. The package is a .deb or .rpm of tidemark-transport on the machine of the server.`,
+    options: [
+      { flags: '--credential <name>', says: 'how to sign in and become root ("credential add")', required: true },
+      { flags: '--package <file>', says: 'the package', required: true },
+    ],
+    client: true,
+    long: true,
+    examples: ['tidemark node install db1 --credential root-at-db --package /root/tidemark-transport_0.1.0_amd64.deb'],
+    see: ['tidemark node add', 'tidemark credential add'],
+    load: async () => (await import('../commands/node.ts')).installNode,
+  },
+  {
     name: 'node remove',
     takes: '<node>',
     summary: 'Remove a host: its certificates are refused at once.',

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Route } from '../route.ts';
+import { session } from '../sessions.ts';
 
 const port = z.int().min(1).max(65535);
 const dials = z.enum(['server', 'host']);
@@ -85,6 +86,20 @@ export const hostRoutes = {
     status: 200,
     answer: hostKit,
     failures: ['server.host-unknown', 'server.host-is-local'],
+  },
+  'host.install': {
+    method: 'POST',
+    path: '/api/v1/hosts/:host/install',
+    permission: 'hosts.write',
+    summary: 'Installs the transport service on a host over SSH; it enrols with a kit of its own.',
+    params: hostParams,
+    body: z.object({
+      credential: z.string().min(1).meta({ description: 'name of a host credential' }),
+      package: z.string().min(1).meta({ description: 'a .deb or .rpm on the machine of the server' }),
+    }),
+    status: 202,
+    answer: session,
+    failures: ['server.host-unknown', 'server.host-is-local', 'server.host-busy', 'server.credential-unknown'],
   },
   'host.remove': {
     method: 'DELETE',

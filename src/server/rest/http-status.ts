@@ -5,7 +5,7 @@ const table: readonly (readonly [RegExp, number])[] = [
   [/^server\.not-signed-in$/, 401],
   [/^server\.(not-allowed|enrolment-refused)$/, 403],
   [/^server\.too-many-/, 429],
-  [/^server\.question-/, 400],
+  [/^server\.(question-|package-unreadable$)/, 400],
   [/^server\.(answer-broken|secret-unreadable)$/, 500],
   [/^server\..*-unknown$|^server\.no-such-route$/, 404],
   [/-busy$|-exists$|-taken$|-held$|-is-local$|^server\.session-|^server\.set-changed$|^server\.repository-other$|^server\.host-key-other$|^server\.credential-/, 409],
