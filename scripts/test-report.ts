@@ -7,7 +7,7 @@ type TestPass = EventData.TestPass;
 type TestFail = EventData.TestFail;
 type FileRun = Tally & { problems: string[]; skips: string[]; output: string[] };
 
-const fileDeadlineMs = 20 * 60_000;
+const fileDeadlineMs = 10 * 60_000;
 
 /**
  * Runs test files, each in a process of its own, and says one line for each when it ends; for a failed one, what

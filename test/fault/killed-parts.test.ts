@@ -23,9 +23,9 @@ before(async () => {
   firstPoint = (await platform.ok('backup', 'run', 'rs0')).point;
 });
 after(async () => {
-  await platform[Symbol.asyncDispose]();
-  await client.close();
-  await set.stop();
+  await platform?.[Symbol.asyncDispose]();
+  await client?.close();
+  await set?.stop();
 });
 
 type Session = { id: string; state: string; steps: { name: string }[]; failure: { message: string; hint: string } | null };

@@ -23,9 +23,9 @@ before(async () => {
   platform = await openPlatform();
 });
 after(async () => {
-  await platform[Symbol.asyncDispose]();
-  await client.close();
-  await set.stop();
+  await platform?.[Symbol.asyncDispose]();
+  await client?.close();
+  await set?.stop();
   await rm(work, { recursive: true, force: true });
 });
 

@@ -13,8 +13,8 @@ before(async () => {
   client = await set.client();
 });
 after(async () => {
-  await client.close();
-  await set.stop();
+  await client?.close();
+  await set?.stop();
 });
 
 async function copy(from: string, to: string, existing: Existing = 'refuse') {

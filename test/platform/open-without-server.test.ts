@@ -34,8 +34,8 @@ before(async () => {
   writeFileSync(join(place, 'passphrase'), readFileSync(join(platform.dataDir, 'repository.passphrase')));
 });
 after(async () => {
-  await client.close();
-  await set.stop();
+  await client?.close();
+  await set?.stop();
   rmSync(place, { recursive: true, force: true, maxRetries: 5 });
 });
 

@@ -25,7 +25,7 @@ before(async () => {
   await db.createCollection('weather', { timeseries: { timeField: 'at' } });
   await db.collection('weather').insertOne({ at: new Date(), c: 3 });
 });
-after(async () => await set.stop());
+after(async () => await set?.stop());
 
 const addressOf = (user: string) => ({ hosts: [{ host: set.members[0]!.host, port: set.members[0]!.port }], credential: { kind: 'scram' as const, user, password: user, authSource: 'admin' } }) satisfies MongoAddress;
 

@@ -26,14 +26,16 @@ before(async () => {
   await using client = await set.client();
   await client.db('shop').collection<{ _id: number }>('orders').insertMany(Array.from({ length: 500 }, (_, n) => ({ _id: n })));
   platform = await openPlatform();
-  await platform.ok('set', 'add', set.uri);
+  const password = join(place, 'password');
+  writeFileSync(password, 'admin');
+  await platform.ok('set', 'add', `mongodb://${set.members[0]!.name}/?replicaSet=rs0`, '--user', 'admin', '--password-file', password);
   await platform.ok('backup', 'run', 'rs0');
   repository = await openRepositoryDirect(join(platform.dataDir, 'repository'), readFileSync(join(platform.dataDir, 'repository.passphrase'), 'utf8').trim());
 });
 after(async () => {
-  await repository.close();
-  await platform[Symbol.asyncDispose]();
-  await set.stop();
+  await repository?.close();
+  await platform?.[Symbol.asyncDispose]();
+  await set?.stop();
   rmSync(place, { recursive: true, force: true, maxRetries: 5 });
 });
 
