@@ -63,6 +63,12 @@ export type RunnerOptions = {
 
 const eventsKept = 2_000;
 
+/**
+ * TLS hands out what it decrypts in buffers outside the heap, and only a collection of the young generation frees them:
+ * with a small one that is often and cheap. It takes a third off the processor time of serving an archive.
+ */
+const nodeOptions: Partial<Record<TaskKind, readonly string[]>> = { 'serve-archive': ['--max-semi-space-size=1'] };
+
 /** What outlives tasks, such as kept clones and the markers of locks. */
 const keptIn = (workDirectory: string): string => join(workDirectory, 'kept');
 
@@ -146,7 +152,7 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
       if ([...tasks.values()].filter((task) => task.state.state === 'running').length >= limit) throw tooManyTasks({ limit });
       const directory = join(tasksDirectory, taskId);
       const said = options.quiet === true ? 'ignore' : 'inherit';
-      const child = fork(programs.mover, [], { execPath: programs.node[0], execArgv: programs.node.slice(1), stdio: ['ignore', said, said, 'ipc'], env: keptCompiled(options.workDirectory) });
+      const child = fork(programs.mover, [], { execPath: programs.node[0], execArgv: [...programs.node.slice(1), ...(nodeOptions[kind] ?? [])], stdio: ['ignore', said, said, 'ipc'], env: keptCompiled(options.workDirectory) });
       const task: Task = { kind, child, events: [], firstEvent: 1, state: { state: 'running' }, lastStep: 'start', stopping: false, waiters: new Set() };
       tasks.set(taskId, task);
       const end = run(taskId, task).finally(() => ends.delete(end));

@@ -21,10 +21,12 @@ import { archiveRules, type Right } from './archive-rules.ts';
 import { beatMs, silentMs } from './beats.ts';
 import { channelRefused, channelTaken, messageBroken } from './failures.ts';
 import { bindPorts, closeServer, type PortRange } from './port-range.ts';
+import { openSender } from './sender.ts';
 import { openServedSession } from './served-session.ts';
+import { openSpareBuffers } from './spare-buffers.ts';
 import { openThrottle } from './throttle.ts';
 import { dataTlsOptions } from './tls.ts';
-import { bodyMost, encodeMessage, openParser, type Message } from './wire.ts';
+import { bodyMost, encodeMessage, headroomBytes, openParser, pieceBytes, type Message } from './wire.ts';
 
 export type ServeOptions = {
   readonly storage: Storage;
@@ -75,6 +77,7 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
   const admit = admitHost('transport', options.peer);
   const ticket = Buffer.from(options.ticket, 'hex');
   const counts = { receivedBytes: 0, sentBytes: 0 };
+  const spares = openSpareBuffers(pieceBytes + headroomBytes);
   const sockets = new Set<TLSSocket>();
   const channels = new Map<number, Channel>();
   const ended = Promise.withResolvers<'stopped' | 'left alone'>();
@@ -118,6 +121,7 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
       return void socket.destroy();
     }
     socket.setNoDelay(true);
+    const sender = openSender(socket);
     let channel: Channel | undefined;
     let heldBytes = 0;
     let heardMs = clock.monotonicMs();
@@ -131,12 +135,9 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
     };
     const write = async (id: number, kind: 'done' | 'part' | 'failed', head: object, body?: Uint8Array): Promise<void> => {
       if (socket.destroyed) return;
-      socket.cork();
-      socket.write(encodeMessage(id, kind, head, body?.length ?? 0));
-      if (body !== undefined && body.length > 0) socket.write(body);
-      socket.uncork();
+      sender.send(encodeMessage(id, kind, head, body?.length ?? 0), ...(body === undefined ? [] : [body]));
       counts.sentBytes += body?.length ?? 0;
-      if (socket.writableLength > partBytes) await drained(socket);
+      await sender.room();
     };
     const answerRead = async (id: number, bytes: Uint8Array): Promise<void> => {
       for (let at = 0; ; at += partBytes) {
@@ -175,6 +176,7 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
         if (!isFailure(error)) log.error('a request over a data channel failed', { why: describe(error) });
         await write(message.id, 'failed', toWire(error)).catch(() => {});
       } finally {
+        if (message.spare !== undefined) spares.give(message.spare);
         heldBytes -= bytes;
         if (heldBytes < windowBytes && socket.isPaused()) socket.resume();
       }
@@ -186,7 +188,7 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
         clearTimeout(greeting);
         channels.set(number, channel);
         watchAlone();
-        socket.write(encodeMessage(message.id, 'done', {}));
+        sender.send(encodeMessage(message.id, 'done', {}));
         log.info('data channel open', { peer: address, channel: number });
         return;
       }
@@ -197,10 +199,10 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
       if (heldBytes >= windowBytes) socket.pause();
       void answer(client, message, bytes);
     };
-    const parser = openParser(take, () => (channel === undefined ? helloMost : bodyMost));
+    const parser = openParser(take, () => (channel === undefined ? helloMost : bodyMost), spares);
     const greeting = setTimeout(() => socket.destroy(), greetingMs);
     const beats = setInterval(() => {
-      if (channel !== undefined) socket.write(encodeMessage(0, 'beat', {}));
+      if (channel !== undefined) sender.send(encodeMessage(0, 'beat', {}));
       if (!socket.isPaused() && clock.monotonicMs() - heardMs > silentMs) socket.destroy();
     }, beatMs);
     socket.on('data', (piece: Buffer) => {
@@ -258,16 +260,4 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
 function costOf({ kind, head, body }: Message): number {
   const range = kind === 'read' ? (head as { range?: { bytes?: unknown } } | null)?.range : undefined;
   return body.length + (typeof range?.bytes === 'number' ? range.bytes : 4096);
-}
-
-async function drained(socket: TLSSocket): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      socket.off('drain', done);
-      socket.off('close', done);
-      resolve();
-    };
-    socket.once('drain', done);
-    socket.once('close', done);
-  });
 }
