@@ -65,7 +65,7 @@ export function keepLine(options: LineOptions): Line {
 
   /** Resolves with the reason when the connection is over. */
   const connectOnce = async (onOpen: () => void): Promise<Failure> => {
-    const identity = await options.identity().catch((cause: unknown) => hostNotReached({ host: address, why: 'the identity of this host cannot be read' }, cause));
+    const identity = await options.identity().catch((cause: unknown) => (isFailure(cause) ? cause : hostNotReached({ host: address, why: 'the identity of this host cannot be read' }, cause)));
     if (isFailure(identity)) return identity;
     const socket = connect({ host: options.host, port: options.port, servername: '', ...dataTlsOptions(identity), checkServerIdentity: () => undefined });
     let heardMs = clock.monotonicMs();

@@ -67,6 +67,8 @@ const windowBytes = 8 << 20;
 const partBytes = 1 << 20;
 const namesAtOnce = 1000;
 const leastChannels = 2;
+/** At a port, those that have not greeted included. */
+const connectionsMost = 32;
 
 type Channel = { readonly socket: TLSSocket; readonly client: string; close(): void };
 
@@ -231,6 +233,7 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
       socket.on('error', () => {});
       accept(number, socket);
     });
+    server.maxConnections = connectionsMost;
     server.on('tlsClientError', (error, socket) => log.warn('data channel refused', { peer: socket.remoteAddress ?? 'unknown address', why: error.message }));
   }
   watchAlone();
