@@ -7,6 +7,7 @@ import { hostname } from 'node:os';
 import { systemClock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
+import { dataAlpn } from '../contract/data-channel.ts';
 import type { OrderHandlers } from '../contract/link/answerer.ts';
 import { contractVersion } from '../contract/orders.ts';
 import { dropClonesWhereTight } from '../mongo/copy/leftovers.ts';
@@ -17,12 +18,17 @@ import { openArchiveHere, openStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
 import { findings } from './findings.ts';
 import type { Programs } from './task-context.ts';
-import { copiesIn, openTaskRunner } from './task-runner.ts';
+import { copiesIn, openTaskRunner, type TaskRunner } from './task-runner.ts';
 import { windowOf } from './window.ts';
 
 const minuteMs = 60_000;
 
-export type Transport = { readonly handlers: OrderHandlers; close(): Promise<void> };
+export type Transport = {
+  readonly handlers: OrderHandlers;
+  /** Connections of data channels that came to the port of orders. */
+  readonly dataConnections: { readonly protocol: string; readonly onConnection: TaskRunner['handOver'] };
+  close(): Promise<void>;
+};
 
 export async function openTransport(options: { workDirectory: string; programs: Programs; identityFile?: string; version: string; log: Log }): Promise<Transport> {
   const { workDirectory, log } = options;
@@ -84,5 +90,5 @@ export async function openTransport(options: { workDirectory: string; programs: 
     clearInterval(tight);
     await runner.close();
   };
-  return { handlers, close };
+  return { handlers, dataConnections: { protocol: dataAlpn, onConnection: runner.handOver }, close };
 }

@@ -18,7 +18,7 @@ try {
   const identity = await awaitIdentity(identityFile, 60_000);
   const transport = await openTransport({ workDirectory, programs, identityFile, version, log });
   const colon = listen.lastIndexOf(':');
-  const server = await openOrderServer({ host: listen.slice(0, colon), port: Number(listen.slice(colon + 1)), identity, handlers: transport.handlers, version, log });
+  const server = await openOrderServer({ host: listen.slice(0, colon), port: Number(listen.slice(colon + 1)), identity, handlers: transport.handlers, other: transport.dataConnections, version, log });
   watchIdentity(identityFile, (renewed) => server.renew(renewed), ends.signal);
   const end = async (): Promise<void> => {
     ends.abort();

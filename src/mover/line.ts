@@ -9,7 +9,7 @@
 import { connect, type TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import { fromWire, isFailure, type Failure, type WireFailure } from '../base/failure.ts';
-import { dataProtocol, type DataHead } from '../contract/data-channel.ts';
+import { dataProtocol, dataSessionName, type DataHead } from '../contract/data-channel.ts';
 import { admitHost, judge, type LinkIdentity } from '../contract/link/trust.ts';
 import { beatMs, silentMs } from './beats.ts';
 import { channelTaken, hostNotReached, hostNotTrusted } from './failures.ts';
@@ -67,7 +67,7 @@ export function keepLine(options: LineOptions): Line {
   const connectOnce = async (onOpen: () => void): Promise<Failure> => {
     const identity = await options.identity().catch((cause: unknown) => (isFailure(cause) ? cause : hostNotReached({ host: address, why: 'the identity of this host cannot be read' }, cause)));
     if (isFailure(identity)) return identity;
-    const socket = connect({ host: options.host, port: options.port, servername: '', ...dataTlsOptions(identity), checkServerIdentity: () => undefined });
+    const socket = connect({ host: options.host, port: options.port, servername: dataSessionName(options.ticket), ...dataTlsOptions(identity), checkServerIdentity: () => undefined });
     let heardMs = clock.monotonicMs();
     const over = Promise.withResolvers<Failure>();
     lose = (why) => {

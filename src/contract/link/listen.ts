@@ -3,12 +3,13 @@
  * byte: whoever is not admitted gets no answer at all, not even a status line.
  */
 import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer as createNetServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { WebSocketServer } from 'ws';
 import { describe } from '../../base/failure.ts';
 import type { Log } from '../../base/log.ts';
 import { answerOrders, type OrderHandlers } from './answerer.ts';
+import { peekClientHello } from './client-hello.ts';
 import { openChannel, type Channel, type ChannelOptions } from './channel.ts';
 import { frameBytes, linkPath, type Role } from './frames.ts';
 import { admitPart, judge, tlsOptions, type Admit, type LinkIdentity, type Peer } from './trust.ts';
@@ -31,11 +32,13 @@ export type ListenOptions = {
   version: string;
   log: Log;
   onChannel: (channel: Channel) => void;
+  /** Takes connections of another protocol off this port: `first` is what was read of them, and they are paused. */
+  other?: { protocol: string; onConnection: (serverName: string, socket: Socket, first: Buffer) => void };
   timing?: Pick<ChannelOptions, 'pingMs' | 'deadMs' | 'greetingMs'>;
 };
 
 /** Takes orders on a port: what a transport service does. */
-export async function openOrderServer(options: { host: string; port: number; identity: LinkIdentity; handlers: OrderHandlers; version: string; log: Log; admit?: Admit; timing?: ListenOptions['timing'] }): Promise<LinkListener> {
+export async function openOrderServer(options: { host: string; port: number; identity: LinkIdentity; handlers: OrderHandlers; version: string; log: Log; admit?: Admit; other?: ListenOptions['other']; timing?: ListenOptions['timing'] }): Promise<LinkListener> {
   const { handlers, log, admit = admitPart('server'), ...rest } = options;
   return await listenForLinks({ ...rest, admit, log, role: 'answerer', onChannel: (channel) => answerOrders(channel, handlers, log) });
 }
@@ -72,19 +75,27 @@ export async function listenForLinks(options: ListenOptions): Promise<LinkListen
     http.emit('connection', socket);
   });
   tls.on('tlsClientError', (error, socket) => log.warn('link refused', { peer: socket.remoteAddress ?? 'unknown address', why: error.message }));
-  tls.on('connection', (socket: Socket) => {
+  const { other } = options;
+  const takeAway: NonNullable<ListenOptions['other']>['onConnection'] = (serverName, socket, first) => {
+    sockets.delete(socket);
+    other!.onConnection(serverName, socket, first);
+  };
+  const front = other === undefined ? tls : openFront(tls, { protocol: other.protocol, onConnection: takeAway });
+  front.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
   await new Promise<void>((resolve, reject) => {
-    tls.once('error', reject);
-    tls.listen(options.port, options.host, resolve);
+    front.once('error', reject);
+    front.listen(options.port, options.host, resolve);
   });
-  const { port, address } = tls.address() as AddressInfo;
+  const { port, address } = front.address() as AddressInfo;
   const close = async (): Promise<void> => {
-    const done = new Promise<void>((resolve) => tls.close(() => resolve()));
+    // The server's own word for its end waits for connections that other processes were given, too.
+    const gone = [...sockets].map(async (socket) => await new Promise((resolve) => socket.once('close', resolve)));
+    front.close();
     for (const socket of sockets) socket.destroy();
-    await done;
+    await Promise.all(gone);
   };
   return {
     port,
@@ -93,4 +104,15 @@ export async function listenForLinks(options: ListenOptions): Promise<LinkListen
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Listens in the place of `tls`, and gives it every connection that is not of the other protocol. */
+function openFront(tls: Server, other: NonNullable<ListenOptions['other']>): Server {
+  return createNetServer((socket) =>
+    peekClientHello(socket, (hello, first) => {
+      if (hello !== 'other' && hello.serverName !== undefined && hello.protocols.includes(other.protocol)) return other.onConnection(hello.serverName, socket, first);
+      socket.unshift(first);
+      tls.emit('connection', socket);
+    }),
+  );
 }
