@@ -13,6 +13,7 @@ const benches: Record<string, { summary: string; load: () => Promise<Bench> }> =
   item: { summary: 'one collection back, against the restic way', load: async () => (await import('./bench/item.ts')).benchItem },
   publish: { summary: 'from the command to the first query', load: async () => (await import('./bench/publish.ts')).benchPublish },
   impact: { summary: 'what an application feels during a first full', load: async () => (await import('./bench/impact.ts')).benchImpact },
+  network: { summary: 'a first full to another host, against the same store on one host', load: async () => (await import('./bench/network.ts')).benchNetwork },
   memory: { summary: 'peak memory of mover and repository', load: async () => (await import('./bench/memory.ts')).benchMemory },
 };
 

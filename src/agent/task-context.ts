@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { TaskEvent } from '../contract/tasks.ts';
@@ -17,6 +18,8 @@ export type TaskContext = {
   readonly programs: Programs;
   /** What this host shows to other hosts; absent where there are none. */
   readonly identityFile?: string;
+  /** Connections that came to the transport's own port for this task, from now on: paused, with what was read of them. */
+  readonly onConnection: (take: (socket: Socket, first: Buffer) => void) => void;
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly log: Log;

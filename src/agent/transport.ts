@@ -7,6 +7,7 @@ import { hostname } from 'node:os';
 import { systemClock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
+import { dataAlpn } from '../contract/data-channel.ts';
 import type { OrderHandlers } from '../contract/link/answerer.ts';
 import { awaitIdentity } from '../contract/link/identity-file.ts';
 import type { LinkIdentity } from '../contract/link/trust.ts';
@@ -25,16 +26,18 @@ import { undoLocksOf } from './left-locks.ts';
 import { listenForProbes } from './port-listener.ts';
 import { probePorts } from './port-probe.ts';
 import type { Programs } from './task-context.ts';
-import { copiesIn, openTaskRunner } from './task-runner.ts';
+import { copiesIn, openTaskRunner, type TaskRunner } from './task-runner.ts';
 import { windowOf } from './window.ts';
 
 const minuteMs = 60_000;
 
 /** Kinds that go on until they are stopped: the server starts them again when the service is back. */
-const endless: ReadonlySet<TaskKind> = new Set<TaskKind>(['oplog']);
+const endless: ReadonlySet<TaskKind> = new Set<TaskKind>(['oplog', 'serve-archive']);
 
 export type Transport = {
   readonly handlers: OrderHandlers;
+  /** Connections of data channels that came to the port of orders. */
+  readonly dataConnections: { readonly protocol: string; readonly onConnection: TaskRunner['handOver'] };
   /** Running tasks that end by themselves. */
   tasks(): { taskId: string; kind: TaskKind }[];
   /** No new task is taken while it is on. */
@@ -117,6 +120,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
   };
   return {
     handlers,
+    dataConnections: { protocol: dataAlpn, onConnection: runner.handOver },
     close,
     tasks: () => runner.list().filter(({ kind, state }) => state.state === 'running' && !endless.has(kind)),
     drain: (on) => void (draining = on),

@@ -1,4 +1,5 @@
 /** What crosses a data channel between two hosts, version 1 (docs/design/data-channel.md): the head of each message. */
+import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { dataTicket } from './values.ts';
 
@@ -6,6 +7,11 @@ export const dataProtocol = 1;
 
 /** The name by which both ends agree, in the TLS handshake, on what they speak. */
 export const dataAlpn = `tidemark-data/${dataProtocol}`;
+
+/** The name a client asks for, so that a port of many sessions knows which one is meant. It tells nothing of the ticket. */
+export function dataSessionName(ticket: string): string {
+  return `${createHash('sha256').update(`tidemark data session ${ticket}`).digest('hex').slice(0, 32)}.tidemark`;
+}
 
 const name = z.string().min(1).max(512);
 const size = z.int().min(0);

@@ -148,6 +148,8 @@ export const taskKinds = {
       range: z.object({ from: z.int().min(1).max(65535), to: z.int().min(1).max(65535) }).default({ from: 2500, to: 3300 }),
       /** As many as are free, and no fewer than two: a mover and its mount have channels of their own. */
       channels: z.int().min(2).max(64).default(4),
+      /** The port of this transport's orders, to have all channels come there; null binds ports of the range. */
+      singlePort: z.int().min(1).max(65535).nullable().default(null),
       portWaitSeconds: z.number().min(0).max(3600).default(600),
       limits: z.array(v.bandwidthLimit).default([]),
     }),

@@ -39,7 +39,7 @@ export const channelLocation = z.object({
   host: z.string().min(1),
   /** Of the host, as its certificate has it. */
   name: z.string().min(1),
-  /** One for each channel. */
+  /** One for each channel; the same one for all where they share a port. */
   ports: z.array(z.int().min(1).max(65535)).min(1).max(64),
   ticket: dataTicket,
   limits: z.array(bandwidthLimit).default([]),

@@ -1,4 +1,5 @@
 /** The mover: a child of the transport service that runs one task and ends. Its job, secrets included, comes over the IPC pipe. */
+import { Socket } from 'node:net';
 import { dieWithParent } from '../base/native.ts';
 import { stopped } from '../base/failures.ts';
 import { openLog } from '../base/log.ts';
@@ -17,7 +18,11 @@ const send = (message: FromMover): void => {
 };
 
 process.on('disconnect', () => ends.abort(stopped({ what: 'the transport service' })));
-process.on('message', (message: ToMover) => {
+/** A task takes connections when it is ready for them; who comes earlier dials again. */
+let takeConnection = (socket: Socket, _first: Buffer): void => void socket.destroy();
+
+process.on('message', (message: ToMover, handle) => {
+  if (message.kind === 'connection') return handle instanceof Socket ? takeConnection(handle, Buffer.from(message.firstHex, 'hex')) : undefined;
   if (message.kind === 'stop') return ends.abort(stopped({ what: 'the task' }));
-  void runMover(message.task, send, ends.signal, log);
+  void runMover(message.task, send, ends.signal, (take) => void (takeConnection = take), log);
 });

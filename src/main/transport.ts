@@ -54,7 +54,7 @@ try {
   let { identity } = member;
   const { handlers } = transport;
   const dial = values.dial ?? settings.dial ?? member.server?.dial ?? undefined;
-  const server = dial === undefined ? await openOrderServer({ ...listen, identity, handlers, version, log }) : undefined;
+  const server = dial === undefined ? await openOrderServer({ ...listen, identity, handlers, other: transport.dataConnections, version, log }) : undefined;
   const dialling = dial === undefined ? undefined : dialIn({ ...addressOf(dial), identity: () => identity, handlers, version, clock: systemClock, log, signal: ends.signal });
   const renewed = (next: typeof identity): void => {
     identity = next;

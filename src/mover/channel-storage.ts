@@ -10,8 +10,9 @@ import type { ChannelLocation } from '../contract/values.ts';
 import type { Storage, StorageWriter } from '../repository/storage/storage.ts';
 import { openRequests, type RequestOptions } from './requests.ts';
 import { sessionKeptMs } from './serve-archive.ts';
+import { openSpareBuffers } from './spare-buffers.ts';
 import { openThrottle } from './throttle.ts';
-import type { Message } from './wire.ts';
+import { headroomBytes, pieceBytes, type Message } from './wire.ts';
 
 export type ChannelStorage = Storage & {
   readonly appendOnly: true;
@@ -22,15 +23,22 @@ export type ChannelStorage = Storage & {
 
 export type ChannelOptions = { readonly clock?: Clock } & Partial<Pick<RequestOptions, 'reachMs' | 'keptMs' | 'answerMs' | 'windowBytes'>>;
 
-const pieceBytes = 1 << 20;
 const readBytes = 2 << 20;
+/** Copied into memory of their own size. */
+const smallBytes = 64 << 10;
 
 export async function openChannelStorage(location: ChannelLocation, identity: () => Promise<LinkIdentity>, options: ChannelOptions = {}): Promise<ChannelStorage> {
   const clock = options.clock ?? systemClock;
   const throttle = openThrottle(location.limits, clock);
   const requests = openRequests({ reachMs: 30_000, keptMs: sessionKeptMs, answerMs: 120_000, windowBytes: 4 << 20, ...options, location, identity, clock, throttle });
   await requests.reached;
+  const spares = openSpareBuffers(pieceBytes + headroomBytes);
   let objects = 0;
+
+  const bodyOf = (bytes: Uint8Array, carrier: Buffer): { carrier: Buffer; bytes: number } => {
+    carrier.set(bytes, headroomBytes);
+    return { carrier, bytes: bytes.length };
+  };
 
   const readRange = async (name: string, from: number, bytes: number): Promise<Uint8Array> => {
     await requests.room();
@@ -48,14 +56,19 @@ export async function openChannelStorage(location: ChannelLocation, identity: ()
     const requireWhole = (): void => {
       if (failed !== undefined) throw failed;
     };
+    const send = async (piece: Uint8Array, at: number): Promise<void> => {
+      const carrier = piece.length < smallBytes ? Buffer.allocUnsafe(headroomBytes + piece.length) : spares.take(headroomBytes + piece.length);
+      const { wasSentOnce } = await requests.ask({ kind: 'append', head: { object, offset: at }, body: bodyOf(piece, carrier), object });
+      if (wasSentOnce) spares.give(carrier);
+    };
     return {
       async append(bytes) {
         for (let at = 0; at < bytes.length; at += pieceBytes) {
           await requests.room();
           requireWhole();
-          const body = Buffer.from(bytes.subarray(at, at + pieceBytes));
-          const sent = requests.ask({ kind: 'append', head: { object, offset }, body, object }).catch((error: Error) => (failed ??= error));
-          offset += body.length;
+          const piece = bytes.subarray(at, at + pieceBytes);
+          const sent = send(piece, offset).catch((error: Error) => (failed ??= error));
+          offset += piece.length;
           under.add(sent);
           void sent.finally(() => under.delete(sent));
         }
@@ -98,7 +111,7 @@ export async function openChannelStorage(location: ChannelLocation, identity: ()
     },
     async put(name, bytes, how) {
       await requests.room();
-      const { head } = await requests.ask({ kind: 'put', head: { name, how }, body: Buffer.from(bytes) });
+      const { head } = await requests.ask({ kind: 'put', head: { name, how }, body: bodyOf(bytes, Buffer.allocUnsafe(headroomBytes + bytes.length)) });
       return head.outcome;
     },
     create,

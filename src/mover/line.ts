@@ -9,10 +9,11 @@
 import { connect, type TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import { fromWire, isFailure, type Failure, type WireFailure } from '../base/failure.ts';
-import { dataProtocol, type DataHead } from '../contract/data-channel.ts';
+import { dataProtocol, dataSessionName, type DataHead } from '../contract/data-channel.ts';
 import { admitHost, judge, type LinkIdentity } from '../contract/link/trust.ts';
 import { beatMs, silentMs } from './beats.ts';
 import { channelTaken, hostNotReached, hostNotTrusted } from './failures.ts';
+import { openSender, type Sender } from './sender.ts';
 import { dataTlsOptions } from './tls.ts';
 import { encodeMessage, openParser, type Message } from './wire.ts';
 
@@ -34,7 +35,7 @@ export type LineOptions = {
 
 export type Line = {
   readonly isOpen: boolean;
-  send(head: Buffer, body: Uint8Array | undefined): void;
+  send(message: Buffer): void;
   /** Gives the connection up and dials again. */
   drop(why: Failure): void;
   close(): void;
@@ -48,7 +49,7 @@ export function keepLine(options: LineOptions): Line {
   const { clock } = options;
   const address = `${options.host}:${options.port}`;
   const ends = new AbortController();
-  let open: TLSSocket | undefined;
+  let open: { readonly socket: TLSSocket; readonly sender: Sender } | undefined;
   let lose: (why: Failure) => void = () => {};
 
   const run = async (): Promise<void> => {
@@ -64,9 +65,9 @@ export function keepLine(options: LineOptions): Line {
 
   /** Resolves with the reason when the connection is over. */
   const connectOnce = async (onOpen: () => void): Promise<Failure> => {
-    const identity = await options.identity().catch((cause: unknown) => hostNotReached({ host: address, why: 'the identity of this host cannot be read' }, cause));
+    const identity = await options.identity().catch((cause: unknown) => (isFailure(cause) ? cause : hostNotReached({ host: address, why: 'the identity of this host cannot be read' }, cause)));
     if (isFailure(identity)) return identity;
-    const socket = connect({ host: options.host, port: options.port, servername: '', ...dataTlsOptions(identity), checkServerIdentity: () => undefined });
+    const socket = connect({ host: options.host, port: options.port, servername: dataSessionName(options.ticket), ...dataTlsOptions(identity), checkServerIdentity: () => undefined });
     let heardMs = clock.monotonicMs();
     const over = Promise.withResolvers<Failure>();
     lose = (why) => {
@@ -75,14 +76,14 @@ export function keepLine(options: LineOptions): Line {
     };
     const dialling = setTimeout(() => lose(hostNotReached({ host: address, why: `no channel within ${dialMs / 1000} s` })), dialMs);
     const beats = setInterval(() => {
-      if (open === socket) socket.write(encodeMessage(0, 'beat', {}));
+      if (open?.socket === socket) open.sender.send(encodeMessage(0, 'beat', {}));
       if (clock.monotonicMs() - heardMs > silentMs) lose(hostNotReached({ host: address, why: `not a sign of life for ${silentMs / 1000} s` }));
     }, beatMs);
     const parser = openParser((message) => {
-      if (open === socket) return message.kind === 'beat' ? undefined : options.onMessage(message);
+      if (open?.socket === socket) return message.kind === 'beat' ? undefined : options.onMessage(message);
       if (message.kind === 'failed') return lose(fromWire(message.head as WireFailure));
       clearTimeout(dialling);
-      open = socket;
+      open = { socket, sender: openSender(socket) };
       onOpen();
       options.onOpen();
     });
@@ -103,7 +104,7 @@ export function keepLine(options: LineOptions): Line {
       socket.write(encodeMessage(0, 'hello', hello));
     });
     socket.on('error', (error) => lose(hostNotReached({ host: address, why: error.message }, error)));
-    socket.once('close', () => lose(hostNotReached({ host: address, why: open === socket ? 'it closed the channel' : 'it closed before it greeted' })));
+    socket.once('close', () => lose(hostNotReached({ host: address, why: open?.socket === socket ? 'it closed the channel' : 'it closed before it greeted' })));
     const why = await over.promise;
     open = undefined;
     clearTimeout(dialling);
@@ -116,14 +117,7 @@ export function keepLine(options: LineOptions): Line {
     get isOpen() {
       return open !== undefined;
     },
-    send(head, body) {
-      if (open === undefined) return;
-      if (body === undefined || body.length === 0) return void open.write(head);
-      open.cork();
-      open.write(head);
-      open.write(body);
-      open.uncork();
-    },
+    send: (message) => open?.sender.send(message),
     drop: (why) => lose(why),
     close() {
       ends.abort(new Error('closed'));

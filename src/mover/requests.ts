@@ -19,7 +19,7 @@ import type { ChannelLocation } from '../contract/values.ts';
 import { hostNotReached, messageBroken, noAnswer, sessionLost } from './failures.ts';
 import { keepLine, type Line } from './line.ts';
 import type { Throttle } from './throttle.ts';
-import { encodeMessage, type Message } from './wire.ts';
+import { encodeAround, encodeMessage, type Message } from './wire.ts';
 
 export type RequestOptions = {
   readonly location: ChannelLocation;
@@ -35,14 +35,16 @@ export type RequestOptions = {
 export type Asked<K extends DataAsk> = {
   readonly kind: K;
   readonly head: Omit<DataHead<K>, 'answered'>;
-  readonly body?: Uint8Array;
+  /** In memory that has headroom before it, and stays as it is until the answer. */
+  readonly body?: { readonly carrier: Buffer; readonly bytes: number };
   /** Bytes that the answer will bring. */
   readonly brings?: number;
   /** The object whose requests keep their order. */
   readonly object?: number;
 };
 
-export type Answered<K extends DataAsk> = { readonly head: DataAnswer<K>; readonly parts: readonly Message[] };
+/** `wasSentOnce`: no line that is lost can still hold the body. */
+export type Answered<K extends DataAsk> = { readonly head: DataAnswer<K>; readonly parts: readonly Message[]; readonly wasSentOnce: boolean };
 
 export type Requests = {
   readonly sentBytes: number;
@@ -62,6 +64,7 @@ type Pending = {
   readonly bytes: number;
   lane: Lane | undefined;
   isWritten: boolean;
+  turns: number;
   parts: Message[];
   resolve(answer: Answered<DataAsk>): void;
   reject(error: Error): void;
@@ -101,13 +104,14 @@ export function openRequests(options: RequestOptions): Requests {
 
   const send = async (one: Pending, lane: Lane): Promise<void> => {
     const { kind, head, body, brings = 0 } = one.asked;
-    await throttle.take((body?.length ?? 0) + brings);
+    await throttle.take((body?.bytes ?? 0) + brings);
     if (one.lane !== lane || !lane.sent.has(one.id)) return;
     one.isWritten = true;
     lane.movedMs = clock.monotonicMs();
-    const least = all.keys().next().value ?? one.id;
-    lane.line.send(encodeMessage(one.id, kind, { ...head, answered: least }, body?.length ?? 0), body);
-    sentBytes += body?.length ?? 0;
+    one.turns += 1;
+    const full = { ...head, answered: all.keys().next().value ?? one.id };
+    lane.line.send(body === undefined ? encodeMessage(one.id, kind, full) : encodeAround(body.carrier, one.id, kind, full, body.bytes));
+    sentBytes += body?.bytes ?? 0;
   };
 
   const laneFor = (one: Pending): Lane | undefined => {
@@ -160,7 +164,7 @@ export function openRequests(options: RequestOptions): Requests {
   const answerOne = (one: Pending, message: Message): void => {
     const head = dataAnswers[one.asked.kind].safeParse(message.head);
     if (message.kind !== 'done' || !head.success) return one.reject(messageBroken({ why: `the answer to ${one.asked.kind} is not of its form` }));
-    one.resolve({ head: head.data as DataAnswer<DataAsk>, parts: [...one.parts, message] });
+    one.resolve({ head: head.data as DataAnswer<DataAsk>, parts: [...one.parts, message], wasSentOnce: one.turns === 1 });
   };
 
   const lost = (lane: Lane, why: Failure): void => {
@@ -230,8 +234,8 @@ export function openRequests(options: RequestOptions): Requests {
     async ask<K extends DataAsk>(asked: Asked<K>): Promise<Answered<K>> {
       if (failed !== undefined) throw failed;
       return (await new Promise<Answered<DataAsk>>((resolve, reject) => {
-        const bytes = smallBytes + (asked.body?.length ?? 0) + (asked.brings ?? 0);
-        const one: Pending = { id: ++lastId, asked: asked as unknown as Asked<DataAsk>, bytes, lane: undefined, isWritten: false, parts: [], resolve, reject };
+        const bytes = smallBytes + (asked.body?.bytes ?? 0) + (asked.brings ?? 0);
+        const one: Pending = { id: ++lastId, asked: asked as unknown as Asked<DataAsk>, bytes, lane: undefined, isWritten: false, turns: 0, parts: [], resolve, reject };
         all.set(one.id, one);
         unansweredBytes += bytes;
         waiting.push(one);

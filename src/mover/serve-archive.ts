@@ -9,6 +9,7 @@
  * A channel holds no more than a window of requests: past that it is not read until answers have gone out.
  */
 import { timingSafeEqual } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { describe, isFailure, toWire } from '../base/failure.ts';
@@ -21,10 +22,12 @@ import { archiveRules, type Right } from './archive-rules.ts';
 import { beatMs, silentMs } from './beats.ts';
 import { channelRefused, channelTaken, messageBroken } from './failures.ts';
 import { bindPorts, closeServer, type PortRange } from './port-range.ts';
+import { openSender } from './sender.ts';
 import { openServedSession } from './served-session.ts';
+import { openSpareBuffers } from './spare-buffers.ts';
 import { openThrottle } from './throttle.ts';
 import { dataTlsOptions } from './tls.ts';
-import { bodyMost, encodeMessage, openParser, type Message } from './wire.ts';
+import { bodyMost, encodeMessage, headroomBytes, openParser, pieceBytes, type Message } from './wire.ts';
 
 export type ServeOptions = {
   readonly storage: Storage;
@@ -37,6 +40,8 @@ export type ServeOptions = {
   readonly host: string;
   readonly range: PortRange;
   readonly channels: number;
+  /** All channels come over this port, which is somebody else's: their connections are given to `adopt`. */
+  readonly singlePort?: number | null;
   readonly portWaitMs: number;
   readonly limits?: readonly BandwidthLimit[];
   /** How long the session keeps its ports without a channel. */
@@ -52,6 +57,8 @@ export type ServedArchive = {
   readonly counts: { readonly receivedBytes: number; readonly sentBytes: number };
   /** Resolves when the session is over. */
   readonly ended: Promise<'stopped' | 'left alone'>;
+  /** A paused connection to the shared port, with what was read of it. */
+  adopt(socket: Socket, first: Buffer): void;
   renew(identity: LinkIdentity): void;
   close(): Promise<void>;
 };
@@ -65,8 +72,10 @@ const windowBytes = 8 << 20;
 const partBytes = 1 << 20;
 const namesAtOnce = 1000;
 const leastChannels = 2;
+/** At a port, those that have not greeted included. */
+const connectionsMost = 32;
 
-type Channel = { readonly socket: TLSSocket; readonly client: string; close(): void };
+type Channel = { readonly name: string; readonly socket: TLSSocket; readonly client: string; close(): void };
 
 export async function serveArchive(options: ServeOptions): Promise<ServedArchive> {
   const { log, clock = systemClock } = options;
@@ -75,8 +84,9 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
   const admit = admitHost('transport', options.peer);
   const ticket = Buffer.from(options.ticket, 'hex');
   const counts = { receivedBytes: 0, sentBytes: 0 };
+  const spares = openSpareBuffers(pieceBytes + headroomBytes);
   const sockets = new Set<TLSSocket>();
-  const channels = new Map<number, Channel>();
+  const channels = new Map<string, Channel>();
   const ended = Promise.withResolvers<'stopped' | 'left alone'>();
   let alone: NodeJS.Timeout | undefined;
   let ending: Promise<void> | undefined;
@@ -87,7 +97,9 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
   };
 
   const open = (): Server => createServer({ ...dataTlsOptions(options.identity), requestCert: true, handshakeTimeout: greetingMs });
-  const bound = await bindPorts({
+  const { singlePort = null } = options;
+  const shared = open();
+  const bound = singlePort !== null ? [] : await bindPorts({
     host: options.host,
     range: options.range,
     wanted: options.channels,
@@ -99,18 +111,20 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
     signal: options.signal,
   });
 
-  const greet = (number: number, socket: TLSSocket, message: Message): Channel => {
+  const greet = (port: number, socket: TLSSocket, message: Message): Channel => {
     const hello = message.kind === 'hello' ? dataAsks.hello.safeParse(message.head).data : undefined;
     if (hello === undefined) throw messageBroken({ why: 'it does not begin with a greeting' });
     if (hello.protocol !== dataProtocol) throw channelRefused({ why: `it speaks data protocol ${hello.protocol}, and this side ${dataProtocol}` });
     if (!timingSafeEqual(Buffer.from(hello.ticket, 'hex'), ticket)) throw channelRefused({ why: 'the ticket is of another session' });
-    const before = channels.get(number);
-    if (before !== undefined && before.client !== hello.client) throw channelTaken({ channel: number });
+    const name = port === singlePort ? `${hello.client}/${hello.channel}` : String(port);
+    const before = channels.get(name);
+    const isFull = before === undefined && port === singlePort && channels.size >= options.channels;
+    if (isFull || (before !== undefined && before.client !== hello.client)) throw channelTaken({ channel: hello.channel });
     before?.close();
-    return { socket, client: hello.client, close: () => socket.destroy() };
+    return { name, socket, client: hello.client, close: () => socket.destroy() };
   };
 
-  const accept = (number: number, socket: TLSSocket): void => {
+  const accept = (port: number, socket: TLSSocket): void => {
     const address = socket.remoteAddress ?? 'unknown address';
     const judged = judge(socket, admit);
     if (judged.kind === 'refused' || socket.alpnProtocol !== dataAlpn) {
@@ -118,6 +132,7 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
       return void socket.destroy();
     }
     socket.setNoDelay(true);
+    const sender = openSender(socket);
     let channel: Channel | undefined;
     let heldBytes = 0;
     let heardMs = clock.monotonicMs();
@@ -131,12 +146,9 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
     };
     const write = async (id: number, kind: 'done' | 'part' | 'failed', head: object, body?: Uint8Array): Promise<void> => {
       if (socket.destroyed) return;
-      socket.cork();
-      socket.write(encodeMessage(id, kind, head, body?.length ?? 0));
-      if (body !== undefined && body.length > 0) socket.write(body);
-      socket.uncork();
+      sender.send(encodeMessage(id, kind, head, body?.length ?? 0), ...(body === undefined ? [] : [body]));
       counts.sentBytes += body?.length ?? 0;
-      if (socket.writableLength > partBytes) await drained(socket);
+      await sender.room();
     };
     const answerRead = async (id: number, bytes: Uint8Array): Promise<void> => {
       for (let at = 0; ; at += partBytes) {
@@ -175,6 +187,7 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
         if (!isFailure(error)) log.error('a request over a data channel failed', { why: describe(error) });
         await write(message.id, 'failed', toWire(error)).catch(() => {});
       } finally {
+        if (message.spare !== undefined) spares.give(message.spare);
         heldBytes -= bytes;
         if (heldBytes < windowBytes && socket.isPaused()) socket.resume();
       }
@@ -182,12 +195,12 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
     const take = (message: Message): void => {
       if (message.kind === 'beat') return;
       if (channel === undefined) {
-        channel = greet(number, socket, message);
+        channel = greet(port, socket, message);
         clearTimeout(greeting);
-        channels.set(number, channel);
+        channels.set(channel.name, channel);
         watchAlone();
-        socket.write(encodeMessage(message.id, 'done', {}));
-        log.info('data channel open', { peer: address, channel: number });
+        sender.send(encodeMessage(message.id, 'done', {}));
+        log.info('data channel open', { peer: address, port });
         return;
       }
       const { client } = channel;
@@ -197,10 +210,10 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
       if (heldBytes >= windowBytes) socket.pause();
       void answer(client, message, bytes);
     };
-    const parser = openParser(take, () => (channel === undefined ? helloMost : bodyMost));
+    const parser = openParser(take, () => (channel === undefined ? helloMost : bodyMost), spares);
     const greeting = setTimeout(() => socket.destroy(), greetingMs);
     const beats = setInterval(() => {
-      if (channel !== undefined) socket.write(encodeMessage(0, 'beat', {}));
+      if (channel !== undefined) sender.send(encodeMessage(0, 'beat', {}));
       if (!socket.isPaused() && clock.monotonicMs() - heardMs > silentMs) socket.destroy();
     }, beatMs);
     socket.on('data', (piece: Buffer) => {
@@ -215,22 +228,25 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
     socket.once('close', () => {
       clearTimeout(greeting);
       clearInterval(beats);
-      if (channel === undefined || channels.get(number) !== channel) return;
-      channels.delete(number);
-      log.info('data channel lost', { peer: address, channel: number });
+      if (channel === undefined || channels.get(channel.name) !== channel) return;
+      channels.delete(channel.name);
+      log.info('data channel lost', { peer: address, port });
       watchAlone();
     });
   };
 
-  for (const [number, { server }] of bound.entries()) {
+  const serve = (server: Server, port: number): void => {
     server.on('secureConnection', (socket) => {
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
       socket.on('error', () => {});
-      accept(number, socket);
+      accept(port, socket);
     });
+    server.maxConnections = connectionsMost;
     server.on('tlsClientError', (error, socket) => log.warn('data channel refused', { peer: socket.remoteAddress ?? 'unknown address', why: error.message }));
-  }
+  };
+  for (const { server, port } of bound) serve(server, port);
+  if (singlePort !== null) serve(shared, singlePort);
   watchAlone();
 
   const end = async (why: 'stopped' | 'left alone'): Promise<void> => {
@@ -246,10 +262,15 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
   };
 
   return {
-    ports: bound.map(({ port }) => port),
+    ports: singlePort === null ? bound.map(({ port }) => port) : Array.from({ length: options.channels }, () => singlePort),
     counts,
     ended: ended.promise,
-    renew: (identity) => bound.forEach(({ server }) => server.setSecureContext(dataTlsOptions(identity))),
+    adopt(socket, first) {
+      if (singlePort === null || ending !== undefined) return void socket.destroy();
+      socket.unshift(first);
+      shared.emit('connection', socket);
+    },
+    renew: (identity) => [...bound, { server: shared }].forEach(({ server }) => server.setSecureContext(dataTlsOptions(identity))),
     close: async () => await end('stopped'),
   };
 }
@@ -258,16 +279,4 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
 function costOf({ kind, head, body }: Message): number {
   const range = kind === 'read' ? (head as { range?: { bytes?: unknown } } | null)?.range : undefined;
   return body.length + (typeof range?.bytes === 'number' ? range.bytes : 4096);
-}
-
-async function drained(socket: TLSSocket): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      socket.off('drain', done);
-      socket.off('close', done);
-      resolve();
-    };
-    socket.once('drain', done);
-    socket.once('close', done);
-  });
 }

@@ -6,10 +6,8 @@
  * and dropped. An object that is being created belongs to the session and survives its channel.
  */
 import { withDeadline } from '../base/deadline.ts';
-import { isFailure } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import type { DataAnswer, DataAsk, DataHead } from '../contract/data-channel.ts';
-import { objectMissing } from '../repository/failures.ts';
 import type { Storage, StorageWriter, StoredObject } from '../repository/storage/storage.ts';
 import type { ArchiveRules, Right } from './archive-rules.ts';
 import { requestRefused } from './failures.ts';
@@ -31,6 +29,7 @@ export type ServedSession = {
 /** Of what this session made, the names it may still take back or replace; the oldest are forgotten. */
 const madeMost = 10_000;
 const objectsMost = 256;
+const answersMost = 10_000;
 const endMs = 20_000;
 
 export function openServedSession(storage: Storage, rules: ArchiveRules, right: Right, log: Log): ServedSession {
@@ -133,16 +132,13 @@ export function openServedSession(storage: Storage, rules: ArchiveRules, right: 
 
   const stat = async ({ name }: DataHead<'stat'>): Promise<DataAnswer<'stat'>> => {
     requireRead(name);
-    const found = await storage.stat(name).catch((error: unknown) => {
-      if (isFailure(error, objectMissing)) return undefined;
-      throw error;
-    });
-    return { object: found ?? null };
+    return { object: (await storage.stat(name)) ?? null };
   };
 
   /** Done once, however often it is asked. */
   const once = async (client: Client, id: number, answered: number, work: () => Promise<object>): Promise<Answer> => {
     for (const old of client.answers.keys()) if (old < answered) client.answers.delete(old);
+    if (client.answers.size >= answersMost) throw requestRefused({ what: 'a request', why: `${answersMost} answers are not confirmed` });
     const known = client.answers.get(id) ?? work().then((head) => ({ head }));
     client.answers.set(id, known);
     return await known;

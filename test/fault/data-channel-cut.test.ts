@@ -15,6 +15,7 @@ import { bindPorts, closeServer } from '../../src/mover/port-range.ts';
 import { openDirectory } from '../../src/repository/storage/directory.ts';
 import type { Storage } from '../../src/repository/storage/storage.ts';
 import { noise, openScene, openTestArchive, setId } from '../kit/archive-scene.ts';
+import type { WriterJob } from '../kit/channel-writer.ts';
 import { openCuttingProxy, type CuttingProxy } from '../kit/cutting-proxy.ts';
 import { openDataSession, openHosts, servedSet, type DataSession, type Hosts } from '../kit/data-session.ts';
 import { freePorts } from '../kit/replica-set.ts';
@@ -130,16 +131,18 @@ test('a network that is away for a while is waited for, and one that stays away 
   await assert.rejects(storage.put(`${root}/points/p2`, Buffer.from('x'), 'new'), { code: 'mover.session-lost' });
 });
 
-test('a session whose client is gone ends by itself, and its lease, its sign and its unfinished objects go with it', async (t) => {
+test('a session whose client is killed ends by itself, and its lease, its sign and its unfinished objects go with it', async (t) => {
   const hosts = await openHosts(t);
-  const session = await openDataSession(t, hosts, { keepMs: 300 });
-  const storage = await session.open();
-  await storage.put(`${root}/leases/writer-1`, Buffer.from('here'), 'replace');
-  await storage.put(`${root}/oplog/c1/writer`, Buffer.from('here'), 'replace');
-  await storage.put(`${root}/points/p1`, Buffer.from('stays'), 'new');
-  const writer = await storage.create(`${root}/packs/aa/half`);
-  await writer.append(pack);
-  storage.close();
+  const session = await openDataSession(t, hosts, { keepMs: 2_000 });
+  const child = fork(join(import.meta.dirname, '../kit/channel-writer.ts'), [], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  t.after(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  child.send({ location: session.location, identity: hosts.node, root } satisfies WriterJob);
+  await withDeadline('the client to be at work', minuteMs, async () => await new Promise((resolve) => child.once('message', resolve)));
+  child.kill('SIGKILL');
   assert.equal(await withDeadline('the session to end', minuteMs, async () => await session.served.ended), 'left alone');
   const store = await openDirectory(join(hosts.directory, 'store'));
   assert.deepEqual((await Array.fromAsync(store.list(''))).map(({ name }) => name), [`${root}/points/p1`]);

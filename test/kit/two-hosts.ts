@@ -8,6 +8,7 @@ import { fromWire } from '../../src/base/failure.ts';
 import { randomId } from '../../src/base/ids.ts';
 import { openLog } from '../../src/base/log.ts';
 import { openTransport, type Transport } from '../../src/agent/transport.ts';
+import { openOrderServer, type LinkListener } from '../../src/contract/link/listen.ts';
 import type { LinkIdentity } from '../../src/contract/link/trust.ts';
 import type { TaskEvent, TaskInput, TaskKind, TaskOutput } from '../../src/contract/tasks.ts';
 import type { ArchiveAccess, BandwidthLimit, Window } from '../../src/contract/values.ts';
@@ -26,6 +27,11 @@ export type RunningTask<K extends TaskKind> = {
 };
 
 export type TwoHosts = {
+  /** Where the repository's transport takes orders; data channels too, when they share its port. */
+  readonly orders: LinkListener;
+  /** What the node shows, and what the server would. */
+  readonly identity: LinkIdentity;
+  readonly server: LinkIdentity;
   readonly store: string;
   start<K extends TaskKind>(host: 'node' | 'repository', kind: K, input: TaskInput<K>): Promise<RunningTask<K>>;
   /** The archive of a set, made when it is not there, as the repository's own host opens it. */
@@ -33,7 +39,7 @@ export type TwoHosts = {
   /** What the repository's host says of an archive of its own. */
   window(access: ArchiveAccess): Promise<Window>;
   /** Serves the archive to the node while `work` runs; answers what went over the channels too. */
-  served<T>(setId: string, right: 'read' | 'append', work: (access: ArchiveAccess) => Promise<T>, limits?: BandwidthLimit[]): Promise<{ value: T; receivedBytes: number; sentBytes: number }>;
+  served<T>(setId: string, right: 'read' | 'append', work: (access: ArchiveAccess) => Promise<T>, how?: { limits?: BandwidthLimit[]; singlePort?: boolean }): Promise<{ value: T; receivedBytes: number; sentBytes: number }>;
 };
 
 const taskMs = 5 * 60_000;
@@ -54,6 +60,17 @@ export async function openTwoHosts(t: TestContext, say: (line: string) => void =
     return transport;
   };
   const transports = { node: await open('node1', hosts.node), repository: await open('store1', hosts.repository) };
+
+  const orders = await openOrderServer({
+    host: '127.0.0.1',
+    port: 0,
+    identity: hosts.repository,
+    handlers: transports.repository.handlers,
+    other: transports.repository.dataConnections,
+    version: '0',
+    log: openLog(say),
+  });
+  t.after(async () => await orders.close());
 
   const start: TwoHosts['start'] = async <K extends TaskKind>(host: 'node' | 'repository', kind: K, input: TaskInput<K>): Promise<RunningTask<K>> => {
     const { handlers } = transports[host];
@@ -94,11 +111,14 @@ export async function openTwoHosts(t: TestContext, say: (line: string) => void =
   };
 
   return {
+    orders,
+    identity: hosts.node,
+    server: await hosts.authority.issue({ part: 'server', name: 'server', hosts: [] }),
     store,
     start,
     archive,
     window: async (access) => await transports.repository.handlers['archive.window']({ archive: access }, { ...call, signal: never, emit: async () => {} }),
-    async served(setId, right, work, limits = []) {
+    async served(setId, right, work, { limits = [], singlePort = false } = {}) {
       const ticket = randomBytes(32).toString('hex');
       const [from] = await freePorts(1);
       const local = await archive(setId);
@@ -111,6 +131,7 @@ export async function openTwoHosts(t: TestContext, say: (line: string) => void =
         listen: '127.0.0.1',
         range: { from: from!, to: Math.min(65_535, from! + 100) },
         channels: 4,
+        singlePort: singlePort ? orders.port : null,
         portWaitSeconds: 30,
         limits: [],
       });

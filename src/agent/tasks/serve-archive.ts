@@ -24,6 +24,7 @@ export async function serveArchive(input: TaskInput<'serve-archive'>, context: T
     signal,
     onWaitForPorts: () => context.step(waits),
   });
+  context.onConnection((socket, first) => served.adopt(socket, first));
   watchIdentity(identityFile, (renewed) => served.renew(renewed), signal);
   context.step(`serve to ${input.peer}`);
   context.status('ready', { ports: served.ports });

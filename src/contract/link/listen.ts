@@ -11,6 +11,7 @@ import type { Log } from '../../base/log.ts';
 import { sayPortOwner } from '../../base/port-owner.ts';
 import { listenPortInUse } from '../failures.ts';
 import { answerOrders, type SomeHandlers } from './answerer.ts';
+import { peekClientHello } from './client-hello.ts';
 import { openChannel, type Channel, type ChannelOptions } from './channel.ts';
 import { frameBytes, linkPath, type Role } from './frames.ts';
 import { admitPart, judge, tlsOptions, type Admit, type LinkIdentity, type Peer } from './trust.ts';
@@ -34,11 +35,13 @@ export type ListenOptions = {
   version: string;
   log: Log;
   onChannel: (channel: Channel) => void;
+  /** Takes connections of another protocol off this port: `first` is what was read of them, and they are paused. */
+  other?: { protocol: string; onConnection: (serverName: string, socket: Socket, first: Buffer) => void };
   timing?: Pick<ChannelOptions, 'pingMs' | 'deadMs' | 'greetingMs'>;
 };
 
 /** Takes orders on a port: what a transport service does. */
-export async function openOrderServer(options: { host?: string; port: number; identity: LinkIdentity; handlers: SomeHandlers; version: string; log: Log; admit?: Admit; timing?: ListenOptions['timing'] }): Promise<LinkListener> {
+export async function openOrderServer(options: { host?: string; port: number; identity: LinkIdentity; handlers: SomeHandlers; version: string; log: Log; admit?: Admit; other?: ListenOptions['other']; timing?: ListenOptions['timing'] }): Promise<LinkListener> {
   const { handlers, log, admit = admitPart('server'), ...rest } = options;
   return await listenForLinks({ ...rest, admit, log, role: 'answerer', onChannel: (channel) => answerOrders(channel, handlers, log) });
 }
@@ -75,16 +78,24 @@ export async function listenForLinks(options: ListenOptions): Promise<LinkListen
     http.emit('connection', socket);
   });
   tls.on('tlsClientError', (error, socket) => log.warn('link refused', { peer: socket.remoteAddress ?? 'unknown address', why: error.message }));
-  tls.on('connection', (socket: Socket) => {
+  const { other } = options;
+  const takeAway: NonNullable<ListenOptions['other']>['onConnection'] = (serverName, socket, first) => {
+    sockets.delete(socket);
+    other!.onConnection(serverName, socket, first);
+  };
+  const front = other === undefined ? tls : openFront(tls, { protocol: other.protocol, onConnection: takeAway });
+  front.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
-  await listenOn(tls, options);
-  const { port, address } = tls.address() as AddressInfo;
+  await listenOn(front, options);
+  const { port, address } = front.address() as AddressInfo;
   const close = async (): Promise<void> => {
-    const done = new Promise<void>((resolve) => tls.close(() => resolve()));
+    // The server's own word for its end waits for connections that other processes were given, too.
+    const gone = [...sockets].map(async (socket) => await new Promise((resolve) => socket.once('close', resolve)));
+    front.close();
     for (const socket of sockets) socket.destroy();
-    await done;
+    await Promise.all(gone);
   };
   return {
     port,
@@ -93,6 +104,17 @@ export async function listenForLinks(options: ListenOptions): Promise<LinkListen
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Listens in the place of `tls`, and gives it every connection that is not of the other protocol. */
+function openFront(tls: Server, other: NonNullable<ListenOptions['other']>): Server {
+  return createServer((socket) =>
+    peekClientHello(socket, (hello, first) => {
+      if (hello !== 'other' && hello.serverName !== undefined && hello.protocols.includes(other.protocol)) return other.onConnection(hello.serverName, socket, first);
+      socket.unshift(first);
+      tls.emit('connection', socket);
+    }),
+  );
 }
 
 /** A port that somebody has is named with its holder; never is another one taken silently. */
