@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { probePorts } from '../../src/agent/port-probe.ts';
 import type { MachineRules } from '../../src/domain/firewall-rules.ts';
 import { firewallText } from '../../src/domain/firewall-text.ts';
 import type { HostRole } from '../../src/domain/port-inventory.ts';
@@ -170,35 +169,6 @@ test('and so it is with a gateway in front of a repository, and with a host that
   assert.deepEqual((await takeOutEachRule(behind, (row) => [13, 16].includes(row))).sort(), ['13 tide > store 2500-3300', '16 db1 > tide 2500-3300', '16 db2 > tide 2500-3300']);
   const straight = planned.vary(({ name }) => ({ roles: name === 'tide' ? [] : roles[name]! }), { sets: [] });
   assert.deepEqual((await takeOutEachRule(straight, (row) => row >= 27)).sort(), ['27 tide > db2 22', '27 tide > db2 6160', '27 tide > db2 6162', '28 db2 > store 2500-3300']);
-});
-
-test('nothing listens on a machine but what is planned for it, and behind the exported rules each machine reaches what its rows say and nobody else anything', { skip }, async () => {
-  const listeners: { machine: string; port: number }[] = [];
-  for (const machine of machines) {
-    const { stdout } = await planned.network.machine(machine).run('ss', ['-Htln']);
-    const ports = new Set([...stdout.matchAll(/^LISTEN\s+\d+\s+\d+\s+\S+:(\d+)\s/gm)].map((match) => Number(match[1])));
-    // A service with a certificate of strangers, which another test needs.
-    if (machine === 'store') ports.delete(6161);
-    listeners.push(...[...ports].map((port) => ({ machine, port })));
-  }
-  const isPlanned = (to: string, port: number, from?: string): boolean =>
-    planned.plan.some((entry) => entry.to.name === to && (from === undefined || entry.from.name === from) && entry.ports.some((range) => range.from <= port && port <= range.to));
-  assert.ok(listeners.length >= 15, 'the listeners were found');
-  assert.deepEqual(listeners.filter(({ machine, port }) => !isPlanned(machine, port)), []);
-
-  for (const rules of planned.rules) await planned.closeFirewall(rules.machine, firewallText('nftables', rules));
-  try {
-    const pairs = machines.flatMap((from) => listeners.filter(({ machine }) => machine !== from).map((listener) => ({ from, ...listener })));
-    const machineEntry = (name: string): PlanEntry['to'] => ({ kind: 'host', ...planned.inventory.hosts.find((host) => host.name === name)! });
-    const tries = pairs.map(({ from, machine, port }): PlanEntry => ({ row: 0, from: machineEntry(from), to: machineEntry(machine), protocol: 'tcp', ports: [{ from: port, to: port }], service: 'tcp', purpose: '', changedBy: '', optional: false }));
-    const findings = await planned.check(tries, { eachMs: 3_000 });
-    const wrong = pairs.filter(({ from, machine, port }, at) => (findings[at]!.outcome === 'good') !== isPlanned(machine, port, from));
-    assert.deepEqual(wrong, []);
-    const strangers = await probePorts(listeners.map(({ machine, port }) => ({ host: planned.network.machine(machine).address, port, protocol: 'tcp', service: 'tcp' })), { identity: { keyPem: '', certificatePem: '', caPem: '' }, eachMs: 1_000, signal: new AbortController().signal });
-    assert.deepEqual(strangers.filter(({ outcome }) => outcome !== 'timed-out'), []);
-  } finally {
-    for (const machine of machines) await planned.openFirewall(machine);
-  }
 });
 
 test('a range that is opened in part is not good', { skip }, async () => {
