@@ -21,25 +21,27 @@ export type KnownInventory = { readonly inventory: Inventory; linkOf(host: Plann
 
 const lookupMs = 3_000;
 
-type Known = Pick<Services, 'sets' | 'hosts' | 'links' | 'catalog' | 'about'>;
+type Known = Pick<Services, 'sets' | 'hosts' | 'links' | 'catalog' | 'hostKeys' | 'about'>;
 
-export async function inventoryOf({ sets, hosts, links, catalog, about }: Known): Promise<KnownInventory> {
+export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, about }: Known): Promise<KnownInventory> {
   const machine = { dial: hostname(), addresses: ownAddresses() };
   const rows = await sets.list();
   const looked = rows.map((row) => ({ row, ...discovered.parse(JSON.parse(row.discovered)) }));
   const repositories = new Set((await catalog.repositories.list()).map(({ host }) => host));
   const members = new Set(looked.flatMap(({ local }) => local.map(({ host }) => host ?? localHost)));
   const known = await hosts.list();
+  const keys = await hostKeys.list();
   const plannedHosts = await Promise.all(
     known.map(async (row): Promise<PlannedHost> => {
-      const roles: PlannedHost['roles'] = [...(members.has(row.id) ? (['mongodb'] as const) : []), ...(repositories.has(row.id) ? (['repository'] as const) : [])];
+      const works: PlannedHost['roles'] = [...(members.has(row.id) ? (['mongodb'] as const) : []), ...(repositories.has(row.id) ? (['repository'] as const) : [])];
       const place = row.id === localHost ? machine : { dial: row.address, addresses: await addressesOf(row.address) };
       return {
         ...place,
         name: row.name,
         platform: 'linux',
-        roles,
-        sshPort: null,
+        roles: works.length === 0 ? ['target'] : works,
+        // Known where a first contact was made; one that enrolled with a kit needs no SSH.
+        sshPort: row.id === localHost ? null : (keys.find(({ host }) => host === row.address)?.port ?? null),
         deployerPort: row.deployer_port,
         controlPort: row.control_port,
         dataPorts: { from: row.data_from, to: row.data_to },
