@@ -13,7 +13,7 @@ import { contractVersion } from '../contract/orders.ts';
 import { compareVersions, openManifest, type PackageManifest, type PackageName, type SignedManifest } from '../contract/packages.ts';
 import { changeVersion, resumeChange, type Changing, type Step } from './deployer/change-version.ts';
 import { openIncoming } from './deployer/incoming.ts';
-import { openJournal } from './deployer/journal.ts';
+import { openJournal, type Begun } from './deployer/journal.ts';
 import { finishRemoval, remove, removeSelf } from './deployer/removal.ts';
 import type { ServiceControl } from './deployer/service-control.ts';
 import { configure, resumeConfigure, writeSettings, type Places } from './deployer/service-settings.ts';
@@ -141,10 +141,16 @@ export async function openDeployer(options: DeployerOptions): Promise<Deployer> 
     },
   };
 
-  async function resume(listening: Promise<void>): Promise<void> {
+  /** An update that was killed while it waited left a service that takes no new tasks. */
+  async function lookBack(): Promise<Begun | undefined> {
     await versions.clear();
-    const begun = await journal.begun();
     await control.drain('tidemark-transport', false);
+    return await journal.begun();
+  }
+
+  async function resume(listening: Promise<void>): Promise<void> {
+    busy = 'sees whether something was interrupted';
+    const begun = await lookBack().finally(() => (busy = undefined));
     if (begun === undefined) return;
     log.warn('something was interrupted', { kind: begun.kind, name: begun.name });
     if (begun.name === 'tidemark-deployer') await listening;

@@ -36,12 +36,14 @@ for (const [at, step] of ['switch', 'start', 'see that it is healthy'].entries()
     const next = await scene.packages.tar('tidemark-transport', `1.${at + 1}.0`);
     await scene.withDeployer(async (deployer) => {
       await scene.send(deployer, next);
+      const pid = await scene.pidOf('tidemark-deployer');
       const killed = deployer.call('deployer.update', { package: next.signed }, {
         async onEvent(event) {
-          if (event.step === step) await scene.host.ok('kill', ['-9', String(await scene.pidOf('tidemark-deployer'))]);
+          if (event.step === step) await scene.host.ok('kill', ['-9', String(pid)]);
         },
       });
       await assert.rejects(killed, { code: 'contract.link-lost' });
+      assert.notEqual(await until('another deployer', 30_000, async () => (await scene.pidOf('tidemark-deployer')) || undefined), pid);
     });
     const { packages, last } = await settled();
     const { version, service } = packages.find(({ name }) => name === 'tidemark-transport')!;
