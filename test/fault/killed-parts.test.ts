@@ -1,12 +1,13 @@
 /** SIGKILL to each part at each step of a backup and of a restore: nothing lost, nothing left behind, and the session says what happened. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { MongoClient } from 'mongodb';
 import { until } from '../../src/base/deadline.ts';
 import { writeMarker } from '../../src/mongo/copy/lock-marker.ts';
-import { openPlatform, type Platform } from '../kit/platform.ts';
+import { freePort, openPlatform, type Platform } from '../kit/platform.ts';
 import { openReplicaSet, type ReplicaSet } from '../kit/replica-set.ts';
 
 let set: ReplicaSet;
@@ -81,6 +82,13 @@ async function startBackup(...flags: string[]): Promise<string> {
   }, { everyMs: 300 });
 }
 
+async function startRestore(...words: string[]): Promise<string> {
+  return await until('the server to take a restore', 60_000, async () => {
+    const { code, json } = await platform.tidemark('restore', ...words, '--detach');
+    return code === 0 ? (json.session as string) : undefined;
+  }, { everyMs: 300 });
+}
+
 for (const part of ['mover', 'transport', 'server'] as const) {
   test(`a ${part} killed at any step of a backup: the session ends in a true state and earlier points stay whole`, async () => {
     for (const step of [1, 2, 3, 4]) {
@@ -96,18 +104,40 @@ for (const part of ['mover', 'transport', 'server'] as const) {
   });
 }
 
-test('a mover killed while it restores a collection leaves the live set as it was', async () => {
-  await client.db('shop').collection('live').insertOne({ version: 'live' });
-  for (const step of [2, 4, 5]) {
-    const started = await platform.ok('restore', 'collections', 'rs0', '--at', firstPoint, '--ns', 'shop.orders=shop.live', '--existing', 'replace', '--apply', '--detach');
-    await killAt(started.session, step, 'mover');
-    const names = (await client.db('shop').listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name);
-    assert.ok(names.includes('live'));
-    const live = await client.db('shop').collection('live').findOne();
-    assert.ok(live?.['version'] === 'live' || (await client.db('shop').collection('live').countDocuments()) === 20_000, 'all or nothing');
-    await nothingLeftBehind();
-  }
-});
+for (const part of ['mover', 'transport', 'server'] as const) {
+  test(`a ${part} killed while a collection is restored: the live one is there as it was, or whole as it is to be`, async () => {
+    const collection = client.db('shop').collection('live');
+    await collection.deleteMany({});
+    await collection.insertOne({ version: 'live' });
+    for (const step of part === 'mover' ? [2, 4, 5] : [2, 5]) {
+      const id = await startRestore('collections', 'rs0', '--at', firstPoint, '--ns', 'shop.orders=shop.live', '--existing', 'replace', '--apply');
+      const session = await killAt(id, step, part);
+      const count = await collection.countDocuments();
+      const isOld = (await collection.findOne())?.['version'] === 'live';
+      assert.ok(isOld || count === 20_000, `all or nothing: ${count}`);
+      if (session.state === 'success') assert.equal(count, 20_000);
+      await nothingLeftBehind();
+    }
+  });
+
+  test(`a ${part} killed while a set is restored: its directory is not half there, and the next restore takes it`, async () => {
+    const place = mkdtempSync(join(tmpdir(), 'tm-killed-restore-'));
+    try {
+      for (const step of [2, 3]) {
+        const target = join(place, `at-${step}`);
+        const restore = ['set', 'rs0', '--at', firstPoint, '--name', 'back', '--to-dir', `${target}:${await freePort()}`, '--apply'];
+        const session = await killAt(await startRestore(...restore), step, part);
+        assert.equal(existsSync(join(target, 'WiredTiger')), session.state === 'success', `${session.state}: ${session.failure?.message ?? ''}`);
+        await nothingLeftBehind();
+        if (session.state === 'success') continue;
+        assert.equal((await end(await startRestore(...restore))).state, 'success');
+        assert.ok(existsSync(join(target, 'WiredTiger')));
+      }
+    } finally {
+      rmSync(place, { recursive: true, force: true, maxRetries: 5 });
+    }
+  });
+}
 
 test('a lock whose mover, guardian and transport were killed together is given back when a transport is there again', async () => {
   const member = set.members[1]!;
