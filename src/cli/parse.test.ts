@@ -36,7 +36,7 @@ test('an option with a value that may be left out says which it was', async () =
 test('every command takes the options that scripts give to all', async () => {
   for (const definition of definitions) {
     const args = definition.takes.split(' ').filter((word) => word.startsWith('<')).map(() => 'x');
-    const required = definition.options.filter((option) => option.required === true).flatMap((option) => [option.flags.split(' ')[0]!, 'x']);
+    const required = definition.options.filter((option) => option.required === true).flatMap((option) => [option.flags.split(' ')[0]!, option.choices?.[0] ?? 'x']);
     const parsed = await run(...definition.name.split(' '), ...args, ...required, '--json', '--server', 'https://x', '--token-file', '/t', '--ca-file', '/c');
     assert.equal(parsed.command, definition);
   }

@@ -6,7 +6,7 @@
  *                                        └────────── stopped when the task has ended ◀──────────┘
  *
  * Both are tasks of the session and survive a restart of the server; the ticket is made once, as a note. When the data
- * session ends first, the task's channels fail and the task says why.
+ * session ends first, the task is stopped and fails with the reason.
  */
 import { isIP } from 'node:net';
 import { randomBytes } from 'node:crypto';
@@ -46,8 +46,12 @@ export async function runArchiveTask<K extends ArchiveTaskKind>(
   const isNear = host === at.host || (await following.catalog.sessions.task(following.session, name))?.outcome != null;
   if (isNear) return await followTask(name, kind, at.host, async () => await withArchive(await archives.access(at.repository, at.setId)), following, onStatus);
   const session = await openDataSession(name, host, at, around);
+  // Without its archive the task would only wait until its channels are given up.
+  const work = { ...following, stop: AbortSignal.any([following.stop, session.lost]) };
   try {
-    return await followTask(name, kind, at.host, async () => await withArchive(await session.access()), following, onStatus);
+    return await followTask(name, kind, at.host, async () => await withArchive(await session.access()), work, onStatus);
+  } catch (error) {
+    throw session.lost.aborted && !following.stop.aborted ? session.lost.reason : error;
   } finally {
     await session.end();
   }
@@ -55,13 +59,21 @@ export async function runArchiveTask<K extends ArchiveTaskKind>(
 
 export const dataTaskOf = (name: string): string => `${name}: data`;
 
-async function openDataSession(name: string, host: string, at: ArchiveReach, { archives, hosts, following, note }: Around): Promise<{ access(): Promise<ArchiveAccess>; end(): Promise<void> }> {
+type DataSession = {
+  access(): Promise<ArchiveAccess>;
+  /** Aborted when the session ended before the work did. */
+  readonly lost: AbortSignal;
+  end(): Promise<void>;
+};
+
+async function openDataSession(name: string, host: string, at: ArchiveReach, { archives, hosts, following, note }: Around): Promise<DataSession> {
   const server = await hosts.find(host);
   const ticket = await note(`${name}: ticket`, () => randomBytes(32).toString('hex'));
   const near = await archives.access(at.repository, at.setId);
   if (near.location.kind !== 'directory') throw new Error('an archive of the catalog has a directory');
   const { path } = near.location;
   const ends = new AbortController();
+  const lost = new AbortController();
   const ports = Promise.withResolvers<number[]>();
   ports.promise.catch(() => {});
   const serving = followTask(
@@ -83,12 +95,17 @@ async function openDataSession(name: string, host: string, at: ArchiveReach, { a
       if (key === 'ready') ports.resolve(ready.parse(value).ports);
     },
   );
+  const lose = (why: unknown): void => {
+    ports.reject(why);
+    if (!ends.signal.aborted && !following.closing.aborted) lost.abort(why);
+  };
   serving.then(
-    () => ports.reject(dataSessionEnded({ host: server.name })),
-    (error: unknown) => ports.reject(error),
+    () => lose(dataSessionEnded({ host: server.name })),
+    (error: unknown) => lose(error),
   );
   return {
     access: async () => ({ ...near, location: { kind: 'channel', host: server.address, name: server.id, ports: await ports.promise, ticket, limits: [] } }),
+    lost: lost.signal,
     async end() {
       ends.abort(stopped({ what: 'the data session' }));
       await serving.catch(() => {

@@ -253,7 +253,7 @@ export const deploymentFailed = failure<{ host: string; step: string; why: strin
 });
 
 export const dataSessionEnded = failure<{ host: string }>('server.data-session-ended', {
-  says: ({ host }) => `the data session on host ${host} ended before the work began`,
+  says: ({ host }) => `the data session on host ${host} ended before the work did`,
   hint: 'Start the session again; see the log of the transport service there if it ends again.',
   retry: 'now',
 });
