@@ -6,14 +6,13 @@
  * that was killed between the answer and the file needs a new kit: its token is used.
  */
 import { createHash, generateKeyPairSync, X509Certificate } from 'node:crypto';
-import { mkdir, open, rename } from 'node:fs/promises';
 import { request } from 'node:https';
-import { dirname } from 'node:path';
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import { withDeadline } from '../base/deadline.ts';
 import { describe, fromWire, isFailure, type WireFailure } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
+import { writeWhole } from '../base/whole-file.ts';
 import { enrolled, type Enrolled } from '../contract/enrolment.ts';
 import { readIdentity } from '../contract/link/identity-file.ts';
 import { tlsOptions, type LinkIdentity } from '../contract/link/trust.ts';
@@ -138,14 +137,5 @@ async function post(socket: TLSSocket, path: string, body: string, address: stri
 }
 
 async function writeIdentity(path: string, identity: LinkIdentity): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const partial = `${path}.partial`;
-  const file = await open(partial, 'w', 0o600);
-  try {
-    await file.writeFile(JSON.stringify(identity));
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(partial, path);
+  await writeWhole(path, JSON.stringify(identity), 0o600);
 }
