@@ -61,4 +61,6 @@ const addressesInOneFolder: Plugin = {
     const found = code.replaceAll(/new URL\((['"])([^'"]+)\.ts\1, import\.meta\.url\)/g, (_, quote: string, path: string) => `new URL(${quote}./${basename(path)}.js${quote}, import.meta.url)`);
     return found === code ? undefined : found;
   },
+  // Of packages that were CommonJS: Node takes a module that names it for one.
+  renderChunk: (code) => (code.includes('__dirname') ? code.replaceAll(/\b__dirname\b/g, 'import.meta.dirname') : undefined),
 };

@@ -33,8 +33,8 @@ async function contentOf(name: PackageName): Promise<{ packages: string[]; rooms
 
 test('what lands on a MongoDB host has no web framework, no catalog, no certificate authority and no room of the server', async () => {
   const transport = await contentOf('tidemark-transport');
-  assert.deepEqual(transport.packages, ['@mongodb-js/saslprep', 'bson', 'commander', 'memory-pager', 'mongodb', 'mongodb-connection-string-url', 'punycode', 'sparse-bitfield', 'tr46', 'webidl-conversions', 'whatwg-url', 'ws', 'zod']);
-  assert.deepEqual(transport.rooms, ['agent', 'base', 'cli', 'contract', 'domain', 'main', 'mongo', 'mount', 'mover', 'repository']);
+  assert.deepEqual(transport.packages, ['@mongodb-js/saslprep', 'bson', 'commander', 'memory-pager', 'mongodb', 'mongodb-connection-string-url', 'punycode', 'sparse-bitfield', 'tr46', 'webidl-conversions', 'whatwg-url', 'ws', 'yaml', 'zod']);
+  assert.deepEqual(transport.rooms, ['agent', 'base', 'cli', 'contract', 'domain', 'look', 'main', 'mongo', 'mount', 'mover', 'repository']);
   assert.equal(transport.native.length, 2, transport.native.join());
 });
 
