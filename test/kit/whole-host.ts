@@ -200,7 +200,8 @@ cd ${root}/root
 mount -t proc proc proc; mount -t sysfs sysfs sys || true
 mount -t tmpfs tmpfs run; mount -t tmpfs tmpfs tmp; chmod 1777 tmp
 mount -t tmpfs -o mode=755 tmpfs dev
-for d in null zero full random urandom tty fuse; do if [ -e /dev/$d ]; then touch dev/$d; mount --bind /dev/$d dev/$d; fi; done
+for d in null zero full random urandom tty; do if [ -e /dev/$d ]; then touch dev/$d; mount --bind /dev/$d dev/$d; fi; done
+if [ -e /dev/fuse ]; then mknod -m 666 dev/fuse c 10 229; fi # as udev makes it
 mkdir dev/shm dev/pts; mount -t tmpfs tmpfs dev/shm; mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts; ln -s pts/ptmx dev/ptmx; ln -s /proc/self/fd dev/fd
 ${mounts}
 for d in ${host.hide.map((path) => `.${path}`).join(' ')}; do mkdir -p $d; mount -t tmpfs -o size=1m tmpfs $d; done

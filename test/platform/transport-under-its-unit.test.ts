@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { MongoClient } from 'mongodb';
 import { systemClock } from '../../src/base/clock.ts';
+import { compareTimes, type ClusterTime } from '../../src/base/cluster-time.ts';
 import { until } from '../../src/base/deadline.ts';
 import { fromWire } from '../../src/base/failure.ts';
 import { randomId } from '../../src/base/ids.ts';
@@ -72,7 +73,18 @@ test('a transport under its unit backs up the mongod of another user and opens w
     const location = { kind: 'directory', path: '/var/lib/tidemark-transport/repository' } as const;
     const { keyHex } = await transport.call('repository.open', { location, passphrase: 'for a test', create: true });
     const { archive } = await transport.call('archive.open', { location, repositoryKeyHex: keyHex, setId, setName: 'rs0' });
+    // The keeper of the oplog, as the server has one for each set: a point is proved against what was archived.
+    const follower = randomId();
+    await transport.call('task.start', { taskId: follower, kind: 'oplog', input: { archive, target, setName: 'rs0', flushSeconds: 1 } });
+    const reached = async (wanted?: ClusterTime): Promise<unknown> =>
+      await until('the archived oplog', 60_000, async () => {
+        const { to, spans } = await transport.call('archive.window', { archive });
+        const end = spans.at(-1)?.through ?? to;
+        return end !== null && (wanted === undefined || compareTimes(end, wanted) >= 0) ? true : undefined;
+      }, { everyMs: 300 });
+    await reached();
     const { point } = await runTask(transport, 'backup', { archive, target, source: member });
+    await reached(point.top);
     const proof = await runTask(transport, 'prove', { archive, point: point.id, level: 'open', at: null });
     context.diagnostic(`method ${point.method}, mount ${proof.mount}`);
     assert.equal(proof.collections.find(({ ns }) => ns === 'shop.orders')?.documents, 1_000);
