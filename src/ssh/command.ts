@@ -134,8 +134,10 @@ async function converse(place: Place, way: Way, what: string, channel: ClientCha
     });
     channel.on('error', (error: Error) => end(error));
     channel.on('close', () => {
-      if (code === undefined) return end(connectionLost({ host, what, why: 'it closed before the command had ended' }));
-      if (!hasBegun) return end(refusalOf(place, way, { ...talk, text: `${talk.text} ${way.kind === 'plain' ? Buffer.concat(out).toString('latin1', 0, 500) : ''}` }, word));
+      const text = hasBegun ? '' : `${talk.text} ${way.kind === 'plain' ? Buffer.concat(out).toString('latin1', 0, 500) : ''}`;
+      // A host that turns an account away says so and gives no exit code; one that says nothing is gone.
+      if (code === undefined && text.trim() === '') return end(connectionLost({ host, what, why: 'it closed before the command had ended' }));
+      if (!hasBegun || code === undefined) return end(refusalOf(place, way, { ...talk, text }, word));
       end({ code, stdout: Buffer.concat(out), stderr: wordsKept(Buffer.concat(err).toString('utf8'), connection.secrets) });
     });
   });
