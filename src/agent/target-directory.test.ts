@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { runProgram } from '../base/child-process.ts';
 import { takePlaces } from './take-places.ts';
 import { inspectTargets, removeBuilding, requireSpace, requireUnchanged, startBuilding, type Target } from './target-directory.ts';
+import { freePort } from '../../test/kit/platform.ts';
 
 const isRoot = process.getuid?.() === 0;
 
@@ -18,13 +18,6 @@ async function place(t: TestContext): Promise<string> {
 }
 
 /** A port that nobody listens on. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((listening) => void server.listen(0, '127.0.0.1', listening));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((closed) => server.close(closed));
-  return port;
-}
 
 async function places(...directories: string[]): Promise<{ directory: string; port: number }[]> {
   return await Promise.all(directories.map(async (directory) => ({ directory, port: await freePort() })));

@@ -5,7 +5,7 @@
  */
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Clock } from '../base/clock.ts';
-import type { Admit, Part } from '../contract/link/trust.ts';
+import { admitHost, admitPart, type Admit, type Part } from '../contract/link/trust.ts';
 
 export type Admission = {
   /** `name` narrows it to one host. */
@@ -22,10 +22,9 @@ export async function openAdmission(catalog: Catalog, clock: Clock): Promise<Adm
   await refresh();
   return {
     refresh,
-    part: (part, wanted) => (peer) => {
-      if (peer.part !== part) return `its certificate is for a ${peer.part}, and only a ${part} is wanted here`;
-      if (wanted !== undefined && peer.name !== wanted) return `it is host ${peer.name}, and ${wanted} is wanted here`;
-      return listed.get(peer.serial) === peer.name ? undefined : `serial ${peer.serial} is not on the list of certificates in force`;
+    part: (part, wanted) => {
+      const admit = wanted === undefined ? admitPart(part) : admitHost(part, wanted);
+      return (peer) => admit(peer) ?? (listed.get(peer.serial) === peer.name ? undefined : `serial ${peer.serial} is not on the list of certificates in force`);
     },
   };
 }

@@ -3,31 +3,15 @@
  * away, and those whose result was taken without the host hearing of it.
  */
 import type { Catalog } from '../catalog/catalog.ts';
-import type { Clock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import type { Caller } from '../contract/link/caller.ts';
 import type { Links } from './links.ts';
 
-const everyMs = 60_000;
-
-export function keepTasksTidy(options: { links: Links; catalog: Catalog; clock: Clock; log: Log; signal: AbortSignal }): void {
-  const { links, clock, log, signal } = options;
-  const look = (caller: Caller): void => {
-    tidy(caller, options.catalog, log).catch((error: unknown) => log.info('tasks could not be looked through', { why: describe(error) }));
-  };
-  links.onConnect(look);
-  const goRound = async (): Promise<void> => {
-    for (;;) {
-      await clock.wait(everyMs, signal);
-      for (const link of links.all()) {
-        // Lost in this instant: it is looked through when it is there again.
-        const caller = await link.connected(1, signal).catch(() => undefined);
-        if (caller !== undefined) look(caller);
-      }
-    }
-  };
-  goRound().catch(() => {});
+export function keepTasksTidy({ links, catalog, log, signal }: { links: Links; catalog: Catalog; log: Log; signal: AbortSignal }): void {
+  links.goRound(async (caller) => {
+    await tidy(caller, catalog, log).catch((error: unknown) => log.info('tasks could not be looked through', { why: describe(error) }));
+  }, signal);
 }
 
 async function tidy(caller: Caller, catalog: Catalog, log: Log): Promise<void> {

@@ -28,8 +28,12 @@ export type Links = {
   accept(id: string, caller: Caller): void;
   /** Called for every connection of every host, those that are there included. */
   onConnect(listener: (caller: Caller, link: TransportLink) => void): void;
+  /** Calls back with each connected host: when it is connected, and once a minute until the signal is aborted. */
+  goRound(visit: (caller: Caller, link: TransportLink) => Promise<void>, signal: AbortSignal): void;
   close(): Promise<void>;
 };
+
+const roundMs = 60_000;
 
 export function openLinks(options: { identity: () => LinkIdentity; admission: Admission; version: string; clock: Clock; log: Log }): Links {
   const { admission, version, clock, log } = options;
@@ -51,6 +55,11 @@ export function openLinks(options: { identity: () => LinkIdentity; admission: Ad
     links.delete(id);
     inboxes.delete(id);
     await link?.close();
+  };
+
+  const onConnect: Links['onConnect'] = (listener) => {
+    listeners.push(listener);
+    for (const link of links.values()) link.onConnect((caller) => listener(caller, link));
   };
 
   return {
@@ -79,9 +88,20 @@ export function openLinks(options: { identity: () => LinkIdentity; admission: Ad
       if (links.has(id)) inboxOf(id).put(caller);
       else caller.close();
     },
-    onConnect(listener) {
-      listeners.push(listener);
-      for (const link of links.values()) link.onConnect((caller) => listener(caller, link));
+    onConnect,
+    goRound(visit, signal) {
+      onConnect((caller, link) => void visit(caller, link));
+      const round = async (): Promise<void> => {
+        for (;;) {
+          await clock.wait(roundMs, signal);
+          for (const link of [...links.values()]) {
+            // Lost in this instant: it is visited when it is there again.
+            const caller = await link.connected(1, signal).catch(() => undefined);
+            if (caller !== undefined) await visit(caller, link);
+          }
+        }
+      };
+      round().catch(() => {});
     },
     close: async () => void (await Promise.all([...links.keys()].map(drop))),
   };

@@ -102,8 +102,8 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const enrolment = options.enrolment === null ? undefined : await openEnrolment({ ...options.enrolment, ...shown });
   const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.part('transport'), role: 'caller', version, log, onChannel: (channel) => links.accept(channel.peer.name, openCaller(channel)) });
   const { services, engine, alarms } = compose({ catalog, clock, log, links, hosts, sealer, timing }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }) } }));
-  keepTasksTidy({ links, catalog, clock, log, signal: ends.signal });
-  keepLocksUndone({ links, sets: services.sets, clock, log, signal: ends.signal });
+  keepTasksTidy({ links, catalog, log, signal: ends.signal });
+  keepLocksUndone({ links, sets: services.sets, log, signal: ends.signal });
 
   const gate = openGate(catalog, clock);
   const streams = { 'session.events': sessionStream(engine, services.sessionLog, ends.signal) };

@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { request } from 'node:https';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openLog, type Log } from '../../src/base/log.ts';
@@ -11,6 +10,7 @@ import { fillPath, routes, type RouteAnswer, type RouteAsked, type RouteName } f
 import { endStates, type Session, type SessionEvent } from '../../src/contract/sessions.ts';
 import { openServer, type Server, type ServerOptions } from '../../src/server/server.ts';
 import { openFakeTransport, type FakeTransport } from './fake-transport.ts';
+import { freePort } from './platform.ts';
 
 export type RawAnswer = { readonly status: number; readonly headers: Record<string, unknown>; readonly text: string; readonly json: any };
 
@@ -34,13 +34,6 @@ export type ServerPlatform = {
 
 export const target = { hosts: [{ host: '127.0.0.1', port: 27017 }], credential: { kind: 'scram' as const, user: 'tide', password: 'very-secret-password', authSource: 'admin' } };
 
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
 
 export async function openServerPlatform(timing: ServerOptions['timing'] = {}): Promise<ServerPlatform> {
   // Memory, where there is any: what is tested here is not how fast a disk syncs.

@@ -5,11 +5,12 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { requireProgram, runProgram, type Finished } from '../../src/base/child-process.ts';
 import { until } from '../../src/base/deadline.ts';
+import { freePort } from './platform.ts';
 
 export type SshUser = {
   readonly name: string;
@@ -176,13 +177,6 @@ function userLines({ name, password, shell = '/bin/bash', publicKey, bashrc }: S
 
 export const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
 
 async function greets(port: number): Promise<true | undefined> {
   return await new Promise((resolve) => {
