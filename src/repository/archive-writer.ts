@@ -13,7 +13,7 @@ import { open } from 'node:fs/promises';
 import { systemClock, type Clock } from '../base/clock.ts';
 import type { ClusterTime, Optime } from '../base/cluster-time.ts';
 import { isFailure } from '../base/failure.ts';
-import { chunkBytes, frameBytes, framesPerChunk, type ChunkId } from './chunk.ts';
+import { chunkBytes, frameBytes, framesPerChunk, type ByteRange, type ChunkId } from './chunk.ts';
 import { openChunkIndex, type ChunkIndex } from './chunk-index.ts';
 import { openChunkWriter, type WriterCounts } from './chunk-writer.ts';
 import { readDistrusted } from './distrusted.ts';
@@ -31,7 +31,6 @@ import { readRetired } from './retired.ts';
 import { openStorePool } from './store-pool.ts';
 
 export type WriterProgress = Readonly<WriterCounts>;
-export type ByteRange = { readonly from: number; readonly bytes: number };
 
 export type FileToStore = {
   readonly path: string;
@@ -42,6 +41,8 @@ export type FileToStore = {
   readonly base?: StoredFile;
   /** Ranges that may differ from `base`; nothing else is read. Absent: all of it is read. */
   readonly changed?: readonly ByteRange[];
+  /** Ranges that nobody will read, in order and apart: stored as zeros where they are in what is read. */
+  readonly free?: readonly ByteRange[];
 };
 
 export type PointToPublish = { readonly id: string; readonly checkpoint: ClusterTime; readonly top: Optime; readonly about: unknown; readonly files: readonly StoredFile[] };
@@ -130,14 +131,16 @@ export async function openArchiveWriter(parts: ArchiveParts, options: WriterOpti
   const storeChunks = async (file: FileToStore, fd: number): Promise<ChunkId[]> => {
     const base = await baseIds(file.base);
     const changed = file.changed === undefined ? undefined : changedFrames(file.changed, file.bytes);
+    const freeIn = cutter(file.free ?? []);
     const ids: Promise<ChunkId>[] = [];
     const storeOne = async (at: number): Promise<ChunkId> => {
       const bytes = chunkLength(file.bytes, at);
+      const free = freeIn(at * chunkBytes, bytes);
       const before = base[at];
       const isComparable = before !== undefined && chunkLength(file.base!.bytes, at) === bytes;
       const mask = changed === undefined || !isComparable ? -1 : (changed.get(at) ?? 0);
       const isTaken = mask === 0 && (await chunks.has(before!));
-      const id = isTaken ? before! : await chunks.store({ kind: 'file', path: file.path, fd, from: at * chunkBytes, bytes, base: before, changed: mask });
+      const id = isTaken ? before! : await chunks.store({ kind: 'file', path: file.path, fd, from: at * chunkBytes, bytes, base: before, changed: mask, free });
       counts.processed += bytes;
       options.onProgress?.(counts);
       return id;
@@ -247,6 +250,21 @@ function changedFrames(ranges: readonly ByteRange[], fileBytes: number): Map<num
     }
   }
   return masks;
+}
+
+/** Answers the parts of ranges that lie in a region, counted from its start. Regions are asked for in order. */
+function cutter(ranges: readonly ByteRange[]): (from: number, bytes: number) => ByteRange[] {
+  let next = 0;
+  return (from, bytes) => {
+    const end = from + bytes;
+    while (next < ranges.length && ranges[next]!.from + ranges[next]!.bytes <= from) next += 1;
+    const parts: ByteRange[] = [];
+    for (let k = next; k < ranges.length && ranges[k]!.from < end; k++) {
+      const first = Math.max(ranges[k]!.from, from);
+      parts.push({ from: first - from, bytes: Math.min(ranges[k]!.from + ranges[k]!.bytes, end) - first });
+    }
+    return parts;
+  };
 }
 
 function ignoreFailure(error: unknown): undefined {

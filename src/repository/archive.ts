@@ -18,7 +18,8 @@ import { sweepArchive, type SweepOptions, type SweepReport } from './sweep.ts';
 import { isFailure } from '../base/failure.ts';
 
 export type { ArchiveReader, OpenedFile, ReaderOptions } from './archive-reader.ts';
-export type { ArchiveWriter, ByteRange, FileToStore, PointToPublish, WriterOptions, WriterProgress } from './archive-writer.ts';
+export type { ByteRange } from './chunk.ts';
+export type { ArchiveWriter, FileToStore, PointToPublish, WriterOptions, WriterProgress } from './archive-writer.ts';
 export type { CheckReport } from './check.ts';
 export type { Level } from './frame-codec.ts';
 export type { Barrier, ChainStart, ChainWriter, OplogArchive, OplogBatch } from './oplog-archive.ts';

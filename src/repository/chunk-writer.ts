@@ -13,7 +13,7 @@
  * next run and believed.
  */
 import { isFailure } from '../base/failure.ts';
-import { chunkIdOf, frameCount, frameBytes, frameLength, hashFrame, holeId, idBytes, otherPacks, type ChunkHeader, type ChunkId, type Frame } from './chunk.ts';
+import { chunkIdOf, frameCount, frameBytes, frameLength, hashFrame, holeId, idBytes, otherPacks, type ByteRange, type ChunkHeader, type ChunkId, type Frame } from './chunk.ts';
 import type { ChunkIndex } from './chunk-index.ts';
 import { tagBytes, type ArchiveKeys } from './keys.ts';
 import type { PackLine } from './pack-line.ts';
@@ -22,8 +22,8 @@ import type { Location } from './segment-reader.ts';
 import type { SealedChunk, StorePool, StoreSlot } from './store-pool.ts';
 
 export type ChunkSource =
-  /** `changed` is a bit for each frame that may differ from `base`. */
-  | { kind: 'file'; path: string; fd: number; from: number; bytes: number; base: ChunkId | undefined; changed: number }
+  /** `changed` is a bit for each frame that may differ from `base`; `free` are ranges of the chunk that are taken for zeros. */
+  | { kind: 'file'; path: string; fd: number; from: number; bytes: number; base: ChunkId | undefined; changed: number; free: readonly ByteRange[] }
   | { kind: 'memory'; bytes: Buffer };
 
 export type WriterCounts = { processed: number; read: number; transferred: number; stored: number };
@@ -104,7 +104,7 @@ export function openChunkWriter(parts: Parts): ChunkWriter {
     for (let frame = 0; frame < frameCount(source.bytes); frame++) {
       if (reference(base, frame, source.bytes) === undefined) wanted |= 1 << frame;
     }
-    const { hashes, read } = await slot.hash(source.path, source.fd, source.from, source.bytes, wanted);
+    const { hashes, read } = await slot.hash({ ...source, wanted });
     counts.read += read;
     for (let frame = 0; frame < frameCount(source.bytes); frame++) {
       if ((wanted & (1 << frame)) === 0) base!.header.frames[frame]!.hash.copy(hashes, frame * idBytes);

@@ -32,6 +32,7 @@ export const packIdBytes = 16;
 export type ChunkId = string;
 export const holeId: ChunkId = '0'.repeat(2 * idBytes);
 
+export type ByteRange = { readonly from: number; readonly bytes: number };
 export type FrameHow = 'hole' | 'plain' | 'zstd';
 /** Where a frame's bytes are. `pack` is undefined while it is the pack that the header is in. */
 export type Frame = { readonly how: FrameHow; readonly pack: string | undefined; readonly offset: number; readonly bytes: number; readonly hash: Buffer };

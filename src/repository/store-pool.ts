@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { chunkBytes, framesPerChunk } from './chunk.ts';
 import { sourceUnreadable, workerFailed } from './failures.ts';
 import { sealedFrameBytes, type Level } from './frame-codec.ts';
-import { openStoreWork, type SealedPart, type StoreAnswer, type StoreOrder, type StoreWorkerData } from './store-work.ts';
+import { openStoreWork, type RegionToHash, type SealedPart, type StoreAnswer, type StoreOrder, type StoreWorkerData } from './store-work.ts';
 
 /** Chunks on their way at once in each worker: one at work, the others waiting for an answer of the index or the disk. */
 const slotsPerWorker = 4;
@@ -15,7 +15,7 @@ export type StoreSlot = {
   readonly worker: number;
   /** The chunk's plain bytes; only the owner of the slot touches them. */
   readonly plain: Buffer;
-  hash(path: string, fd: number, from: number, bytes: number, wanted: number): Promise<{ hashes: Buffer; read: number }>;
+  hash(region: RegionToHash & { readonly path: string }): Promise<{ hashes: Buffer; read: number }>;
   startPack(key: Uint8Array): void;
   /** `bytes` of the answer are the slot's own memory: use them before `release`. */
   seal(bytes: number, wanted: number): Promise<SealedChunk>;
@@ -65,8 +65,8 @@ export function openStorePool(workers: number, level: Level): StorePool {
     const own: StoreSlot = {
       worker,
       plain: Buffer.from(data.plain[slot]!),
-      async hash(path, fd, from, bytes, wanted) {
-        const answer = await ask({ kind: 'hash', slot, fd, from, bytes, wanted });
+      async hash({ path, fd, from, bytes, wanted, free }) {
+        const answer = await ask({ kind: 'hash', slot, fd, from, bytes, wanted, free });
         if (answer.kind !== 'hashed') throw sourceUnreadable({ path, why: answer.kind === 'failed' ? answer.why : answer.kind });
         return { hashes: Buffer.from(answer.hashes.buffer), read: answer.read };
       },

@@ -4,22 +4,24 @@
  * It owns some slots of shared memory, each with room for a plain chunk and for its sealed frames. The main thread asks
  * for one slot at a time, never twice for the same slot before the answer:
  *
- *   hash   the wanted frames of a file region into the slot → their hashes
+ *   hash   the wanted frames of a file region into the slot, with zeros for what is free in it → their hashes
  *   pack   from now on frames go to another pack (its key; offsets start behind its head)
  *   seal   the wanted frames of the slot, each for its place in the pack → how and how long, and where the first one is
  *
  * Orders are done in the order they come, so the bytes of a pack are sealed in the order they are appended.
  */
 import { readSync } from 'node:fs';
-import { frameBytes, frameCount, frameLength, hashFrame, idBytes } from './chunk.ts';
+import { frameBytes, frameCount, frameLength, hashFrame, idBytes, type ByteRange } from './chunk.ts';
 import { openSealer, type Level } from './frame-codec.ts';
 import { packHeadBytes } from './pack-format.ts';
 
 export type StoreWorkerData = { readonly level: Level; readonly plain: readonly SharedArrayBuffer[]; readonly sealed: readonly SharedArrayBuffer[] };
 
+/** `wanted` is a bit for each frame; `free` are ranges of the region, in order and apart, whose bytes count as zeros. */
+export type RegionToHash = { readonly fd: number; readonly from: number; readonly bytes: number; readonly wanted: number; readonly free: readonly ByteRange[] };
+
 export type StoreOrder =
-  /** `wanted` is a bit for each frame. */
-  | { kind: 'hash'; slot: number; fd: number; from: number; bytes: number; wanted: number }
+  | ({ kind: 'hash'; slot: number } & RegionToHash)
   | { kind: 'pack'; key: Uint8Array }
   | { kind: 'seal'; slot: number; bytes: number; wanted: number };
 
@@ -50,7 +52,7 @@ export function openStoreWork({ level, plain, sealed }: StoreWorkerData): (order
   let pack: { key: Uint8Array; offset: number } = { key: new Uint8Array(0), offset: packHeadBytes };
 
   function hashChunk(order: Extract<StoreOrder, { kind: 'hash' }>): StoreAnswer {
-    const { slot, fd, from, bytes, wanted } = order;
+    const { slot, fd, from, bytes, wanted, free } = order;
     const memory = plainSlots[slot]!;
     const count = frameCount(bytes);
     const hashes = new Uint8Array(count * idBytes);
@@ -60,7 +62,9 @@ export function openStoreWork({ level, plain, sealed }: StoreWorkerData): (order
       let last = first;
       while (last + 1 < count && (wanted & (1 << (last + 1))) !== 0) last += 1;
       const end = last * frameBytes + frameLength(bytes, last);
-      read += readRegion(fd, memory.subarray(first * frameBytes, end), from + first * frameBytes);
+      const start = first * frameBytes;
+      read += readRegion(fd, memory.subarray(start, end), from + start);
+      for (const range of free) memory.fill(0, Math.max(range.from, start), Math.max(start, Math.min(range.from + range.bytes, end)));
       for (; first <= last; first++) {
         const at = first * frameBytes;
         hashes.set(hashFrame(memory.subarray(at, at + frameLength(bytes, first))), first * idBytes);

@@ -173,7 +173,7 @@ test('a turtle that will not stay still: a secondary is cloned under a lock of m
     ledger: openLedger(new Map(), vault.store, systemClock),
   };
   const lock = { program: guardian, address: member.address, acquireMs: 20_000, holdMs: 20_000 };
-  const taken = await takeClone(errand, { places: found.places, older: null, tries: 0, lock });
+  const taken = await takeClone(errand, { places: found.places, older: null, keep: true, tries: 0, lock });
   assert.ok(taken.kind === 'taken', JSON.stringify(taken));
   t.diagnostic(`locked for ${Math.round(taken.lockedMs)} ms`);
   assert.ok(taken.lockedMs > 0);

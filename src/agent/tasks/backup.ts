@@ -124,7 +124,8 @@ function storing(writer: ArchiveWriter, base: PointManifest | undefined, context
     context.signal.throwIfAborted();
     const from = stored.get(file.path) ?? before.get(file.path);
     const changed = file.unchanged === true ? [] : file.changed;
-    const answer = await writer.storeFile({ path: file.path, from: file.from, bytes: file.bytes, mode: file.mode, base: from, changed: from === undefined ? undefined : changed });
+    const free = file.unchanged === true ? undefined : await file.free?.();
+    const answer = await writer.storeFile({ path: file.path, from: file.from, bytes: file.bytes, mode: file.mode, base: from, changed: from === undefined ? undefined : changed, free });
     if (answer.kind === 'stored') stored.set(file.path, answer.file);
     context.progress(writer.counts, expected);
     return answer.kind === 'stored';

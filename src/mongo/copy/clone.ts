@@ -14,15 +14,20 @@
  *                  else drop everything, and again at once
  *
  * Only if the turtle will not stay still for any try: fsync, lock, clone, unlock (secondaries only).
+ *
+ * What the checkpoint does not use is not stored (../wiredtiger/free-space.ts), if the clone is kept: the next copy must know
+ * what was left out. mongod writes into free space before the checkpoint that uses it, so a block may be in the older clone
+ * already, left out there, and in use now without a change between the clones. Such ranges count as changed.
  */
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ClusterTime, Optime } from '../../base/cluster-time.ts';
 import { describe, isFailure } from '../../base/failure.ts';
 import { sortableId } from '../../base/ids.ts';
 import type { ClonePlaces } from './clone-places.ts';
-import { changedSince } from './extents.ts';
+import { noFreeSpace, outside, readFreeSpace, type FreeSpace } from '../wiredtiger/free-space.ts';
+import { changedSince, type ByteRange } from './extents.ts';
 import { fileUnreadable, guardianGone, lockLost, lockRefused } from './failures.ts';
 import { isJournal, listFiles, listJournal, TURTLE, type SourceFile } from './files.ts';
 import { withLock } from './held-lock.ts';
@@ -36,6 +41,8 @@ export type CloneOptions = {
   readonly places: ClonePlaces;
   /** The clone that holds what was last stored, if it was kept. */
   readonly older: string | null;
+  /** This one will be kept. */
+  readonly keep: boolean;
   readonly tries: number;
   readonly lock: LockLimits;
 };
@@ -51,7 +58,7 @@ export async function takeClone(errand: Errand, options: CloneOptions): Promise<
   if ('kind' in made) return made;
   const { clone, times } = made;
   try {
-    const { files, stamps } = await compare(errand, clone, options.older);
+    const { files, stamps } = await compare(errand, clone, options);
     await errand.ledger.storeClones(files, stamps, errand.signal);
     await writeRecord(errand.workDirectory, { ...clone.record, state: 'kept' });
     return { kind: 'taken', ...times, files: files.map(({ path, bytes, mode }) => ({ path, bytes, mode })), clone: clone.record.id };
@@ -156,31 +163,52 @@ async function isComplete(at: Settled, errand: Errand, clone: Clone): Promise<bo
   return await isStill(at, errand.client, errand.data.dbPath, errand);
 }
 
+type Against = { readonly record: CloneRecord; readonly space: FreeSpace };
+
 /** What must be read of each file, against the older clone where there is one, else against what is known of the source. */
-async function compare(errand: Errand, clone: Clone, olderId: string | null): Promise<{ files: FileToRead[]; stamps: Known }> {
-  const older = olderId === null ? undefined : await findKept(errand.workDirectory, olderId, errand.data.dbPath);
+async function compare(errand: Errand, clone: Clone, options: CloneOptions): Promise<{ files: FileToRead[]; stamps: Known }> {
+  const older = options.older === null ? undefined : await lookAtOlder(errand, options.older);
+  // A clone that is lost cannot say what was left out when it was stored.
+  if (options.older !== null && older === undefined) errand.ledger.known.clear();
+  const places = new Map(clone.files.map((file) => [file.source.path, file.from]));
+  const space = options.keep ? await readFreeSpace((path) => places.get(path)) : noFreeSpace;
   const stamps: Known = new Map();
   const files: FileToRead[] = [];
   for (const { source, from, bytes } of clone.files) {
     const { path, mode } = source;
     stamps.set(path, { ...stampOf(source), bytes });
-    files.push({ path, from, bytes, mode, ...(await difference(errand, { source, from, bytes }, older)) });
+    const free = async (): Promise<readonly ByteRange[]> => await space.rangesOf(path);
+    files.push({ path, from, bytes, mode, free, ...(await difference(errand, { source, from, bytes }, older, space)) });
   }
   return { files, stamps };
 }
 
-async function difference(errand: Errand, file: Cloned, older: CloneRecord | undefined): Promise<Pick<FileToRead, 'changed' | 'unchanged'>> {
+async function lookAtOlder(errand: Errand, id: string): Promise<Against | undefined> {
+  const record = await findKept(errand.workDirectory, id, errand.data.dbPath);
+  return record === undefined ? undefined : { record, space: await readFreeSpace((path) => placeIn(record, path)) };
+}
+
+function placeIn(record: CloneRecord, path: string): string | undefined {
+  return record.directories.map((directory) => join(directory, path)).find((place) => existsSync(place));
+}
+
+async function difference(errand: Errand, file: Cloned, older: Against | undefined, space: FreeSpace): Promise<Pick<FileToRead, 'changed' | 'unchanged'>> {
   const { source, from, bytes } = file;
   const known = errand.ledger.known.get(source.path);
-  if (bytes === source.bytes && isSame(source, known)) return { unchanged: true };
-  if (older === undefined || known === undefined || known.inode !== source.inode) return {};
-  for (const directory of older.directories) {
-    const path = join(directory, source.path);
-    const there = await stat(path).catch(() => undefined);
-    if (there === undefined) continue;
-    const changed = there.size === known.bytes ? changedSince({ path, bytes: there.size }, { path: from, bytes }) : undefined;
-    if (changed === undefined) return {};
-    return changed.length === 0 && there.size === bytes ? { unchanged: true } : { changed };
-  }
-  return {};
+  const isUntouched = bytes === source.bytes && isSame(source, known);
+  const there = older === undefined ? undefined : placeIn(older.record, source.path);
+  if (older === undefined || there === undefined) return isUntouched ? { unchanged: true } : {};
+  if (known === undefined || known.inode !== source.inode) return {};
+  const size = (await stat(there)).size;
+  if (size !== known.bytes) return {};
+  const written = isUntouched ? [] : changedSince({ path: there, bytes: size }, { path: from, bytes });
+  if (written === undefined) return {};
+  const changed = [...written, ...(await leftOut(source.path, older.space, space))];
+  return changed.length === 0 && size === bytes ? { unchanged: true } : { changed };
+}
+
+/** What was free in the older copy and is not any more. */
+async function leftOut(path: string, older: FreeSpace, newer: FreeSpace): Promise<ByteRange[]> {
+  if (older.checkpointOf(path) === newer.checkpointOf(path)) return [];
+  return outside(await older.rangesOf(path), await newer.rangesOf(path));
 }

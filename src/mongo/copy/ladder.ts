@@ -16,7 +16,7 @@ import type { MongoAddress } from '../connect.ts';
 import { findPlaces, mib, type FoundPlaces } from './clone-places.ts';
 import { takeClone } from './clone.ts';
 import { copyNotPossible } from './failures.ts';
-import { listFiles, openDataDirectory, type SourceFile } from './files.ts';
+import { listFiles, openDataDirectory, type DataDirectory, type SourceFile } from './files.ts';
 import { dropClone, dropOthers, listRecords } from './kept-clones.ts';
 import { takeLocked, type LockLimits } from './lock.ts';
 import { missingLockRights } from './lock-rights.ts';
@@ -102,8 +102,7 @@ export async function takeCopy(options: CopyOptions, store: StoreFiles): Promise
   const ledger = openLedger(new Map(previous?.known), store, clock);
   const errand: Errand = { client, member, data, workDirectory, clock, log, signal, notes: [], ledger };
   const { method, taken } = await climb(errand, options, previous?.clone ?? null);
-  // Below /proc/PID/root a clone would be out of reach once that process is gone.
-  const kept = options.keepClone && !data.dbPath.startsWith('/proc/') ? taken.clone : null;
+  const kept = keepsClone(options, data) ? taken.clone : null;
   const { kind: _, clone, ...facts } = taken;
   return {
     ...facts,
@@ -118,6 +117,11 @@ export async function takeCopy(options: CopyOptions, store: StoreFiles): Promise
       for (const record of await listRecords(workDirectory)) if (record.id === clone) await dropClone(workDirectory, record);
     },
   };
+}
+
+/** Below /proc/PID/root a clone would be out of reach once that process is gone. */
+function keepsClone(options: CopyOptions, data: DataDirectory): boolean {
+  return options.keepClone && !data.dbPath.startsWith('/proc/');
 }
 
 async function climb(errand: Errand, options: CopyOptions, older: string | null): Promise<{ method: CopyMethod; taken: Taken }> {
@@ -142,7 +146,7 @@ async function take(method: CopyMethod, errand: Errand, options: CopyOptions, ol
     case 'clone': {
       const found = await findPlaces(errand.data, await listFiles(errand.data, { underLock: false }), errand.workDirectory);
       if (found.kind === 'none') return { kind: 'missed', why: found.why };
-      return await takeClone(errand, { places: found.places, older, tries: CLONE_TRIES, lock });
+      return await takeClone(errand, { places: found.places, older, keep: keepsClone(options, errand.data), tries: CLONE_TRIES, lock });
     }
     case 'window':
       return await takeWindow(errand, windowOf(errand.member, options.windowMs));

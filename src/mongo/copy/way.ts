@@ -20,6 +20,8 @@ export type FileToRead = {
   readonly changed?: readonly ByteRange[];
   /** Nothing differs. */
   readonly unchanged?: boolean;
+  /** Ranges that nobody will read: their bytes need not be stored. May reach behind the end. */
+  readonly free?: () => Promise<readonly ByteRange[]>;
 };
 
 /**
