@@ -1,6 +1,6 @@
 /**
  * From the command to the first answered query of a published moment, with 200 MB and with 2 GB of data: it must not grow
- * with the data. Nothing of the repository is cached; the sizes take turns. Both have the same few thousand entries between
+ * with the data. Nothing of the repository is cached; the sizes take turns. Both have the same thousand entries between
  * their checkpoint and their moment: right after a load it would be the load that is replayed, not the data that is opened.
  */
 import { MongoClient } from 'mongodb';
@@ -14,7 +14,7 @@ import { burst } from './workload.ts';
 
 const ROUNDS = 5;
 /** Written between the last checkpoint and the backup. */
-const ENTRIES_TO_REPLAY = 5_000;
+const ENTRIES_TO_REPLAY = 1_000;
 /** Of the data set that holds 1.43 GB at scale 1. */
 const SIZES = { small: 0.14, large: 1.4 } as const;
 type Size = keyof typeof SIZES;
