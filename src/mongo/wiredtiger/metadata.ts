@@ -33,7 +33,7 @@ export function checkpointOf(configuration: string): FileCheckpoint | undefined 
 /** Configurations by path of the file, at the checkpoint that the turtle names. Undefined where anything is not as expected. */
 export async function readMetadata(turtle: Buffer, metadata: FileHandle): Promise<Map<string, string> | undefined> {
   const lines = turtle.toString('latin1').split('\n');
-  const configuration = lines[lines.indexOf('WiredTiger.wt') + 1];
+  const configuration = lines[lines.indexOf('file:WiredTiger.wt') + 1];
   const root = configuration === undefined ? undefined : checkpointOf(configuration)?.root;
   if (root === undefined) return undefined;
   const entries = new Map<string, string>();
