@@ -8,18 +8,18 @@
  * given again. The runner holds no state on disk: a mover dies with its transport (it asks the kernel for that), and
  * what a dead mover left behind is removed by `cleanUp` before its task is called failed, and at the next start.
  */
-import { fork, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { keptCompiled } from '../base/compile-cache.ts';
 import { toWire, type WireFailure } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import { stopped } from '../base/failures.ts';
 import { dataSessionName } from '../contract/data-channel.ts';
 import type { TaskEvent, TaskInput, TaskKind, TaskState } from '../contract/tasks.ts';
 import { moverDied, taskExists, taskUnknown, tooManyTasks } from './failures.ts';
+import { openMovers } from './movers.ts';
 import type { Programs } from './task-context.ts';
 
 /** What goes down to a mover, and what comes up. */
@@ -66,15 +66,11 @@ export type RunnerOptions = {
   stopWithinMs?: number;
   /** Movers' log lines go nowhere: for a program whose stderr a person reads. */
   quiet?: boolean;
+  /** A mover waits for the next task at all times. */
+  keepMover?: boolean;
 };
 
 const eventsKept = 2_000;
-
-/**
- * TLS hands out what it decrypts in buffers outside the heap, and only a collection of the young generation frees them:
- * with a small one that is often and cheap. It takes a third off the processor time of serving an archive.
- */
-const nodeOptions: Partial<Record<TaskKind, readonly string[]>> = { 'serve-archive': ['--max-semi-space-size=1'] };
 
 /** What outlives tasks, such as kept clones and the markers of locks. */
 const keptIn = (workDirectory: string): string => join(workDirectory, 'kept');
@@ -96,6 +92,7 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
   };
   for (const name of await readdir(tasksDirectory)) await remove(name);
 
+  const movers = openMovers({ ...options, quiet: options.quiet === true, keepOne: options.keepMover === true });
   const tasks = new Map<string, Task>();
   const ends = new Set<Promise<void>>();
 
@@ -160,8 +157,7 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
       const directory = join(tasksDirectory, taskId);
       // Before there is a process to run the task, and without a pause in which it could be started twice.
       mkdirSync(directory, { recursive: true, mode: 0o700 });
-      const said = options.quiet === true ? 'ignore' : 'inherit';
-      const child = fork(programs.mover, [], { execPath: programs.node[0], execArgv: [...programs.node.slice(1), ...(nodeOptions[kind] ?? [])], stdio: ['ignore', said, said, 'ipc'], env: keptCompiled(options.workDirectory) });
+      const child = movers.take(kind);
       const task: Task = { kind, child, events: [], firstEvent: 1, state: { state: 'running' }, lastStep: 'start', stopping: false, waiters: new Set(), asked: askedName(kind, input) };
       tasks.set(taskId, task);
       const end = run(taskId, task).finally(() => ends.delete(end));
@@ -204,6 +200,7 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
     },
 
     async close() {
+      movers.close();
       for (const taskId of tasks.keys()) stop(taskId);
       await Promise.all(ends);
     },

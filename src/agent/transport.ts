@@ -51,7 +51,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
     await removeStaleMongods(directory, log);
     await removeStaleMounts(directory, log);
   };
-  const runner = await openTaskRunner({ workDirectory, programs: options.programs, identityFile: options.identityFile, log, cleanUp });
+  const runner = await openTaskRunner({ workDirectory, programs: options.programs, identityFile: options.identityFile, log, cleanUp, keepMover: true });
   const copies = copiesIn(workDirectory);
   let draining = false;
   for (const sentence of await dropDeadClones(copies)) log.warn(sentence);

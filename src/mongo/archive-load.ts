@@ -102,66 +102,91 @@ type Compared = { readonly count: number; readonly holes: readonly Uint8Array[];
 async function compare(oplog: Collection, load: Load, top: Optime): Promise<Compared> {
   const { checkpoint, chainStart } = load;
   const through = earliest(top, load.target);
-  const own = ownEntries(oplog, checkpoint, through);
+  await using own = openQueue(ownEntries(oplog, checkpoint, through));
   const holes: Uint8Array[] = [];
   let count = 0;
-  const next = async (): Promise<Buffer | undefined> => (await own.next()).value;
-  let mine = await next();
-  if (mine === undefined) throw replayHistoryDiffers({ at: checkpoint, why: 'the copy has no entry there' });
-  let last = readOptime(mine);
-  if (chainStart !== undefined && compareTimes(chainStart, last) >= 0) {
-    if (compareTimes(chainStart, last) === 0 && chainStart.term !== undefined && chainStart.term !== last.term) {
+  await own.fill();
+  if (own.first === undefined) throw replayHistoryDiffers({ at: checkpoint, why: 'the copy has no entry there' });
+  const start = readOptime(own.first);
+  let last: Uint8Array = own.first;
+  if (chainStart !== undefined && compareTimes(chainStart, start) >= 0) {
+    if (compareTimes(chainStart, start) === 0 && chainStart.term !== undefined && chainStart.term !== start.term) {
       throw replayHistoryDiffers({
-        at: last,
-        why: `term ${last.term} in the copy, ${chainStart.term} where the archive starts`,
+        at: start,
+        why: `term ${start.term} in the copy, ${chainStart.term} where the archive starts`,
       });
     }
-    mine = await next();
+    own.take();
   }
-  const after = latest(justBefore(last), chainStart ?? justBefore(last));
+  const after = latest(justBefore(start), chainStart ?? justBefore(start));
   for await (const batch of compareTimes(after, through) < 0 ? load.archive(after, through) : []) {
     load.signal?.throwIfAborted();
     for (const theirs of splitDocuments(batch.bytes)) {
-      const at = readOptime(theirs);
-      last = at;
-      if (mine === undefined || compareTimes(readOptime(mine), at) > 0) {
+      last = theirs;
+      if (own.first === undefined) await own.fill();
+      if (own.first === undefined || isFurther(own.first, theirs)) {
         holes.push(Buffer.from(theirs));
         continue;
       }
-      requireEqual(mine, theirs, at);
       count++;
-      mine = await next();
+      own.take();
     }
   }
-  if (mine !== undefined)
-    throw replayHistoryDiffers({ at: readOptime(mine), why: 'the copy has an entry that the archive lacks' });
-  return { count, holes, last };
+  if (own.first === undefined) await own.fill();
+  if (own.first !== undefined)
+    throw replayHistoryDiffers({ at: readOptime(own.first), why: 'the copy has an entry that the archive lacks' });
+  return { count, holes, last: readOptime(last) };
+}
+
+/** Whether the copy lacks the archive's entry. Where it has it, the entries are the same to the byte, or the histories differ. */
+function isFurther(mine: Buffer, theirs: Uint8Array): boolean {
+  if (withoutId(mine).equals(asBuffer(theirs).subarray(4))) return false;
+  const at = readOptime(theirs);
+  if (compareTimes(readOptime(mine), at) > 0) return true;
+  throw differing(mine, at);
+}
+
+/** Batches as a queue that is only waited for when it has run dry. */
+type Queue = AsyncDisposable & { readonly first: Buffer | undefined; take(): void; fill(): Promise<void> };
+
+function openQueue(batches: AsyncGenerator<readonly Buffer[]>): Queue {
+  let batch: readonly Buffer[] = [];
+  let at = 0;
+  return {
+    get first() {
+      return batch[at];
+    },
+    take: () => void (at += 1),
+    async fill() {
+      while (batch[at] === undefined) {
+        const next = await batches.next();
+        if (next.done === true) return;
+        [batch, at] = [next.value, 0];
+      }
+    },
+    [Symbol.asyncDispose]: async () => void (await batches.return(undefined)),
+  };
 }
 
 /** From the last entry at or before the checkpoint, which every recovery needs, through `through`. */
-async function* ownEntries(
-  oplog: Collection,
-  checkpoint: ClusterTime,
-  through: ClusterTime,
-): AsyncGenerator<Buffer, undefined> {
+async function* ownEntries(oplog: Collection, checkpoint: ClusterTime, through: ClusterTime): AsyncGenerator<readonly Buffer[]> {
   const options = { raw: true, sort: { $natural: -1 }, limit: 1 } as const;
   const [start] = await oplog.find<Buffer>({ ts: { $lte: stamp(checkpoint) } }, options).toArray();
   if (start === undefined) return;
   const range = { ts: { $gte: stamp(readOptime(start)), $lte: stamp(through) } };
   const cursor = oplog.find<Buffer>(range, { raw: true, batchSize: batchDocuments, sort: { $natural: 1 } });
   try {
-    for await (const entry of cursor) yield entry;
+    while (await cursor.hasNext()) yield cursor.readBufferedDocuments();
   } finally {
     await cursor.close();
   }
 }
 
-function requireEqual(mine: Buffer, theirs: Uint8Array, at: Optime): void {
+function differing(mine: Buffer, at: Optime): Error {
   const { term, ...own } = readOptime(mine);
-  if (!sameTime(own, at)) throw replayHistoryDiffers({ at: own, why: 'the copy has an entry that the archive lacks' });
-  if (term !== at.term) throw replayHistoryDiffers({ at, why: `term ${term} in the copy, ${at.term} in the archive` });
-  if (!withoutId(mine).equals(asBuffer(theirs).subarray(4)))
-    throw replayHistoryDiffers({ at, why: 'the bytes of the entry differ' });
+  if (!sameTime(own, at)) return replayHistoryDiffers({ at: own, why: 'the copy has an entry that the archive lacks' });
+  if (term !== at.term) return replayHistoryDiffers({ at, why: `term ${term} in the copy, ${at.term} in the archive` });
+  return replayHistoryDiffers({ at, why: 'the bytes of the entry differ' });
 }
 
 /** An entry's fields, without the ObjectId that mongod puts in front of what is inserted into the oplog by hand. */

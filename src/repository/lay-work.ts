@@ -25,8 +25,32 @@ export type LayAnswer = { kind: 'laid'; number: number } | { kind: 'damaged'; nu
 
 const plain = Buffer.allocUnsafeSlow(chunkBytes);
 
+/** Blocks of this size are left out where they are zeros, two or more in a row: the file is made of holes, and what is free in it stays one. */
+const blockBytes = 4096;
+const zeros = Buffer.alloc(2 * blockBytes);
+
 function writeAll(fd: number, bytes: Buffer, position: number): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+}
+
+function writeSparsely(fd: number, bytes: Buffer, position: number): void {
+  let from = 0;
+  for (let at = 0; at < bytes.length; ) {
+    if (bytes[at] !== 0 || !isZero(bytes, at, zeros.length)) {
+      at += blockBytes;
+      continue;
+    }
+    writeAll(fd, bytes.subarray(from, at), position + from);
+    at += zeros.length;
+    while (at < bytes.length && isZero(bytes, at, blockBytes)) at += blockBytes;
+    from = at;
+  }
+  if (from < bytes.length) writeAll(fd, bytes.subarray(from), position + from);
+}
+
+function isZero(bytes: Buffer, at: number, length: number): boolean {
+  const end = Math.min(at + length, bytes.length);
+  return bytes.compare(zeros, 0, end - at, at, end) === 0;
 }
 
 function lay({ number, fd, position, bytes, runs, frames }: LayOrder): LayAnswer {
@@ -41,7 +65,7 @@ function lay({ number, fd, position, bytes, runs, frames }: LayOrder): LayAnswer
     while (last + 1 < frames.length && frames[last + 1]!.at === frames[last]!.at + 1) last += 1;
     const start = frames[first]!.at * frameBytes;
     const end = frames[last]!.at * frameBytes + frameLength(bytes, frames[last]!.at);
-    writeAll(fd, plain.subarray(start, end), position + start);
+    writeSparsely(fd, plain.subarray(start, end), position + start);
     first = last;
   }
   return { kind: 'laid', number };

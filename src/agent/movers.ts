@@ -1,0 +1,76 @@
+/**
+ * The processes that tasks run in. A quarter of a second of every task would be the start of its process, so one waits, loaded
+ * and idle; when it is taken, the next one is started once the task that took it has had the processor for itself.
+ */
+import { fork, type ChildProcess } from 'node:child_process';
+import { keptCompiled } from '../base/compile-cache.ts';
+import type { TaskKind } from '../contract/tasks.ts';
+import type { Programs } from './task-context.ts';
+
+export type Movers = {
+  /** A process that runs no task yet. */
+  take(kind: TaskKind): ChildProcess;
+  /** Ends the one that waits. */
+  close(): void;
+};
+
+export type MoverOptions = {
+  readonly workDirectory: string;
+  readonly programs: Programs;
+  /** Movers' log lines go nowhere. */
+  readonly quiet: boolean;
+  /** One waits at all times: for a service, not for a program that runs one task. */
+  readonly keepOne: boolean;
+};
+
+const nextAfterMs = 5_000;
+
+/**
+ * TLS hands out what it decrypts in buffers outside the heap, and only a collection of the young generation frees them:
+ * with a small one that is often and cheap. It takes a third off the processor time of serving an archive.
+ */
+const nodeOptions: Partial<Record<TaskKind, readonly string[]>> = { 'serve-archive': ['--max-semi-space-size=1'] };
+
+export function openMovers(options: MoverOptions): Movers {
+  const { programs } = options;
+  const said = options.quiet ? 'ignore' : 'inherit';
+  let waiting: ChildProcess | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+
+  const start = (own: readonly string[]): ChildProcess =>
+    fork(programs.mover, [], { execPath: programs.node[0], execArgv: [...programs.node.slice(1), ...own], stdio: ['ignore', said, said, 'ipc'], env: keptCompiled(options.workDirectory) });
+
+  const prepare = (): void => {
+    if (closed || waiting !== undefined) return;
+    const child = start([]);
+    const gone = (): void => {
+      if (waiting === child) waiting = undefined;
+    };
+    child.once('error', gone);
+    child.once('exit', gone);
+    waiting = child;
+  };
+  const prepareIn = (ms: number): void => {
+    clearTimeout(timer);
+    timer = setTimeout(prepare, ms);
+    timer.unref();
+  };
+  if (options.keepOne) prepareIn(0);
+
+  return {
+    take(kind) {
+      const own = nodeOptions[kind];
+      if (own !== undefined || waiting?.connected !== true) return start(own ?? []);
+      const child = waiting;
+      waiting = undefined;
+      prepareIn(nextAfterMs);
+      return child;
+    },
+    close() {
+      closed = true;
+      clearTimeout(timer);
+      waiting?.kill('SIGKILL');
+    },
+  };
+}
