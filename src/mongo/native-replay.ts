@@ -119,7 +119,7 @@ async function loading(
   rmSync(join(options.dbPath, 'mongod.lock'), { force: true });
   const logStart = existsSync(logPath) ? statSync(logPath).size : 0;
   const mongod = await start(options, logPath, 0, []);
-  return await onMongod(mongod, signal, async (client) => {
+  const done = await onMongod(mongod, signal, async (client) => {
     requireCheckpoint(await readRecovery(logPath, logStart), options);
     const socket = 'socket' in mongod.address ? mongod.address.socket : '';
     const onEntries = (done: number): void => options.onEntries?.(done, scanned.entries);
@@ -130,10 +130,10 @@ async function loading(
       const why = `the oplog ends with ${showTime(loaded.last)}, the archive with ${showTime(expected)}`;
       throw replayNotExact({ target, why });
     }
-    const replicaSetId = await prepareRecovery(client, target, options.newSet);
-    requireClean('load the archive', await mongod.stop());
-    return { loaded, replicaSetId };
+    return { loaded, replicaSetId: await prepareRecovery(client, target, options.newSet) };
   });
+  requireClean('load the archive', await mongod.stop());
+  return done;
 }
 
 const recover = ['recoverFromOplogAsStandalone=true', 'takeUnstableCheckpointOnShutdown=true'];

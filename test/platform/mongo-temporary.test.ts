@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { until } from '../../src/base/deadline.ts';
+import { until, withDeadline } from '../../src/base/deadline.ts';
 import { isFailure } from '../../src/base/failure.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { mongodDied, socketPathTooLong } from '../../src/mongo/failures.ts';
@@ -99,4 +99,14 @@ test('a leftover is found by pid, start time and data directory, and a stranger 
   assert.ok(startTimeOf(stranger.pid!) !== undefined);
   assert.deepEqual(readdirSync(join(options.directory, 'work'), { recursive: true }).filter((name) => String(name).endsWith('marker')), []);
   assert.deepEqual(await removeStaleMongods(join(options.directory, 'work'), silentLog), []);
+});
+
+test('a client whose mongod has ended is closed without waiting for another one', async (t) => {
+  for (let round = 0; round < 6; round++) {
+    const mongod = await startMongod(await place(t));
+    const client = await mongod.client();
+    await client.db('admin').command({ ping: 1 });
+    await mongod.stop();
+    await withDeadline('the client to close', 3_000, async () => await client.close());
+  }
 });
