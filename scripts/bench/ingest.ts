@@ -78,6 +78,7 @@ async function prepare(run: Run): Promise<Bed> {
     await burst({ client, db: 'shop', scale: run.scale, seed: `history ${k}` }, Math.round(200_000 * run.scale));
     await client.db('admin').command({ fsync: 1 });
   }
+  await client.db('admin').command({ fsync: 1 });
   const product = stack.use(await openProduct(run.directory));
   const repositories = { restic: join(run.directory, 'restic'), borg: join(run.directory, 'borg') };
   const restic = await openRestic(repositories.restic, folder(run, 'restic-cache'));
