@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { isFailure } from './failure.ts';
 import { systemCallFailed } from './failures.ts';
-import { fileExtents, mountFileSystem, openCompressor, openDecompressor, tryLockFile, unmount, unmountAside } from './native.ts';
+import { fileExtents, mountFileSystem, openCompressor, openDecompressor, openGcm, tryLockFile, unmount, unmountAside } from './native.ts';
 
 test('what the kept compressor makes, node:zlib opens, and the other way round', () => {
   const plain = Buffer.concat([Buffer.alloc(30_000, 'tide'), randomBytes(5_000)]);
@@ -56,4 +56,29 @@ test('a mount that cannot be made fails with the errno, and so does the end of a
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+test('what the kept cipher seals, node:crypto opens, and the other way round; a changed bit anywhere does not open', () => {
+  const cipher = openGcm();
+  const [key, nonce] = [randomBytes(32), randomBytes(12)];
+  for (const size of [0, 1, 15, 65_536]) {
+    const plain = randomBytes(size);
+    const sealed = Buffer.alloc(size + 16);
+    cipher.seal(key, nonce, plain, sealed);
+    const reader = createDecipheriv('aes-256-gcm', key, nonce).setAuthTag(sealed.subarray(size));
+    assert.deepEqual(Buffer.concat([reader.update(sealed.subarray(0, size)), reader.final()]), plain);
+    const writer = createCipheriv('aes-256-gcm', key, nonce);
+    const theirs = Buffer.concat([writer.update(plain), writer.final(), writer.getAuthTag()]);
+    const to = Buffer.alloc(size);
+    assert.ok(cipher.open(key, nonce, theirs, to));
+    assert.deepEqual(to, plain);
+    for (const at of new Set([0, size >> 1, size + 15])) {
+      const changed = Buffer.from(theirs);
+      changed[at]! ^= 1;
+      assert.equal(cipher.open(key, nonce, changed, to), false);
+    }
+    assert.equal(cipher.open(randomBytes(32), nonce, theirs, to), false);
+  }
+  assert.equal(cipher.open(key, nonce, Buffer.alloc(15), Buffer.alloc(1)), false);
+  assert.throws(() => cipher.open(key.subarray(1), nonce, Buffer.alloc(16), Buffer.alloc(0)), RangeError);
 });

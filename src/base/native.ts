@@ -1,9 +1,9 @@
 /**
  * Every call into native code that Node does not offer, in one place.
  *
- * libc comes from the machine. Zstandard comes from the Node binary itself, which exports it: with a context kept from
- * call to call it is three times faster on 64 KiB frames than node:zlib, which makes a new one each time
- * (docs/decisions/0003-zstd-contexts.md). Numbers are Linux's, the same on x86-64 and arm64 unless a table says otherwise.
+ * libc comes from the machine. Zstandard and OpenSSL come from the Node binary itself, which exports them: with a context
+ * kept from call to call they are two to three times faster on 64 KiB frames than node:zlib and node:crypto, which make a
+ * new one each time (docs/decisions/0003-zstd-contexts.md). Numbers are Linux's, the same on x86-64 and arm64 unless a table says otherwise.
  */
 import koffi from 'koffi';
 import { nativeMissing, systemCallFailed } from './failures.ts';
@@ -154,4 +154,70 @@ export function openDecompressor(): (from: Uint8Array, to: Uint8Array) => number
 
 function answer(code: number | bigint): number {
   return (zstd.isError(code) as number) !== 0 ? -1 : Number(code);
+}
+
+const gcm = loadGcm();
+
+function loadGcm() {
+  try {
+    return {
+      create: own.func('void *EVP_CIPHER_CTX_new()'),
+      aes256: own.func('void *EVP_aes_256_gcm()'),
+      control: own.func('int EVP_CIPHER_CTX_ctrl(void *context, int type, int argument, _Inout_ uint8_t *pointer)'),
+      sealWith: own.func('int EVP_EncryptInit_ex(void *context, void *type, void *engine, const uint8_t *key, const uint8_t *nonce)'),
+      seal: own.func('int EVP_EncryptUpdate(void *context, _Out_ uint8_t *to, _Out_ uint8_t *written, const uint8_t *from, int size)'),
+      sealed: own.func('int EVP_EncryptFinal_ex(void *context, _Out_ uint8_t *to, _Out_ uint8_t *written)'),
+      openWith: own.func('int EVP_DecryptInit_ex(void *context, void *type, void *engine, const uint8_t *key, const uint8_t *nonce)'),
+      open: own.func('int EVP_DecryptUpdate(void *context, _Out_ uint8_t *to, _Out_ uint8_t *written, const uint8_t *from, int size)'),
+      opened: own.func('int EVP_DecryptFinal_ex(void *context, _Out_ uint8_t *to, _Out_ uint8_t *written)'),
+    };
+  } catch (cause) {
+    throw nativeMissing({ call: 'EVP_aes_256_gcm' }, cause);
+  }
+}
+
+const gcmTagBytes = 16;
+const getTag = 0x10;
+const setTag = 0x11;
+
+/** AES-256-GCM with 12-byte nonces and 16-byte tags, no additional data, in a context kept for many calls. */
+export type Gcm = {
+  /** Writes ciphertext and tag into `to`. */
+  seal(key: Uint8Array, nonce: Uint8Array, plain: Uint8Array, to: Uint8Array): void;
+  /** Writes the plain bytes into `to`; false unless tag and key fit, and then what is in `to` is worthless. */
+  open(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array, to: Uint8Array): boolean;
+};
+
+export function openGcm(): Gcm {
+  const [sealing, opening] = [gcm.create() as unknown, gcm.create() as unknown];
+  const [written, nothing] = [Buffer.alloc(4), Buffer.alloc(gcmTagBytes)];
+  const need = (call: string, result: unknown): void => {
+    if (result !== 1) throw systemCallFailed({ call, errno: 0 });
+  };
+  need('EVP_EncryptInit_ex', gcm.sealWith(sealing, gcm.aes256(), null, null, null));
+  need('EVP_DecryptInit_ex', gcm.openWith(opening, gcm.aes256(), null, null, null));
+  return {
+    seal(key, nonce, plain, to) {
+      if (to.length < plain.length + gcmTagBytes) throw new RangeError('no room for ciphertext and tag');
+      requireSizes(key, nonce);
+      need('EVP_EncryptInit_ex', gcm.sealWith(sealing, null, null, key, nonce));
+      need('EVP_EncryptUpdate', gcm.seal(sealing, to, written, plain, plain.length));
+      need('EVP_EncryptFinal_ex', gcm.sealed(sealing, nothing, written));
+      need('EVP_CIPHER_CTX_ctrl', gcm.control(sealing, getTag, gcmTagBytes, to.subarray(plain.length, plain.length + gcmTagBytes)));
+    },
+    open(key, nonce, sealed, to) {
+      const size = sealed.length - gcmTagBytes;
+      if (size < 0 || to.length < size) return false;
+      requireSizes(key, nonce);
+      need('EVP_DecryptInit_ex', gcm.openWith(opening, null, null, key, nonce));
+      need('EVP_DecryptUpdate', gcm.open(opening, to, written, sealed, size));
+      need('EVP_CIPHER_CTX_ctrl', gcm.control(opening, setTag, gcmTagBytes, sealed.subarray(size)));
+      return gcm.opened(opening, nothing, written) === 1;
+    },
+  };
+}
+
+/** OpenSSL reads as much as it needs, whatever is behind. */
+function requireSizes(key: Uint8Array, nonce: Uint8Array): void {
+  if (key.length !== 32 || nonce.length !== 12) throw new RangeError(`a key of ${key.length} bytes and a nonce of ${nonce.length}`);
 }

@@ -1,6 +1,5 @@
 /** A frame between its plain bytes and its bytes in a pack. Runs in workers as well as in the main thread. */
-import { createCipheriv, createDecipheriv } from 'node:crypto';
-import { openCompressor, openDecompressor, type CompressorTuning } from '../base/native.ts';
+import { openCompressor, openDecompressor, openGcm, type CompressorTuning } from '../base/native.ts';
 import { frameBytes, hashFrame } from './chunk.ts';
 import { countedNonce, tagBytes } from './keys.ts';
 
@@ -32,30 +31,22 @@ export function openSealer(level: Level): FrameSealer {
     const most = Math.floor(plain.length * (1 - leastSavedShare));
     const size = compress === undefined ? -1 : compress(plain, packed.subarray(0, most));
     const body = size < 0 ? plain : packed.subarray(0, size);
-    const cipher = createCipheriv('aes-256-gcm', key, countedNonce(offset));
-    cipher.update(body).copy(to);
-    cipher.final();
-    cipher.getAuthTag().copy(to, body.length);
+    gcm.seal(key, countedNonce(offset), body, to);
     return { how: size < 0 ? 'plain' : 'zstd', bytes: body.length + tagBytes };
   };
 }
 
 export type SealedFrame = { readonly how: 'plain' | 'zstd'; readonly offset: number; readonly sealed: Uint8Array; readonly hash: Uint8Array };
 
-/** One for the thread, kept: native contexts are not given back. */
+/** One each for the thread, kept: native contexts are not given back. */
+const gcm = openGcm();
 const decompress = openDecompressor();
+const opened = Buffer.allocUnsafeSlow(frameBytes);
 
 /** Writes the plain frame into `to`, whose length is the frame's; false unless it is exactly what was stored. */
 export function openFrame({ how, offset, sealed, hash }: SealedFrame, key: Uint8Array, to: Buffer): boolean {
-  if (sealed.length < tagBytes) return false;
-  const decipher = createDecipheriv('aes-256-gcm', key, countedNonce(offset), { authTagLength: tagBytes });
-  decipher.setAuthTag(sealed.subarray(sealed.length - tagBytes));
-  const body = decipher.update(sealed.subarray(0, sealed.length - tagBytes));
-  try {
-    decipher.final();
-  } catch {
-    return false;
-  }
+  if (sealed.length < tagBytes || sealed.length > sealedFrameBytes || !gcm.open(key, countedNonce(offset), sealed, opened)) return false;
+  const body = opened.subarray(0, sealed.length - tagBytes);
   if (how === 'zstd') {
     if (decompress(body, to) !== to.length) return false;
   } else {
