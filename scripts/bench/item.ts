@@ -28,6 +28,7 @@ export async function benchItem(run: Run): Promise<Measured> {
   stack.defer(async () => await client.close());
   const db = client.db('shop');
   await loadDataSet({ db, scale: run.scale, seed: run.seed });
+  await client.db('admin').command({ fsync: 1 });
   const product = stack.use(await openProduct(run.directory));
   await product.protect(set, 'shop');
   await product.backup('shop');
