@@ -32,6 +32,7 @@ export async function benchReplay(run: Run): Promise<Measured> {
   const set = stack.use(await openReplicaSet({ members: 1, name: 'shop', directory: join(volume.directory, 'set'), oplogSizeMb: 8000, cacheGb: 1 }));
   await using client = await set.client();
   await loadDataSet({ db: client.db('shop'), scale: run.scale, seed: run.seed });
+  await client.db('admin').command({ fsync: 1 });
   const product = stack.use(await openProduct(run.directory));
   await product.protect(set, 'shop');
   const { point: id } = await product.backup('shop');
