@@ -17,7 +17,7 @@ import { requireChunks, type Moment } from './moment.ts';
 import { storageArguments } from './storage-arguments.ts';
 import type { TaskContext } from './task-context.ts';
 
-export type ReachHow = { readonly kind: 'inspect' } | { readonly kind: 'serve'; readonly port: number; readonly withUsers: boolean };
+export type ReachHow = { readonly kind: 'inspect'; /** Nothing else will be looked at. */ readonly only?: readonly string[] } | { readonly kind: 'serve'; readonly port: number; readonly withUsers: boolean };
 
 export type Reached = AsyncDisposable & { readonly mongod: Mongod; readonly mount: MountMode };
 
@@ -43,6 +43,7 @@ export async function reachMoment(moment: Moment, context: TaskContext, how: Rea
     socketDir: join(context.directory, 's'),
     wrap: mount.wrap,
     inspect: true,
+    only: how.kind === 'inspect' ? how.only : undefined,
     serve: how.kind === 'serve' ? await serving(how, context.directory) : undefined,
   });
   if (mongod === undefined) throw new Error('a replay that is to be inspected answers a mongod');

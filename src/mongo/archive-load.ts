@@ -25,9 +25,10 @@ import { justBefore } from '../domain/oplog-chain.ts';
 import { asBuffer, splitDocuments } from './bson-bytes.ts';
 import { boolean, field, int32, text, wrap } from './bson-writer.ts';
 import { openOpMsg, type OpMsg } from './op-msg.ts';
-import { readOptime } from './oplog-entry.ts';
+import { readEntry, readOptime, type OplogEntry } from './oplog-entry.ts';
 import { stamp } from './recovery-documents.ts';
 import type { ArchivedOplog } from './replay-scan.ts';
+import { noopAt } from './replay-selection.ts';
 import {
   replayCopyIncomplete,
   replayEntryTooLarge,
@@ -41,6 +42,8 @@ export type Load = {
   readonly archive: ArchivedOplog;
   /** Where the chain starts; the comparison cannot go further back. Its term is compared where it is known. */
   readonly chainStart?: ClusterTime & { readonly term?: number };
+  /** Entries in whose place a no-op is appended. */
+  readonly leavesOut?: (entry: OplogEntry) => boolean;
   readonly onEntries?: (loaded: number) => void;
   readonly signal?: AbortSignal;
 };
@@ -49,6 +52,8 @@ export type Loaded = {
   readonly compared: number;
   readonly filled: number;
   readonly appended: number;
+  /** Of those appended, no-ops in place of what is not needed. */
+  readonly leftOut: number;
   /** The newest entry of the copy's own oplog, before. */
   readonly top: Optime;
   /** The newest entry at or before the target, after: where recovery must end. */
@@ -71,10 +76,18 @@ export async function loadArchive(client: MongoClient, socket: string, load: Loa
   const loader = openLoader([one, two], load);
   for (const hole of compared.holes) await loader.add(hole);
   await loader.flush();
+  let leftOut = 0;
+  const needed = (document: Uint8Array): Uint8Array => {
+    if (load.leavesOut === undefined) return document;
+    const entry = readEntry(document);
+    if (!load.leavesOut(entry)) return document;
+    leftOut++;
+    return noopAt(entry);
+  };
   if (compareTimes(top, load.target) < 0) {
     for await (const batch of load.archive(top, load.target)) {
       load.signal?.throwIfAborted();
-      for (const document of splitDocuments(batch.bytes)) await loader.add(document);
+      for (const document of splitDocuments(batch.bytes)) await loader.add(needed(document));
     }
     await loader.flush();
   }
@@ -83,6 +96,7 @@ export async function loadArchive(client: MongoClient, socket: string, load: Loa
     compared: compared.count,
     filled: compared.holes.length,
     appended: loader.count - compared.holes.length,
+    leftOut,
     top,
     last,
   };
@@ -283,6 +297,7 @@ async function insertLarge(wire: OpMsg, entry: Uint8Array): Promise<void> {
 }
 
 /** For messages. */
-export function showLoaded({ compared, filled, appended, last }: Loaded): string {
-  return `${compared} entries compared, ${filled} filled, ${appended} appended, up to ${showTime(last)}`;
+export function showLoaded({ compared, filled, appended, leftOut, last }: Loaded): string {
+  const without = leftOut === 0 ? '' : ` (${leftOut} of them are not needed, and left out)`;
+  return `${compared} entries compared, ${filled} filled, ${appended} appended${without}, up to ${showTime(last)}`;
 }

@@ -19,6 +19,7 @@ import { loadArchive, showLoaded, type Loaded } from './archive-load.ts';
 import { findWrongIndexes, rebuildIndexes, type WrongIndex } from './index-repair.ts';
 import { startMongod, type Ended, type Mongod, type MongodOptions } from './mongod.ts';
 import { readOptime } from './oplog-entry.ts';
+import { openSelection, type Selection } from './replay-selection.ts';
 import { prepareRecovery, type NewSet } from './recovery-documents.ts';
 import { readRecovery, type RecoveryLog } from './recovery-log.ts';
 import { replayNotExact, replayStopUnclean } from './replay-failures.ts';
@@ -38,6 +39,8 @@ export type ReplayOptions = {
   readonly archive: ArchivedOplog;
   /** The chain that `archive` reads from. */
   readonly span: { readonly after: ClusterTime & { readonly term?: number }; readonly through: ClusterTime };
+  /** Only these namespaces will be looked at, and the files are thrown away: what no one of them needs is not replayed. */
+  readonly only?: readonly string[];
   /** Makes the files those of a new set. Without it they stay what they are, for looking at. */
   readonly newSet?: NewSet;
   /** Answers the mongod of start 2, running and read-only; else it is stopped and the files are ready for the next start. */
@@ -86,15 +89,17 @@ export async function bringTo(options: ReplayOptions): Promise<Replayed> {
     log.info(says, { step: name });
     options.onStep?.(name, says);
   };
+  if (options.only !== undefined && options.newSet !== undefined) throw new Error('files with a part of their history are no set');
   checkReach({ checkpoint, target, span: options.span, barriers: [] });
   await requireSameMajor(options.binary, options.mongodVersion);
   step('scan', `read the archived oplog from ${showTime(checkpoint)} to ${showTime(target)}`);
-  const scanned = await scanRange(options.archive, checkpoint, target, options.signal);
+  const selection = options.only === undefined ? undefined : openSelection(options.only);
+  const scanned = await scanRange(options.archive, checkpoint, target, { signal: options.signal, onEntry: selection?.note });
   const scan = watch();
   step('load', `load ${scanned.entries} entries, ${(scanned.bytes / 1e6).toFixed(1)} MB`);
   mkdirSync(options.socketDir, { recursive: true, mode: 0o700 });
   const logPath = options.logPath ?? join(options.socketDir, 'mongod.log');
-  const { loaded, replicaSetId } = await loading(options, logPath, scanned);
+  const { loaded, replicaSetId } = await loading(options, logPath, scanned, selection);
   step('load', showLoaded(loaded));
   const load = watch();
   const base = { entries: scanned.entries, loaded, last: loaded.last, replicaSetId };
@@ -114,6 +119,7 @@ async function loading(
   options: ReplayOptions,
   logPath: string,
   scanned: Scanned,
+  selection: Selection | undefined,
 ): Promise<{ loaded: Loaded; replicaSetId: string | null }> {
   const { checkpoint, target, archive, span, signal } = options;
   rmSync(join(options.dbPath, 'mongod.lock'), { force: true });
@@ -124,7 +130,7 @@ async function loading(
     const socket = 'socket' in mongod.address ? mongod.address.socket : '';
     const onEntries = (done: number): void => options.onEntries?.(done, scanned.entries);
     const chainStart = span.after;
-    const loaded = await loadArchive(client, socket, { checkpoint, target, archive, chainStart, onEntries, signal });
+    const loaded = await loadArchive(client, socket, { checkpoint, target, archive, chainStart, leavesOut: selection?.leavesOut, onEntries, signal });
     const expected = scanned.last ?? loaded.last;
     if (!sameTime(expected, loaded.last)) {
       const why = `the oplog ends with ${showTime(loaded.last)}, the archive with ${showTime(expected)}`;

@@ -83,6 +83,12 @@ export function openUnfolding(): Unfolding {
   };
 }
 
+/** What an entry names, whether it takes effect with it or later: the command it is, or every write of its group. */
+export function operationsIn(entry: OplogEntry): readonly Operation[] {
+  const whole = operationOf(entry.bytes, entry.at);
+  return entry.op === 'c' && entry.first === 'applyOps' ? groupOf(whole).operations : [whole];
+}
+
 /** Session id and number of the transaction, as the bytes they are. */
 function sessionOf(entry: OplogEntry): string {
   let key = '';

@@ -4,7 +4,7 @@
  */
 import { compareTimes, showTime, type ClusterTime, type Optime } from '../base/cluster-time.ts';
 import { noteIndexes, type PlainIndexes } from './index-repair.ts';
-import { barrierOf, entriesOf } from './oplog-entry.ts';
+import { barrierOf, entriesOf, type OplogEntry } from './oplog-entry.ts';
 import type { OplogBatch } from './oplog-batch.ts';
 import { replayArchiveBroken, replayBarrier } from './replay-failures.ts';
 
@@ -23,7 +23,7 @@ export async function scanRange(
   archive: ArchivedOplog,
   after: ClusterTime,
   through: ClusterTime,
-  signal?: AbortSignal,
+  look: { readonly signal?: AbortSignal; readonly onEntry?: (entry: OplogEntry) => void } = {},
 ): Promise<Scanned> {
   let [entries, bytes] = [0, 0];
   let last: Optime | undefined;
@@ -31,7 +31,7 @@ export async function scanRange(
   const plainIndexes: PlainIndexes = new Map();
   if (compareTimes(after, through) >= 0) return { entries, bytes, last, plainIndexes };
   for await (const batch of archive(after, through)) {
-    signal?.throwIfAborted();
+    look.signal?.throwIfAborted();
     for (const entry of entriesOf(batch.bytes)) {
       const { at } = entry;
       if (compareTimes(at, lastSafe) <= 0)
@@ -41,6 +41,7 @@ export async function scanRange(
       const what = barrierOf(entry);
       if (what !== undefined) throw replayBarrier({ at, what, lastSafe });
       noteIndexes(entry, plainIndexes);
+      look.onEntry?.(entry);
       entries++;
       last = at;
       lastSafe = at;

@@ -19,7 +19,7 @@ export async function restoreCollections(input: TaskInput<'restore-collections'>
   context.say(sayMoment(moment));
   await using target = await openClient(input.into, { silenceMs: longestCommandMs });
   await requireRestoreRights(target, input.namespaces.map(({ to }) => to));
-  await using reached = await reachMoment(moment, context, { kind: 'inspect' });
+  await using reached = await reachMoment(moment, context, { kind: 'inspect', only: input.namespaces.map(({ from }) => from) });
   await using source = await reached.mongod.client();
   context.step('look at both sides');
   await nameLeftBehind(target, input, context);
