@@ -21,8 +21,8 @@ const headBytes = 40;
 const wholeBlockChecked = 0x01;
 /** What is checked where the rest has a checksum of its own. */
 const checkedAtLeast = 64;
-/** No page or list of a file that is worth reading is larger. */
-export const mostBlockBytes = 64 << 20;
+/** No page or list that is worth reading is larger. */
+const mostBlockBytes = 64 << 20;
 
 /** A place in packed bytes. Reading behind their end throws a RangeError, which readers of this room take as "not as expected". */
 export type Cursor = { readonly bytes: Buffer; at: number };

@@ -9,13 +9,13 @@
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 import type { ByteRange } from '../copy/extents.ts';
 import { pageTypes, readPage, unpackUint, type BlockAddress, type Cursor } from './block-file.ts';
-import { checkpointOf, readMetadata, type FileCheckpoint } from './metadata.ts';
+import { readMetadata, unpackCheckpoint, type CheckpointName, type FileCheckpoint } from './metadata.ts';
 
 export type FreeSpace = {
   /** In order and apart. The last one reaches behind the file's end. */
   rangesOf(path: string): Promise<readonly ByteRange[]>;
   /** Equal in two copies: the file has the same free space in both. */
-  checkpointOf(path: string): string | undefined;
+  checkpointOf(path: string): CheckpointName | undefined;
 };
 
 const nothing: readonly ByteRange[] = [];
@@ -27,14 +27,14 @@ export async function readFreeSpace(find: (path: string) => string | undefined):
   // With a backup cursor's file in it WiredTiger opens at that cursor's checkpoint, not at the turtle's.
   if (turtle === undefined || metadata === undefined || find('WiredTiger.backup') !== undefined) return noFreeSpace;
   const bytes = await readFile(turtle);
-  const configurations = await believed(metadata, async (file) => await readMetadata(bytes, file));
-  if (configurations === undefined) return noFreeSpace;
+  const checkpoints = await believed(metadata, async (file) => await readMetadata(bytes, file));
+  if (checkpoints === undefined) return noFreeSpace;
   return {
-    checkpointOf: (path) => configurations.get(path),
+    checkpointOf: (path) => checkpoints.get(path),
     async rangesOf(path) {
-      const [from, configuration] = [find(path), configurations.get(path)];
-      if (from === undefined || configuration === undefined) return nothing;
-      return (await believed(from, async (file) => await freeRanges(file, configuration))) ?? nothing;
+      const [from, checkpoint] = [find(path), checkpoints.get(path)];
+      if (from === undefined || checkpoint === undefined) return nothing;
+      return (await believed(from, async (file) => await freeRanges(file, checkpoint))) ?? nothing;
     },
   };
 }
@@ -70,9 +70,9 @@ async function believed<T>(path: string, read: (file: FileHandle) => Promise<T |
   }
 }
 
-async function freeRanges(file: FileHandle, configuration: string): Promise<readonly ByteRange[] | undefined> {
-  const checkpoint = checkpointOf(configuration);
-  if (checkpoint === undefined) return undefined;
+async function freeRanges(file: FileHandle, name: CheckpointName): Promise<readonly ByteRange[] | undefined> {
+  const checkpoint = unpackCheckpoint(name);
+  if (checkpoint === undefined || (checkpoint.available?.bytes ?? 0) > mostListBytes) return undefined;
   const behind: ByteRange = { from: checkpoint.bytes, bytes: Number.MAX_SAFE_INTEGER - checkpoint.bytes };
   if (checkpoint.available === undefined) return [behind];
   const listed = await readExtents(file, checkpoint.available, checkpoint.bytes);
@@ -80,6 +80,8 @@ async function freeRanges(file: FileHandle, configuration: string): Promise<read
 }
 
 const extentsMagic = 71002;
+/** Half a million ranges. A file with more keeps its free space stored: the list would take more memory than a mover may. */
+const mostListBytes = 4 << 20;
 
 /** The list's pairs of offset and bytes, which begin with a mark and end with offset 0. */
 async function readExtents(file: FileHandle, address: BlockAddress, fileBytes: number): Promise<ByteRange[] | undefined> {

@@ -17,33 +17,40 @@ export type FileCheckpoint = {
 
 const cookieVersion = 1;
 
+/** What names a file's checkpoint: allocation size and address. Short, because there is one for each of perhaps 100,000 files. */
+export type CheckpointName = string & { readonly isCheckpointName: true };
+
 /** The checkpoint in a file's configuration; undefined where there is none, or more than one. */
-export function checkpointOf(configuration: string): FileCheckpoint | undefined {
-  const allocationBytes = /(?:^|,)allocation_size=(\d+)(KB|B)?(?:,|$)/.exec(configuration);
+export function nameCheckpoint(configuration: string): CheckpointName | undefined {
+  const allocation = /(?:^|,)allocation_size=(\d+)(KB|B)?(?:,|$)/.exec(configuration);
   const addresses = [...configuration.matchAll(/\baddr="([0-9a-f]*)"/g)];
   const address = addresses[0]?.[1];
-  if (allocationBytes === null || addresses.length !== 1 || address === undefined || address === '') return undefined;
-  const unit = Number(allocationBytes[1]) * (allocationBytes[2] === 'KB' ? 1024 : 1);
+  if (allocation === null || addresses.length !== 1 || address === undefined || address === '') return undefined;
+  return `${Number(allocation[1]) * (allocation[2] === 'KB' ? 1024 : 1)} ${address}` as CheckpointName;
+}
+
+export function unpackCheckpoint(name: CheckpointName): FileCheckpoint | undefined {
+  const [unit, address] = [Number(name.slice(0, name.indexOf(' '))), name.slice(name.indexOf(' ') + 1)];
   const cursor: Cursor = { bytes: Buffer.from(address, 'hex'), at: 1 };
   if (cursor.bytes[0] !== cookieVersion) return undefined;
   const [root, allocated, available, discarded] = [unpackAddress(cursor, unit), unpackAddress(cursor, unit), unpackAddress(cursor, unit), unpackAddress(cursor, unit)];
   return { root, allocated, available, discarded, bytes: unpackUint(cursor) };
 }
 
-/** Configurations by path of the file, at the checkpoint that the turtle names. Undefined where anything is not as expected. */
-export async function readMetadata(turtle: Buffer, metadata: FileHandle): Promise<Map<string, string> | undefined> {
+/** Checkpoints by path of the file, as they are at the checkpoint that the turtle names. Undefined where anything is not as expected. */
+export async function readMetadata(turtle: Buffer, metadata: FileHandle): Promise<Map<string, CheckpointName> | undefined> {
   const lines = turtle.toString('latin1').split('\n');
-  const configuration = lines[lines.indexOf('file:WiredTiger.wt') + 1];
-  const root = configuration === undefined ? undefined : checkpointOf(configuration)?.root;
+  const name = nameCheckpoint(lines[lines.indexOf('file:WiredTiger.wt') + 1] ?? '');
+  const root = name === undefined ? undefined : unpackCheckpoint(name)?.root;
   if (root === undefined) return undefined;
-  const entries = new Map<string, string>();
+  const entries = new Map<string, CheckpointName>();
   return (await readTree(metadata, root, entries)) ? entries : undefined;
 }
 
 const mostPages = 100_000;
 const compressedPage = 0x01;
 
-async function readTree(file: FileHandle, root: BlockAddress, entries: Map<string, string>): Promise<boolean> {
+async function readTree(file: FileHandle, root: BlockAddress, entries: Map<string, CheckpointName>): Promise<boolean> {
   const waiting = [root];
   for (let pages = 0; waiting.length > 0; pages++) {
     const page = await readPage(file, waiting.pop()!);
@@ -61,7 +68,7 @@ async function readTree(file: FileHandle, root: BlockAddress, entries: Map<strin
 /** That of WiredTiger.wt is fixed in WiredTiger. */
 const metadataAllocationBytes = 4096;
 
-async function readLeaf(file: FileHandle, cells: readonly Cell[], entries: Map<string, string>): Promise<boolean> {
+async function readLeaf(file: FileHandle, cells: readonly Cell[], entries: Map<string, CheckpointName>): Promise<boolean> {
   let key: Buffer = Buffer.alloc(0);
   for (const cell of cells) {
     const bytes = cell.isElsewhere ? await readOverflow(file, cell.bytes) : cell.bytes;
@@ -69,7 +76,8 @@ async function readLeaf(file: FileHandle, cells: readonly Cell[], entries: Map<s
     if (cell.kind === 'key') key = Buffer.concat([key.subarray(0, cell.prefix), bytes]);
     else {
       const name = textOf(key);
-      if (name.startsWith('file:')) entries.set(name.slice('file:'.length), textOf(bytes));
+      const checkpoint = name.startsWith('file:') ? nameCheckpoint(textOf(bytes)) : undefined;
+      if (checkpoint !== undefined) entries.set(name.slice('file:'.length), checkpoint);
     }
   }
   return true;
