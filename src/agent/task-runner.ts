@@ -77,7 +77,7 @@ const eventsKept = 2_000;
 const nodeOptions: Partial<Record<TaskKind, readonly string[]>> = { 'serve-archive': ['--max-semi-space-size=1'] };
 
 /** What outlives tasks, such as kept clones and the markers of locks. */
-const keptIn = (workDirectory: string): string => join(workDirectory, 'kept');
+export const keptIn = (workDirectory: string): string => join(workDirectory, 'kept');
 
 /** Where copies keep their clones and markers. */
 export const copiesIn = (workDirectory: string): string => join(keptIn(workDirectory), 'copies');
