@@ -1,10 +1,11 @@
 /**
  * `npm test`: sets up what the tests need, runs them, and closes with one line: `N passed, N failed, N skipped`.
  *
- *   node scripts/test.ts [--unit] [--no-setup] [FILE…]
+ *   node scripts/test.ts [--unit | --platform] [--no-setup] [FILE…]
  *
- * `--unit` runs the tests beside the sources only (src, scripts); `--no-setup` installs nothing. Unit files run side by
- * side, those that start databases and file systems one at a time: they have deadlines of their own.
+ * `--unit` runs the tests beside the sources only (src, scripts); `--platform` those of the whole platform, and the faults
+ * that need a whole host; `--no-setup` installs nothing. Unit files run side by side, those that start databases and file
+ * systems one at a time: they have deadlines of their own.
  */
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -19,7 +20,9 @@ const named = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const find = (pattern: string): string[] => globSync(pattern, { cwd: root }).sort();
 const alone = /^test\/(fault|platform|compat|conformance)\//;
 
-const files = named.length > 0 ? named.map((file) => relative(root, file)) : [...find('{src,scripts}/**/*.test.ts'), ...(flags.has('--unit') ? [] : find('test/**/*.test.ts'))];
+const unit = '{src,scripts}/**/*.test.ts';
+const wanted = flags.has('--unit') ? [unit] : flags.has('--platform') ? ['test/platform/*.test.ts', 'test/fault/*-on-a-host.test.ts'] : [unit, 'test/**/*.test.ts'];
+const files = named.length > 0 ? named.map((file) => relative(root, file)) : wanted.flatMap(find);
 const phases = [
   { files: files.filter((file) => !alone.test(file)), concurrency: availableParallelism() },
   { files: files.filter((file) => alone.test(file)), concurrency: 1 },

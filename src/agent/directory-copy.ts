@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { copyFile, mkdir, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncDirectory } from './target-directory.ts';
+import { syncDirectory } from '../base/whole-file.ts';
 
 /** Copies a stopped mongod's directory, sharing blocks where the file system can; everything is on disk when it resolves. */
 export async function copyDirectory(from: string, to: string, signal: AbortSignal): Promise<void> {

@@ -50,6 +50,12 @@ export const placesNotTaken = failure<{ why: string; stuck: readonly string[] }>
   retry: 'never',
 });
 
+export const restoreNotLaid = failure<{ restore: string; stage: string }>('agent.restore-not-laid', {
+  says: ({ restore, stage }) => `what restore ${restore} laid down on this host cannot be put in place: it is ${stage}`,
+  hint: 'Nothing was touched. Start the restore again.',
+  retry: 'now',
+});
+
 export const directoryInUse = failure<{ directory: string; pid: number }>('agent.directory-in-use', {
   says: ({ directory, pid }) => `mongod ${pid} is running on ${directory}`,
   hint: 'Stop that mongod first, or restore into another directory.',

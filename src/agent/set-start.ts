@@ -9,20 +9,21 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chown, open, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncDirectory } from '../base/whole-file.ts';
 import type { Document, MongoClient } from 'mongodb';
 import { until, withDeadline } from '../base/deadline.ts';
 import { isFailure } from '../base/failure.ts';
-import type { TaskInput } from '../contract/tasks.ts';
 import { openClient, type MongoAddress } from '../mongo/connect.ts';
 import { mongodDied } from '../mongo/failures.ts';
 import { lastErrors } from '../mongo/mongod.ts';
 import { setNotReady } from './failures.ts';
 import type { Moment } from './moment.ts';
 import { storageArguments } from './storage-arguments.ts';
-import { syncDirectory } from './target-directory.ts';
+import { mongodOn } from './target-directory.ts';
 import type { TaskContext } from './task-context.ts';
 
-type Member = TaskInput<'restore-set'>['members'][number];
+type Member = { readonly directory: string; readonly host: string; readonly port: number };
+type StartedSet = { readonly setName: string; readonly members: readonly Member[] };
 
 const readySeconds = 120;
 const keyFileName = 'tidemark-key';
@@ -63,23 +64,40 @@ export async function makeLog(member: Member): Promise<void> {
   await chown(await touched(logPath(member)), uid, gid);
 }
 
-export async function startSet(moment: Moment, input: TaskInput<'restore-set'>, key: string | undefined, context: TaskContext): Promise<void> {
-  const started: Started[] = [];
+/** `commands` are those of the members, in their order. */
+export async function startSet(set: StartedSet, commands: readonly (readonly string[])[], key: string | undefined, context: TaskContext): Promise<void> {
+  const started = await startMembers(set.members, commands, key, context);
   try {
-    context.step('start the members');
-    for (const member of input.members) await startMember(startCommand(moment, input.setName, member), member, key, started, context);
-    context.step('wait for a primary and a majority write');
-    await hasten(input, key);
-    await using client = await openClient(addressOf(input, key), { deadlineMs: readySeconds * 1000 });
-    await requireMajorityWrite(client, input, context);
+    await settleSet(set, key, context);
   } catch (error) {
     await stopAgain(started, context);
     throw error;
   }
-  context.say(`${input.setName} has a primary, every member is up, and a majority write was taken`);
 }
 
-type Started = { readonly member: Member; readonly child: ChildProcess; readonly ended: Promise<string> };
+export type Started = { readonly member: Member; readonly child: ChildProcess; readonly ended: Promise<string> };
+
+/** Until each of them answers. When one does not, all are stopped again. */
+export async function startMembers(members: readonly Member[], commands: readonly (readonly string[])[], key: string | undefined, context: TaskContext): Promise<readonly Started[]> {
+  const started: Started[] = [];
+  try {
+    context.step('start the members');
+    for (const [k, member] of members.entries()) await startMember(commands[k]!, member, key, started, context);
+    return started;
+  } catch (error) {
+    await stopAgain(started, context);
+    throw error;
+  }
+}
+
+/** Until the set has a primary, every member is up, and a majority write was taken. */
+export async function settleSet(set: StartedSet, key: string | undefined, context: TaskContext): Promise<void> {
+  context.step('wait for a primary and a majority write');
+  await hasten(set, key);
+  await using client = await openClient(addressOf(set, key), { deadlineMs: readySeconds * 1000 });
+  await requireMajorityWrite(client, set, context);
+  context.say(`${set.setName} has a primary, every member is up, and a majority write was taken`);
+}
 
 const stopSeconds = 20;
 
@@ -89,6 +107,18 @@ async function stopAgain(started: readonly Started[], context: TaskContext): Pro
     const isOver = await withDeadline(`mongod on port ${member.port} to end`, stopSeconds * 1000, async () => await ended).catch(() => undefined);
     if (isOver === undefined) child.kill('SIGKILL');
     context.say(`the mongod of ${member.directory} on port ${member.port} was stopped again: ${isOver ?? 'killed'}`, 'warning');
+  }
+}
+
+/** Those that another process started, as their directories tell. */
+export async function stopMembers(members: readonly Member[], context: TaskContext): Promise<void> {
+  const running = (await Promise.all(members.map(async (member) => ({ member, pid: await mongodOn(member.directory) })))).flatMap(({ member, pid }) => (pid === undefined ? [] : [{ member, pid }]));
+  for (const { pid } of running) process.kill(pid, 'SIGTERM');
+  for (const { member, pid } of running) {
+    const gone = async (): Promise<true | undefined> => ((await mongodOn(member.directory)) === pid ? undefined : true);
+    const isOver = await until(`mongod on port ${member.port} to end`, stopSeconds * 1000, gone).catch(() => undefined);
+    if (isOver === undefined) process.kill(pid, 'SIGKILL');
+    context.say(`the mongod of ${member.directory} on port ${member.port} was stopped again`, 'warning');
   }
 }
 
@@ -131,20 +161,20 @@ function internal(key: string | undefined): { kind: 'none' } | { kind: 'scram'; 
   return key === undefined ? { kind: 'none' } : { kind: 'scram', user: '__system', password: key, authSource: 'local' };
 }
 
-function addressOf(input: TaskInput<'restore-set'>, key: string | undefined): MongoAddress {
-  return { hosts: input.members.map(({ host, port }) => ({ host, port })), replicaSet: input.setName, credential: internal(key) };
+function addressOf(set: StartedSet, key: string | undefined): MongoAddress {
+  return { hosts: set.members.map(({ host, port }) => ({ host, port })), replicaSet: set.setName, credential: internal(key) };
 }
 
 /** Elections wait ten seconds for nobody in a set that has just been made: ask the first member to stand at once. */
-async function hasten(input: TaskInput<'restore-set'>, key: string | undefined): Promise<void> {
-  const [first] = input.members as [Member];
+async function hasten(set: StartedSet, key: string | undefined): Promise<void> {
+  const [first] = set.members as [Member];
   await using direct = await openClient({ hosts: [first], credential: internal(key) }, { member: first });
   await direct.db('admin').command({ replSetStepUp: 1 }).catch(() => {
     // Another member may already be standing.
   });
 }
 
-async function requireMajorityWrite(client: MongoClient, input: TaskInput<'restore-set'>, context: TaskContext): Promise<void> {
+async function requireMajorityWrite(client: MongoClient, set: StartedSet, context: TaskContext): Promise<void> {
   let states = '';
   try {
     await until(
@@ -160,7 +190,7 @@ async function requireMajorityWrite(client: MongoClient, input: TaskInput<'resto
     );
     await client.db('admin').command({ appendOplogNote: 1, data: { msg: 'restored by tidemark' }, writeConcern: { w: 'majority', wtimeout: 60_000 } });
   } catch (error) {
-    if (isFailure(error)) throw setNotReady({ set: input.setName, seconds: readySeconds, states }, error);
+    if (isFailure(error)) throw setNotReady({ set: set.setName, seconds: readySeconds, states }, error);
     throw error;
   }
 }

@@ -9,7 +9,7 @@
  * Nothing but a building directory is ever deleted. Only "it does not exist" counts as nothing: what cannot be looked
  * at is refused.
  */
-import { lstat, mkdir, open, readdir, readFile, realpath, rm, stat, statfs } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, realpath, rm, stat, statfs } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { mountOf, readLink, readText } from '../mongo/process-facts.ts';
@@ -112,15 +112,6 @@ export async function removeBuilding({ building }: Target): Promise<void> {
   await rm(building, { recursive: true, force: true });
 }
 
-export async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 /** The path with its symbolic links resolved as far as it exists. */
 async function realPlace(directory: string): Promise<string> {
   const missing: string[] = [];
@@ -139,7 +130,7 @@ export async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined>
 }
 
 /** The mongod whose lock file in the directory names a living mongod process. */
-async function mongodOn(directory: string): Promise<number | undefined> {
+export async function mongodOn(directory: string): Promise<number | undefined> {
   const pid = Number.parseInt((await unlessMissing(readFile(join(directory, 'mongod.lock'), 'utf8'))) ?? '', 10);
   if (!Number.isInteger(pid)) return undefined;
   // Without the right to see its program, its name tells.

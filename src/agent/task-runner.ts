@@ -73,7 +73,7 @@ export type RunnerOptions = {
 const eventsKept = 2_000;
 
 /** What outlives tasks, such as kept clones and the markers of locks. */
-const keptIn = (workDirectory: string): string => join(workDirectory, 'kept');
+export const keptIn = (workDirectory: string): string => join(workDirectory, 'kept');
 
 /** Where copies keep their clones and markers. */
 export const copiesIn = (workDirectory: string): string => join(keptIn(workDirectory), 'copies');

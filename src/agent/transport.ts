@@ -26,7 +26,8 @@ import { undoLocksOf } from './left-locks.ts';
 import { listenForProbes } from './port-listener.ts';
 import { probePorts } from './port-probe.ts';
 import type { Programs } from './task-context.ts';
-import { copiesIn, openTaskRunner, type TaskRunner } from './task-runner.ts';
+import { takeBackUnfinished } from './restore-journal.ts';
+import { copiesIn, keptIn, openTaskRunner, type TaskRunner } from './task-runner.ts';
 import { windowOf } from './window.ts';
 
 const minuteMs = 60_000;
@@ -52,6 +53,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
     await removeStaleMounts(directory, log);
   };
   const runner = await openTaskRunner({ workDirectory, programs: options.programs, identityFile: options.identityFile, log, cleanUp, keepMover: true });
+  await takeBackUnfinished(keptIn(workDirectory), log);
   const copies = copiesIn(workDirectory);
   let draining = false;
   for (const sentence of await dropDeadClones(copies)) log.warn(sentence);

@@ -1,7 +1,7 @@
 import type { TaskOutput } from '../contract/tasks.ts';
 import { plural, showClusterTime, showSeconds } from './format.ts';
 
-type Restored = (TaskOutput<'restore-collections'> | TaskOutput<'restore-set'>) & { readonly point: string; readonly uri?: string | null };
+type Restored = (TaskOutput<'restore-collections'> | TaskOutput<'restore-set'>) & { readonly point: string; readonly uri?: string | null; readonly startOn?: readonly string[] };
 
 export function describeRestore(restored: Restored, timeZone: string): string {
   const moment = showClusterTime(restored.at, timeZone);
@@ -10,13 +10,14 @@ export function describeRestore(restored: Restored, timeZone: string): string {
   const lines = [`restored ${moment} from point ${restored.point} in ${showSeconds(restored.seconds)}${documents}`];
   if ('keptAside' in restored) {
     lines.push(...restored.keptAside.map((directory) => `kept aside: ${directory}`));
-    lines.push(...(restored.uri == null ? startLines(restored.startCommands) : [`the set takes writes: ${restored.uri}`]));
+    lines.push(...(restored.uri == null ? startLines(restored.startCommands, restored.startOn ?? []) : [`the set takes writes: ${restored.uri}`]));
   }
   return lines.join('\n');
 }
 
-function startLines(commands: readonly (readonly string[])[]): string[] {
-  return commands.length === 0 ? [] : ['start the members with', ...commands.map((words) => `  ${words.map(quoted).join(' ')}`)];
+function startLines(commands: readonly (readonly string[])[], hosts: readonly string[]): string[] {
+  const on = (k: number): string => (hosts[k] === undefined ? '' : `on ${hosts[k]}: `);
+  return commands.length === 0 ? [] : ['start the members with', ...commands.map((words, k) => `  ${on(k)}${words.map(quoted).join(' ')}`)];
 }
 
 function quoted(word: string): string {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { definitions } from './definitions.ts';
 import { durationOf, isApplied, numberOf } from './numbers.ts';
-import { readMembers, readNamespaces } from './restore-words.ts';
+import { readMembers, readMembersOnHosts, readNamespaces } from './restore-words.ts';
 import type { Invocation } from './command.ts';
 
 const command = definitions.find((definition) => definition.name === 'restore set')!;
@@ -17,6 +17,18 @@ test('a member is a directory and a port, and the host is said once', () => {
 
 for (const toDir of [['/data/a'], ['/data/a:0'], ['/data/a:70000'], [':27017'], ['/a:1', '/a:2'], ['/a:1', '/b:1']]) {
   test(`members ${toDir.join(' ')} are refused`, () => assert.throws(() => readMembers(given({ toDir })), { code: 'cli.usage' }));
+}
+
+test('a member on a host of its own is an address, the host and a directory there', () => {
+  assert.deepEqual(readMembersOnHosts(given({ member: ['db1.example:27017@db1:/data/r', '[fd00::2]:27018@db2:/data/a:b', '10.0.0.3:1:/x'] })), [
+    { directory: '/data/r', host: 'db1.example', port: 27017, node: 'db1' },
+    { directory: '/data/a:b', host: 'fd00::2', port: 27018, node: 'db2' },
+    { directory: '/x', host: '10.0.0.3', port: 1, node: undefined },
+  ]);
+});
+
+for (const member of ['db1:27017', 'db1:27017@db1', 'db1:27017@db1:data', 'db1:0@db1:/data', 'db1:70000:/data', ':27017@db1:/data', 'db1:27017@:/data', 'fd00::2:27017@db2:/data']) {
+  test(`the member ${member} is refused`, () => assert.throws(() => readMembersOnHosts(given({ member: [member] })), { code: 'cli.usage' }));
 }
 
 test('a collection keeps its name or gets another one', () => {

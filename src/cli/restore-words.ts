@@ -19,6 +19,19 @@ export function readMembers(invocation: Given & Pick<Invocation, 'command'>): Me
   return members;
 }
 
+export type MemberOnHost = MemberPlace & { readonly node: string | undefined };
+
+/** `--member db1.example:27017@db1:/data/r`: the address that members reach it by, the host it is on, and its directory there. */
+export function readMembersOnHosts(invocation: Given & Pick<Invocation, 'command'>): MemberOnHost[] {
+  return listOf(invocation, 'member').map((word) => {
+    const match = /^(\[[0-9a-fA-F:]+\]|[^:@/]+):(\d{1,5})(?:@([^:@/]+))?:(\/.*)$/.exec(word);
+    const [, host = '', digits, node, directory = ''] = match ?? [];
+    const port = Number(digits);
+    if (match === null || port < 1 || port > 65535) throw usageOf(invocation, `--member ${word} is not HOST:PORT@NODE:DIRECTORY`);
+    return { directory: resolve(directory), host: host.replace(/^\[(.*)\]$/, '$1'), port, node };
+  });
+}
+
 /** `shop.orders` or `shop.orders=shop.orders_restored`. Collection names may contain "=": the last one before a database name divides. */
 export function readNamespaces(invocation: Pick<Invocation, 'command'>, words: readonly string[]): { from: string; to: string }[] {
   return words.map((word) => {

@@ -369,7 +369,7 @@ for (const [uri, ends] of [['mongodb://a:1,b:2/?replicaSet=rs0', /the set takes 
     await using server = await openRestServer({
       'restore.set': () => sessionAnswer({ kind: 'restore-set' }),
       'session.events': () => eventsOf({ kind: 'state', state: 'success' }),
-      'session.show': () => sessionAnswer({ kind: 'restore-set', state: 'success', result: { ...restored, plan: [], startCommands: [['mongod', '--port', '1']], keptAside: [] } }),
+      'session.show': () => sessionAnswer({ kind: 'restore-set', state: 'success', result: { ...restored, plan: [], startCommands: [['mongod', '--port', '1']], keptAside: [], startOn: [] } }),
     });
     await using cli = await openCommandLine(server);
     assert.match((await cli.run('restore', 'set', 'rs0', '--at', 'latest', '--to-dir', '/data/a:1', '--start', '--apply')).stdout, ends);

@@ -45,6 +45,8 @@ export const sessionResult = z
     taskKinds['restore-set'].output.extend({
       kind: z.literal('restore-set'),
       point: z.string(),
+      /** For each of `startCommands` the host to run it on; empty when the members are on one host. */
+      startOn: z.array(z.string()).default([]),
       /** How to connect to the set, when it was started. */
       uri: z.string().nullable().default(null),
     }),

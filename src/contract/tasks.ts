@@ -30,6 +30,12 @@ const namespaceMap = z.object({ from: z.string().regex(/^[^.]+\..+$/), to: z.str
 
 const restored = z.object({ at: v.clusterTime, documents: z.number().nullable(), seconds: z.number() });
 
+/** A member's data directory on its host, and how the other members reach it. */
+const memberPlace = z.object({ directory: z.string(), host: z.string(), port: z.int() });
+/** One of all members of a set, of which some are on the host that is asked. */
+const memberOfAll = memberPlace.extend({ isHere: z.boolean() });
+const restoreId = z.string().regex(/^[0-9a-f]{24}$/);
+
 export const taskKinds = {
   /** Follows a set's oplog into the archive until stopped. Status key `chain`; notices are lines and status key `broken`. */
   oplog: {
@@ -75,11 +81,44 @@ export const taskKinds = {
       point: z.string(),
       at: v.clusterTime,
       setName: z.string(),
-      members: z.array(z.object({ directory: z.string(), host: z.string(), port: z.int() })).min(1),
+      members: z.array(memberPlace).min(1),
       start: z.boolean(),
       apply: z.boolean(),
     }),
     output: restored.extend({ plan: z.array(z.string()), applied: z.boolean(), startCommands: z.array(z.array(z.string())), keptAside: z.array(z.string()) }),
+  },
+  /** One host's part of a set that is restored over several: its members whole in building directories, nothing touched yet. */
+  'lay-members': {
+    input: z.object({
+      archive: v.archiveAccess,
+      /** Names the restore on every host, and the new set to its members. */
+      restore: restoreId,
+      point: z.string(),
+      at: v.clusterTime,
+      setName: z.string(),
+      members: z.array(memberOfAll).min(1),
+      /** What members of a set with access control sign in to each other with. */
+      key: z.string(),
+      apply: z.boolean(),
+    }),
+    output: z.object({ at: v.clusterTime, planOfSet: z.array(z.string()), plan: z.array(z.string()), startCommands: z.array(z.array(z.string())), needsKey: z.boolean() }),
+  },
+  /** Puts what was laid down in its places, keeps it there, or takes the host's part back. */
+  'place-members': {
+    input: z.object({ restore: restoreId, what: z.enum(['place', 'keep', 'take-back']), members: z.array(memberPlace), stamp: z.string().regex(/^\w+$/) }),
+    output: z.object({ keptAside: z.array(z.string()) }),
+  },
+  /** Starts the members of a restored set that are on this host, waits until the whole set takes writes, or stops them again. */
+  'start-members': {
+    input: z.object({
+      what: z.enum(['start', 'settle', 'stop']),
+      setName: z.string(),
+      members: z.array(memberOfAll).min(1),
+      /** Of the members here, in their order. */
+      startCommands: z.array(z.array(z.string()).min(1)),
+      key: z.string().nullable(),
+    }),
+    output: z.object({}),
   },
   /** Brings collections, as they were at a moment, into a live set. */
   'restore-collections': {

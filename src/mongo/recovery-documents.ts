@@ -18,6 +18,8 @@ export type NewSet = {
     readonly hidden?: boolean;
   }[];
   readonly settings?: Document;
+  /** 24 hexadecimal digits: for files that are to be of one set with others. A new id unless given. */
+  readonly replicaSetId?: string;
 };
 
 /**
@@ -42,7 +44,7 @@ export async function prepareRecovery(
     oplogTruncateAfterPoint: stamp(target),
   });
   if (newSet === undefined) return null;
-  const replicaSetId = new ObjectId();
+  const replicaSetId = new ObjectId(newSet.replicaSetId);
   await replaceAll(local.collection('system.replset'), configuration(newSet, replicaSetId));
   return replicaSetId.toHexString();
 }

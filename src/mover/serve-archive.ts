@@ -63,8 +63,8 @@ export type ServedArchive = {
   close(): Promise<void>;
 };
 
-/** Given up by the client after as long. */
-export const sessionKeptMs = 5 * 60_000;
+/** Given up by the client after as long. A network that is away for five minutes is outlasted, with a minute to find each other again. */
+export const sessionKeptMs = 6 * 60_000;
 
 const greetingMs = 10_000;
 const helloMost = 4096;

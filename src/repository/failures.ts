@@ -128,7 +128,7 @@ export const leaseLost = failure<{ what: string }>('repository.lease-lost', {
 
 export const sweepRunning = failure<{ setId: string }>('repository.sweep-running', {
   says: ({ setId }) => `another sweep of set ${setId} is running`,
-  hint: 'Wait for it. The lease of a killed one ends within five minutes.',
+  hint: 'Wait for it. The lease of a killed one ends within sixteen minutes.',
   retry: 'later',
 });
 

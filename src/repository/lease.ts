@@ -19,7 +19,8 @@ import { lastPart, type ObjectNames } from './object-names.ts';
 import { openObject, sealObject } from './sealed-object.ts';
 import type { Storage } from './storage/storage.ts';
 
-export const leaseMs = 5 * 60_000;
+/** Half of it may pass without a renewal: a network that is away for five minutes costs no point. */
+export const leaseMs = 16 * 60_000;
 const renewMs = 60_000;
 
 export type LeaseKind = 'writer' | 'sweep';

@@ -25,6 +25,9 @@ export type ArchiveReach = { readonly host: string; readonly repository: string;
 type Input<K extends TaskKind> = z.input<(typeof taskKinds)[K]['input']>;
 /** Kinds of tasks that work with an archive. */
 export type ArchiveTaskKind = { [K in TaskKind]: 'archive' extends keyof Input<K> ? K : never }[TaskKind];
+/** Kinds that work on their own host alone. */
+export type HostTaskKind = Exclude<TaskKind, ArchiveTaskKind | 'serve-archive'>;
+export type HostTaskInput<K extends HostTaskKind> = Input<K>;
 export type WithoutArchive<K extends ArchiveTaskKind> = Omit<Input<K>, 'archive'>;
 
 type Noting = <T>(name: string, make: () => T) => Promise<T>;

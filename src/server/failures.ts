@@ -252,6 +252,24 @@ export const deploymentFailed = failure<{ host: string; step: string; why: strin
   retry: 'later',
 });
 
+export const membersUnfit = failure<{ why: string }>('server.members-unfit', {
+  says: ({ why }) => `these members cannot be one set: ${why}`,
+  hint: 'Give each member an address of its own that the others reach it by: --member HOST:PORT@NODE:DIRECTORY.',
+  retry: 'never',
+});
+
+export const restoreTakenBack = failure<{ host: string; why: string; left: readonly string[] }>('server.restore-taken-back', {
+  says: ({ host, why, left }) => `the restore failed on ${host}: ${why}; ${left.length === 0 ? 'what was built on every host was taken back' : `NOT taken back: ${left.join('; ')}`}`,
+  hint: 'No data directory was changed where all was taken back; elsewhere the old one is there or kept aside. Mend the cause and restore again.',
+  retry: 'later',
+});
+
+export const restoreNotStarted = failure<{ set: string; host: string; why: string }>('server.restore-not-started', {
+  says: ({ set, host, why }) => `replica set ${set} is laid down on every host but was not started: ${host}: ${why}`,
+  hint: 'The data directories are complete and in place, and the members were stopped. Mend the cause and start them with the printed commands.',
+  retry: 'never',
+});
+
 export const dataSessionEnded = failure<{ host: string }>('server.data-session-ended', {
   says: ({ host }) => `the data session on host ${host} ended before the work did`,
   hint: 'Start the session again; see the log of the transport service there if it ends again.',

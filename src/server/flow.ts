@@ -12,7 +12,7 @@ import type { Log } from '../base/log.ts';
 import type { OrderGiven, OrderName, OrderOutput } from '../contract/orders.ts';
 import type { SessionResult } from '../contract/sessions.ts';
 import type { TaskOutput } from '../contract/tasks.ts';
-import type { ArchiveReach, ArchiveTaskKind, WithoutArchive } from './archive-task.ts';
+import type { ArchiveReach, ArchiveTaskKind, HostTaskInput, HostTaskKind, WithoutArchive } from './archive-task.ts';
 import type { OnStatus } from './session-task.ts';
 
 export type FlowContext = {
@@ -37,10 +37,15 @@ export type FlowContext = {
    * A task that works with an archive, run once whatever happens in between, on the host that is named. `name` is unique in
    * the session. Where the archive is on another host, a data session there serves it for as long as the task lives.
    */
-  task<K extends ArchiveTaskKind>(name: string, kind: K, at: ArchiveReach, input: () => Promise<WithoutArchive<K>>, onStatus?: OnStatus): Promise<TaskOutput<K>>;
+  task<K extends ArchiveTaskKind>(name: string, kind: K, at: ArchiveReach, input: () => Promise<WithoutArchive<K>>, onStatus?: OnStatus, side?: Side): Promise<TaskOutput<K>>;
+  /** A task that needs no archive. `evenWhenStopped` is for ending what was begun: it runs though the session is to stop. */
+  hostTask<K extends HostTaskKind>(name: string, kind: K, host: string, input: HostTaskInput<K>, side: Side & { readonly evenWhenStopped?: true }): Promise<TaskOutput<K>>;
   /** Removes the record of a task that is over: for a flow that goes round. */
   dropTask(name: string): Promise<void>;
 };
+
+/** Of a task that runs beside others of its session: the host it is known by, and what ends it besides a stop of the session. */
+export type Side = { readonly name: string; readonly stop: AbortSignal };
 
 /** Said where people look at a replayed mongod (docs/design/native-replay.md, "Not covered"). */
 export const fastCounts = 'fast counts (estimatedDocumentCount, collStats) are those of the checkpoint until validate corrects them; countDocuments is exact';

@@ -12,14 +12,15 @@ import type { Log } from '../base/log.ts';
 import { linkLost } from '../contract/failures.ts';
 import type { SessionKind } from '../contract/sessions.ts';
 import { hostLost, hostUnreachable, sessionContinuous, sessionEnded, sessionNotFailed, sessionUnknown } from './failures.ts';
-import type { Finished, Flow, FlowContext } from './flow.ts';
+import type { Finished, Flow, FlowContext, Side } from './flow.ts';
 import type { Sealer } from './sealing.ts';
 import type { SessionLog } from './session-log.ts';
 import { dataTaskOf, runArchiveTask } from './archive-task.ts';
 import type { Archives } from './archives.ts';
 import type { Hosts } from './hosts.ts';
 import type { Links } from './links.ts';
-import type { TaskFollowing } from './session-task.ts';
+import { openSharedProgress } from './session-progress.ts';
+import { followTask, type TaskFollowing } from './session-task.ts';
 
 
 export type SessionObject = { readonly kind: 'set' | 'repository' | 'point' | 'host'; readonly id: string; readonly name: string };
@@ -53,7 +54,8 @@ export type SessionEngine = {
 
 export type Timing = { hostWaitMs: number; hostLostMs: number; stopWithinMs: number; silentMs?: number };
 
-export const usualTiming: Timing = { hostWaitMs: 120_000, hostLostMs: 300_000, stopWithinMs: 90_000 };
+/** A host that was away for five minutes is not lost: it has a minute to be dialled again. */
+export const usualTiming: Timing = { hostWaitMs: 120_000, hostLostMs: 360_000, stopWithinMs: 90_000 };
 
 export type EngineOptions = {
   catalog: Catalog;
@@ -213,6 +215,8 @@ async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSigna
   const session = row.id;
   const place = (name: string): string => `session_notes:${session}:${name}`;
   const following: TaskFollowing = { session, catalog, sessionLog, links, clock, log, stop, closing, hostLostMs: timing.hostLostMs, stopWithinMs: timing.stopWithinMs, silentMs: timing.silentMs };
+  const progress = openSharedProgress();
+  const beside = (side: Side | undefined): TaskFollowing => (side === undefined ? following : { ...following, stop: AbortSignal.any([stop, side.stop]), side: { name: side.name, progress } });
   const setNote = async (name: string, value: unknown): Promise<void> => await catalog.sessions.putNote(session, name, sealer.seal(JSON.stringify(value), place(name)));
   const readNote = async (name: string): Promise<{ value: unknown } | undefined> => {
     const kept = await catalog.sessions.note(session, name);
@@ -259,7 +263,12 @@ async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSigna
         }
       }
     },
-    task: async (name, kind, at, input, onStatus) => await runArchiveTask(name, kind, at, input, { archives: options.archives, hosts: options.hosts, following, note }, onStatus),
+    task: async (name, kind, at, input, onStatus, side) => await runArchiveTask(name, kind, at, input, { archives: options.archives, hosts: options.hosts, following: beside(side), note }, onStatus),
+    hostTask: async (name, kind, host, input, side) => {
+      const { evenWhenStopped } = side;
+      const patience = evenWhenStopped === true ? { stop: side.stop, hostLostMs: timing.stopWithinMs } : {};
+      return await followTask(name, kind, host, async () => await Promise.resolve(input), { ...beside(side), ...patience });
+    },
     async dropTask(name) {
       for (const each of [name, dataTaskOf(name)]) {
         const task = await catalog.sessions.task(session, each);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openProgress } from './session-progress.ts';
+import { openProgress, openSharedProgress } from './session-progress.ts';
 
 const at = (atMs: number, processed: number, expected: number | null = 10_000) => ({ kind: 'progress' as const, atMs, processed, read: 0, transferred: 0, stored: 0, expected, bottleneck: null });
 
@@ -19,4 +19,13 @@ test('work that stands still has no time left to tell, nor has work of unknown s
   assert.equal(progress.add(at(5_000, 500)).secondsLeft, null);
   assert.equal(progress.add(at(6_000, 900, null)).secondsLeft, null);
   assert.equal(progress.add(at(7_000, 10)).bytesPerSecond, null);
+});
+
+test('tasks that run side by side are shown as one work', () => {
+  const shared = openSharedProgress();
+  const [one, two] = [shared.of('db1'), shared.of('db2')];
+  one.add(at(0, 100));
+  const both = two.add(at(100, 50));
+  assert.deepEqual([both.processed, both.expected], [150, 20_000]);
+  assert.equal(one.add(at(200, 300)).processed, 350);
 });

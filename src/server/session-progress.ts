@@ -25,3 +25,22 @@ export function openProgress(): { add(event: TaskProgress): SessionProgress } {
     },
   };
 }
+
+export type SharedProgress = { of(name: string): { add(event: TaskProgress): SessionProgress } };
+
+/** Of tasks that run side by side: what they have done together. */
+export function openSharedProgress(): SharedProgress {
+  const together = openProgress();
+  const last = new Map<string, TaskProgress>();
+  return {
+    of: (name) => ({
+      add(event) {
+        last.set(name, event);
+        const all = [...last.values()];
+        const sum = (field: 'processed' | 'read' | 'transferred' | 'stored'): number => all.reduce((total, one) => total + one[field], 0);
+        const expected = all.some((one) => one.expected === null) ? null : all.reduce((total, one) => total + (one.expected ?? 0), 0);
+        return together.add({ ...event, processed: sum('processed'), read: sum('read'), transferred: sum('transferred'), stored: sum('stored'), expected });
+      },
+    }),
+  };
+}

@@ -20,7 +20,7 @@ import { taskKinds, type TaskEvent, type TaskKind, type TaskOutput, type TaskSta
 import type { TaskRow } from '../catalog/sessions.ts';
 import { hostLost, hostUnreachable, taskLost, taskSilent } from './failures.ts';
 import type { SessionLog } from './session-log.ts';
-import { openProgress } from './session-progress.ts';
+import { openProgress, type SharedProgress } from './session-progress.ts';
 import type { Links } from './links.ts';
 import type { TransportLink } from './transport-link.ts';
 
@@ -40,6 +40,8 @@ export type TaskFollowing = {
   stopWithinMs: number;
   /** In place of the usual silence of each kind. */
   silentMs?: number;
+  /** Where several tasks of a session run side by side: what stands before each thing it says, and the progress of all. */
+  side?: { readonly name: string; readonly progress: SharedProgress };
 };
 
 export type OnStatus = (key: string, value: unknown) => Promise<void> | void;
@@ -53,6 +55,9 @@ const silences: Readonly<Record<TaskKind, number | null>> = {
   prove: 12 * 60 * minuteMs,
   publish: null,
   'restore-set': 12 * 60 * minuteMs,
+  'lay-members': 12 * 60 * minuteMs,
+  'place-members': 10 * minuteMs,
+  'start-members': 10 * minuteMs,
   'restore-collections': 12 * 60 * minuteMs,
   check: 12 * 60 * minuteMs,
   sweep: 12 * 60 * minuteMs,
@@ -98,7 +103,8 @@ async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, follo
   let isAccepted = followed.known?.is_accepted === 1;
   const giveUp = new AbortController();
   const onClosing = (): void => giveUp.abort(closing.reason);
-  closing.addEventListener('abort', onClosing, { once: true });
+  if (closing.aborted) onClosing();
+  else closing.addEventListener('abort', onClosing, { once: true });
   const stopping = stopWhenAsked(followed, giveUp);
   const silentMs = silences[kind] === null ? null : (followed.silentMs ?? silences[kind]);
   const isSilent = (): boolean => silentMs !== null && clock.monotonicMs() - cursor.heardMs >= silentMs;
@@ -188,7 +194,9 @@ function watchSilence(isSilent: () => boolean, silentMs: number | null, act: () 
 
 /** Lines and steps are kept, progress is shown, a status is the flow's to judge. */
 function eventSink(followed: Followed, cursor: { after: number; lastStep: string; heardMs: number }) {
-  const progress = openProgress();
+  const { side } = followed;
+  const progress = side === undefined ? openProgress() : side.progress.of(side.name);
+  const named = (text: string): string => (side === undefined ? text : `${side.name}: ${text}`);
   return async ({ number, event }: { number: number; event: TaskEvent }): Promise<void> => {
     const { sessionLog, session, taskId } = followed;
     cursor.heardMs = followed.clock.monotonicMs();
@@ -198,8 +206,8 @@ function eventSink(followed: Followed, cursor: { after: number; lastStep: string
     else if (event.kind === 'status') await followed.onStatus?.(event.key, event.value);
     else {
       if (event.kind === 'step') cursor.lastStep = event.step;
-      const { atMs, ...said } = event;
-      await sessionLog.keep(session, said, atMs, { taskId, after: number });
+      const said = event.kind === 'step' ? { kind: event.kind, step: named(event.step) } : { kind: event.kind, level: event.level, text: named(event.text) };
+      await sessionLog.keep(session, said, event.atMs, { taskId, after: number });
     }
   };
 }

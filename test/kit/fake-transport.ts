@@ -1,4 +1,5 @@
 /** A transport service without databases: it answers orders from memory and its tasks are scripts of the test. */
+import { dialIn } from '../../src/agent/dial-in.ts';
 import { verdictOf } from '../../src/domain/verdict.ts';
 import { awaitIdentity } from '../../src/contract/link/identity-file.ts';
 import type { OrderHandlers } from '../../src/contract/link/answerer.ts';
@@ -50,7 +51,8 @@ const keyHex = 'ab'.repeat(32);
 
 export const failWith = (code: string, message = code): Failure => new Failure({ code, message, hint: 'a hint', retry: 'later', details: {} });
 
-export async function openFakeTransport(options: { identityFile: string; port: number }): Promise<FakeTransport> {
+/** With `dial` it opens the link itself, to where the server takes hosts that dial in. */
+export async function openFakeTransport(options: { identityFile: string; port: number; dial?: { host: string; port: number } }): Promise<FakeTransport> {
   const tasks = new Map<string, Task>();
   const fake: FakeTransport = {
     scripts: usualScripts(() => fake),
@@ -79,8 +81,18 @@ export async function openFakeTransport(options: { identityFile: string; port: n
     },
   };
   const handlers = counted(handlersOf(fake, tasks), fake.answered);
-  const listen = async (): Promise<LinkListener> => {
+  const listen = async (): Promise<Pick<LinkListener, 'close'>> => {
     const identity = await awaitIdentity(options.identityFile, 30_000);
+    if (options.dial !== undefined) {
+      const ends = new AbortController();
+      const dialling = dialIn({ ...options.dial, identity: () => identity, handlers, version: 'fake', clock: systemClock, log: silentLog, signal: ends.signal });
+      return {
+        close: async () => {
+          ends.abort(stopped({ what: 'the host' }));
+          await dialling;
+        },
+      };
+    }
     return await openOrderServer({ host: '127.0.0.1', port: options.port, identity, handlers, version: 'fake', log: silentLog });
   };
   let listener = await listen();
@@ -251,6 +263,9 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
       return { why: await expired };
     },
     'restore-set': async ({ at, apply }) => ({ ...restored(at, apply), startCommands: [['mongod', '--port', '1']], keptAside: [] }),
+    'lay-members': async ({ at, members }) => ({ at, planOfSet: ['one'], plan: members.flatMap(({ directory, isHere }) => (isHere ? [directory] : [])), startCommands: members.flatMap(({ port, isHere }) => (isHere ? [['mongod', '--port', String(port)]] : [])), needsKey: true }),
+    'place-members': async ({ what, members }) => ({ keptAside: what === 'place' ? members.map(({ directory }) => `${directory}.before`) : [] }),
+    'start-members': async () => ({}),
     'restore-collections': async ({ at, apply }) => restored(at, apply),
     check: async () => ({ ok: true, points: 1, chunks: 5, packs: 1, readBytes: 100, damage: [], hurtPoints: [], hurtOplog: [] }),
     sweep: async () => ({ freedBytes: 77, deletedPacks: 1, rewrittenPacks: 0, keptBytes: 1000 }),

@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { joinServer } from '../../src/agent/join.ts';
 import { openLog, type Log } from '../../src/base/log.ts';
 import { until } from '../../src/base/deadline.ts';
 import { fillPath, routes, type RouteAnswer, type RouteAsked, type RouteName } from '../../src/contract/routes.ts';
@@ -27,6 +28,8 @@ export type ServerPlatform = {
   ended(session: string): Promise<Session>;
   events(session: string, after?: number): Promise<SessionEvent[]>;
   addSet(): Promise<void>;
+  /** Another host, enrolled with a kit and connected, that answers as the first one does. */
+  addHost(name: string): Promise<FakeTransport>;
   /** Ends the server as a crash would, without a word to the host, and starts a new one on the same data. */
   restartServer(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -47,6 +50,7 @@ export async function openServerPlatform(timing: ServerOptions['timing'] = {}): 
   const fake = await openFakeTransport({ identityFile: join(data, 'transport.json'), port });
   const failure = await server.repositoryReady;
   if (failure !== null) throw new Error(failure);
+  const others: FakeTransport[] = [];
   const readToken = async (): Promise<string> => (await readFile(server.tokenFile, 'utf8')).trim();
 
   const raw: ServerPlatform['raw'] = async (method, path, options = {}) => {
@@ -102,6 +106,16 @@ export async function openServerPlatform(timing: ServerOptions['timing'] = {}): 
       await platform.ask('set.add', { body: { target } });
       await until('the oplog to be followed', 10_000, async () => ((await platform.ask('set.show', { params: { set: 'rs0' } })).oplog.state === 'following' ? true : undefined), { everyMs: 20 });
     },
+    async addHost(name) {
+      const controlPort = await freePort();
+      const { kit } = await platform.ask('host.add', { body: { name, address: '127.0.0.1', controlPort } });
+      const identityFile = join(data, `${name}.json`);
+      await joinServer(kit, identityFile, 'test');
+      const host = await openFakeTransport({ identityFile, port: controlPort });
+      others.push(host);
+      await until(`host ${name} to be connected`, 20_000, async () => ((await platform.ask('host.list', {})).hosts.find((one) => one.name === name)?.link === 'connected' ? true : undefined), { everyMs: 20 });
+      return host;
+    },
     async restartServer() {
       await server.close();
       server = await start();
@@ -109,7 +123,7 @@ export async function openServerPlatform(timing: ServerOptions['timing'] = {}): 
     },
     async [Symbol.asyncDispose]() {
       await server.close();
-      await fake.close();
+      await Promise.all([fake, ...others].map(async (one) => await one.close()));
       await rm(data, { recursive: true, force: true });
     },
   };

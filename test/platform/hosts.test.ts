@@ -6,6 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { MongoClient } from 'mongodb';
+import { systemClock } from '../../src/base/clock.ts';
+import { until } from '../../src/base/deadline.ts';
+import { openAuthority } from '../../src/server/authority.ts';
 import { joinServer, renewIdentity } from '../../src/agent/join.ts';
 import { readIdentity } from '../../src/contract/link/identity-file.ts';
 import { hostKit } from '../../src/contract/routes/hosts.ts';
@@ -85,6 +88,25 @@ test('a host that dials in takes the same orders', async () => {
   assert.equal(added.host, 'outpost');
   const busy = await platform.tidemark('node', 'remove', 'outpost', '--apply');
   assert.equal(busy.code, 5, busy.stderr);
+});
+
+test('a host whose certificate ran out while it was off is refused with that reason, and comes back with a new kit', async () => {
+  await using sleeper = await openTransportHost(platform, { name: 'sleeper', ...ports });
+  await sleeper.connected();
+  const find = async () => ((await platform.ok('node', 'list')) as { hosts: { id: string; name: string; link: string; says: string | null }[] }).hosts.find(({ name }) => name === 'sleeper')!;
+  const { id } = await find();
+  await sleeper.kill9();
+  const authority = await openAuthority(platform.dataDir, systemClock, async () => {});
+  const { keyPem, certificatePem, caPem } = await authority.issue({ part: 'transport', name: id, hosts: ['127.0.0.1'], days: -1 });
+  await writeFile(sleeper.identityFile, JSON.stringify({ keyPem, certificatePem, caPem }), { mode: 0o600 });
+  sleeper.start();
+  await until('the host to be refused', 60_000, async () => (/CERT_HAS_EXPIRED/.test((await find()).says ?? '') ? true : undefined), { everyMs: 300 });
+  assert.equal((await find()).link, 'refused');
+  await sleeper.kill9();
+  await platform.ok('node', 'kit', 'sleeper', '--kit', join(sleeper.directory, 'kit'));
+  sleeper.start();
+  await sleeper.connected();
+  assert.ok(!existsSync(join(sleeper.directory, 'kit')), 'the kit is used');
 });
 
 test('a removed host is refused at once, and the others go on', async () => {

@@ -12,20 +12,13 @@
  * Promise: a restore that fails or is stopped before 7 leaves every target as it was and removes what it built. One that
  * fails in 7 leaves complete directories, nothing running, and the commands that start them.
  */
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { showTime } from '../../base/cluster-time.ts';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
-import { bringTo } from '../../mongo/native-replay.ts';
-import type { ArchiveReader } from '../../repository/archive.ts';
-import { copyDirectory } from '../directory-copy.ts';
-import { openMoment, requireChunks, sayMoment, type Moment } from '../moment.ts';
-import { replayOf } from '../reach.ts';
+import { bytesOf, layDown, planOfSet, planOfTarget } from '../lay-down.ts';
+import { openMoment, type Moment } from '../moment.ts';
 import { makeLog, newKey, startCommand, startSet, writeKey } from '../set-start.ts';
 import { takePlaces } from '../take-places.ts';
 import { inspectTargets, removeBuilding, requireSpace, requireUnchanged, startBuilding, type Target } from '../target-directory.ts';
 import type { TaskContext } from '../task-context.ts';
-import { archivedBytes } from '../window.ts';
 
 type Input = TaskInput<'restore-set'>;
 type Output = TaskOutput<'restore-set'>;
@@ -35,27 +28,31 @@ export async function restoreSet(input: Input, context: TaskContext): Promise<Ou
   context.step('plan');
   const moment = await openMoment(input.archive, input.point, input.at, context);
   const targets = await inspectTargets(input.members);
-  const bytes = moment.point.files.reduce((sum, file) => sum + file.bytes, 0);
-  await requireSpace(targets, bytes + (await replayBytes(moment)));
-  const plan = planOf(moment, input, targets, bytes);
+  const bytes = await bytesOf(moment);
+  await requireSpace(targets, bytes.withReplay);
+  const plan = [
+    ...planOfSet(moment, input.setName, targets.length, bytes.files),
+    ...targets.map((target, k) => planOfTarget(target, input.members[k]!)),
+    input.start ? 'the members are started' : 'the members are left for you to start',
+  ];
   for (const line of plan) context.say(line);
   const startCommands = input.members.map((member) => startCommand(moment, input.setName, member));
-  const done = (keptAside: string[]): Output => ({
+  const done = (keptAside: readonly string[]): Output => ({
     at: moment.at,
     documents: null,
     seconds: (context.clock.monotonicMs() - startedMs) / 1000,
     plan,
     applied: input.apply,
     startCommands,
-    keptAside,
+    keptAside: [...keptAside],
   });
   if (!input.apply) return done([]);
   const key = newKey(moment);
-  const keptAside = await buildAndPlace(moment, input, targets, { bytes, key }, context);
+  const keptAside = await buildAndPlace(moment, input, targets, { bytes: bytes.files, key }, context);
   for (const aside of keptAside) context.say(`the old directory is kept as ${aside}`);
   for (const member of input.members) await makeLog(member);
   if (input.start) {
-    await startSet(moment, input, key, context).catch((error: unknown) => {
+    await startSet(input, startCommands, key, context).catch((error: unknown) => {
       for (const command of startCommands) context.say(`start it with: ${command.join(' ')}`);
       throw error;
     });
@@ -63,15 +60,10 @@ export async function restoreSet(input: Input, context: TaskContext): Promise<Ou
   return done(keptAside);
 }
 
-/** The archived range comes twice: into the oplog, and into the data it is applied to. */
-async function replayBytes({ archive, point, at, span }: Moment): Promise<number> {
-  return 2 * archivedBytes(await archive.oplog.slices(span.chain), point.checkpoint, at);
-}
-
-async function buildAndPlace(moment: Moment, input: Input, targets: readonly Target[], { bytes, key }: { bytes: number; key: string | undefined }, context: TaskContext): Promise<string[]> {
+async function buildAndPlace(moment: Moment, input: Input, targets: readonly Target[], { bytes, key }: { bytes: number; key: string | undefined }, context: TaskContext): Promise<readonly string[]> {
   try {
     for (const target of targets) await startBuilding(target);
-    await build(moment, input, targets, bytes, context);
+    await layDown(moment, { name: input.setName, members: input.members.map(({ host, port }, id) => ({ id, host, port })) }, targets, bytes, context);
     for (const { building } of targets) await writeKey(building, key);
     context.step('put the directories in place');
     context.signal.throwIfAborted();
@@ -83,66 +75,4 @@ async function buildAndPlace(moment: Moment, input: Input, targets: readonly Tar
     }
     throw error;
   }
-}
-
-function planOf(moment: Moment, input: Input, targets: readonly Target[], bytes: number): string[] {
-  const size = `${(bytes / 1e9).toFixed(2)} GB`;
-  return [
-    sayMoment(moment),
-    `replica set ${input.setName} of ${targets.length}, ${size} each, replayed from ${showTime(moment.point.checkpoint)} to ${showTime(moment.at)}`,
-    ...targets.map((target, k) => {
-      const { host, port } = input.members[k]!;
-      const where = target.isMountPoint ? ' inside it, because it is a mount point' : '';
-      const old = target.holds === 'nothing' ? 'empty now' : `its data directory is kept aside${where}`;
-      return `${target.directory} for ${host}:${port}: ${old}`;
-    }),
-    input.start ? 'the members are started' : 'the members are left for you to start',
-  ];
-}
-
-async function build(moment: Moment, input: Input, targets: readonly Target[], bytes: number, context: TaskContext): Promise<void> {
-  const [first, ...others] = targets as [Target, ...Target[]];
-  const reader = await moment.archive.openReader();
-  try {
-    await requireChunks(reader, moment.point);
-    context.step('lay the files down');
-    await layDown(reader, moment, first.building, bytes, context);
-  } finally {
-    await reader.close();
-  }
-  context.step(`replay to ${showTime(moment.at)}`);
-  const members = input.members.map(({ host, port }, id) => ({ id, host, port }));
-  await bringTo({ ...replayOf(moment, context), dbPath: first.building, socketDir: join(context.directory, 's'), newSet: { name: input.setName, members }, inspect: false });
-  for (const other of others) {
-    context.step(`copy for ${other.directory}`);
-    await copyDirectory(first.building, other.building, context.signal);
-  }
-}
-
-async function layDown(reader: ArchiveReader, moment: Moment, directory: string, bytes: number, context: TaskContext): Promise<void> {
-  const counts = { processed: 0, read: 0, transferred: 0, stored: 0 };
-  let hasFailed = false;
-  const onBytes = (more: number): void => {
-    context.signal.throwIfAborted();
-    counts.processed += more;
-    counts.stored += more;
-    context.progress(counts, bytes, 'repository write');
-  };
-  await mkdir(join(directory, 'journal'), { recursive: true });
-  const queue = [...moment.point.files].sort((a, b) => b.bytes - a.bytes).values();
-  const lane = async (): Promise<void> => {
-    for (const file of queue) {
-      if (hasFailed) return;
-      context.signal.throwIfAborted();
-      await reader.layFile(file, join(directory, file.path), onBytes);
-    }
-  };
-  const watched = async (): Promise<void> =>
-    await lane().catch((error: unknown) => {
-      hasFailed = true;
-      throw error;
-    });
-  // None may write any more when the directory is removed.
-  const failed = (await Promise.allSettled([watched(), watched(), watched()])).find((one) => one.status === 'rejected');
-  if (failed !== undefined) throw failed.reason as Error;
 }

@@ -4,8 +4,8 @@ import { isGiven, listOf, textOf, type Invocation } from '../command.ts';
 import { readTarget } from '../database-target.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { describeRestore } from '../restore-text.ts';
-import { isApplied } from '../numbers.ts';
-import { readMembers, readNamespaces } from '../restore-words.ts';
+import { isApplied, usageOf } from '../numbers.ts';
+import { readMembers, readMembersOnHosts, readNamespaces, type MemberOnHost } from '../restore-words.ts';
 import { answerWithSession } from '../session-answer.ts';
 
 type Existing = RouteAsked<'restore.collections'>['body']['existing'];
@@ -13,7 +13,7 @@ type Existing = RouteAsked<'restore.collections'>['body']['existing'];
 export async function restoreSet(invocation: Invocation): Promise<ExitCode> {
   const body = {
     at: textOf(invocation, 'at')!,
-    members: readMembers(invocation),
+    members: membersOf(invocation),
     node: textOf(invocation, 'node'),
     name: textOf(invocation, 'name'),
     start: isGiven(invocation, 'start'),
@@ -23,6 +23,14 @@ export async function restoreSet(invocation: Invocation): Promise<ExitCode> {
   const client = await invocation.client();
   const session = await client.call('restore.set', { params: { set: invocation.args[0]! }, body });
   return await answerWithSession(invocation, client, session, (ended) => restoreText(ended, invocation));
+}
+
+/** All on one host, or each where it says. */
+function membersOf(invocation: Invocation): MemberOnHost[] {
+  const [onOne, onHosts] = [readMembers(invocation), readMembersOnHosts(invocation)];
+  if (onOne.length > 0 && onHosts.length > 0) throw usageOf(invocation, '--to-dir and --member are two ways to say the same');
+  if (onOne.length + onHosts.length === 0) throw usageOf(invocation, 'name the members with --to-dir or --member');
+  return onHosts.length > 0 ? onHosts : onOne.map((member) => ({ ...member, node: undefined }));
 }
 
 export async function restoreCollections(invocation: Invocation): Promise<ExitCode> {

@@ -5,15 +5,19 @@ export const restoreCommands: readonly CommandDefinition[] = [
   {
     name: 'restore set',
     takes: '<set>',
-    summary: 'Bring a whole replica set to a moment, in data directories on this machine.',
+    summary: 'Bring a whole replica set to a moment, in data directories on one host or on several.',
     text: `Without --apply it prints the plan and changes nothing: the point, what is replayed, what is laid down where. The whole
 way to the moment is checked before anything starts. A data directory that is already there is kept aside.
+
+With --member the members are on hosts of their own, which lay them down side by side. None is touched before all are whole;
+when one host fails, what was built on the others is taken back.
 
 ${momentForms}`,
     options: [
       at,
-      { flags: '--node <name>', says: 'the host that the directories are on (the server\'s own)' },
-      { flags: '--to-dir <dir:port>', says: 'a member\'s data directory and port; once for each member', many: true, required: true },
+      { flags: '--node <name>', says: 'the host of the directories that name none (the server\'s own)' },
+      { flags: '--member <host:port@node:dir>', says: 'a member: the address the others reach it by, the host it is on (--node), its data directory', many: true },
+      { flags: '--to-dir <dir:port>', says: 'a member\'s data directory and port, when all are on one host; once for each member', many: true },
       { flags: '--host <name>', says: 'the name members reach each other by (127.0.0.1)' },
       { flags: '--name <newset>', says: 'name of the restored set (the old one)' },
       { flags: '--start', says: 'start the members and wait until the set takes writes' },
@@ -26,6 +30,7 @@ ${momentForms}`,
     examples: [
       'tidemark restore set rs0 --at before:1795464567,96 --to-dir /data/r1:27117',
       'tidemark restore set rs0 --at latest --to-dir /data/r1:27117 --to-dir /data/r2:27118 --to-dir /data/r3:27119 --start --apply',
+      'tidemark restore set rs0 --at latest --member db1.example:27017@db1:/data/r --member db2.example:27017@db2:/data/r --member db3.example:27017@db3:/data/r --start --apply',
     ],
     exits: { 0: 'planned or restored' },
     see: ['tidemark window', 'tidemark publish start'],

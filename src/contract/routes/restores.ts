@@ -41,8 +41,8 @@ export const restoreRoutes = {
     params: setParam,
     body: z.object({
       at: moment,
-      members: taskKinds['restore-set'].input.shape.members,
-      node: z.string().min(1).default('local').meta({ description: 'the host that the directories are on' }),
+      members: z.array(taskKinds['restore-set'].input.shape.members.element.extend({ node: z.string().min(1).optional().meta({ description: 'the host that this directory is on' }) })).min(1),
+      node: z.string().min(1).default('local').meta({ description: 'the host of the directories that name none' }),
       name: z.string().min(1).optional().meta({ description: 'name of the restored replica set; the old one unless given' }),
       start: z.boolean().default(false).meta({ description: 'start the members and wait until the set takes writes' }),
       apply: z.boolean().default(false),
@@ -50,7 +50,7 @@ export const restoreRoutes = {
     }),
     status: 202,
     answer: session,
-    failures: restoreFailures,
+    failures: [...restoreFailures, 'server.host-unknown', 'server.members-unfit'],
   },
   'restore.collections': {
     method: 'POST',

@@ -10,8 +10,8 @@ const table: readonly (readonly [RegExp, number])[] = [
   [/^server\..*-unknown$|^server\.no-such-route$/, 404],
   [/-busy$|-exists$|-taken$|-held$|-is-local$|^server\.session-|^server\.set-changed$|^server\.repository-other$|^server\.host-key-other$|^server\.credential-/, 409],
   [/^server\.host-|^contract\.link-|^agent\.too-many-tasks$/, 503],
-  [/^server\.(task|oplog|data|deployment)-/, 502],
-  [/^domain\.|^server\.platform-/, 422],
+  [/^server\.(task|oplog|data|deployment|restore)-/, 502],
+  [/^domain\.|^server\.(platform-|members-unfit$)/, 422],
   [/^base\.deadline-passed$/, 504],
   [/^(agent|mongo|mount|mover|repository|contract|ssh|look)\./, 502],
 ];

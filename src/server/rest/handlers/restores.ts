@@ -2,7 +2,7 @@ import type { PublicationRow } from '../../../catalog/publications.ts';
 import { sortableId } from '../../../base/ids.ts';
 import type { Publication } from '../../../contract/routes/restores.ts';
 import { clusterTime, discovered } from '../../../contract/values.ts';
-import { publicationUnknown } from '../../failures.ts';
+import { membersUnfit, publicationUnknown } from '../../failures.ts';
 import type { PublishWish } from '../../flows/publish.ts';
 import type { RestoreCollectionsWish } from '../../flows/restore-collections.ts';
 import type { RestoreSetWish } from '../../flows/restore-set.ts';
@@ -13,6 +13,18 @@ import { startOnSet } from './sets.ts';
 type RestoreRoutes = 'restore.set' | 'restore.collections' | 'publication.start' | 'publication.list' | 'publication.show' | 'publication.stop';
 
 const listedForMs = 86_400_000;
+
+/** What no host can see by itself: whether the members, wherever they are, can be one set. */
+function requireFit(members: readonly { host: string; port: number; node: string }[]): void {
+  const seen = new Set<string>();
+  const isSpread = new Set(members.map(({ node }) => node)).size > 1;
+  for (const { host, port } of members) {
+    const address = `${host}:${port}`;
+    if (seen.has(address)) throw membersUnfit({ why: `two members are to have the address ${address}` });
+    seen.add(address);
+    if (isSpread && /^(localhost|127\.|::1$|\[::1\]$)/.test(host)) throw membersUnfit({ why: `members on several hosts do not reach each other at ${address}` });
+  }
+}
 
 export function restoreHandlers(services: Services): Pick<Handlers, RestoreRoutes> {
   const { sets, moments, catalog, clock, engine } = services;
@@ -46,8 +58,9 @@ export function restoreHandlers(services: Services): Pick<Handlers, RestoreRoute
       const set = await sets.find(params.set);
       const { point, at } = await moments.choose(set, body.at);
       const setName = body.name ?? discovered.parse(JSON.parse(set.discovered)).name;
-      const host = (await services.hosts.find(body.node)).id;
-      const wish: RestoreSetWish = { repository: set.repository, host, setId: set.id, point, at, setName, members: body.members, start: body.start, apply: body.apply };
+      const members = await Promise.all(body.members.map(async ({ node, ...member }) => ({ ...member, node: (await services.hosts.find(node ?? body.node)).id })));
+      requireFit(members);
+      const wish: RestoreSetWish = { repository: set.repository, setId: set.id, point, at, setName, members, start: body.start, apply: body.apply };
       return await startOnSet(services, set, { kind: 'restore-set', wish, reason: body.reason });
     },
 

@@ -1,0 +1,129 @@
+/** Two whole hosts that are struck while they work for a set: blows, and what must be true when a session has ended. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { until } from '../../src/base/deadline.ts';
+import { openHostedPlatform, repositoryOn, type HostedPlatform, type HostedSet } from './hosted-platform.ts';
+import { endStates, type EndedSession } from './killed-platform.ts';
+import type { WholeHost } from './whole-host.ts';
+
+export type StruckSession = EndedSession & { failure: { code: string; message: string; hint: string } | null };
+
+export type StruckHosts = AsyncDisposable & {
+  readonly hosted: HostedPlatform;
+  readonly set: HostedSet;
+  readonly db: WholeHost;
+  readonly vault: WholeHost;
+  /** New data that no chunk is stored of yet, then a backup; answers its session. */
+  begin(): Promise<string>;
+  /** Until the session is at a step whose name fits. */
+  at(session: string, step: RegExp): Promise<void>;
+  show(session: string): Promise<StruckSession>;
+  ended(session: string, withinMs: number): Promise<StruckSession>;
+  /** Nothing of a backup is left on any host but the following of the oplog, which goes on; and the next backup works. */
+  isWell(what: string, how?: { vaultDied?: boolean }): Promise<void>;
+  /** No packet in or out of the host until it is mended. */
+  cut(host: WholeHost): Promise<() => Promise<void>>;
+};
+
+const newBytes = 24e6;
+/** Of what the database's host sends, so that a backup takes long enough to be struck in its middle. */
+const rate = '40mbit';
+
+export async function openStruckHosts(options: { isHasty?: boolean } = {}): Promise<StruckHosts> {
+  await using stack = new AsyncDisposableStack();
+  const hosted = stack.use(await openHostedPlatform(['db', 'vault'], { sizeMb: 2500, ...options }));
+  const { platform, hosts } = hosted;
+  const [db, vault] = [hosts['db']!, hosts['vault']!];
+  const set = stack.use(await hosted.startSet(['db']));
+  await hosted.addRepository('vault');
+  await platform.ok('set', 'add', set.uri, '--repository', 'vault');
+  await slowDown(db);
+
+  const show: StruckHosts['show'] = async (id) => await until('the server to answer', 60_000, async () => {
+    const { code, json } = await platform.tidemark('session', 'show', id);
+    return code === 0 ? json : undefined;
+  }, { everyMs: 200 });
+  const ended: StruckHosts['ended'] = async (id, withinMs) =>
+    await until(`session ${id} to end`, withinMs, async () => {
+      const session = await show(id);
+      return endStates.has(session.state) ? session : undefined;
+    }, { everyMs: 300 });
+  let leases: string[] = [];
+  const begin = async (): Promise<string> => {
+    await slowDown(db);
+    await until('the database', 60_000, async () => {
+      const documents = Array.from({ length: newBytes / 48e3 }, () => ({ bytes: randomBytes(48e3) }));
+      return await set.client.db('shop').collection('blobs').insertMany(documents, { writeConcern: { w: 'majority', journal: true } }).catch(() => undefined);
+    }, { everyMs: 500 });
+    leases = await leasesOn(vault);
+    return (await platform.ok('backup', 'run', 'rs0', '--source', set.members[0]!, '--detach')).session as string;
+  };
+  const owned = stack.move();
+  return {
+    hosted,
+    set,
+    db,
+    vault,
+    begin,
+    show,
+    ended,
+    at: async (id, step) => {
+      await until(`session ${id} to be at ${step}`, 120_000, async () => {
+        const { steps, state, failure } = await show(id);
+        assert.ok(!endStates.has(state), `it ended as ${state} before it was at ${step}: ${failure?.message}; ${steps.map(({ name }) => name).join(', ')}`);
+        return step.test(steps.at(-1)?.name ?? '') ? true : undefined;
+      }, { everyMs: 100 });
+    },
+    async isWell(what, { vaultDied = false } = {}) {
+      await hosted.connected('db');
+      await hosted.connected('vault');
+      await until(`the oplog to be followed after ${what}`, 120_000, async () => ((await platform.ok('set', 'show', 'rs0')).oplog.state === 'following' ? true : undefined), { everyMs: 500 });
+      // An alarm may have begun one by itself.
+      const made = await until('another backup to be over', 120_000, async () => {
+        const { code, json, stderr } = await platform.tidemark('backup', 'run', 'rs0', '--source', set.members[0]!);
+        assert.ok(code === 0 || code === 5, `the backup after ${what}: ${stderr}`);
+        return code === 0 ? json : undefined;
+      }, { everyMs: 1_000 });
+      assert.equal(made.verified, true, `the backup after ${what}`);
+      // Nobody can withdraw the lease of a writer that a dead host served: it counts until its time is over.
+      const fresh = async (): Promise<string[]> => (vaultDied ? [] : (await leasesOn(vault)).filter((lease) => !leases.includes(lease)));
+      const left = async (): Promise<string[]> => [...(await leftOn(db, 'db')), ...(await leftOn(vault, 'vault')), ...(await fresh()), ...(await lockOf(set))];
+      let seen: string[] = [];
+      await until(`nothing to be left after ${what}`, 60_000, async () => ((seen = await left()).length === 0 ? true : undefined), { everyMs: 500 }).catch(() => assert.deepEqual(seen, [], what));
+    },
+    async cut(host) {
+      const rules = 'table inet cut {\n chain in { type filter hook input priority -10; policy drop; iifname "lo" accept; }\n chain out { type filter hook output priority -10; policy drop; oifname "lo" accept; }\n}\n';
+      await host.ok('nft', ['-f', '-'], { input: rules });
+      return async () => void (await host.ok('nft', ['delete', 'table', 'inet', 'cut']));
+    },
+    [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
+  };
+}
+
+async function slowDown(host: WholeHost): Promise<void> {
+  await host.ok('tc', ['qdisc', 'replace', 'dev', 'eth0', 'root', 'tbf', 'rate', rate, 'burst', '64kb', 'latency', '200ms']);
+}
+
+/** Processes, mounts and task directories beyond those of the oplog's one follower. */
+async function leftOn(host: WholeHost, name: string): Promise<string[]> {
+  const count = async (...words: string[]): Promise<string[]> => (await host.run('sh', ['-c', words.join(' ')])).stdout.split('\n').filter((line) => line !== '');
+  const movers = await count("pgrep -f '[/]lib/main/mover' || true");
+  const others = await count("pgrep -af '[/]lib/main/(mount|guardian)|[m]ongod.*tidemark-transport' || true");
+  const mounts = await count("grep -h fuse /proc/$(pgrep -of 'main/[t]ransport.js')/mountinfo | grep -v fusectl || true");
+  const tasks = await count('ls /var/lib/tidemark-transport/work/tasks');
+  return [
+    ...(movers.length > 1 ? [`${name}: ${movers.length} movers`] : []),
+    ...others.map((line) => `${name}: ${line}`),
+    ...mounts.map((line) => `${name}: mounted: ${line}`),
+    ...(tasks.length > 1 ? [`${name}: ${tasks.length} task directories`] : []),
+  ];
+}
+
+async function leasesOn(host: WholeHost): Promise<string[]> {
+  return (await host.run('find', [repositoryOn, '-path', '*/leases/*', '!', '-name', 'broken-*'])).stdout.split('\n').filter((line) => line !== '');
+}
+
+async function lockOf(set: HostedSet): Promise<string[]> {
+  const { fsyncLock } = await set.client.db('admin').command({ currentOp: 1 });
+  return fsyncLock === true ? ['the database is locked'] : [];
+}

@@ -1,0 +1,54 @@
+/** Backup data goes from host to host: counted on the interfaces of the server's machine, the database's and the repository's. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test, type TestContext } from 'node:test';
+import { until } from '../../src/base/deadline.ts';
+import { openHostedPlatform, whyNoWholeHosts } from '../kit/hosted-platform.ts';
+import type { WholeHost } from '../kit/whole-host.ts';
+
+const dataBytes = 96e6;
+const documentBytes = 48_000;
+/** Orders and what they answer: sessions, progress, links' signs of life. */
+const talkBytes = 300e3;
+
+/** Both ways through the host's only interface. */
+async function crossed(host: WholeHost): Promise<number> {
+  const [link] = JSON.parse(await host.ok('ip', ['-s', '-j', 'link', 'show', 'eth0'])) as { stats64: { rx: { bytes: number }; tx: { bytes: number } } }[];
+  return link!.stats64.rx.bytes + link!.stats64.tx.bytes;
+}
+
+test('the server sees no backup byte: not of a full backup, its proof, the oplog or a restore', { skip: whyNoWholeHosts(), timeout: 400_000 }, async (context: TestContext) => {
+  await using hosted = await openHostedPlatform(['db', 'vault'], { restores: ['db'], sizeMb: 2000 });
+  const { platform, tide, hosts } = hosted;
+  const [db, vault] = [hosts['db']!, hosts['vault']!];
+  await using set = await hosted.startSet(['db']);
+  await hosted.addRepository('vault');
+  await platform.ok('set', 'add', set.uri, '--repository', 'vault');
+  const blobs = set.client.db('shop').collection('blobs');
+  const count = Math.ceil(dataBytes / documentBytes);
+
+  const counted = async (what: string, wantedAtVault: number, work: () => Promise<unknown>): Promise<void> => {
+    const before = await Promise.all([tide, vault].map(crossed));
+    await work();
+    const after = await Promise.all([tide, vault].map(crossed));
+    const [atServer, atVault] = after.map((bytes, k) => bytes - before[k]!) as [number, number];
+    context.diagnostic(`${what}: ${Math.round(atServer / 1e3)} KB through the server's interface, ${(atVault / 1e6).toFixed(1)} MB through the repository's`);
+    assert.ok(atVault > wantedAtVault, `${what}: only ${atVault} bytes went to or from the repository's host`);
+    assert.ok(atServer < talkBytes + atVault / 100, `${what}: ${atServer} bytes went through the server's interface`);
+  };
+
+  await counted('oplog', dataBytes * 0.9, async () => {
+    for (let at = 0; at < count; at += 200) {
+      await blobs.insertMany(Array.from({ length: Math.min(200, count - at) }, () => ({ bytes: randomBytes(documentBytes) })), { writeConcern: { w: 'majority' } });
+    }
+    const { operationTime } = await set.client.db('shop').command({ ping: 1 });
+    const wanted = (operationTime as { getHighBits(): number }).getHighBits();
+    await until('the archived oplog', 120_000, async () => (((await platform.ok('set', 'show', 'rs0')).oplog.through?.t ?? 0) >= wanted ? true : undefined), { everyMs: 500 });
+  });
+  await counted('full backup and its proof', dataBytes, async () => {
+    const made = await platform.ok('backup', 'run', 'rs0', '--source', set.members[0]!);
+    assert.equal(made.verified, true);
+  });
+  await counted('restore of the set', dataBytes, async () => await platform.ok('restore', 'set', 'rs0', '--at', 'latest', '--node', 'db', '--to-dir', '/srv/back:27117', '--apply'));
+  assert.ok((await db.ok('ls', ['/srv/back'])).includes('WiredTiger'));
+});
