@@ -104,7 +104,7 @@ async function slowDown(host: WholeHost): Promise<void> {
   await host.ok('tc', ['qdisc', 'replace', 'dev', 'eth0', 'root', 'tbf', 'rate', rate, 'burst', '64kb', 'latency', '200ms']);
 }
 
-/** Processes, mounts and task directories beyond those of the oplog's one follower. */
+/** Processes, mounts and task directories beyond those of the oplog's one follower, and the mover that waits for a task. */
 async function leftOn(host: WholeHost, name: string): Promise<string[]> {
   const count = async (...words: string[]): Promise<string[]> => (await host.run('sh', ['-c', words.join(' ')])).stdout.split('\n').filter((line) => line !== '');
   const movers = await count("pgrep -f '[/]lib/main/mover' || true");
@@ -112,7 +112,7 @@ async function leftOn(host: WholeHost, name: string): Promise<string[]> {
   const mounts = await count("grep -h fuse /proc/$(pgrep -of 'main/[t]ransport.js')/mountinfo | grep -v fusectl || true");
   const tasks = await count('ls /var/lib/tidemark-transport/work/tasks');
   return [
-    ...(movers.length > 1 ? [`${name}: ${movers.length} movers`] : []),
+    ...(movers.length > 2 ? [`${name}: ${movers.length} movers`] : []),
     ...others.map((line) => `${name}: ${line}`),
     ...mounts.map((line) => `${name}: mounted: ${line}`),
     ...(tasks.length > 1 ? [`${name}: ${tasks.length} task directories`] : []),
