@@ -15,6 +15,9 @@ export function repositoryStore(db: Kysely<Tables>) {
     async find(nameOrId: string): Promise<RepositoryRow | undefined> {
       return await db.selectFrom('repositories').selectAll().where((or) => or.or([or('id', '=', nameOrId), or('name', '=', nameOrId)])).executeTakeFirst();
     },
+    async setLimits(id: string, limits: string): Promise<void> {
+      await db.updateTable('repositories').set({ limits }).where('id', '=', id).execute();
+    },
     async putArchive(row: ArchiveRow): Promise<void> {
       const { set_name, sealed_key } = row;
       await db.insertInto('archives').values(row).onConflict((on) => on.columns(['repository', 'set_id']).doUpdateSet({ set_name, sealed_key })).execute();

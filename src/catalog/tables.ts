@@ -47,6 +47,8 @@ export type Tables = {
     passphrase_file: string | null;
     is_default: number;
     added_ms: number;
+    /** JSON: bandwidth limits of its data channels. */
+    limits: string;
   };
   archives: { repository: string; set_id: string; set_name: string; sealed_key: string };
   sets: {

@@ -18,7 +18,7 @@ export async function parseWords(words: readonly string[], version: string): Pro
     const parent = verb === undefined ? root : groupOf(root, groups, noun);
     const command = quiet(new Command(verb ?? noun));
     command.helpInformation = () => commandHelp(definition);
-    for (const argument of definition.takes.split(' ').filter((word) => word !== '')) command.argument(argument.replace('>...', '...>'));
+    for (const argument of definition.takes.split(' ').filter((word) => word !== '')) command.argument(argument.replace(/([>\]])\.\.\.$/, '...$1'));
     for (const option of optionsOf(definition)) command.addOption(optionOf(option));
     // Scripts may give the connection to every command, also to those that need none.
     if (!definition.client) for (const option of connection) command.addOption(optionOf(option).hideHelp());

@@ -14,7 +14,7 @@ import * as z from 'zod';
 import { stopped } from '../base/failures.ts';
 import type { taskKinds, TaskKind, TaskOutput } from '../contract/tasks.ts';
 import type { ArchiveAccess } from '../contract/values.ts';
-import type { Archives } from './archives.ts';
+import { limitsOf, type Archives } from './archives.ts';
 import { dataSessionEnded } from './failures.ts';
 import type { Hosts } from './hosts.ts';
 import { followTask, type OnStatus, type TaskFollowing } from './session-task.ts';
@@ -73,6 +73,7 @@ async function openDataSession(name: string, host: string, at: ArchiveReach, { a
   const server = await hosts.find(host);
   const ticket = await note(`${name}: ticket`, () => randomBytes(32).toString('hex'));
   const near = await archives.access(at.repository, at.setId);
+  const limits = limitsOf(await archives.find(at.repository));
   if (near.location.kind !== 'directory') throw new Error('an archive of the catalog has a directory');
   const { path } = near.location;
   const ends = new AbortController();
@@ -92,6 +93,7 @@ async function openDataSession(name: string, host: string, at: ArchiveReach, { a
       // A name may lead to a loopback address on the host itself.
       listen: isIP(server.address) === 0 ? '0.0.0.0' : server.address,
       range: { from: server.data_from, to: server.data_to },
+      limits,
     }),
     { ...following, stop: ends.signal },
     (key, value) => {
@@ -107,7 +109,7 @@ async function openDataSession(name: string, host: string, at: ArchiveReach, { a
     (error: unknown) => lose(error),
   );
   return {
-    access: async () => ({ ...near, location: { kind: 'channel', host: server.address, name: server.id, ports: await ports.promise, ticket, limits: [] } }),
+    access: async () => ({ ...near, location: { kind: 'channel', host: server.address, name: server.id, ports: await ports.promise, ticket, limits } }),
     lost: lost.signal,
     async end() {
       ends.abort(stopped({ what: 'the data session' }));

@@ -3,7 +3,8 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { RepositoryRow } from '../catalog/repositories.ts';
 import type { Clock } from '../base/clock.ts';
 import { sortableId } from '../base/ids.ts';
-import { repositoryLocation, type ArchiveAccess, type RepositoryLocation } from '../contract/values.ts';
+import * as z from 'zod';
+import { bandwidthLimit, repositoryLocation, type ArchiveAccess, type BandwidthLimit, type RepositoryLocation } from '../contract/values.ts';
 import type { Repository } from '../contract/routes/repositories.ts';
 import { repositoryExists, repositoryUnknown } from './failures.ts';
 import type { Sealer } from './sealing.ts';
@@ -11,6 +12,13 @@ import type { Links } from './links.ts';
 import { localHost } from './hosts.ts';
 
 export type NewRepository = { name: string; /** The id of the host it is on; the server's own by default. */ host?: string; location: RepositoryLocation; passphrase: string; create: boolean; isDefault: boolean; passphraseFile: string | null };
+
+const storedLimits = z.array(bandwidthLimit);
+
+/** How fast data may go between the repository and another host. */
+export function limitsOf(row: RepositoryRow): BandwidthLimit[] {
+  return storedLimits.parse(JSON.parse(row.limits));
+}
 
 export type Archives = ReturnType<typeof openArchives>;
 
@@ -52,6 +60,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
         passphrase_file: wanted.passphraseFile,
         is_default: wanted.isDefault ? 1 : 0,
         added_ms: clock.now(),
+        limits: '[]',
       };
       await repositories.add(row);
       return row;
@@ -66,6 +75,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
         host: (await catalog.hosts.find(row.host))?.name ?? row.host,
         location: repositoryLocation.parse(JSON.parse(row.location)),
         isDefault: row.is_default === 1,
+        limits: limitsOf(row),
         addedAtMs: row.added_ms,
         passphraseFile: row.passphrase_file,
         archives: archives.map(({ set_id, set_name }) => ({
@@ -75,6 +85,11 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
           points: points.filter((point) => point.set_id === set_id && point.repository === row.id && point.lost === 0).length,
         })),
       };
+    },
+
+    async setLimits(row: RepositoryRow, limits: readonly BandwidthLimit[]): Promise<RepositoryRow> {
+      await repositories.setLimits(row.id, JSON.stringify(limits));
+      return await find(row.id);
     },
 
     /** Makes the set's archive in the repository, or finds it; its key is kept sealed. */

@@ -44,6 +44,29 @@ export async function showRepository(invocation: Invocation): Promise<ExitCode> 
   return exitCodes.done;
 }
 
+export async function limitRepository(invocation: Invocation): Promise<ExitCode> {
+  const [name, ...words] = invocation.args as string[];
+  const repository = await (await invocation.client()).call('repository.limit', { params: { repository: name! }, body: { limits: words.map((word) => limitFrom(invocation, word)) } });
+  invocation.answer(repository, () => `repository ${repository.name}: ${showLimits(repository.limits)}`);
+  return exitCodes.done;
+}
+
+type Limit = Repository['limits'][number];
+
+/** `200`, or `50@08:00-18:00`. */
+function limitFrom(invocation: Invocation, word: string): Limit {
+  const found = /^(\d+(?:\.\d+)?)(?:@([01]\d|2[0-3])(:[0-5]\d)-([01]\d|2[0-3])(:[0-5]\d))?$/.exec(word);
+  const mbitPerSecond = Number(found?.[1]);
+  if (found === null || !(mbitPerSecond > 0)) throw usageOf(invocation, `a limit is Mbit/s above 0, with hours behind an @ if it does not hold all day, such as 200 or 50@08:00-18:00, not "${word}"`);
+  const [from, to] = found[2] === undefined ? ['00:00', '00:00'] : [`${found[2]}${found[3]}`, `${found[4]}${found[5]}`];
+  return { mbitPerSecond, from, to };
+}
+
+function showLimits(limits: readonly Limit[]): string {
+  if (limits.length === 0) return 'data of other hosts is not limited';
+  return limits.map(({ mbitPerSecond, from, to }) => `${mbitPerSecond} Mbit/s${from === to ? '' : ` from ${from} to ${to}`}`).join(', ');
+}
+
 function describeRepository(repository: Repository, timeZone: string): string {
   const passphrase = repository.passphraseFile === null ? 'chosen by an operator' : `made up, in ${repository.passphraseFile}: keep a copy elsewhere`;
   const archives = repository.archives.map((archive) => `  ${archive.setName} (${archive.setId})  ${plural(archive.points, 'point')}${archive.isProtected ? '' : ', not protected any more'}`);
@@ -53,6 +76,7 @@ function describeRepository(repository: Repository, timeZone: string): string {
       ['place', `${repository.host === 'local' ? '' : `${repository.host}:`}${repository.location.path}`],
       ['added', showMoment(repository.addedAtMs, timeZone)],
       ['passphrase', passphrase],
+      ['limits', showLimits(repository.limits)],
     ]),
     ...(archives.length === 0 ? ['no archive yet'] : ['archives', ...archives]),
   ].join('\n');

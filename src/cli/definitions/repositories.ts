@@ -39,6 +39,18 @@ this machine: without it the backups cannot be read by anyone.`,
     load: async () => (await import('../commands/repository.ts')).showRepository,
   },
   {
+    name: 'repository limit',
+    takes: '<repository> [limit]...',
+    summary: 'Limit how fast data goes between a repository and other hosts, by the hours of the day.',
+    text: `A limit is Mbit/s, for the whole day or between two times of the host's day: "200" or "50@08:00-18:00". Where several hold, the
+lowest counts. They take the place of those before; without any, nothing is limited. Running tasks keep what they started with.`,
+    options: [],
+    client: true,
+    examples: ['tidemark repository limit main 50@08:00-18:00 400', 'tidemark repository limit main'],
+    see: ['tidemark repository show'],
+    load: async () => (await import('../commands/repository.ts')).limitRepository,
+  },
+  {
     name: 'repository check',
     takes: '[repository]',
     summary: 'Check that a repository is whole, and say which restore points are hurt if it is not.',

@@ -13,6 +13,8 @@ export const repository = z
     host: z.string(),
     location: v.repositoryLocation,
     isDefault: z.boolean(),
+    /** How fast data may go to it from other hosts, and come from it. */
+    limits: z.array(v.bandwidthLimit),
     addedAtMs: z.number(),
     /** Where the passphrase was written when the server made it up; null when an operator chose it. */
     passphraseFile: z.string().nullable(),
@@ -53,6 +55,17 @@ export const repositoryRoutes = {
     permission: 'repositories.read',
     summary: 'One repository.',
     params: repositoryParam,
+    status: 200,
+    answer: repository,
+    failures: ['server.repository-unknown'],
+  },
+  'repository.limit': {
+    method: 'PUT',
+    path: '/api/v1/repositories/:repository/limits',
+    permission: 'repositories.write',
+    summary: 'Limit how fast data goes between the repository and other hosts; holds for tasks that start from now on.',
+    params: repositoryParam,
+    body: z.object({ limits: z.array(v.bandwidthLimit).max(48) }),
     status: 200,
     answer: repository,
     failures: ['server.repository-unknown'],

@@ -9,7 +9,7 @@ import { laneOf } from '../../session-engine.ts';
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 
-type RepositoryRoutes = 'repository.add' | 'repository.list' | 'repository.show' | 'repository.check' | 'repository.sweep';
+type RepositoryRoutes = 'repository.add' | 'repository.list' | 'repository.show' | 'repository.limit' | 'repository.check' | 'repository.sweep';
 
 export function repositoryHandlers(services: Services): Pick<Handlers, RepositoryRoutes> {
   const { archives, catalog, engine, viewSession } = services;
@@ -28,6 +28,7 @@ export function repositoryHandlers(services: Services): Pick<Handlers, Repositor
     'repository.add': async ({ body }) => await archives.view(await archives.add({ ...body, host: (await services.hosts.find(body.host)).id, isDefault: false, passphraseFile: null })),
     'repository.list': async () => ({ repositories: await Promise.all((await catalog.repositories.list()).map(archives.view)) }),
     'repository.show': async ({ params }) => await archives.view(await archives.find(params.repository)),
+    'repository.limit': async ({ params, body }) => await archives.view(await archives.setLimits(await archives.find(params.repository), body.limits)),
     'repository.check': async ({ params, body }) => {
       const row = await archives.find(params.repository);
       return await start(row, 'check', { repository: row.id, readDataPercent: body.readDataPercent });
