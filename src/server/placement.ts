@@ -22,11 +22,17 @@ export type Placement = {
 
 const lookMs = 5_000;
 
+/** The server's machine may see the processes of a container that is a host of its own: that one is nearer. */
+function ofNearest(local: Discovered['local']): Discovered['local'] {
+  const elsewhere = new Set(local.filter(({ host = localHost }) => host !== localHost).map(({ member }) => member));
+  return local.filter(({ host = localHost, member }) => host !== localHost || !elsewhere.has(member));
+}
+
 export function openPlacement({ catalog, links, archives, log }: { catalog: Catalog; links: Links; archives: Archives; log: Log }): Placement {
   async function near(set: SetRow): Promise<string> {
     const found = discovered.parse(JSON.parse(set.discovered));
     const repository = await archives.find(set.repository);
-    const hosts = [...new Set(found.local.map(({ host }) => host ?? localHost))];
+    const hosts = [...new Set(ofNearest(found.local).map(({ host }) => host ?? localHost))];
     if (hosts.includes(repository.host)) return repository.host;
     const isThere = (id: string): boolean => links.all().some((link) => link.id === id && link.standing().state === 'connected');
     return hosts.find(isThere) ?? hosts[0] ?? repository.host;
@@ -44,13 +50,9 @@ export function openPlacement({ catalog, links, archives, log }: { catalog: Cata
       }
       for (const one of looked) if (one.status === 'rejected') log.info('a host did not look at a set', { why: describe(one.reason) });
       const same = told.filter(({ found }) => found.setId === first.found.setId);
-      return { ...first.found, local: same.flatMap(({ id, found }) => found.local.map((member) => ({ ...member, host: id }))) };
+      return { ...first.found, local: ofNearest(same.flatMap(({ id, found }) => found.local.map((member) => ({ ...member, host: id })))) };
     },
-    // The server's machine may see the processes of a container that is a host of its own: that one is nearer.
-    ofMember: (found, member) => {
-      const hosts = found.local.filter((one) => one.member === member).map(({ host }) => host ?? localHost);
-      return hosts.find((host) => host !== localHost) ?? hosts[0] ?? localHost;
-    },
+    ofMember: (found, member) => ofNearest(found.local).find((one) => one.member === member)?.host ?? localHost,
     async forMoments(repository, setId) {
       const set = await catalog.sets.find(setId);
       return set === undefined ? (await archives.find(repository)).host : await near(set);

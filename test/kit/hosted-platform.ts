@@ -51,7 +51,10 @@ export async function openHostedPlatform(names: readonly string[], options: { si
     await until(`host ${name} to be connected`, 90_000, async () => {
       const { hosts: known } = (await platform.ok('node', 'list')) as { hosts: { name: string; link: string }[] };
       return known.find((host) => host.name === name)?.link === 'connected' ? true : undefined;
-    }, { everyMs: 300 });
+    }, { everyMs: 300 }).catch(async (error: Error) => {
+      const { stdout } = await hosts[name]!.run('journalctl', ['-u', 'tidemark-transport', '-n', '8', '-o', 'cat']);
+      throw new Error(`${error.message}; its service said: ${stdout}; ${JSON.stringify(await platform.ok('node', 'list'))}`, { cause: error });
+    });
   };
   for (const [name, host] of Object.entries(hosts)) {
     host.copyIn(mongod, '/usr/bin/mongod');

@@ -11,16 +11,24 @@ const documentBytes = 48_000;
 /** Orders and what they answer: sessions, progress, links' signs of life. */
 const talkBytes = 300e3;
 
-/** Both ways through the host's only interface. */
+/** What is for this host and comes in, or goes out of it, by its interface: a bridge may show it frames of others too. */
+const counters = `table inet counted {
+ counter crossed { }
+ chain in { type filter hook input priority -20; iifname "eth0" counter name crossed; }
+ chain out { type filter hook output priority -20; oifname "eth0" counter name crossed; }
+}
+`;
+
 async function crossed(host: WholeHost): Promise<number> {
-  const [link] = JSON.parse(await host.ok('ip', ['-s', '-j', 'link', 'show', 'eth0'])) as { stats64: { rx: { bytes: number }; tx: { bytes: number } } }[];
-  return link!.stats64.rx.bytes + link!.stats64.tx.bytes;
+  const { nftables } = JSON.parse(await host.ok('nft', ['-j', 'list', 'counter', 'inet', 'counted', 'crossed'])) as { nftables: { counter?: { bytes: number } }[] };
+  return nftables.find(({ counter }) => counter !== undefined)!.counter!.bytes;
 }
 
 test('the server sees no backup byte: not of a full backup, its proof, the oplog or a restore; and a limit of the repository holds', { skip: whyNoWholeHosts(), timeout: 400_000 }, async (context: TestContext) => {
   await using hosted = await openHostedPlatform(['db', 'vault'], { restores: ['db'], sizeMb: 2000 });
   const { platform, tide, hosts } = hosted;
   const [db, vault] = [hosts['db']!, hosts['vault']!];
+  for (const host of [tide, vault]) await host.ok('nft', ['-f', '-'], { input: counters });
   await using set = await hosted.startSet(['db']);
   await hosted.addRepository('vault');
   await platform.ok('set', 'add', set.uri, '--repository', 'vault');
