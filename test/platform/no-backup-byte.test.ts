@@ -60,10 +60,10 @@ test('the server sees no backup byte: not of a full backup, its proof, the oplog
   await counted('restore of the set', dataBytes, async () => await platform.ok('restore', 'set', 'rs0', '--at', 'latest', '--node', 'db', '--to-dir', '/srv/back:27117', '--apply'));
   assert.ok((await db.ok('ls', ['/srv/back'])).includes('WiredTiger'));
 
-  await platform.ok('repository', 'limit', 'vault', '16');
+  await platform.ok('repository', 'limit', 'vault', '160');
   await blobs.insertMany(Array.from({ length: 200 }, () => ({ bytes: randomBytes(documentBytes) })), { writeConcern: { w: 'majority' } });
   const slow = await platform.ok('backup', 'run', 'rs0', '--source', set.members[0]!);
   assert.ok(slow.bytes.stored > 8e6, `${slow.bytes.stored} bytes were stored`);
-  // 16 Mbit/s are 2 MB a second; a quarter of a second may be saved up.
-  assert.ok(slow.seconds > slow.bytes.stored / 2e6 - 1, `a limit of 16 Mbit/s, and ${slow.seconds} s for ${slow.bytes.stored} bytes`);
+  // 160 Mbit/s are 20 MB a second; a quarter of a second may be saved up.
+  assert.ok(slow.seconds > slow.bytes.stored / 20e6 - 1, `a limit of 160 Mbit/s, and ${slow.seconds} s for ${slow.bytes.stored} bytes`);
 });
