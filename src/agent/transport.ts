@@ -19,6 +19,7 @@ import { removeStaleMounts } from '../mount/stale.ts';
 import { createRepository, makeArchive, openRepository } from '../repository/repository.ts';
 import { openArchiveHere, openStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
+import { lookAtSet } from './set-look.ts';
 import { findings } from './findings.ts';
 import { lookAround } from './look-around.ts';
 import { beingUpdated } from './failures.ts';
@@ -73,6 +74,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
       dataPorts: options.dataPorts,
     }),
     'host.look': async () => ({ look: await lookAround() }),
+    'set.look': async ({ target }) => await lookAtSet(target),
     'set.discover': async ({ target }) => await discover(target, copies),
     'set.undo-leftovers': async ({ target }) => ({ undone: await undoLocksOf(target, copies, log) }),
     'repository.open': async ({ location, passphrase, create }) => {

@@ -2,6 +2,7 @@
 import { Kysely, type Dialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { catalogNewer, migrationFailed } from './failures.ts';
+import { groupStore } from './groups.ts';
 import { hostStore } from './hosts.ts';
 import { migrations } from './migrations/table.ts';
 import { certificateStore, settingStore, tokenStore } from './access.ts';
@@ -33,6 +34,7 @@ export async function openCatalogOn(dialect: Dialect, options: { eventsKept?: nu
     settings: settingStore(db),
     certificates: certificateStore(db),
     hosts: hostStore(db),
+    groups: groupStore(db),
     tokens: tokenStore(db),
     credentials: credentialStore(db),
     hostKeys: hostKeyStore(db),

@@ -22,6 +22,26 @@ export type Tables = {
     enrolled_ms: number | null;
   };
   enrolments: { token_hash: string; host: string; expires_ms: number; used_ms: number | null };
+  /** What is to be protected: `options` is a document of the contract; the schedule's next run is the first after `counts_from_ms`. */
+  protection_groups: { id: string; name: string; options: string; is_enabled: number; counts_from_ms: number; added_ms: number };
+  /** A set is in one group. `look` is the last one that succeeded, `says` why one after it did not. */
+  group_sets: { set_id: string; group_id: string; seed_host: string; seed_port: number; credential: string | null; look: string; looked_ms: number; says: string | null };
+  group_computers: {
+    group_id: string;
+    /** As members name it. */
+    name: string;
+    /** Where it is connected to. */
+    address: string;
+    /** Of its own; null: the group's. */
+    credential: string | null;
+    awaits_kit: number;
+    in_scope: number;
+    /** The host it was found to be. */
+    host: string | null;
+    look: string | null;
+    looked_ms: number | null;
+    says: string | null;
+  };
   tokens: { id: string; name: string; role: string; hash: string; created_ms: number };
   /** `about` is what may be shown; the record itself is sealed. */
   credentials: { id: string; name: string; kind: string; about: string; sealed_record: string; added_ms: number };

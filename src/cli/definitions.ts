@@ -1,5 +1,6 @@
 import type { CommandDefinition } from './command.ts';
 import { credentialCommands } from './definitions/credentials.ts';
+import { groupCommands } from './definitions/groups.ts';
 import { machineCommands } from './definitions/machine.ts';
 import { nodeCommands } from './definitions/nodes.ts';
 import { pointCommands } from './definitions/points.ts';
@@ -14,6 +15,7 @@ export const definitions: readonly CommandDefinition[] = [
   ...machineCommands.filter((command) => command.name !== 'completion'),
   ...setCommands,
   ...credentialCommands,
+  ...groupCommands,
   ...nodeCommands,
   ...pointCommands,
   ...restoreCommands,
@@ -26,6 +28,7 @@ export const definitions: readonly CommandDefinition[] = [
 /** What a noun is about, for `tidemark --help`. */
 export const nouns: Readonly<Record<string, string>> = {
   set: 'replica sets under protection',
+  group: 'what is protected together, and how it is reached',
   credential: 'how to sign in to hosts and databases',
   node: 'hosts that work for the server',
   backup: 'make a restore point',

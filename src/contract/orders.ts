@@ -32,6 +32,8 @@ const transportOrders = {
   },
   /** The machine and every mongod on it, as a rescan wants to know them. */
   'host.look': { input: z.object({}), output: z.object({ look: hostLook }), deadlineMs: 60_000 },
+  /** A replica set over the wire, without a look at files: its members as the set and as each of them says. */
+  'set.look': { input: z.object({ target: v.mongoTarget }), output: v.setLook, deadlineMs: 60_000 },
   'set.discover': { input: z.object({ target: v.mongoTarget }), output: v.discovered, deadlineMs: 60_000 },
   /** Gives back locks that killed backups of this set left on members whose mongod runs here; answers a sentence for each. */
   'set.undo-leftovers': { input: z.object({ target: v.mongoTarget }), output: z.object({ undone: z.array(z.string()) }), deadlineMs: 60_000 },

@@ -1,9 +1,10 @@
 /** Sessions: everything long. A session is started by a route, watched by its events, and ends in a true state. */
 import * as z from 'zod';
 import * as v from './values.ts';
+import { rescanResult } from './groups.ts';
 import { taskKinds } from './tasks.ts';
 
-export const sessionKinds = ['backup', 'verify', 'publish', 'restore-set', 'restore-collections', 'check', 'sweep', 'oplog-find', 'oplog', 'deploy'] as const;
+export const sessionKinds = ['backup', 'verify', 'publish', 'restore-set', 'restore-collections', 'check', 'sweep', 'oplog-find', 'oplog', 'deploy', 'rescan'] as const;
 export const sessionKind = z.enum(sessionKinds);
 export type SessionKind = (typeof sessionKinds)[number];
 
@@ -52,6 +53,7 @@ export const sessionResult = z
     }),
     taskKinds['restore-collections'].output.extend({ kind: z.literal('restore-collections'), point: z.string() }),
     z.object({ kind: z.literal('deploy'), host: z.string(), platform: z.string(), hostKey: z.string() }),
+    rescanResult,
     z.object({ kind: z.literal('check'), ok: z.boolean(), archives: z.array(taskKinds.check.output.extend({ set: z.string() })) }),
     z.object({ kind: z.literal('sweep'), freedBytes: z.number(), archives: z.array(taskKinds.sweep.output.extend({ set: z.string() })) }),
     taskKinds['oplog-find'].output.extend({
@@ -70,8 +72,8 @@ export const session = z
   .object({
     id: z.string(),
     kind: sessionKind,
-    /** What it works on: a set, a repository, a restore point or a host, with the name an operator knows it by. */
-    object: z.object({ kind: z.enum(['set', 'repository', 'point', 'host']), id: z.string(), name: z.string() }),
+    /** What it works on: a set, a repository, a restore point, a host or a group, with the name an operator knows it by. */
+    object: z.object({ kind: z.enum(['set', 'repository', 'point', 'host', 'group']), id: z.string(), name: z.string() }),
     state: sessionState,
     createdAtMs: z.number(),
     startedAtMs: z.number().nullable(),

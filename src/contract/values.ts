@@ -26,7 +26,7 @@ export const mongoTarget = z.object({
 /** Where a repository's bytes are. More kinds follow. */
 export const repositoryLocation = z.discriminatedUnion('kind', [z.object({ kind: z.literal('directory'), path: z.string().min(1) })]);
 
-const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/);
+export const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/);
 
 /** How fast data may flow between two times of the host's day; the same time twice is the whole day. The lowest of several holds. */
 export const bandwidthLimit = z.object({ mbitPerSecond: z.number().positive(), from: timeOfDay, to: timeOfDay });
@@ -105,6 +105,26 @@ export const member = z.object({
   lagSeconds: z.number().nullable(),
 });
 
+/** A member as a rescan knows it: what the set says of it, and what it says of itself. */
+export const memberLook = member.extend({
+  isArbiter: z.boolean(),
+  tags: z.record(z.string(), z.string()),
+  /** Asked of the member itself; null where it could not be. */
+  version: z.string().nullable(),
+  /** From its oldest to its newest oplog entry; null for an arbiter, too. */
+  oplogSeconds: z.number().nullable(),
+  /** Why it could not be asked. */
+  says: z.string().nullable(),
+});
+
+/** A replica set as it is seen over the wire, from one of its members. */
+export const setLook = z.object({
+  setId: z.string().regex(/^[0-9a-f]{24}$/),
+  name: z.string(),
+  featureCompatibilityVersion: z.string(),
+  members: z.array(memberLook),
+});
+
 /** What a look at a replica set through one member told. */
 export const discovered = z.object({
   setId: z.string(),
@@ -137,4 +157,6 @@ export type PointSummary = z.infer<typeof pointSummary>;
 export type Window = z.infer<typeof window>;
 export type Discovered = z.infer<typeof discovered>;
 export type Member = z.infer<typeof member>;
+export type MemberLook = z.infer<typeof memberLook>;
+export type SetLook = z.infer<typeof setLook>;
 export type CopyMethod = z.infer<typeof copyMethod>;

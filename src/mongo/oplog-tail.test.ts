@@ -7,7 +7,7 @@ import { breakOf } from './oplog-tail.ts';
 import type { SetMember } from './topology.ts';
 
 const member = (id: number, more: Partial<SetMember> = {}): SetMember => ({
-  id, name: `db${id}:27017`, host: `db${id}`, port: 27017, state: 'secondary', health: true, priority: 1, votes: 1, hidden: false, delaySeconds: 0, lagSeconds: 1, applied: null, ...more,
+  id, name: `db${id}:27017`, host: `db${id}`, port: 27017, state: 'secondary', health: true, priority: 1, votes: 1, hidden: false, delaySeconds: 0, lagSeconds: 1, applied: null, isArbiter: false, tags: {}, ...more,
 });
 const primary = member(1, { state: 'primary', lagSeconds: 0 });
 const last: Optime = { t: 1000, i: 5, term: 3 };

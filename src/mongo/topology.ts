@@ -19,6 +19,8 @@ export type SetMember = HostAndPort & {
   /** Behind the newest member that is known; null where nothing is known. */
   readonly lagSeconds: number | null;
   readonly applied: Optime | null;
+  readonly isArbiter: boolean;
+  readonly tags: Readonly<Record<string, string>>;
 };
 
 export type SetView = {
@@ -122,6 +124,8 @@ function joinMembers(config: readonly Document[], status: readonly Document[]): 
       delaySeconds: Number(member['secondaryDelaySecs'] ?? 0),
       lagSeconds: at === undefined || newest === 0 ? null : newest - at,
       applied: live?.['optime'] === undefined || at === undefined ? null : optimeOf(live['optime'] as { ts: Timestamp; t: unknown }),
+      isArbiter: member['arbiterOnly'] === true,
+      tags: Object.fromEntries(Object.entries((member['tags'] ?? {}) as Document).map(([name, value]) => [name, String(value)])),
     };
   });
 }

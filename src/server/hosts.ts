@@ -31,7 +31,9 @@ export function openHosts(options: { catalog: Catalog; links: Links; admission: 
   }
 
   function view(row: HostRow): Host {
-    const link = row.state === 'enrolled' ? links.of(row.id).standing() : { state: 'connecting' as const, says: 'it has not enrolled yet' };
+    // A host that has enrolled in this instant has no link yet.
+    const known = links.all().find(({ id }) => id === row.id);
+    const link = known?.standing() ?? { state: 'connecting' as const, says: row.state === 'enrolled' ? 'not dialled yet' : 'it has not enrolled yet' };
     return {
       id: row.id,
       name: row.name,
@@ -44,6 +46,7 @@ export function openHosts(options: { catalog: Catalog; links: Links; admission: 
       state: row.state as Host['state'],
       link: link.state,
       says: link.says,
+      serviceVersion: known?.version() ?? null,
       addedAtMs: row.added_ms,
       enrolledAtMs: row.enrolled_ms,
     };

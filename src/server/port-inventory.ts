@@ -1,6 +1,7 @@
 /**
  * The machines of this installation as the port plan wants them: the server's own, which is the host `local`, the hosts that
- * have enrolled or are expected, and the members of protected sets. All that is known of hosts comes in here and nowhere else.
+ * have enrolled or are expected, the members of protected sets and of those that groups have
+ * found. All that is known of hosts comes in here and nowhere else.
  */
 import { getServers } from 'node:dns';
 import { lookup } from 'node:dns/promises';
@@ -11,6 +12,7 @@ import type { OrderGiven, OrderName, OrderOutput } from '../contract/orders.ts';
 import type { CallOptions } from '../contract/link/caller.ts';
 import { discovered, hostAndPort } from '../contract/values.ts';
 import { isLoopback, usualSettings, type Inventory, type OutsideService, type PlannedHost, type PlannedSet } from '../domain/port-inventory.ts';
+import { lookOf } from './groups.ts';
 import { localHost } from './hosts.ts';
 import type { Services } from './services.ts';
 
@@ -55,6 +57,10 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, about
     const [seed] = hostAndPort.array().parse(JSON.parse(row.hosts));
     const found = await Promise.all(all.map(async ({ host, port }) => ({ host, port, addresses: await addressesOf(host) })));
     planned.push({ name: row.name, members: found, ...(seed !== undefined && { seed: `${seed.host}:${seed.port}` }) });
+  }
+  for (const row of (await catalog.groups.allSets()).filter(({ set_id }) => !rows.some(({ id }) => id === set_id))) {
+    const { name, members: all } = lookOf(row);
+    planned.push({ name, members: await Promise.all(all.map(async ({ host, port }) => ({ host, port, addresses: await addressesOf(host) }))), seed: `${row.seed_host}:${row.seed_port}` });
   }
   const { url, hostPorts } = about();
   const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, dnsServers: nameServers() };

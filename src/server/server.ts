@@ -20,12 +20,17 @@ import { openAdmission } from './admission.ts';
 import { openAlarms } from './alarms.ts';
 import { openArchives } from './archives.ts';
 import { openAuthority } from './authority.ts';
+import type { VisitDeadlines } from './computer-visit.ts';
 import { openCredentials } from './credentials.ts';
 import { ensureDefaultRepository } from './default-repository.ts';
 import { openEnrolment } from './enrolment.ts';
 import { plainBackup } from './flows/backup.ts';
 import { flowTable } from './flows/table.ts';
+import { openGroups } from './groups.ts';
+import { contactOverSsh, type HostContact } from './host-contact.ts';
 import { openHostKeys } from './host-keys.ts';
+import { openHostReach } from './host-reach.ts';
+import { openHostServices } from './host-services.ts';
 import { openHosts, type Hosts } from './hosts.ts';
 import { keepIdentities } from './identities.ts';
 import { keepTasksTidy } from './janitor.ts';
@@ -36,9 +41,12 @@ import { openOplogStandings } from './oplog-standings.ts';
 import { openPlacement } from './placement.ts';
 import { openPoints } from './points.ts';
 import { openProtectedSets } from './protected-sets.ts';
+import { keepRescansDue } from './rescan-scheduler.ts';
+import { openRescans } from './rescans.ts';
 import { openRest } from './rest/app.ts';
 import { allHandlers } from './rest/handlers/table.ts';
 import { sessionStream } from './rest/session-stream.ts';
+import { openSetLooks } from './set-looks.ts';
 import { openSealer } from './sealing.ts';
 import type { Services } from './services.ts';
 import { laneOf, openSessionEngine, type Timing } from './session-engine.ts';
@@ -61,7 +69,9 @@ export type ServerOptions = {
   version: string;
   log: Log;
   clock?: Clock;
-  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number };
+  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; rescanMs?: Partial<VisitDeadlines> };
+  /** How hosts are reached that have nothing of ours; over SSH unless a test has its own. */
+  contact?: HostContact;
 };
 
 export type Server = {
@@ -101,7 +111,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const shown = { identity: identities.server(), catalog, authority, admission, links, clock, log };
   const enrolment = options.enrolment === null ? undefined : await openEnrolment({ ...options.enrolment, ...shown });
   const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.part('transport'), role: 'caller', version, log, onChannel: (channel) => links.accept(channel.peer.name, openCaller(channel)) });
-  const { services, engine, alarms } = compose({ catalog, clock, log, links, hosts, sealer, timing }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }) } }));
+  const { services, engine, alarms } = compose({ catalog, clock, log, links, hosts, sealer, timing, contact: options.contact }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }) } }));
   keepTasksTidy({ links, catalog, log, signal: ends.signal });
   keepLocksUndone({ links, sets: services.sets, log, signal: ends.signal });
 
@@ -117,6 +127,8 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const repositoryReady = ensureDefaultRepository({ data, archives: services.archives, catalog, links, log, waitMs: timing.repositoryWaitMs ?? 60_000, clock, signal: ends.signal });
   await engine.resume();
   for (const set of await services.sets.list()) await services.keepOplog(set);
+  const due = keepRescansDue({ catalog, start: async (group) => void (await services.rescans.start(group, { reason: 'scheduled' })), clock, log, signal: ends.signal });
+  services.rescans.onWake(due.wake);
   const answering = alarms.keepAnswering(async (setId, reason) => await startBaseBackup(services, setId, reason), ends.signal);
 
   const close = async (): Promise<void> => {
@@ -131,13 +143,18 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   return { url, tokenFile: files.token, caFile: files.ca, repositoryReady, close, [Symbol.asyncDispose]: close };
 }
 
-type Base = { catalog: Catalog; clock: Clock; log: Log; links: Links; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']> };
+type Base = { catalog: Catalog; clock: Clock; log: Log; links: Links; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']>; contact: HostContact | undefined };
 
 function compose(base: Base, about: Services['about']) {
   const { catalog, clock, log, links, hosts, sealer, timing } = base;
   const archives = openArchives({ catalog, sealer, links, clock });
   const credentials = openCredentials({ catalog, sealer, clock });
   const hostKeys = openHostKeys({ catalog, clock });
+  const contact = base.contact ?? contactOverSsh(hostKeys);
+  const hostServices = openHostServices({ hosts, links, catalog, contact });
+  const hostReach = openHostReach({ hosts, links, credentials, contact });
+  const lookAtSet = openSetLooks(links);
+  const groups = openGroups({ catalog, credentials, lookAtSet, clock });
   const placement = openPlacement({ catalog, links, archives, log });
   const points = openPoints({ catalog, archives });
   const standings = openOplogStandings(catalog, clock);
@@ -145,7 +162,7 @@ function compose(base: Base, about: Services['about']) {
   const moments = openMoments({ links, archives, points });
   const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
   const sessionLog = openSessionLog(catalog, clock);
-  const flows = flowTable({ hosts, links, credentials, hostKeys, placement, sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs });
+  const flows = flowTable({ hosts, hostServices, hostReach, credentials, groups, lookAtSet, placement, sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing });
   const keepOplog = async (set: SetRow): Promise<void> => {
     try {
@@ -156,7 +173,7 @@ function compose(base: Base, about: Services['about']) {
     }
   };
   const services: Services = {
-    catalog, clock, log, links, hosts, placement, archives, credentials, hostKeys, sets, points, standings, moments, engine, sessionLog, keepOplog, about,
+    catalog, clock, log, links, hosts, placement, archives, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, standings, moments, engine, sessionLog, keepOplog, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms };

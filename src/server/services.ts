@@ -7,6 +7,7 @@ import type { Log } from '../base/log.ts';
 import type { Session } from '../contract/sessions.ts';
 import type { Archives } from './archives.ts';
 import type { Credentials } from './credentials.ts';
+import type { Groups } from './groups.ts';
 import type { HostKeys } from './host-keys.ts';
 import type { Moments } from './moments.ts';
 import type { OplogStandings } from './oplog-standings.ts';
@@ -17,6 +18,9 @@ import type { SessionLog } from './session-log.ts';
 import type { Hosts } from './hosts.ts';
 import type { Links } from './links.ts';
 import type { Placement } from './placement.ts';
+import type { HostReach } from './host-reach.ts';
+import type { LookAtSet } from './set-looks.ts';
+import type { Rescans } from './rescans.ts';
 
 export type Services = {
   readonly catalog: Catalog;
@@ -28,6 +32,10 @@ export type Services = {
   readonly archives: Archives;
   readonly credentials: Credentials;
   readonly hostKeys: HostKeys;
+  readonly hostReach: HostReach;
+  readonly lookAtSet: LookAtSet;
+  readonly groups: Groups;
+  readonly rescans: Rescans;
   readonly sets: ProtectedSets;
   readonly points: Points;
   readonly standings: OplogStandings;

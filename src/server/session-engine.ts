@@ -23,7 +23,7 @@ import { openSharedProgress } from './session-progress.ts';
 import { followTask, type TaskFollowing } from './session-task.ts';
 
 
-export type SessionObject = { readonly kind: 'set' | 'repository' | 'point' | 'host'; readonly id: string; readonly name: string };
+export type SessionObject = { readonly kind: 'set' | 'repository' | 'point' | 'host' | 'group'; readonly id: string; readonly name: string };
 
 export type NewSessionWish = {
   readonly kind: SessionKind;
@@ -69,6 +69,9 @@ export type EngineOptions = {
   log: Log;
   timing?: Partial<Timing>;
 };
+
+/** Kinds that say themselves how they wait for hosts. */
+const withoutHosts: ReadonlySet<string> = new Set<SessionKind>(['oplog', 'deploy', 'rescan']);
 
 type Running = { readonly stop: AbortController; readonly done: Promise<void> };
 
@@ -170,9 +173,9 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
   };
 }
 
-/** One of a kind at a time: backups and oplogs of a set, restores into a set, sweeps of a repository. */
+/** One of a kind at a time: backups and oplogs of a set, restores into a set, sweeps of a repository, deployments to a host, rescans of a group. */
 export function laneOf(kind: SessionKind, objectId: string): string | null {
-  return kind === 'backup' || kind === 'oplog' || kind === 'restore-collections' || kind === 'sweep' || kind === 'deploy' ? `${kind}:${objectId}` : null;
+  return kind === 'backup' || kind === 'oplog' || kind === 'restore-collections' || kind === 'sweep' || kind === 'deploy' || kind === 'rescan' ? `${kind}:${objectId}` : null;
 }
 
 async function life(row: SessionRow, stop: AbortController, closing: AbortSignal, timing: Timing, options: EngineOptions): Promise<void> {
@@ -183,7 +186,7 @@ async function life(row: SessionRow, stop: AbortController, closing: AbortSignal
   let failure: unknown;
   try {
     if (row.state === 'waiting') {
-      if (row.kind !== 'oplog' && row.kind !== 'deploy') await links.anyConnected(timing.hostWaitMs, stop.signal);
+      if (!withoutHosts.has(row.kind)) await links.anyConnected(timing.hostWaitMs, stop.signal);
       if ((await catalog.sessions.move(id, { kind: 'start' }, clock.now())) === 'refused') return;
       sessionLog.wake(id);
     }

@@ -27,6 +27,8 @@ export type TransportLink = {
   readonly host: string;
   readonly address: string;
   standing(): LinkStanding;
+  /** Of the transport service, as it said when it was last connected; null before that. */
+  version(): string | null;
   /** The link, once it is there. */
   connected(waitMs: number, signal?: AbortSignal): Promise<Caller>;
   call<N extends OrderName>(name: N, input: OrderGiven<N>, options?: CallOptions<N> & { waitMs?: number }): Promise<OrderOutput<N>>;
@@ -44,6 +46,7 @@ export function keepLink(options: LinkOptions): TransportLink {
   const listeners: ((caller: Caller) => void)[] = [];
   let standing: LinkStanding = { state: 'connecting', says: 'not dialled yet' };
   let current: Caller | undefined;
+  let version: string | null = null;
   let next = Promise.withResolvers<Caller>();
   next.promise.catch(() => {});
 
@@ -55,7 +58,8 @@ export function keepLink(options: LinkOptions): TransportLink {
         if (ends.signal.aborted) return current.close();
         waitMs = shortestMs;
         standing = { state: 'connected', says: null };
-        log.info('transport connected', { version: current.channel.hello.version });
+        version = current.channel.hello.version;
+        log.info('transport connected', { version });
         next.resolve(current);
         for (const listener of listeners) listener(current);
         const why = await current.closed;
@@ -93,6 +97,7 @@ export function keepLink(options: LinkOptions): TransportLink {
     host,
     address,
     standing: () => standing,
+    version: () => version,
     connected,
     async call(name, input, callOptions = {}) {
       const { waitMs = 20_000, ...rest } = callOptions;

@@ -38,14 +38,13 @@ export async function runScript(place: Place, way: Way, what: string, script: st
     return await withDeadline(
       `${what} on ${host}`,
       options.deadlineMs,
-      async (signal) => {
-        channel = await openChannel(place, what, line);
-        if (signal.aborted) {
-          channel.close();
+      async (signal) =>
+        await onChannel(place, what, line, async (opened) => {
+          channel = opened;
+          if (!signal.aborted) return await converse(place, way, what, opened, word, options);
+          opened.close();
           throw signal.reason as Error;
-        }
-        return await converse(place, way, what, channel, word, options);
-      },
+        }),
       options.signal,
     );
   } catch (error) {
@@ -66,13 +65,14 @@ function framed(script: string, word: string, deadlineMs: number): string {
   ].join('\n');
 }
 
-async function openChannel({ connection: { client }, host }: Place, what: string, line: string): Promise<ClientChannel> {
+/** `use` listens before the next packet is read: a quick command's exit code may be in the one that opens the channel. */
+async function onChannel<T>({ connection: { client }, host }: Place, what: string, line: string, use: (channel: ClientChannel) => Promise<T>): Promise<T> {
   return await new Promise((resolve, reject) => {
     const lost = (): void => reject(connectionLost({ host, what, why: 'it was closed' }));
     client.once('close', lost);
     client.exec(line, (error, channel) => {
       client.off('close', lost);
-      if (error === undefined) resolve(channel);
+      if (error === undefined) resolve(use(channel));
       else reject(error);
     });
   });

@@ -7,7 +7,8 @@ import { openOrderServer, type LinkListener } from '../../src/contract/link/list
 import { contractVersion } from '../../src/contract/orders.ts';
 import type { ProbeResult, ProbeTarget } from '../../src/contract/ports.ts';
 import type { TaskEvent, TaskInput, TaskKind, TaskOutput, TaskState } from '../../src/contract/tasks.ts';
-import type { Discovered, PointSummary, Window } from '../../src/contract/values.ts';
+import type { HostLook } from '../../src/contract/host-look.ts';
+import type { Discovered, MongoTarget, PointSummary, SetLook, Window } from '../../src/contract/values.ts';
 import { compareTimes, type Optime } from '../../src/base/cluster-time.ts';
 import { Failure, toWire } from '../../src/base/failure.ts';
 import { systemClock } from '../../src/base/clock.ts';
@@ -26,6 +27,9 @@ export type FakeTransport = {
   readonly begun: { kind: TaskKind; taskId: string; input: unknown }[];
   readonly tasks: ReadonlyMap<string, { kind: TaskKind; state: TaskState }>;
   discovered: Discovered;
+  /** What a look over the wire tells; may throw. */
+  lookAtSet: (target: MongoTarget) => SetLook | Promise<SetLook>;
+  look: HostLook;
   readonly points: PointSummary[];
   readonly damaged: Window['damaged'];
   readonly spans: Window['spans'];
@@ -52,13 +56,15 @@ const keyHex = 'ab'.repeat(32);
 export const failWith = (code: string, message = code): Failure => new Failure({ code, message, hint: 'a hint', retry: 'later', details: {} });
 
 /** With `dial` it opens the link itself, to where the server takes hosts that dial in. */
-export async function openFakeTransport(options: { identityFile: string; port: number; dial?: { host: string; port: number } }): Promise<FakeTransport> {
+export async function openFakeTransport(options: { identityFile: string; port: number; host?: string; version?: string; dial?: { host: string; port: number } }): Promise<FakeTransport> {
   const tasks = new Map<string, Task>();
   const fake: FakeTransport = {
     scripts: usualScripts(() => fake),
     begun: [],
     tasks,
     discovered: usualSet(),
+    lookAtSet: () => wireLookOf(fake.discovered),
+    look: machineLook('fake'),
     points: [],
     damaged: [],
     spans: [{ chain: 'c1', after: { t: 1000, i: 1 }, through: { t: 1000, i: 1 } }],
@@ -93,7 +99,7 @@ export async function openFakeTransport(options: { identityFile: string; port: n
         },
       };
     }
-    return await openOrderServer({ host: '127.0.0.1', port: options.port, identity, handlers, version: 'fake', log: silentLog });
+    return await openOrderServer({ host: options.host ?? '127.0.0.1', port: options.port, identity, handlers, version: options.version ?? 'fake', log: silentLog });
   };
   let listener = await listen();
   return fake;
@@ -118,7 +124,8 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>): OrderHandler
   };
   return {
     'host.describe': async () => ({ version: 'fake', contract: contractVersion, hostname: 'fake', platform: 'linux-x64', timeMs: systemClock.now(), findings: [{ what: 'mongod', ok: true, says: '6.0.5' }] }),
-    'host.look': async () => ({ look: { hostname: 'fake', system: 'Linux', kernel: 'Linux 6', machine: 'x86_64', glibc: '2.36', systemd: 252, asRoot: true, space: [], mongods: [] } }),
+    'host.look': async () => ({ look: fake.look }),
+    'set.look': async ({ target }) => await fake.lookAtSet(target),
     'set.discover': async () => fake.discovered,
     'set.undo-leftovers': async () => ({ undone: [] }),
     'repository.open': async ({ location, create }) => ({ repositoryId: `repo-${location.path.length}`, keyHex, created: create }),
@@ -289,4 +296,13 @@ function usualSet(): Discovered {
     members: [member(0, 'primary'), member(1, 'secondary'), member(2, 'secondary')],
     local: [local(0), local(1), local(2)],
   };
+}
+
+/** The same set as it is seen over the wire. */
+export function wireLookOf({ setId: id, name, featureCompatibilityVersion, mongoVersion, members }: Discovered): SetLook {
+  return { setId: id, name, featureCompatibilityVersion, members: members.map((member) => ({ ...member, isArbiter: member.state === 'arbiter', tags: {}, version: mongoVersion, oplogSeconds: 3_600, says: null })) };
+}
+
+export function machineLook(hostname: string, mongods: HostLook['mongods'] = []): HostLook {
+  return { hostname, system: 'Linux', kernel: 'Linux 6', machine: 'x86_64', glibc: '2.36', systemd: 252, asRoot: true, space: [], mongods };
 }

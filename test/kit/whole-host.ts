@@ -14,6 +14,8 @@ import { until, withDeadline } from '../../src/base/deadline.ts';
 export type WholeHost = {
   readonly name: string;
   readonly address: string;
+  /** On the same network. */
+  readonly address6: string;
   /** PID 1 of the host, as this machine numbers it. */
   pid(): number;
   /** Runs a program inside, as root and with no environment of ours. */
@@ -78,7 +80,7 @@ export async function openWholeHosts(count: number, options: WholeHostOptions = 
   return { hosts, gateway: network.gateway, [Symbol.asyncDispose]: close };
 }
 
-type Network = { readonly id: string; readonly bridge: string; readonly prefix: string; readonly gateway: string; readonly directory: string; close(): void };
+type Network = { readonly id: string; readonly bridge: string; readonly prefix: string; readonly prefix6: string; readonly gateway: string; readonly directory: string; close(): void };
 
 function openNetwork(): Network {
   const used = execFileSync('ip', ['-4', '-o', 'addr'], { encoding: 'utf8' });
@@ -89,19 +91,22 @@ function openNetwork(): Network {
   mkdirSync(directory, { recursive: true });
   ip('link', 'add', id, 'type', 'bridge');
   ip('addr', 'add', `${nth}.1/24`, 'dev', id);
+  const prefix6 = `fd77:${nth.split('.')[2]}:`;
+  ip('-6', 'addr', 'add', `${prefix6}:1/64`, 'dev', id, 'nodad');
   ip('link', 'set', id, 'up');
-  return { id, bridge: id, prefix: nth, gateway: `${nth}.1`, directory, close: () => clear(id) };
+  return { id, bridge: id, prefix: nth, prefix6, gateway: `${nth}.1`, directory, close: () => clear(id) };
 }
 
 async function openHost(network: Network, number: number, options: WholeHostOptions): Promise<WholeHost> {
   const name = `host${number}`;
   const space = `${network.id}-${number}`;
   const address = `${network.prefix}.${10 + number}`;
+  const address6 = `${network.prefix6}:${10 + number}`;
   const root = join(network.directory, name);
   ip('netns', 'add', space);
   ip('link', 'add', `tv${process.pid}-${number}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', space);
   ip('link', 'set', `tv${process.pid}-${number}`, 'master', network.bridge, 'up');
-  for (const words of [['addr', 'add', `${address}/24`, 'dev', 'eth0'], ['link', 'set', 'lo', 'up'], ['link', 'set', 'eth0', 'up'], ['route', 'add', 'default', 'via', network.gateway]]) ip('-n', space, ...words);
+  for (const words of [['addr', 'add', `${address}/24`, 'dev', 'eth0'], ['-6', 'addr', 'add', `${address6}/64`, 'dev', 'eth0', 'nodad'], ['link', 'set', 'lo', 'up'], ['link', 'set', 'eth0', 'up'], ['route', 'add', 'default', 'via', network.gateway]]) ip('-n', space, ...words);
   mkdirSync(root);
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${options.sizeMb ?? 1500}m`, 'tmpfs', root], quiet);
   for (const part of ['up', 'wk', 'root']) mkdirSync(join(root, part));
@@ -136,6 +141,7 @@ async function openHost(network: Network, number: number, options: WholeHostOpti
   return {
     name,
     address,
+    address6,
     pid: () => first,
     run,
     async ok(program, args = [], more = {}) {

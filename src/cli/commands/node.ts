@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Host, HostKit } from '../../contract/routes/hosts.ts';
+import { hostFilter, type HostKit } from '../../contract/routes/hosts.ts';
 import { isGiven, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { usage } from '../failures.ts';
@@ -8,19 +8,14 @@ import { answerWithSession } from '../session-answer.ts';
 import { showTable } from '../table.ts';
 
 export async function listNodes(invocation: Invocation): Promise<ExitCode> {
-  const answer = await (await invocation.client()).call('host.list');
-  invocation.answer(answer, () =>
-    showTable<Host>(
-      [
-        { title: 'NODE', cell: (host) => host.name },
-        { title: 'ADDRESS', cell: (host) => (host.dials === 'host' ? `${host.address} (dials in)` : `${host.address}:${host.controlPort}`) },
-        { title: 'DATA PORTS', cell: (host) => `${host.dataFrom}–${host.dataTo}` },
-        { title: 'STATE', cell: (host) => (host.state === 'expected' ? 'expected' : host.link) },
-        { title: 'SAYS', cell: (host) => host.says ?? '' },
-      ],
-      answer.hosts,
-    ),
-  );
+  const filter = hostFilter.optional().parse(textOf(invocation, 'filter'));
+  const answer = await (await invocation.client()).call('host.list', { query: { filter } });
+  invocation.answer(answer, () => {
+    const hosts = answer.hosts.map((host) => [host.name, host.dials === 'host' ? `${host.address} (dials in)` : `${host.address}:${host.controlPort}`, `${host.dataFrom}–${host.dataTo}`, host.state === 'expected' ? 'expected' : host.link, host.serviceVersion ?? '–', host.says ?? '']);
+    const found = answer.found.map(({ name, address, group, isInScope, says }) => [name, address, '–', 'found', '–', says ?? `in group ${group}${isInScope ? '' : ', out of scope'}`]);
+    if (hosts.length + found.length === 0) return 'there is none';
+    return showTable<string[]>(['NODE', 'ADDRESS', 'DATA PORTS', 'STATE', 'VERSION', 'SAYS'].map((title, at) => ({ title, cell: (row) => row[at]! })), [...hosts, ...found]);
+  });
   return exitCodes.done;
 }
 

@@ -5,11 +5,15 @@ export const setCommands: readonly CommandDefinition[] = [
   {
     name: 'set add',
     takes: '<uri>',
-    summary: 'Protect a replica set whose members run on this machine.',
+    summary: 'Protect a replica set, by a connection string or as a group has found it.',
     text: `Discovers the set from the member named in the connection string, opens its archive in the repository and starts
 to follow its oplog. Passwords are read from files: what stands on a command line can be seen by every user. The user needs
-the roles backup, clusterMonitor and hostManager on admin.`,
+the roles backup, clusterMonitor and hostManager on admin.
+
+In place of a connection string, the name of a set that a group has found: it is reached at the members that are known
+there, with the group's credential for it.`,
     options: [
+      { flags: '--group <group>', says: 'the group that has found the set, where several have found one of that name' },
       { flags: '--name <name>', says: 'how you call it (the replica set\'s own name)' },
       { flags: '--repository <name>', says: 'where its backups go (the default repository)' },
       ...databaseSignIn,
@@ -18,6 +22,7 @@ the roles backup, clusterMonitor and hostManager on admin.`,
     examples: [
       `tidemark set add 'mongodb://127.0.0.1:27017/?replicaSet=rs0'`,
       'tidemark set add mongodb://db1:27017,db2:27017 --user tidemark --password-file /root/db-password --tls-ca /etc/ssl/db-ca.pem',
+      'tidemark set add rs0 --group shop',
     ],
     see: ['tidemark set show', 'tidemark backup run'],
     load: async () => (await import('../commands/set.ts')).addSet,

@@ -33,10 +33,25 @@ export const host = z
     state: z.enum(['expected', 'enrolled']),
     link: z.enum(['connected', 'connecting', 'refused']),
     says: z.string().nullable(),
+    /** Of its transport service, as it said when it was last connected to this server. */
+    serviceVersion: z.string().nullable().default(null),
     addedAtMs: z.number(),
     enrolledAtMs: z.number().nullable(),
   })
   .meta({ id: 'Host' });
+
+/**
+ * `unmanaged`: no services of ours run there; `out-of-date`: its transport service is older than the server; `offline`: it has enrolled
+ * and is not connected; `untrusted`: its SSH key waits to be admitted.
+ */
+export const hostFilter = z.enum(['unmanaged', 'out-of-date', 'offline', 'untrusted']);
+export type HostFilter = z.infer<typeof hostFilter>;
+
+/** A computer of a group where no services of ours are known. */
+export const foundComputer = z
+  .object({ name: z.string(), address: z.string(), group: z.string(), isInScope: z.boolean(), says: z.string().nullable() })
+  .meta({ id: 'FoundComputer' });
+export type FoundComputer = z.infer<typeof foundComputer>;
 
 /** What a host needs to enrol by itself. It holds a one-time token: hand it over as a secret. */
 export const hostKit = z
@@ -63,8 +78,13 @@ export const hostRoutes = {
     path: '/api/v1/hosts',
     permission: 'hosts.read',
     summary: 'The hosts that work for this server, and how they are connected.',
+    query: z.object({ filter: hostFilter.optional() }),
     status: 200,
-    answer: z.object({ hosts: z.array(host) }),
+    answer: z.object({
+      hosts: z.array(host),
+      /** Computers of groups that are no hosts of ours; left out by the filters `out-of-date` and `offline`, which cannot be theirs. */
+      found: z.array(foundComputer).default([]),
+    }),
     failures: [],
   },
   'host.add': {

@@ -3,10 +3,13 @@ import type { SessionKind } from '../../contract/sessions.ts';
 import type { Alarms } from '../alarms.ts';
 import type { Archives } from '../archives.ts';
 import type { Credentials } from '../credentials.ts';
+import type { Groups } from '../groups.ts';
+import type { HostReach } from '../host-reach.ts';
+import type { HostServices } from '../host-services.ts';
+import type { LookAtSet } from '../set-looks.ts';
+import type { VisitDeadlines } from '../computer-visit.ts';
 import type { Flow } from '../flow.ts';
-import type { HostKeys } from '../host-keys.ts';
 import type { Hosts } from '../hosts.ts';
-import type { Links } from '../links.ts';
 import type { OplogStandings } from '../oplog-standings.ts';
 import type { Placement } from '../placement.ts';
 import type { Points } from '../points.ts';
@@ -18,11 +21,12 @@ import { oplogFindFlow } from './oplog-find.ts';
 import { oplogFlow } from './oplog.ts';
 import { publishFlow } from './publish.ts';
 import { restoreCollectionsFlow } from './restore-collections.ts';
+import { rescanFlow } from './rescan.ts';
 import { restoreSetFlow } from './restore-set.ts';
 import { sweepFlow } from './sweep.ts';
 import { verifyFlow } from './verify.ts';
 
-export type FlowServices = { hosts: Hosts; links: Links; credentials: Credentials; hostKeys: HostKeys; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number; findWaitMs?: number };
+export type FlowServices = { hosts: Hosts; hostServices: HostServices; hostReach: HostReach; credentials: Credentials; groups: Groups; lookAtSet: LookAtSet; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number; findWaitMs?: number; rescanMs?: Partial<VisitDeadlines> };
 
 /** One flow for each kind of session. */
 export function flowTable(services: FlowServices): Readonly<Record<SessionKind, Flow>> {
@@ -37,5 +41,6 @@ export function flowTable(services: FlowServices): Readonly<Record<SessionKind, 
     'oplog-find': oplogFindFlow(services) as Flow,
     oplog: oplogFlow(services) as Flow,
     deploy: deployFlow(services) as Flow,
+    rescan: rescanFlow(services) as Flow,
   };
 }

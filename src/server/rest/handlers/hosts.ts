@@ -2,14 +2,15 @@ import { laneTaken } from '../../../catalog/failures.ts';
 import { isFailure } from '../../../base/failure.ts';
 import { hostBusy, hostIsLocal } from '../../failures.ts';
 import type { DeployWish } from '../../flows/deploy.ts';
+import { listHosts } from '../../host-filters.ts';
 import { localHost } from '../../hosts.ts';
 import { laneOf } from '../../session-engine.ts';
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 
-export function hostHandlers({ hosts, credentials, engine, viewSession }: Services): Pick<Handlers, 'host.list' | 'host.add' | 'host.kit' | 'host.install' | 'host.remove'> {
+export function hostHandlers({ hosts, hostKeys, catalog, credentials, engine, about, viewSession }: Services): Pick<Handlers, 'host.list' | 'host.add' | 'host.kit' | 'host.install' | 'host.remove'> {
   return {
-    'host.list': async () => ({ hosts: (await hosts.list()).map(hosts.view) }),
+    'host.list': async ({ query }) => await listHosts(query.filter, { catalog, hosts, hostKeys, version: about().version }),
     'host.add': async ({ body }) => {
       const { host, kit } = await hosts.add(body);
       return { host: hosts.view(host), kit };

@@ -23,10 +23,12 @@ export async function startOnSet(services: Services, set: SetRow, wish: Omit<New
 type SetRoutes = 'set.add' | 'set.list' | 'set.show' | 'set.remove' | 'set.window' | 'backup.run' | 'oplog.find';
 
 export function setHandlers(services: Services): Pick<Handlers, SetRoutes> {
-  const { sets, engine, catalog, moments, standings, archives } = services;
+  const { sets, groups, engine, catalog, moments, standings, archives } = services;
   return {
     'set.add': async ({ body }) => {
-      const row = await sets.add(body);
+      const { target: given, ...wanted } = body;
+      const target = 'found' in given ? await groups.foundTarget(given.found, given.group) : given;
+      const row = await sets.add({ ...wanted, target });
       await services.keepOplog(row);
       return await sets.view(row);
     },

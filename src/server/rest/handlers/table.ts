@@ -1,6 +1,7 @@
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 import { credentialHandlers } from './credentials.ts';
+import { groupHandlers } from './groups.ts';
 import { hostKeyHandlers } from './host-keys.ts';
 import { hostHandlers } from './hosts.ts';
 import { pointHandlers } from './points.ts';
@@ -22,6 +23,7 @@ export function allHandlers(services: Services): Handlers {
     ...serverHandlers(services),
     ...hostHandlers(services),
     ...hostKeyHandlers(services),
+    ...groupHandlers(services),
     ...portHandlers(services),
   };
 }

@@ -1,0 +1,132 @@
+/**
+ * A rescan: looks at a group's computers and sets again, and brings services where they are wanted.
+ *
+ *   read settings ─▶ computers ─▶ sets ─▶ new computers ─▶ done
+ *
+ * What each computer and each set came to is noted before it is saved, so that a rescan that is taken up after a restart
+ * saves the same and visits nobody twice. One that fails has its own outcome and stops no other.
+ */
+import * as z from 'zod';
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { GroupComputerRow, GroupRow, GroupSetRow } from '../../catalog/groups.ts';
+import { atOnce } from '../../base/at-once.ts';
+import { withDeadline } from '../../base/deadline.ts';
+import { isFailure } from '../../base/failure.ts';
+import type { ComputerOutcome, SetOutcome } from '../../contract/groups.ts';
+import { setLook, type SetLook } from '../../contract/values.ts';
+import { compareMembers } from '../../domain/set-members.ts';
+import { rescanReachedNothing, setChanged } from '../failures.ts';
+import type { Finished, Flow, FlowContext } from '../flow.ts';
+import { lookOf, optionsOf, type Groups } from '../groups.ts';
+import type { Placement } from '../placement.ts';
+import type { ProtectedSets } from '../protected-sets.ts';
+import type { LookAtSet } from '../set-looks.ts';
+import { visitComputer, type Visit, type VisitDeadlines, type VisitServices } from '../computer-visit.ts';
+
+const wish = z.object({ group: z.string(), computer: z.string().nullable(), set: z.string().nullable() });
+export type RescanWish = z.infer<typeof wish>;
+
+export type RescanServices = VisitServices & { groups: Groups; lookAtSet: LookAtSet; sets: ProtectedSets; placement: Placement; catalog: Catalog; rescanMs?: Partial<VisitDeadlines> };
+
+const limit = 8;
+const setMs = 120_000;
+
+export function rescanFlow(services: RescanServices): Flow<RescanWish> {
+  const { groups, catalog } = services;
+  return {
+    wish,
+    async run(asked, context) {
+      await context.step('read settings');
+      const group = await groups.find(asked.group);
+      const sets = asked.computer === null ? (await catalog.groups.sets(group.id)).filter(({ set_id }) => asked.set === null || set_id === asked.set) : [];
+      const scope = async (): Promise<GroupComputerRow[]> => {
+        const ofSet = asked.set === null ? null : lookOf(await groups.findSet(group, asked.set)).members.map(({ host }) => host);
+        return (await catalog.groups.computers(group.id)).filter(({ name, in_scope }) => (asked.computer === null ? in_scope === 1 && (ofSet?.includes(name) ?? true) : name === asked.computer));
+      };
+      const visited = new Map<string, ComputerOutcome>();
+      const visit = async (step: string, computers: readonly GroupComputerRow[]): Promise<void> => {
+        if (computers.length > 0) await context.step(step);
+        await atOnce(limit, computers, async (computer) => void visited.set(computer.name, await oneComputer(group, computer, context, services)));
+      };
+      // Noted, so that a rescan that is taken up again takes the same steps in the same order.
+      const first = await context.note('computers', async () => (await scope()).map(({ name }) => name));
+      await visit('computers', (await scope()).filter(({ name }) => first.includes(name)));
+      if (sets.length > 0) await context.step('sets');
+      const seen = await atOnce(limit, sets, async (set) => await oneSet(group, set, context, services));
+      await visit('new computers', (await scope()).filter(({ name }) => !visited.has(name)));
+      const there = new Set((await catalog.groups.computers(group.id)).map(({ name }) => name));
+      return conclude(group, [...visited.values()].filter(({ computer }) => there.has(computer)), seen);
+    },
+  };
+}
+
+function conclude(group: GroupRow, computers: readonly ComputerOutcome[], sets: readonly SetOutcome[]): Finished {
+  const all = [...computers, ...sets];
+  const failed = all.filter(({ ok }) => !ok);
+  const isReached = sets.some(({ ok }) => ok) || computers.some(({ way }) => way !== null);
+  if (all.length > 0 && !isReached) throw rescanReachedNothing({ group: group.name, first: failed[0]?.says ?? '' });
+  const byName = [...computers].sort((a, b) => (a.computer < b.computer ? -1 : 1));
+  return { state: failed.length === 0 ? 'success' : 'warning', result: { kind: 'rescan', group: group.name, computers: byName, sets: [...sets] } };
+}
+
+async function oneComputer(group: GroupRow, computer: GroupComputerRow, context: FlowContext, services: RescanServices): Promise<ComputerOutcome> {
+  const { outcome, change } = await context.note<Visit>(`computer:${computer.name}`, async () => {
+    const visit = await visitComputer({ group: group.name, options: optionsOf(group), computer }, context, services, services.rescanMs);
+    const { ok, way, services: brought, mongods, says } = visit.outcome;
+    const found = mongods.map(({ port, version, replicaSet }) => `${version ?? 'unknown version'} on port ${port}${replicaSet === null ? '' : ` (${replicaSet})`}`);
+    const words = way === null ? [] : [`reached over ${way === 'link' ? 'its link' : 'SSH'}`, `mongod ${found.join(', ') || 'none'}`, `services ${brought}`];
+    await context.tell(`${computer.name}: ${[...words, ...(says === null ? [] : [says])].join('; ')}`, ok ? 'info' : 'warning');
+    return visit;
+  });
+  await services.catalog.groups.updateComputer(group.id, computer.name, change);
+  return outcome;
+}
+
+type Seen = { outcome: SetOutcome; look: SetLook | null };
+
+async function oneSet(group: GroupRow, set: GroupSetRow, context: FlowContext, services: RescanServices): Promise<SetOutcome> {
+  const { groups, catalog } = services;
+  const { outcome, look } = await context.note<Seen>(`set:${set.set_id}`, async () => await lookAgain(group, set, context, services));
+  if (look === null) await catalog.groups.updateSet(set.set_id, { says: outcome.says });
+  else await groups.saveLook(group, set.set_id, setLook.parse(look));
+  if (look !== null) await refreshProtected(set.set_id, context, services);
+  return outcome;
+}
+
+async function lookAgain(group: GroupRow, set: GroupSetRow, context: FlowContext, { groups, lookAtSet }: RescanServices): Promise<Seen> {
+  const known = lookOf(set);
+  try {
+    const look = await withDeadline(`the look at ${known.name}`, setMs, async (signal) => await lookAtSet(await groups.target(set, known), signal), context.signal);
+    if (look.setId !== set.set_id) throw setChanged({ set: known.name, expected: set.set_id, found: look.setId });
+    const { joined, left, changed } = compareMembers(known.members, look.members);
+    const names = (members: SetLook['members']): string[] => members.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`));
+    const outcome: SetOutcome = { set: look.name, ok: true, members: look.members.length, joined: names([...joined]), left: names([...left]), changed: changed.map(({ member, what }) => ({ member: names([member])[0]!, what })), says: null };
+    await context.tell(`${look.name}: ${look.members.length} members`);
+    for (const member of outcome.joined) await context.tell(`${look.name}: ${member} joined${optionsOf(group).newMembers === 'include' ? '' : '; its computer waits to be included'}`);
+    for (const member of outcome.left) await context.tell(`${look.name}: ${member} left`);
+    for (const { member, what } of outcome.changed) await context.tell(`${look.name}: ${member}: ${what}`);
+    return { outcome, look };
+  } catch (error) {
+    context.signal.throwIfAborted();
+    const says = sentenceOf(error);
+    await context.tell(`${known.name}: ${says}`, 'warning');
+    return { outcome: { set: known.name, ok: false, members: known.members.length, joined: [], left: [], changed: [], says }, look: null };
+  }
+}
+
+/** A protected set is looked at from the hosts, too: by then they may have services that they had not, and other ways of copying. */
+async function refreshProtected(setId: string, context: FlowContext, { catalog, sets, placement }: RescanServices): Promise<void> {
+  const row = await catalog.sets.find(setId);
+  if (row === undefined) return;
+  try {
+    await sets.refresh(row, await placement.discover(sets.target(row)));
+  } catch (error) {
+    context.signal.throwIfAborted();
+    await context.tell(`${row.name}: its ways of copying could not be looked at: ${sentenceOf(error)}`, 'warning');
+  }
+}
+
+function sentenceOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return isFailure(error) ? `${message}  [${error.code}]` : message;
+}
