@@ -73,7 +73,7 @@ async function openIdleHosts(run: Run, job: IdleHosts): Promise<void> {
 
 async function allConnected(client: () => Client, count: number): Promise<void> {
   await until(`${count} hosts to be connected`, CONNECTED_MS, async () => {
-    const { hosts } = await client().call('host.list');
+    const { hosts } = await client().call('host.list', { query: {} });
     return hosts.filter(({ name, link }) => name.startsWith('idle') && link === 'connected').length === count ? true : undefined;
   }, { everyMs: 250 });
 }
@@ -96,7 +96,7 @@ async function listed(client: () => Client): Promise<number> {
   const times: number[] = [];
   for (let k = 0; k < 5; k++) {
     const startedMs = performance.now();
-    await client().call('host.list');
+    await client().call('host.list', { query: {} });
     times.push(performance.now() - startedMs);
   }
   return round(median(times), 0);

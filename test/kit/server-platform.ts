@@ -113,7 +113,7 @@ export async function openServerPlatform(timing: ServerOptions['timing'] = {}, m
       await joinServer(kit, identityFile, 'test');
       const host = await openFakeTransport({ identityFile, port: controlPort });
       others.push(host);
-      await until(`host ${name} to be connected`, 20_000, async () => ((await platform.ask('host.list', {})).hosts.find((one) => one.name === name)?.link === 'connected' ? true : undefined), { everyMs: 20 });
+      await until(`host ${name} to be connected`, 20_000, async () => ((await platform.ask('host.list', { query: {} })).hosts.find((one) => one.name === name)?.link === 'connected' ? true : undefined), { everyMs: 20 });
       return host;
     },
     async restartServer() {
