@@ -16,12 +16,15 @@ export type Tables = {
     data_to: number;
     /** Who opens the order link: `server` (to the control port) or `host` (to the server's agent control port). */
     dials: string;
-    /** `expected` until it has enrolled. */
+    /** `expected` until its transport has enrolled. */
     state: string;
     added_ms: number;
     enrolled_ms: number | null;
+    /** When its deployer enrolled; null while it has none. */
+    deployer_ms: number | null;
   };
-  enrolments: { token_hash: string; host: string; expires_ms: number; used_ms: number | null };
+  /** `part` is the service that the token is for; null: transport or deployer. */
+  enrolments: { token_hash: string; host: string; part: string | null; expires_ms: number; used_ms: number | null };
   tokens: { id: string; name: string; role: string; hash: string; created_ms: number };
   /** `about` is what may be shown; the record itself is sealed. */
   credentials: { id: string; name: string; kind: string; about: string; sealed_record: string; added_ms: number };

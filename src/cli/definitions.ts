@@ -2,6 +2,7 @@ import type { CommandDefinition } from './command.ts';
 import { credentialCommands } from './definitions/credentials.ts';
 import { machineCommands } from './definitions/machine.ts';
 import { nodeCommands } from './definitions/nodes.ts';
+import { packageCommands } from './definitions/packages.ts';
 import { pointCommands } from './definitions/points.ts';
 import { portCommands } from './definitions/ports.ts';
 import { repositoryCommands } from './definitions/repositories.ts';
@@ -15,6 +16,7 @@ export const definitions: readonly CommandDefinition[] = [
   ...setCommands,
   ...credentialCommands,
   ...nodeCommands,
+  ...packageCommands,
   ...pointCommands,
   ...restoreCommands,
   ...repositoryCommands,
@@ -28,6 +30,7 @@ export const nouns: Readonly<Record<string, string>> = {
   set: 'replica sets under protection',
   credential: 'how to sign in to hosts and databases',
   node: 'hosts that work for the server',
+  package: 'the services\' packages in the distribution server',
   backup: 'make a restore point',
   oplog: 'search the archived oplog',
   point: 'restore points',

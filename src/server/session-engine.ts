@@ -10,7 +10,7 @@ import { stopped } from '../base/failures.ts';
 import { sortableId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { linkLost } from '../contract/failures.ts';
-import type { SessionKind } from '../contract/sessions.ts';
+import { hostSessionKinds, type SessionKind } from '../contract/sessions.ts';
 import { hostLost, hostUnreachable, sessionContinuous, sessionEnded, sessionNotFailed, sessionUnknown } from './failures.ts';
 import type { Finished, Flow, FlowContext } from './flow.ts';
 import type { Sealer } from './sealing.ts';
@@ -168,9 +168,10 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
   };
 }
 
-/** One of a kind at a time: backups and oplogs of a set, restores into a set, sweeps of a repository. */
+/** One of a kind at a time: backups and oplogs of a set, restores into a set, sweeps of a repository; one change of a host's services. */
 export function laneOf(kind: SessionKind, objectId: string): string | null {
-  return kind === 'backup' || kind === 'oplog' || kind === 'restore-collections' || kind === 'sweep' || kind === 'deploy' ? `${kind}:${objectId}` : null;
+  if (hostSessionKinds.has(kind)) return `host:${objectId}`;
+  return kind === 'backup' || kind === 'oplog' || kind === 'restore-collections' || kind === 'sweep' ? `${kind}:${objectId}` : null;
 }
 
 async function life(row: SessionRow, stop: AbortController, closing: AbortSignal, timing: Timing, options: EngineOptions): Promise<void> {
@@ -181,7 +182,7 @@ async function life(row: SessionRow, stop: AbortController, closing: AbortSignal
   let failure: unknown;
   try {
     if (row.state === 'waiting') {
-      if (row.kind !== 'oplog' && row.kind !== 'deploy') await links.anyConnected(timing.hostWaitMs, stop.signal);
+      if (row.kind !== 'oplog' && !hostSessionKinds.has(row.kind as SessionKind)) await links.anyConnected(timing.hostWaitMs, stop.signal);
       if ((await catalog.sessions.move(id, { kind: 'start' }, clock.now())) === 'refused') return;
       sessionLog.wake(id);
     }

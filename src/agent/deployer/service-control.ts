@@ -42,7 +42,11 @@ export function systemdControl(statusSockets: Partial<Record<PackageName, string
   return {
     setup: async (directory, verb) => void (await requireProgram('sh', [join(directory, 'setup.sh'), verb], { ...slow, env })),
     restart: async (name) => void (await systemctl('restart', `${name}.service`)),
-    restartLater: async (name) => void (await systemctl('restart', '--no-block', `${name}.service`)),
+    // The starts before are not held against it: too many in a minute are taken for a version that does not work.
+    async restartLater(name) {
+      await systemctl('reset-failed', `${name}.service`);
+      await systemctl('restart', '--no-block', `${name}.service`);
+    },
     state: async (name) => (await runProgram('systemctl', ['is-active', `${name}.service`], { ...quick, env })).stdout.trim(),
     status: async (name) => await ask(name),
     drain: async (name, on) => await ask(name, on),

@@ -2,27 +2,26 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import type { SessionKind } from '../../contract/sessions.ts';
 import type { Alarms } from '../alarms.ts';
 import type { Archives } from '../archives.ts';
-import type { Credentials } from '../credentials.ts';
 import type { Flow } from '../flow.ts';
-import type { HostKeys } from '../host-keys.ts';
-import type { Hosts } from '../hosts.ts';
-import type { Links } from '../links.ts';
 import type { OplogStandings } from '../oplog-standings.ts';
 import type { Placement } from '../placement.ts';
 import type { Points } from '../points.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
 import { backupFlow } from './backup.ts';
 import { checkFlow } from './check.ts';
-import { deployFlow } from './deploy.ts';
+import { configureFlow } from './configure.ts';
+import { deployFlow, type DeployServices } from './deploy.ts';
 import { oplogFindFlow } from './oplog-find.ts';
 import { oplogFlow } from './oplog.ts';
 import { publishFlow } from './publish.ts';
 import { restoreCollectionsFlow } from './restore-collections.ts';
 import { restoreSetFlow } from './restore-set.ts';
 import { sweepFlow } from './sweep.ts';
+import { uninstallFlow } from './uninstall.ts';
+import { updateFlow } from './update.ts';
 import { verifyFlow } from './verify.ts';
 
-export type FlowServices = { hosts: Hosts; links: Links; credentials: Credentials; hostKeys: HostKeys; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number; findWaitMs?: number };
+export type FlowServices = DeployServices & { placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number; findWaitMs?: number };
 
 /** One flow for each kind of session. */
 export function flowTable(services: FlowServices): Readonly<Record<SessionKind, Flow>> {
@@ -37,5 +36,8 @@ export function flowTable(services: FlowServices): Readonly<Record<SessionKind, 
     'oplog-find': oplogFindFlow(services) as Flow,
     oplog: oplogFlow(services) as Flow,
     deploy: deployFlow(services) as Flow,
+    update: updateFlow(services) as Flow,
+    configure: configureFlow(services) as Flow,
+    uninstall: uninstallFlow(services) as Flow,
   };
 }
