@@ -1,7 +1,7 @@
 /**
  * Which versions of our services there are and which run: a service is out of date when the distribution server has a newer
  * package for its platform or, where there is none, when this server is newer. Platforms are learnt from each service when
- * it is connected; packages are asked for when somebody looks, at most twice a minute.
+ * it is connected; packages are asked for when somebody looks, at most every five seconds.
  */
 import type { Clock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
@@ -18,7 +18,7 @@ export type ServiceVersions = {
   isOutOfDate(host: string, name: PackageName, standing: LinkStanding): boolean;
 };
 
-const freshMs = 30_000;
+const freshMs = 5_000;
 
 export function openServiceVersions(options: { distribution: Distribution; links: Links; deployers: Links; version: string; clock: Clock; log: Log }): ServiceVersions {
   const { distribution, links, deployers, version, clock, log } = options;

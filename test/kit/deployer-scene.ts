@@ -76,6 +76,7 @@ function filedServices(scene: Scene, link: string): ServiceControl {
       if (isBroken()) throw new Error('the job failed');
       scene.setRunning({ version: readlinkSync(link), pid: scene.running().pid + 1, draining: false });
     },
+    restarts: async () => 0,
     restartLater: async (name) => void scene.restarts.push(name),
     state: async () => (scene.running().version === null ? 'failed' : 'active'),
     status: async () => status(),

@@ -3,8 +3,9 @@
  * installer, updated under a running session, moved to other ports, refused what they must refuse, and taken off again.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,7 +24,7 @@ import { openTestAuthority } from '../kit/test-authority.ts';
 import { openWholeHosts, whyNoWholeHosts, type WholeHost, type WholeHosts } from '../kit/whole-host.ts';
 
 const skip = whyNoWholeHosts();
-const limits = { skip, timeout: 120_000 };
+const limits = { skip, timeout: 180_000 };
 const mongodPort = 27117;
 let place: string;
 let packages: Packages;
@@ -66,6 +67,15 @@ after(async () => {
 async function addPackages(version: string): Promise<void> {
   const made = [await packages.tar('tidemark-deployer', version), await packages.tar('tidemark-transport', version)];
   await vouched(...made.map(({ file }) => file));
+}
+
+/** With nothing in it but its name: enough to be refused. */
+function smallPackage(version: string): string {
+  const folder = join(place, `tidemark-transport-${version}`);
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'tidemark-transport', version }));
+  execFileSync('tar', ['-czf', `${folder}-linux-${process.arch}.tar.gz`, '-C', place, `tidemark-transport-${version}`]);
+  return `${folder}-linux-${process.arch}.tar.gz`;
 }
 
 const vouched = async (...files: string[]): Promise<unknown> => await platform.ok('package', 'add', ...files, '--sign', '--depot-dir', join(platform.dataDir, 'depot'));
@@ -148,15 +158,15 @@ test('a deployer renews its certificate by itself as a deployer, and orders from
 });
 
 test('an unsigned, a tampered and an older package are refused by the distribution server and by the host', limits, async () => {
-  const foreign = await packages.tar('tidemark-transport', '0.9.0');
-  assert.equal(failureOf(await platform.tidemark('package', 'add', foreign.file, '--depot-dir', join(platform.dataDir, 'depot'))).code, 'depot.package-refused');
-  await vouched(foreign.file);
+  const foreign = smallPackage('0.9.0');
+  assert.equal(failureOf(await platform.tidemark('package', 'add', foreign, '--depot-dir', join(platform.dataDir, 'depot'))).code, 'depot.package-refused');
+  await vouched(foreign);
   const stem = join(platform.dataDir, 'depot/packages/tidemark-transport-0.9.0-linux-x64').replace('x64', process.arch);
   const older = { manifest: readFileSync(`${stem}.json`, 'utf8'), signature: readFileSync(`${stem}.json.sig`, 'utf8').trim() };
   const deployer = await deployerOf(db);
   try {
     await assert.rejects(deployer.call('deployer.offer', { package: older }), { code: 'agent.older-version' });
-    await assert.rejects(deployer.call('deployer.offer', { package: foreign.signed }), { code: 'contract.package-not-signed' });
+    await assert.rejects(deployer.call('deployer.offer', { package: packages.key.sign(JSON.parse(older.manifest)) }), { code: 'contract.package-not-signed' });
     await assert.rejects(deployer.call('deployer.update', { package: { ...older, manifest: older.manifest.replace('0.9.0', '9.0.0') } }), { code: 'contract.package-not-signed' });
   } finally {
     deployer.close();
@@ -166,6 +176,29 @@ test('an unsigned, a tampered and an older package are refused by the distributi
   assert.deepEqual((offered as { version: string }[]).map(({ version }) => version), ['1.0.0', '1.0.0']);
   assert.match(refused[0].why, /not those of its manifest/);
   for (const end of ['.tar.gz', '.json', '.json.sig']) rmSync(`${stem}${end}`);
+});
+
+test('changed ports work on both sides after a restart of that service alone, and ports that do not are taken back', limits, async () => {
+  const listening = async (): Promise<string> => await vault.ok('ss', ['-ltn']);
+  await platform.ok('node', 'configure', 'vault', '--control-port', '7162', '--data-ports', '4000-4050', '--deployer-port', '7160');
+  const { link, controlPort, deployerPort, deployer } = await nodeOf('vault');
+  assert.deepEqual([link, controlPort, deployerPort, deployer?.link], ['connected', 7162, 7160, 'connected']);
+  const ports = await listening();
+  assert.match(ports, /:7160 [^]*:7162 |:7162 [^]*:7160 /);
+  assert.doesNotMatch(ports, /:6160 |:6162 /);
+
+  await vault.ok('systemd-run', ['--quiet', '--unit=squatter', 'python3', '-m', 'http.server', '7200']);
+  await until('the port to be taken', 10_000, async () => ((await listening()).includes(':7200') ? true : undefined));
+  const busy = failureOf(await platform.tidemark('node', 'configure', 'vault', '--control-port', '7200'));
+  assert.match(busy.message, /port 7200 is in use by pid \d+ \(python3\)/);
+  const itself = failureOf(await platform.tidemark('node', 'configure', 'vault', '--deployer-port', '7200'));
+  assert.equal(itself.code, 'server.service-not-back');
+  assert.match(itself.message, /port 7200 is in use by pid \d+ \(python3\).*it has port 7160 again/);
+  await vault.ok('nft', ['add table inet closed; add chain inet closed input { type filter hook input priority 0; }; add rule inet closed input tcp dport 7300 drop']);
+  const closed = failureOf(await platform.tidemark('node', 'configure', 'vault', '--control-port', '7300'));
+  assert.match(closed.message, /did not come back with port 7300.*it has port 7162 again/);
+  const after = await nodeOf('vault');
+  assert.deepEqual([after.link, after.controlPort, after.deployerPort, after.deployer?.link], ['connected', 7162, 7160, 'connected']);
 });
 
 test('an update waits for the session that runs, both services change, and the session goes on to its end', limits, async () => {
@@ -191,6 +224,7 @@ test('an update waits for the session that runs, both services change, and the s
     return log.filter(({ event }) => event.text === 'wait for running sessions').length > 0 ? true : undefined;
   }, { everyMs: 300 });
   assert.equal((await nodeOf('db')).version, '1.0.0', 'nothing has changed while the session runs');
+  assert.match(await vault.ok('ss', ['-tn']), /:40[0-5]\d /, 'data goes through the range that was changed');
   await db.ok('kill', ['-CONT', held]);
 
   const ended = async (id: string) => await until(`session ${id}`, 90_000, async () => {
@@ -205,31 +239,6 @@ test('an update waits for the session that runs, both services change, and the s
   assert.equal(backed.result.verified, true);
   const { version, deployer } = await nodeOf('db');
   assert.deepEqual([version, deployer?.version], ['1.1.0', '1.1.0']);
-});
-
-test('changed ports work on both sides after a restart of that service alone, and ports that do not are taken back', limits, async () => {
-  const listening = async (): Promise<string> => await vault.ok('ss', ['-ltn']);
-  await platform.ok('node', 'configure', 'vault', '--control-port', '7162', '--data-ports', '4000-4050', '--deployer-port', '7160');
-  const { link, controlPort, deployerPort, deployer } = await nodeOf('vault');
-  assert.deepEqual([link, controlPort, deployerPort, deployer?.link], ['connected', 7162, 7160, 'connected']);
-  const ports = await listening();
-  assert.match(ports, /:7160 [^]*:7162 |:7162 [^]*:7160 /);
-  assert.doesNotMatch(ports, /:6160 |:6162 /);
-  const made = await platform.ok('backup', 'run', 'rs0');
-  assert.equal(made.verified, true, 'data goes through the new range');
-
-  await vault.ok('systemd-run', ['--quiet', '--unit=squatter', 'python3', '-m', 'http.server', '7200']);
-  await until('the port to be taken', 10_000, async () => ((await listening()).includes(':7200') ? true : undefined));
-  const busy = failureOf(await platform.tidemark('node', 'configure', 'vault', '--control-port', '7200'));
-  assert.match(busy.message, /port 7200 is in use by pid \d+ \(python3\)/);
-  const itself = failureOf(await platform.tidemark('node', 'configure', 'vault', '--deployer-port', '7200'));
-  assert.equal(itself.code, 'server.service-not-back');
-  assert.match(itself.message, /port 7200 is in use by pid \d+ \(python3\).*it has port 7160 again/);
-  await vault.ok('nft', ['add table inet closed; add chain inet closed input { type filter hook input priority 0; }; add rule inet closed input tcp dport 7300 drop']);
-  const closed = failureOf(await platform.tidemark('node', 'configure', 'vault', '--control-port', '7300'));
-  assert.match(closed.message, /did not come back with port 7300.*it has port 7162 again/);
-  const after = await nodeOf('vault');
-  assert.deepEqual([after.link, after.controlPort, after.deployerPort, after.deployer?.link], ['connected', 7162, 7160, 'connected']);
 });
 
 test('a version that does not become healthy is taken back, and the session says why and what runs', limits, async () => {

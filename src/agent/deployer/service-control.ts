@@ -15,6 +15,8 @@ export type ServiceControl = {
   restartLater(name: PackageName): Promise<void>;
   /** `active`, `activating`, `failed`, `inactive`. */
   state(name: PackageName): Promise<string>;
+  /** How often systemd has started it again by itself since somebody asked for a start. */
+  restarts(name: PackageName): Promise<number>;
   /** What the service says of itself; undefined when it does not answer. */
   status(name: PackageName): Promise<ServiceStatus | undefined>;
   drain(name: PackageName, on: boolean): Promise<ServiceStatus | undefined>;
@@ -48,6 +50,7 @@ export function systemdControl(statusSockets: Partial<Record<PackageName, string
       await systemctl('restart', '--no-block', `${name}.service`);
     },
     state: async (name) => (await runProgram('systemctl', ['is-active', `${name}.service`], { ...quick, env })).stdout.trim(),
+    restarts: async (name) => Number((await runProgram('systemctl', ['show', '-P', 'NRestarts', `${name}.service`], { ...quick, env })).stdout.trim()),
     status: async (name) => await ask(name),
     drain: async (name, on) => await ask(name, on),
     async lastWords(name) {

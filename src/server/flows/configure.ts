@@ -21,7 +21,7 @@ type Ports = Pick<HostRow, 'control_port' | 'deployer_port' | 'data_from' | 'dat
 type Tools = { hosts: Hosts; hostServices: HostServices };
 
 const transport = 'tidemark-transport';
-const reachedMs = 20_000;
+const reachedMs = 15_000;
 /** A deployer that is not heard from on its new port waits 60 s for it. */
 const takenBackMs = 120_000;
 
