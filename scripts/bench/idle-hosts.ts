@@ -20,7 +20,7 @@ async function open({ kits, directory }: IdleHosts): Promise<void> {
   const lane = async (): Promise<void> => {
     for (const kit of queue) {
       const identityFile = join(directory, `${kit.host}.json`);
-      await joinServer(kit, identityFile, 'bench');
+      await joinServer(kit, 'transport', identityFile, 'bench');
       const dial = kit.dials === 'host' ? { host: kit.server.address, port: kit.server.controlPort } : undefined;
       await openFakeTransport({ identityFile, port: kit.listen.port, dial });
     }

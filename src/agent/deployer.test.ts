@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -135,4 +135,65 @@ test('a removal leaves settings and data unless it is told to take them, and wha
   assert.equal(scene.running().version, null);
   assert.notEqual(scene.settings(), undefined);
   await assert.rejects(order(deployer, 'deployer.remove', { name: 'tidemark-transport', data: true }), { code: 'agent.package-not-installed' });
+});
+
+test('settings are changed field by field, so that what an operator wrote beside them stays', async () => {
+  const deployer = await withVersion('1.0.0');
+  await order(deployer, 'deployer.configure', { name: 'tidemark-transport', service: { settings: { listen: { address: '10.0.0.1', port: 7000 }, work: '/srv/tidemark' } } });
+  await order(deployer, 'deployer.configure', { name: 'tidemark-transport', service: { settings: { listen: { port: 7001 } } } });
+  assert.deepEqual(JSON.parse(scene.settings()!), { listen: { address: '10.0.0.1', port: 7001 }, work: '/srv/tidemark' });
+});
+
+test('a kit is laid down for the service alone, and is gone when its installation fails', async () => {
+  const kit = { kind: 'tidemark-kit', host: 'db1', server: { address: '10.0.0.1', enrolmentPort: 10002, controlPort: 10006 }, fingerprint: 'a'.repeat(64), token: 'te_token', expiresAtMs: 1, dials: 'server', listen: { address: '10.0.0.2', port: 6162 } } as const;
+  const file = join(scene.directory, 'state/tidemark-transport/kit.json');
+  const broken = makeSmallPackage(scene, '0.9.0', { broken: true });
+  const deployer = await scene.open();
+  await bring(deployer, broken);
+  await assert.rejects(order(deployer, 'deployer.install', { package: broken.signed, service: { settings: {}, kit } }), { code: 'agent.service-not-healthy' });
+  assert.equal(existsSync(file), false);
+  const made = makeSmallPackage(scene, '1.0.0');
+  await bring(deployer, made);
+  await order(deployer, 'deployer.install', { package: made.signed, service: { settings: {}, kit } });
+  assert.equal(JSON.parse(readFileSync(file, 'utf8')).token, 'te_token');
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  assert.doesNotMatch(scene.settings()!, /te_token/, 'the settings, which everybody may read, do not have it');
+});
+
+test('a distribution server brings packages and orders nothing', async () => {
+  const deployer = await withVersion('1.0.0');
+  const made = makeSmallPackage(scene, '1.1.0');
+  const { have } = await order(deployer, 'deployer.offer', { package: made.signed }, 'depot');
+  await order(deployer, 'deployer.piece', { sha256: made.manifest.sha256, offset: have, base64: made.bytes.subarray(have).toString('base64') }, 'depot');
+  for (const [name, input] of [['deployer.update', { package: made.signed, sessionsWithinMs: 0 }], ['deployer.describe', {}], ['deployer.uninstall-all', {}]] as const) {
+    await assert.rejects(order(deployer, name, input, 'depot'), { code: 'agent.order-not-allowed' }, name);
+  }
+  assert.equal(scene.running().version, '1.0.0');
+});
+
+test('settings of the deployer itself stay when the server comes back to it, and are taken back when it does not', async () => {
+  mkdirSync(join(scene.directory, 'opt/deployer/1.0.0'), { recursive: true });
+  symlinkSync('1.0.0', join(scene.directory, 'opt/deployer/current'));
+  for (const [port, isHeard] of [[7160, true], [7161, false]] as const) {
+    await order(await scene.open(), 'deployer.configure', { name: 'tidemark-deployer', service: { settings: { listen: { port } } } });
+    const next = await scene.open();
+    const resumed = next.resume(Promise.resolve());
+    if (isHeard) await order(next, 'deployer.describe', {});
+    await resumed;
+    assert.deepEqual(JSON.parse(scene.settingsOf('deployer')!), { listen: { port: 7160 } });
+    const { last } = await order(next, 'deployer.describe', {});
+    assert.equal(last!.ok, isHeard, last!.says);
+  }
+  await until('a restart with the old settings', 5_000, () => (scene.restarts.length === 3 ? true : undefined));
+});
+
+test('a deployer that does not get its new port starts next with the old one', async () => {
+  mkdirSync(join(scene.directory, 'opt/deployer/1.0.0'), { recursive: true });
+  symlinkSync('1.0.0', join(scene.directory, 'opt/deployer/current'));
+  await order(await scene.open(), 'deployer.configure', { name: 'tidemark-deployer', service: { settings: { listen: { port: 7160 } } } });
+  await (await scene.open()).cannotListen('port 7160 is in use by pid 812 (nginx)');
+  assert.equal(scene.settingsOf('deployer'), undefined);
+  assert.equal(scene.isBegun(), false);
+  const { last } = await order(await scene.open(), 'deployer.describe', {});
+  assert.match(last!.says, /in use by pid 812 \(nginx\)/);
 });

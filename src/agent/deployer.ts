@@ -8,27 +8,29 @@ import { join } from 'node:path';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
-import type { DeployerHandlers } from '../contract/link/answerer.ts';
-import { contractVersion } from '../contract/orders.ts';
+import type { DeployerHandlers, OrderCall } from '../contract/link/answerer.ts';
+import { contractVersion, type DeployerOrder } from '../contract/orders.ts';
 import { compareVersions, openManifest, type PackageManifest, type PackageName, type SignedManifest } from '../contract/packages.ts';
 import { changeVersion, resumeChange, type Changing, type Step } from './deployer/change-version.ts';
 import { openIncoming } from './deployer/incoming.ts';
 import { openJournal, type Begun } from './deployer/journal.ts';
 import { finishRemoval, remove, removeSelf } from './deployer/removal.ts';
 import type { ServiceControl } from './deployer/service-control.ts';
-import { configure, resumeConfigure, writeSettings, type Places } from './deployer/service-settings.ts';
+import { configure, dropKit, resumeConfigure, takeBackOwn, writeSettings, type Places } from './deployer/service-settings.ts';
 import { openVersions } from './deployer/versions.ts';
-import { deployerBusy, olderVersion, packageNotInstalled, wrongPlatform } from './failures.ts';
+import { deployerBusy, olderVersion, orderNotAllowed, packageKeyMissing, packageNotInstalled, wrongPlatform } from './failures.ts';
 
 export type DeployerOptions = {
   workDirectory: string;
-  /** The file with the public key that packages must be signed with; read each time, because enrolment writes it. */
+  /** The file with the public key that packages must be signed with; read each time, because a kit brings it. */
   trustedKey: string;
   control: ServiceControl;
   version: string;
   log: Log;
   clock?: Clock;
   healthWithinMs?: number;
+  /** How long new settings of its own wait for the server to come back. */
+  heardWithinMs?: number;
   /** Where things are laid down; a test has others. */
   places?: Places & { readonly opt: string };
   /** Told before each step, besides the caller: a test that kills here. */
@@ -42,10 +44,14 @@ export type Deployer = {
    * over when it has its port: what does not get there is taken back by its unit.
    */
   resume(listening: Promise<void>): Promise<void>;
+  /** Its own new settings are taken back when it does not get its port with them; its next start has the old ones. */
+  cannotListen(why: string): Promise<void>;
 };
 
 const deployed: readonly PackageName[] = ['tidemark-deployer', 'tidemark-transport'];
-const usualPlaces = { opt: '/opt/tidemark', settings: '/etc/tidemark', units: '/etc/systemd/system' };
+const usualPlaces = { opt: '/opt/tidemark', settings: '/etc/tidemark', units: '/etc/systemd/system', state: '/var/lib' };
+/** What the distribution server may do: bring bytes that are checked before anything is done with them. */
+const bringing: ReadonlySet<string> = new Set<DeployerOrder>(['deployer.offer', 'deployer.piece']);
 
 export async function openDeployer(options: DeployerOptions): Promise<Deployer> {
   const { workDirectory, control, version, log } = options;
@@ -58,6 +64,7 @@ export async function openDeployer(options: DeployerOptions): Promise<Deployer> 
   const changing: Changing = { versions, incoming, journal, control, clock, log, healthWithinMs: options.healthWithinMs ?? 30_000, ownVersion: version };
   let busy: string | undefined;
   let isResuming = false;
+  const heard = Promise.withResolvers<true>();
 
   /** One change at a time. A caller that goes away is not told the steps any more; what was begun is ended without it. */
   async function alone<T>(what: string, emit: ((event: { step: string }) => Promise<void>) | undefined, work: (step: Step) => Promise<T>): Promise<T> {
@@ -80,7 +87,10 @@ export async function openDeployer(options: DeployerOptions): Promise<Deployer> 
   }
 
   async function admit(signed: SignedManifest): Promise<PackageManifest> {
-    const manifest = openManifest(signed, await readFile(options.trustedKey, 'utf8'));
+    const key = await readFile(options.trustedKey, 'utf8').catch((error: unknown) => {
+      throw packageKeyMissing({ path: options.trustedKey }, error);
+    });
+    const manifest = openManifest(signed, key);
     const { name, version: offered } = manifest;
     if (manifest.platform !== platform) throw wrongPlatform({ name, version: offered, for: manifest.platform, here: platform });
     const current = await versions.current(name);
@@ -109,7 +119,12 @@ export async function openDeployer(options: DeployerOptions): Promise<Deployer> 
         const beforeStart = async (): Promise<void> => {
           if (service !== undefined) await writeSettings(changing, places, name, service, wanted);
         };
-        return { name, version: wanted, before: await changeVersion(changing, { manifest, sessionsWithinMs: 0, step, beforeStart, signal }) };
+        try {
+          return { name, version: wanted, before: await changeVersion(changing, { manifest, sessionsWithinMs: 0, step, beforeStart, signal }) };
+        } catch (error) {
+          await dropKit(places, name);
+          throw error;
+        }
       });
     },
     'deployer.update': async ({ package: signed, sessionsWithinMs }, { emit, signal }) => {
@@ -122,8 +137,8 @@ export async function openDeployer(options: DeployerOptions): Promise<Deployer> 
         return { name, version: wanted, before: await changeVersion(changing, { manifest, sessionsWithinMs, step, signal }) };
       });
     },
-    'deployer.configure': async ({ name, service }, { emit }) => {
-      await alone(`configures ${name}`, emit, async (step) => await configure(changing, places, name, service, step));
+    'deployer.configure': async ({ name, service, sessionsWithinMs }, { emit, signal }) => {
+      await alone(`configures ${name}`, emit, async (step) => await configure(changing, places, { name, service, sessionsWithinMs, step, signal }));
       return {};
     },
     'deployer.remove': async ({ name, data }, { emit }) => {
@@ -157,10 +172,35 @@ export async function openDeployer(options: DeployerOptions): Promise<Deployer> 
     isResuming = true;
     await alone(`ends what was interrupted: ${begun.kind} ${begun.name}`, undefined, async (step) => {
       if (begun.kind === 'switch') await resumeChange(changing, begun, step);
-      else if (begun.kind === 'configure') await resumeConfigure(changing, places, begun);
+      else if (begun.kind === 'configure') await resumeConfigure(changing, places, begun, wasHeard);
       else await finishRemoval(changing, begun.name, begun.data, step);
     }).finally(() => (isResuming = false));
   }
 
-  return { handlers, resume };
+  async function cannotListen(why: string): Promise<void> {
+    const begun = await journal.begun();
+    if (begun?.kind === 'configure' && begun.name === 'tidemark-deployer') await takeBackOwn(changing, places, begun, `it did not start with the new settings: ${why}; it has the old ones`);
+  }
+
+  async function wasHeard(): Promise<boolean> {
+    return await Promise.race([heard.promise, clock.wait(options.heardWithinMs ?? 60_000).then(() => false)]);
+  }
+
+  return { handlers: guarded(handlers, () => heard.resolve(true)), resume, cannotListen };
+}
+
+/** Orders are the server's; another part may only do what `bringing` says. */
+function guarded(handlers: DeployerHandlers, onServer: () => void): DeployerHandlers {
+  const guard = ([order, handler]: [string, DeployerHandlers[DeployerOrder]]) => {
+    const answer = handler as (input: unknown, call: OrderCall<DeployerOrder>) => Promise<unknown>;
+    return [
+      order,
+      async (input: unknown, call: OrderCall<DeployerOrder>) => {
+        if (call.peer.part === 'server') onServer();
+        else if (!bringing.has(order)) throw orderNotAllowed({ part: call.peer.part, order });
+        return await answer(input, call);
+      },
+    ];
+  };
+  return Object.fromEntries(Object.entries(handlers).map((entry) => guard(entry as [string, DeployerHandlers[DeployerOrder]]))) as DeployerHandlers;
 }

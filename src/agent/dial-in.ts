@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
-import { answerOrders, type OrderHandlers } from '../contract/link/answerer.ts';
+import { answerOrders, type SomeHandlers } from '../contract/link/answerer.ts';
 import { dialLink } from '../contract/link/dial.ts';
 import { admitPart, type LinkIdentity } from '../contract/link/trust.ts';
 
@@ -9,7 +9,7 @@ const shortestWaitMs = 250;
 const longestWaitMs = 15_000;
 
 /** Keeps an order link to the server that this host has dialled, for hosts that nobody may dial: the same orders come down it. */
-export async function dialIn(options: { host: string; port: number; identity: () => LinkIdentity; handlers: OrderHandlers; version: string; clock: Clock; log: Log; signal: AbortSignal }): Promise<void> {
+export async function dialIn(options: { host: string; port: number; identity: () => LinkIdentity; handlers: SomeHandlers; version: string; clock: Clock; log: Log; signal: AbortSignal }): Promise<void> {
   const { host, port, handlers, version, clock, log, signal } = options;
   let waitMs = shortestWaitMs;
   let saidLast = '';

@@ -201,3 +201,15 @@ export const portRangeUsedUp = failure<{ from: number; to: number; why: string }
   hint: 'Give the host another range, or end what holds its ports.',
   retry: 'later',
 });
+
+export const orderNotAllowed = failure<{ part: string; order: string }>('agent.order-not-allowed', {
+  says: ({ part, order }) => `a ${part} may not give the order ${order}`,
+  hint: 'Only the backup server may. A distribution server brings packages and nothing else.',
+  retry: 'never',
+});
+
+export const packageKeyMissing = failure<{ path: string }>('agent.package-key-missing', {
+  says: ({ path }) => `this host knows no key for packages: ${path} cannot be read`,
+  hint: 'A kit brings it, when the server has a distribution server: make a new one with "tidemark node kit", and enrol with it.',
+  retry: 'never',
+});

@@ -13,7 +13,7 @@ import { withDeadline } from '../base/deadline.ts';
 import { describe, fromWire, isFailure, type WireFailure } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import { writeWhole } from '../base/whole-file.ts';
-import { enrolled, type Enrolled } from '../contract/enrolment.ts';
+import { enrolled, type Enrolled, type EnrolledPart } from '../contract/enrolment.ts';
 import { readIdentity } from '../contract/link/identity-file.ts';
 import { tlsOptions, type LinkIdentity } from '../contract/link/trust.ts';
 import { contractVersion } from '../contract/orders.ts';
@@ -26,11 +26,11 @@ const retryMs = 60_000;
 
 export type EnrolmentAddress = { readonly address: string; readonly enrolmentPort: number };
 
-/** Redeems the kit's token; the identity file is there when it resolves. Answers the host's id. */
-export async function joinServer(kit: HostKit, identityFile: string, version: string): Promise<string> {
+/** Redeems the kit's token for one service; its identity file is there when it resolves. Answers the host's id. */
+export async function joinServer(kit: HostKit, part: EnrolledPart, identityFile: string, version: string): Promise<string> {
   const { keyPem, publicKeyPem } = makeKeys();
   const trust = trustByFingerprint(kit.fingerprint);
-  const answer = await ask(kit.server, '/enrol', { token: kit.token, publicKeyPem, version, contract: contractVersion }, { rejectUnauthorized: false, minVersion: 'TLSv1.3' }, trust);
+  const answer = await ask(kit.server, '/enrol', { token: kit.token, part, publicKeyPem, version, contract: contractVersion }, { rejectUnauthorized: false, minVersion: 'TLSv1.3' }, trust);
   await writeIdentity(identityFile, { keyPem, certificatePem: answer.certificatePem, caPem: answer.caPem });
   return answer.host;
 }

@@ -31,7 +31,9 @@ export const deployerSettings = z.strictObject({
   listen: listen(6160),
   work: z.string().startsWith('/').default('/var/lib/tidemark-deployer'),
   identity: z.string().startsWith('/').default('/var/lib/tidemark-deployer/identity.json'),
-  /** The public key that packages must be signed with. */
+  kit: z.string().startsWith('/').default('/var/lib/tidemark-deployer/kit.json'),
+  dial: z.string().min(1).nullable().default(null),
+  /** The public key that packages must be signed with; a kit brings it. */
   trustedKey: z.string().startsWith('/').default('/etc/tidemark/packages.pub'),
 });
 export type DeployerSettings = z.infer<typeof deployerSettings>;

@@ -33,8 +33,8 @@ import { windowOf } from './window.ts';
 
 const minuteMs = 60_000;
 
-/** Kinds that go on until they are stopped: the server starts them again when the service is back. */
-const endless: ReadonlySet<TaskKind> = new Set<TaskKind>(['oplog', 'serve-archive']);
+/** What follows an oplog goes on until it is stopped, and the server starts it again when the service is back. */
+const isEndless = (kind: TaskKind, input: unknown): boolean => kind === 'oplog' || (kind === 'serve-archive' && (input as { isEndless?: unknown }).isEndless === true);
 
 export type Transport = {
   readonly handlers: OrderHandlers;
@@ -57,6 +57,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
   await takeBackUnfinished(keptIn(workDirectory), log);
   const copies = copiesIn(workDirectory);
   let draining = false;
+  const endless = new Set<string>();
   for (const sentence of await dropDeadClones(copies)) log.warn(sentence);
   const tight = setInterval(() => {
     dropClonesWhereTight(copies, log).catch((error: unknown) => log.warn('kept clones could not be looked at', { why: describe(error) }));
@@ -104,6 +105,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
     'task.start': async ({ taskId, kind, input }) => {
       if (draining && !runner.list().some((task) => task.taskId === taskId)) throw beingUpdated({});
       await runner.start(taskId, kind, input);
+      if (isEndless(kind, input)) endless.add(taskId);
       return {};
     },
     'task.watch': async ({ taskId, after }, { signal, emit }) =>
@@ -114,6 +116,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
     },
     'task.list': async () => ({ tasks: runner.list() }),
     'task.forget': async ({ taskId }) => {
+      endless.delete(taskId);
       runner.forget(taskId);
       return {};
     },
@@ -126,7 +129,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
     handlers,
     dataConnections: { protocol: dataAlpn, onConnection: runner.handOver },
     close,
-    tasks: () => runner.list().filter(({ kind, state }) => state.state === 'running' && !endless.has(kind)),
+    tasks: () => runner.list().filter(({ taskId, state }) => state.state === 'running' && !endless.has(taskId)),
     drain: (on) => void (draining = on),
   };
 }

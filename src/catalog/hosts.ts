@@ -4,7 +4,7 @@ import type { Tables } from './tables.ts';
 export type HostRow = Selectable<Tables['hosts']>;
 
 /** What became of a token that a host showed. */
-export type Redeemed = { readonly kind: 'enrolled'; readonly host: HostRow } | { readonly kind: 'refused'; readonly why: 'unknown' | 'used' | 'over' };
+export type Redeemed = { readonly kind: 'enrolled'; readonly host: HostRow } | { readonly kind: 'refused'; readonly why: 'unknown' | 'used' | 'over' | 'other-part' };
 
 export function hostStore(db: Kysely<Tables>) {
   const find = async (nameOrId: string): Promise<HostRow | undefined> =>
@@ -27,22 +27,33 @@ export function hostStore(db: Kysely<Tables>) {
         await tx.deleteFrom('hosts').where('id', '=', id).execute();
       });
     },
-    /** A new token takes the place of those that were not used. */
-    async expect(host: string, tokenHash: string, expiresMs: number): Promise<void> {
+    /** The certificates of one service of the host; a transport that is gone is expected again. */
+    async removePart(id: string, part: string, nowMs: number): Promise<void> {
       await db.transaction().execute(async (tx) => {
-        await tx.deleteFrom('enrolments').where('host', '=', host).where('used_ms', 'is', null).execute();
-        await tx.insertInto('enrolments').values({ token_hash: tokenHash, host, expires_ms: expiresMs, used_ms: null }).execute();
+        await tx.updateTable('certificates').set({ revoked_ms: nowMs }).where('name', '=', id).where('part', '=', part).where('revoked_ms', 'is', null).execute();
+        await tx.updateTable('hosts').set(part === 'transport' ? { state: 'expected', enrolled_ms: null } : { deployer_ms: null }).where('id', '=', id).execute();
+      });
+    },
+    /** A new token takes the place of those for the same service that were not used; without a part, of all of them. */
+    async expect(host: string, part: string | null, tokenHash: string, expiresMs: number): Promise<void> {
+      await db.transaction().execute(async (tx) => {
+        const unused = tx.deleteFrom('enrolments').where('host', '=', host).where('used_ms', 'is', null);
+        await (part === null ? unused : unused.where((or) => or.or([or('part', 'is', null), or('part', '=', part)]))).execute();
+        await tx.insertInto('enrolments').values({ token_hash: tokenHash, host, part, expires_ms: expiresMs, used_ms: null }).execute();
       });
     },
     /** Of two that show one token at once, one is enrolled. */
-    async redeem(tokenHash: string, nowMs: number): Promise<Redeemed> {
+    async redeem(tokenHash: string, part: 'transport' | 'deployer' | 'depot', nowMs: number): Promise<Redeemed> {
       return await db.transaction().execute(async (tx) => {
         const token = await tx.selectFrom('enrolments').selectAll().where('token_hash', '=', tokenHash).executeTakeFirst();
         if (token === undefined) return { kind: 'refused', why: 'unknown' };
         if (token.used_ms !== null) return { kind: 'refused', why: 'used' };
         if (token.expires_ms <= nowMs) return { kind: 'refused', why: 'over' };
+        if (token.part === null ? part === 'depot' : token.part !== part) return { kind: 'refused', why: 'other-part' };
         await tx.updateTable('enrolments').set({ used_ms: nowMs }).where('token_hash', '=', tokenHash).execute();
-        await tx.updateTable('hosts').set({ state: 'enrolled', enrolled_ms: nowMs }).where('id', '=', token.host).execute();
+        const known = tx.updateTable('hosts').where('id', '=', token.host);
+        if (part === 'transport') await known.set({ state: 'enrolled', enrolled_ms: nowMs }).execute();
+        if (part === 'deployer') await known.set({ deployer_ms: nowMs }).execute();
         return { kind: 'enrolled', host: await tx.selectFrom('hosts').selectAll().where('id', '=', token.host).executeTakeFirstOrThrow() };
       });
     },

@@ -16,12 +16,13 @@ export type Tables = {
     data_to: number;
     /** Who opens the order link: `server` (to the control port) or `host` (to the server's agent control port). */
     dials: string;
-    /** `expected` until it has enrolled. */
+    /** `expected` until its transport has enrolled. */
     state: string;
     added_ms: number;
     enrolled_ms: number | null;
+    /** When its deployer enrolled; null while it has none. */
+    deployer_ms: number | null;
   };
-  enrolments: { token_hash: string; host: string; expires_ms: number; used_ms: number | null };
   /** What is to be protected: `options` is a document of the contract; the schedule's next run is the first after `counts_from_ms`. */
   protection_groups: { id: string; name: string; options: string; is_enabled: number; counts_from_ms: number; added_ms: number };
   /** A set is in one group. `look` is the last one that succeeded, `says` why one after it did not. */
@@ -42,6 +43,8 @@ export type Tables = {
     looked_ms: number | null;
     says: string | null;
   };
+  /** `part` is the service that the token is for; null: transport or deployer. */
+  enrolments: { token_hash: string; host: string; part: string | null; expires_ms: number; used_ms: number | null };
   tokens: { id: string; name: string; role: string; hash: string; created_ms: number };
   /** `about` is what may be shown; the record itself is sealed. */
   credentials: { id: string; name: string; kind: string; about: string; sealed_record: string; added_ms: number };

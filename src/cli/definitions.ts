@@ -3,6 +3,7 @@ import { credentialCommands } from './definitions/credentials.ts';
 import { groupCommands } from './definitions/groups.ts';
 import { machineCommands } from './definitions/machine.ts';
 import { nodeCommands } from './definitions/nodes.ts';
+import { packageCommands } from './definitions/packages.ts';
 import { pointCommands } from './definitions/points.ts';
 import { portCommands } from './definitions/ports.ts';
 import { repositoryCommands } from './definitions/repositories.ts';
@@ -17,6 +18,7 @@ export const definitions: readonly CommandDefinition[] = [
   ...credentialCommands,
   ...groupCommands,
   ...nodeCommands,
+  ...packageCommands,
   ...pointCommands,
   ...restoreCommands,
   ...repositoryCommands,
@@ -31,6 +33,7 @@ export const nouns: Readonly<Record<string, string>> = {
   group: 'what is protected together, and how it is reached',
   credential: 'how to sign in to hosts and databases',
   node: 'hosts that work for the server',
+  package: 'the services\' packages in the distribution server',
   backup: 'make a restore point',
   oplog: 'search the archived oplog',
   point: 'restore points',

@@ -77,3 +77,9 @@ export const fileNotWritten = failure<{ path: string; why: string }>('cli.file-n
   hint: 'Name another place with --out, or see who may write there.',
   retry: 'never',
 });
+
+export const nodeUnknown = failure<{ node: string }>('cli.node-unknown', {
+  says: ({ node }) => `no host is called ${node}`,
+  hint: 'Run "tidemark node list" for the hosts there are.',
+  retry: 'never',
+});

@@ -23,10 +23,12 @@ export type Surroundings = {
   /** Calls `act` for every Ctrl-C and SIGTERM until the answered function is called; then they have their usual effect again. */
   onInterrupt(act: () => void): () => void;
   /** The programs `up` starts. */
-  readonly programs: { readonly node: readonly string[]; readonly server: string; readonly transport: string };
+  readonly programs: { readonly node: readonly string[]; readonly server: string; readonly transport: string; readonly depot: string };
   readonly processId: number;
   tryLock(fd: number): Promise<boolean>;
   /** What this machine has and lacks. */
   inspectMachine(directory: string): Promise<readonly { what: string; ok: boolean; says: string }[]>;
+  /** Puts a package into the directory of a distribution server; with `isVouchedFor` its key signs what others have built. */
+  addPackage(depotDirectory: string, file: string, isVouchedFor: boolean): Promise<{ name: string; version: string; platform: string; bytes: number; before: boolean }>;
   openRepositoryDirect(directory: string, passphrase: string): Promise<DirectRepository>;
 };

@@ -1,5 +1,6 @@
 /** Orders of the deployer service (docs/design/deployer.md). A package's bytes come in pieces; what is installed is offered first. */
 import * as z from 'zod';
+import { hostKit } from './routes/hosts.ts';
 import { packageName, packageVersion, signedManifest } from './packages.ts';
 
 /** The most bytes of a package in one piece. */
@@ -8,9 +9,12 @@ export const pieceBytes = 4 << 20;
 /** The packages a deployer installs. */
 const installable = packageName.exclude(['tidemark-server']);
 
-/** The settings file of a service, and what its service manager grants it beyond the unit's own rights. */
+/** The settings of a service, and what its service manager grants it beyond the unit's own rights. */
 export const serviceSettings = z.object({
+  /** Fields that take the place of those in its file; the others stay as they are. */
   settings: z.record(z.string(), z.unknown()),
+  /** Laid down where the service redeems it when it starts. */
+  kit: hostKit.optional(),
   /** `restore` lets the transport lay down files for other users and start their mongods. Left out: as it is. */
   rights: z.enum(['read', 'restore']).optional(),
 });
@@ -49,8 +53,16 @@ export const deployerOrders = {
     event: step,
     deadlineMs: 11_400_000,
   },
-  /** Writes a service's settings and restarts that service; settings with which it does not start are taken back. */
-  'deployer.configure': { input: z.object({ name: installable, service: serviceSettings }), output: z.object({}), event: step, deadlineMs: 120_000 },
+  /**
+   * Changes a service's settings and restarts it once its running tasks have ended. Settings with which it does not start are
+   * taken back; those of the deployer itself as well when the server does not come back to it.
+   */
+  'deployer.configure': {
+    input: z.object({ name: installable, service: serviceSettings, sessionsWithinMs: z.int().min(0).max(10_800_000).default(0) }),
+    output: z.object({}),
+    event: step,
+    deadlineMs: 11_400_000,
+  },
   /** Stops a service and removes its package; with `data`, its settings, its user and what it kept as well. */
   'deployer.remove': { input: z.object({ name: installable.exclude(['tidemark-deployer']), data: z.boolean() }), output: z.object({}), event: step, deadlineMs: 120_000 },
   /** Removes everything Tidemark put on this host, this service last of all: its link ends soon after the answer. */

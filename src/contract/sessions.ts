@@ -1,12 +1,16 @@
 /** Sessions: everything long. A session is started by a route, watched by its events, and ends in a true state. */
 import * as z from 'zod';
+import { packageName } from './packages.ts';
 import * as v from './values.ts';
 import { rescanResult } from './groups.ts';
 import { taskKinds } from './tasks.ts';
 
-export const sessionKinds = ['backup', 'verify', 'publish', 'restore-set', 'restore-collections', 'check', 'sweep', 'oplog-find', 'oplog', 'deploy', 'rescan'] as const;
+export const sessionKinds = ['backup', 'verify', 'publish', 'restore-set', 'restore-collections', 'check', 'sweep', 'oplog-find', 'oplog', 'deploy', 'update', 'configure', 'uninstall', 'rescan'] as const;
 export const sessionKind = z.enum(sessionKinds);
 export type SessionKind = (typeof sessionKinds)[number];
+
+/** They work on a host's services, one at a time on each host, and need no transport to be connected. */
+export const hostSessionKinds: ReadonlySet<SessionKind> = new Set<SessionKind>(['deploy', 'update', 'configure', 'uninstall']);
 
 export const sessionState = z.enum(['waiting', 'working', 'success', 'warning', 'failed', 'stopped']);
 export type SessionState = z.infer<typeof sessionState>;
@@ -52,7 +56,11 @@ export const sessionResult = z
       uri: z.string().nullable().default(null),
     }),
     taskKinds['restore-collections'].output.extend({ kind: z.literal('restore-collections'), point: z.string() }),
-    z.object({ kind: z.literal('deploy'), host: z.string(), platform: z.string(), hostKey: z.string() }),
+    /** `hostKey` is null when no first contact over SSH was needed. */
+    z.object({ kind: z.literal('deploy'), host: z.string(), platform: z.string(), hostKey: z.string().nullable(), version: z.string().nullable().default(null) }),
+    z.object({ kind: z.literal('update'), host: z.string(), services: z.array(z.object({ name: packageName, before: z.string(), version: z.string() })) }),
+    z.object({ kind: z.literal('configure'), host: z.string(), controlPort: z.int(), deployerPort: z.int(), dataFrom: z.int(), dataTo: z.int() }),
+    z.object({ kind: z.literal('uninstall'), host: z.string(), all: z.boolean(), data: z.boolean() }),
     rescanResult,
     z.object({ kind: z.literal('check'), ok: z.boolean(), archives: z.array(taskKinds.check.output.extend({ set: z.string() })) }),
     z.object({ kind: z.literal('sweep'), freedBytes: z.number(), archives: z.array(taskKinds.sweep.output.extend({ set: z.string() })) }),

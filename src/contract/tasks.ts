@@ -181,6 +181,8 @@ export const taskKinds = {
       right: z.enum(['read', 'append']),
       /** Name of the host that may come, as its certificate has it. */
       peer: z.string().min(1),
+      /** For a task that goes on until it is stopped: an update does not wait for it. */
+      isEndless: z.boolean().default(false),
       ticket: v.dataTicket,
       /** Address to listen at. */
       listen: z.string().min(1),

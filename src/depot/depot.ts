@@ -1,7 +1,8 @@
 /**
  * The distribution server: two services over one directory of packages.
  *
- *   9380    API, mutual TLS: server and hosts list packages, get manifests and bytes; the server makes install tokens
+ *   9380    API, mutual TLS: server and hosts list packages, get manifests and bytes; the server makes install tokens and
+ *           has packages sent to the deployers of hosts
  *   11731   installer, TLS: a host without a certificate redeems its token, once, for its kit and its package
  *
  * Nothing is answered on 9380 before the peer's certificate was judged. On 11731 nothing is answered without a token or a
@@ -16,6 +17,7 @@ import * as z from 'zod';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { isFailure, toWire, type Failure } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
+import { installTokenQuestion, packageWanted, sendQuestion } from '../contract/depot.ts';
 import { listenOn } from '../contract/link/listen.ts';
 import { judge, tlsOptions, type LinkIdentity, type Peer } from '../contract/link/trust.ts';
 import { packageName, packagePlatform, packageVersion } from '../contract/packages.ts';
@@ -23,6 +25,7 @@ import { depotQuestion, installTokenRefused, notForThisPart, packageUnknown } fr
 import { openInstallTokens } from './install-tokens.ts';
 import { openPackageStore } from './package-store.ts';
 import { sendBytes } from './send-bytes.ts';
+import { sendToDeployer } from './send-to-deployer.ts';
 import { openSigningKey } from './signing-key.ts';
 
 export type DepotOptions = {
@@ -45,9 +48,7 @@ export type Depot = {
 };
 
 const admitted: ReadonlySet<string> = new Set(['server', 'deployer', 'transport']);
-const one = z.object({ name: packageName, version: packageVersion.or(z.literal('latest')), platform: packagePlatform });
 const filter = z.object({ name: packageName.optional(), version: packageVersion.optional(), platform: packagePlatform.optional() });
-const tokenQuestion = one.extend({ host: z.string().min(1).max(255), kit: z.string().max(65_536) });
 const redeemQuestion = z.object({ token: z.string().max(200) });
 
 function read<S extends z.ZodType>(schema: S, given: unknown): z.infer<S> {
@@ -63,16 +64,24 @@ export async function openDepot(options: DepotOptions): Promise<Depot> {
   for (const { file, why } of await store.refused()) log.warn('a package is refused', { file, why });
   const tokens = openInstallTokens(options.clock ?? systemClock);
   const peers = new WeakMap<Socket, Peer>();
+  let { identity } = options;
+  const serverOnly = (request: FastifyRequest, what: string): void => {
+    const peer = peers.get(request.raw.socket);
+    if (peer?.part !== 'server') throw notForThisPart({ part: peer?.part ?? 'stranger', what });
+  };
 
   const api = openApp(log);
   api.app.get('/key', async () => ({ publicKeyPem: key.publicKeyPem, version: options.version }));
   api.app.get('/packages', async (request) => ({ packages: (await store.list(read(filter, request.query))).map(({ manifest }) => manifest), refused: await store.refused() }));
-  api.app.get('/packages/:name/:version/:platform', async (request) => (await store.find(read(one, request.params))).signed);
-  api.app.get('/packages/:name/:version/:platform/bytes', async (request, reply) => await sendBytes(reply, await store.find(read(one, request.params)), request.headers.range));
+  api.app.get('/packages/:name/:version/:platform', async (request) => (await store.find(read(packageWanted, request.params))).signed);
+  api.app.get('/packages/:name/:version/:platform/bytes', async (request, reply) => await sendBytes(reply, await store.find(read(packageWanted, request.params)), request.headers.range));
+  api.app.post('/packages/:name/:version/:platform/send', async (request) => {
+    serverOnly(request, 'have packages sent');
+    return await sendToDeployer(await store.find(read(packageWanted, request.params)), read(sendQuestion, request.body), { identity, version: options.version });
+  });
   api.app.post('/install-tokens', async (request) => {
-    const peer = peers.get(request.raw.socket);
-    if (peer?.part !== 'server') throw notForThisPart({ part: peer?.part ?? 'stranger', what: 'make install tokens' });
-    const { host, kit, ...wanted } = read(tokenQuestion, request.body);
+    serverOnly(request, 'make install tokens');
+    const { host, kit, ...wanted } = read(installTokenQuestion, request.body);
     return tokens.make({ host, kit, package: await store.find(wanted) });
   });
 
@@ -90,7 +99,7 @@ export async function openDepot(options: DepotOptions): Promise<Depot> {
   });
 
   await Promise.all([api.app.ready(), installer.app.ready()]);
-  const judged = createTlsServer({ ...tlsOptions(options.identity), requestCert: true, handshakeTimeout: 10_000 }, (socket: TLSSocket) => {
+  const judged = createTlsServer({ ...tlsOptions(identity), requestCert: true, handshakeTimeout: 10_000 }, (socket: TLSSocket) => {
     const result = judge(socket, (peer) => (admitted.has(peer.part) ? undefined : `its certificate is for a ${peer.part}, which has no business here`));
     if (result.kind === 'refused') {
       log.warn('refused', { peer: socket.remoteAddress ?? 'unknown address', why: result.why });
@@ -99,7 +108,7 @@ export async function openDepot(options: DepotOptions): Promise<Depot> {
     peers.set(socket, result.peer);
     api.http.emit('connection', socket);
   });
-  const open = createTlsServer({ ...tlsOptions(options.identity), requestCert: false, handshakeTimeout: 10_000 }, (socket) => void installer.http.emit('connection', socket));
+  const open = createTlsServer({ ...tlsOptions(identity), requestCert: false, handshakeTimeout: 10_000 }, (socket) => void installer.http.emit('connection', socket));
   const servers = [judged, open];
   const sockets = servers.map(keepSockets);
   await listenOn(judged, options.api);
@@ -117,8 +126,9 @@ export async function openDepot(options: DepotOptions): Promise<Depot> {
   return {
     apiPort: (judged.address() as AddressInfo).port,
     installerPort: (open.address() as AddressInfo).port,
-    renew(identity) {
-      for (const server of servers) server.setSecureContext(tlsOptions(identity));
+    renew(renewed) {
+      identity = renewed;
+      for (const server of servers) server.setSecureContext(tlsOptions(renewed));
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -23,3 +23,9 @@ export const depotQuestion = failure<{ why: string }>('depot.question-not-unders
   hint: 'The two services are of versions that do not fit together. Update the older one.',
   retry: 'never',
 });
+
+export const packageRefused = failure<{ file: string; why: string }>('depot.package-refused', {
+  says: ({ file, why }) => `${file} is not taken: ${why}`,
+  hint: 'Build it with the key of this distribution server ("npm run package -- --key DIR/signing.key"), or vouch for it with "tidemark package add --sign".',
+  retry: 'never',
+});

@@ -48,6 +48,8 @@ export type PortSettings = {
   readonly agentControlPort: number;
   readonly depotPort: number;
   readonly installerPort: number;
+  /** The server's own machine runs the distribution server; one elsewhere is a host with that role. */
+  readonly isDepotHere: boolean;
   readonly dnsServers: readonly OutsideService[];
   /** Networks (CIDR) from which people use the REST API and the console. */
   readonly operatorNetworks: readonly string[];
@@ -86,6 +88,7 @@ export const usualSettings: PortSettings = {
   agentControlPort: defaultPorts.agentControl,
   depotPort: defaultPorts.depot,
   installerPort: defaultPorts.installer,
+  isDepotHere: false,
   dnsServers: [],
   operatorNetworks: [],
   metricsNetworks: [],

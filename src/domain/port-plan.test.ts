@@ -63,6 +63,12 @@ const table: { rows: number[]; title: string; given: Inventory; expected: string
     expected: ['22 tide > pg tcp 5432 postgresql', '23 tide > mail tcp 587 smtp', '24 tide > log udp 514 silent', '25 tide > trap udp 162 silent'],
   },
   { rows: [27, 28], title: 'a host that is only restored to has the same doors, and fetches from the repository', given: inventory([host('new', 15, ['target']), store]), expected: ['27 tide > new tcp 22 ssh', '27 tide > new tcp 6160 tidemark', '27 tide > new tcp 6162 tidemark', '28 new > store tcp 2500-3300 data'] },
+  {
+    rows: [30],
+    title: 'a host without SSH fetches its first package, from the server or from the distribution server',
+    given: inventory([db1, host('db2', 12, ['mongodb'], { sshPort: null }), host('depot', 30, ['distribution'])], { settings: { ...settings, isDepotHere: true } }),
+    expected: ['30 db2 > depot tcp 11731 tidemark optional', '30 db2 > tide tcp 11731 tidemark optional'],
+  },
   { rows: [29], title: 'members reach each other', given: inventory([db1, db2], { sets: [set] }), expected: ['29 db1 > db2 tcp 27100 mongod', '29 db2 > db1 tcp 27017 mongod'] },
 ];
 
@@ -70,7 +76,7 @@ for (const { rows, title, given, expected } of table) test(`row ${rows.join(', '
 
 test('every row of the reference is in the table above', () => {
   const seen = new Set(table.flatMap(({ rows }) => rows));
-  assert.deepEqual(Array.from({ length: 29 }, (_, n) => n + 1).filter((row) => !seen.has(row)), []);
+  assert.deepEqual(Array.from({ length: 30 }, (_, n) => n + 1).filter((row) => !seen.has(row)), []);
 });
 
 test('a changed port shows at once, in every row that it is part of', () => {

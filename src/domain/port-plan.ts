@@ -64,7 +64,8 @@ export function planPorts(inventory: Inventory): PlanEntry[] {
     planDirectory(add, server, inventory.settings);
     planServerServices(add, server, inventory.settings);
   }
-  for (const { host, party } of hosts) if (has(host, 'distribution')) planPackages(add, party, hosts);
+  for (const { host, party } of hosts) if (has(host, 'distribution')) planPackages(add, party, hosts, inventory.settings);
+  if (inventory.settings.isDepotHere) for (const server of servers) planInstallers(add, server, hosts, inventory.settings);
   for (const { host, party } of hosts) for (const server of servers) planCallsBack(add, host, party, server, hosts, inventory.settings);
   planSets(add, servers, hosts, inventory);
   for (const { host, party } of hosts) planData(add, host, party, hosts, inventory.settings);
@@ -118,8 +119,17 @@ function planNetbios(add: Add, row: number, from: Party, to: Party): void {
   add(row, from, to, 139, { ...what, service: 'tcp' });
 }
 
-/** Row 8: packages from the distribution server to every other host. */
-function planPackages(add: Add, depot: Party, hosts: readonly Placed[]): void {
+/** Row 30: a host that no SSH leads to fetches its first package itself. */
+function planInstallers(add: Add, depot: Party, hosts: readonly Placed[], settings: PortSettings): void {
+  for (const { host, party } of hosts) {
+    if (host.sshPort !== null || host.platform !== 'linux') continue;
+    add(30, party, depot, settings.installerPort, { service: 'tidemark', purpose: 'installer service: the first package, without SSH', changedBy: 'setting of the distribution server', optional: true });
+  }
+}
+
+/** Rows 8 and 30: packages from the distribution server to every other host. */
+function planPackages(add: Add, depot: Party, hosts: readonly Placed[], settings: PortSettings): void {
+  planInstallers(add, depot, hosts, settings);
   for (const { host, party } of hosts) {
     if (host.sshPort !== null && host.platform === 'linux') {
       add(8, depot, party, host.sshPort, { service: 'ssh', purpose: 'packages over SSH for a first install', changedBy: 'port in the host\'s credential' });

@@ -1,10 +1,18 @@
-/** Front door of the distribution server: `--data DIRECTORY --identity FILE [--listen HOST:PORT] [--installer HOST:PORT]`. */
+/**
+ * Front door of the distribution server: `--data DIRECTORY --identity FILE [--listen HOST:PORT] [--installer HOST:PORT]`. On a
+ * host of its own it enrols with a kit, DIRECTORY/kit.json; beside the server it is given its identity.
+ */
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { keepRenewed } from '../agent/join.ts';
+import { awaitMembership } from '../agent/membership.ts';
+import { systemClock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import { openLog } from '../base/log.ts';
 import { dieWithParent } from '../base/native.ts';
-import { awaitIdentity, watchIdentity } from '../contract/link/identity-file.ts';
+import { watchIdentity } from '../contract/link/identity-file.ts';
 import { openDepot } from '../depot/depot.ts';
+import { addressOf } from './address-of.ts';
 import { version } from './installation.ts';
 
 if (process.connected) dieWithParent(15);
@@ -15,15 +23,19 @@ const ends = new AbortController();
 
 /** `:9380` is that port on all addresses. */
 const bind = (address: string): { host?: string; port: number } => {
-  const colon = address.lastIndexOf(':');
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
-  return { host: host === '' ? undefined : host, port: Number(address.slice(colon + 1)) };
+  const { host, port } = addressOf(address);
+  return { host: host === '' ? undefined : host, port };
 };
 
 try {
-  const identity = await awaitIdentity(values.identity, 86_400_000);
-  const depot = await openDepot({ directory: values.data, identity, api: bind(values.listen), installer: bind(values.installer), version, log });
-  watchIdentity(values.identity, (renewed) => depot.renew(renewed), ends.signal);
+  const { data: directory, identity: identityFile } = values;
+  const { identity, server } = await awaitMembership({ part: 'depot', identityFile, kitFile: join(directory, 'kit.json'), workDirectory: directory, version, log, ms: 86_400_000 });
+  const depot = await openDepot({ directory, identity, api: bind(values.listen), installer: bind(values.installer), version, log });
+  watchIdentity(identityFile, (renewed) => depot.renew(renewed), ends.signal);
+  if (server !== undefined) {
+    const { host, port } = addressOf(server.server);
+    void keepRenewed({ server: { address: host, enrolmentPort: port }, identityFile, clock: systemClock, log, signal: ends.signal, onRenewed: (renewed) => depot.renew(renewed) });
+  }
   const end = (): void => {
     ends.abort();
     void depot.close().then(() => process.exit(0));

@@ -1,17 +1,19 @@
-/** The backup server as a process: `--data DIR --listen HOST:PORT --transport HOST:PORT [--enrolment HOST:PORT --agents HOST:PORT --announce ADDRESS]`. Says `ready` to its supervisor. */
+/** The backup server as a process: `--data DIR --listen HOST:PORT --transport HOST:PORT [--enrolment HOST:PORT --agents HOST:PORT --announce ADDRESS --depot HOST:PORT --installer-port PORT [--depot-is-here]]`. Says `ready` to its supervisor. */
 import { parseArgs } from 'node:util';
 import { describe } from '../base/failure.ts';
 import { openLog } from '../base/log.ts';
 import { dieWithParent } from '../base/native.ts';
-import { openServer, type Address } from '../server/server.ts';
+import { openServer } from '../server/server.ts';
+import { addressOf } from './address-of.ts';
 import { version } from './installation.ts';
 
-const { values } = parseArgs({ options: { data: { type: 'string' }, listen: { type: 'string', default: '127.0.0.1:9419' }, transport: { type: 'string', default: '127.0.0.1:6162' }, enrolment: { type: 'string' }, agents: { type: 'string' }, announce: { type: 'string' } } });
+const { values } = parseArgs({ options: { data: { type: 'string' }, listen: { type: 'string', default: '127.0.0.1:9419' }, transport: { type: 'string', default: '127.0.0.1:6162' }, enrolment: { type: 'string' }, agents: { type: 'string' }, announce: { type: 'string' }, depot: { type: 'string' }, 'installer-port': { type: 'string', default: '11731' }, 'depot-is-here': { type: 'boolean', default: false } } });
 const log = openLog((line) => process.stderr.write(line)).with({ part: 'server' });
 
-const address = (text: string): Address => {
-  const colon = text.lastIndexOf(':');
-  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
+const distribution = () => {
+  if (values.depot === undefined) return null;
+  const { host, port } = addressOf(values.depot);
+  return { host, apiPort: port, installerPort: Number(values['installer-port']), isLocal: values['depot-is-here'] };
 };
 
 if (process.send !== undefined) dieWithParent();
@@ -19,11 +21,12 @@ try {
   if (values.data === undefined) throw new Error('--data is missing');
   const server = await openServer({
     dataDirectory: values.data,
-    listen: address(values.listen),
-    transport: address(values.transport),
-    enrolment: values.enrolment === undefined ? null : address(values.enrolment),
-    agents: values.agents === undefined ? null : address(values.agents),
+    listen: addressOf(values.listen),
+    transport: addressOf(values.transport),
+    enrolment: values.enrolment === undefined ? null : addressOf(values.enrolment),
+    agents: values.agents === undefined ? null : addressOf(values.agents),
     announce: values.announce,
+    distribution: distribution(),
     version,
     log,
   });

@@ -26,11 +26,12 @@ const surroundings: Surroundings = {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, act);
     };
   },
-  programs: { node: programs.node, server: new URL('server.ts', import.meta.url).pathname, transport: new URL('transport.ts', import.meta.url).pathname },
+  programs: { node: programs.node, server: new URL('server.ts', import.meta.url).pathname, transport: new URL('transport.ts', import.meta.url).pathname, depot: new URL('depot.ts', import.meta.url).pathname },
   processId: process.pid,
   // Rooms with native code are loaded by the commands that need them: the others start faster without.
   tryLock: async (fd) => (await import('../base/native.ts')).tryLockFile(fd),
   inspectMachine: async (directory) => await (await import('../agent/findings.ts')).findings(directory),
+  addPackage: async (directory, file, isVouchedFor) => await (await import('../depot/add-package.ts')).addPackage(directory, file, isVouchedFor, systemClock),
   openRepositoryDirect: async (directory, passphrase) => await (await import('./direct-repository.ts')).openRepositoryDirect(directory, passphrase),
 };
 

@@ -20,6 +20,7 @@ import { openLog } from '../base/log.ts';
 import { dieWithParent } from '../base/native.ts';
 import { watchIdentity } from '../contract/link/identity-file.ts';
 import { openOrderServer, requireFreePort } from '../contract/link/listen.ts';
+import { addressOf } from './address-of.ts';
 import { programs, version } from './installation.ts';
 
 if (process.connected) dieWithParent(15);
@@ -27,11 +28,6 @@ const text = { type: 'string' } as const;
 const { values } = parseArgs({ options: { settings: text, identity: text, work: text, listen: text, kit: text, server: text, dial: text, check: { type: 'boolean' } } });
 const log = openLog((line) => process.stderr.write(line)).with({ part: 'transport' });
 const ends = new AbortController();
-
-const addressOf = (given: string): { host: string; port: number } => {
-  const colon = given.lastIndexOf(':');
-  return { host: given.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(given.slice(colon + 1)) };
-};
 
 try {
   const isManaged = values.settings !== undefined;
@@ -50,7 +46,7 @@ try {
   const answering = isManaged ? await answerStatus(settings.status, { status, drain: transport.drain }) : undefined;
 
   const kitFile = values.kit ?? (isManaged ? settings.kit : undefined);
-  const member = await awaitMembership({ identityFile, kitFile, workDirectory, version, log, ms: isManaged ? 86_400_000 : 60_000 });
+  const member = await awaitMembership({ part: 'transport', identityFile, kitFile, workDirectory, version, log, ms: isManaged ? 86_400_000 : 60_000 });
   let { identity } = member;
   const { handlers } = transport;
   const dial = values.dial ?? settings.dial ?? member.server?.dial ?? undefined;

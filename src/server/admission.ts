@@ -10,6 +10,8 @@ import { admitHost, admitPart, type Admit, type Part } from '../contract/link/tr
 export type Admission = {
   /** `name` narrows it to one host. */
   readonly part: (part: Part, name?: string) => Admit;
+  /** Any of several parts. */
+  readonly anyOf: (parts: readonly Part[]) => Admit;
   /** Reads the list again. */
   refresh(): Promise<void>;
 };
@@ -20,11 +22,13 @@ export async function openAdmission(catalog: Catalog, clock: Clock): Promise<Adm
     listed = new Map((await catalog.certificates.inForce(clock.now())).map(({ serial, name }) => [serial, name]));
   };
   await refresh();
+  const ifListed =
+    (admit: Admit): Admit =>
+    (peer) =>
+      admit(peer) ?? (listed.get(peer.serial) === peer.name ? undefined : `serial ${peer.serial} is not on the list of certificates in force`);
   return {
     refresh,
-    part: (part, wanted) => {
-      const admit = wanted === undefined ? admitPart(part) : admitHost(part, wanted);
-      return (peer) => admit(peer) ?? (listed.get(peer.serial) === peer.name ? undefined : `serial ${peer.serial} is not on the list of certificates in force`);
-    },
+    part: (part, wanted) => ifListed(wanted === undefined ? admitPart(part) : admitHost(part, wanted)),
+    anyOf: (parts) => ifListed((peer) => (parts.some((part) => part === peer.part) ? undefined : `its certificate is for a ${peer.part}, which has no business here`)),
   };
 }

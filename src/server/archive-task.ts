@@ -48,7 +48,7 @@ export async function runArchiveTask<K extends ArchiveTaskKind>(
   const { host } = await archives.find(at.repository);
   const isNear = host === at.host || (await following.catalog.sessions.task(following.session, name))?.outcome != null;
   if (isNear) return await followTask(name, kind, at.host, async () => await withArchive(await archives.access(at.repository, at.setId)), following, onStatus);
-  const session = await openDataSession(name, host, at, around);
+  const session = await openDataSession(name, kind, host, at, around);
   // Without its archive the task would only wait until its channels are given up.
   const work = { ...following, stop: AbortSignal.any([following.stop, session.lost]) };
   try {
@@ -69,7 +69,7 @@ type DataSession = {
   end(): Promise<void>;
 };
 
-async function openDataSession(name: string, host: string, at: ArchiveReach, { archives, hosts, following, note }: Around): Promise<DataSession> {
+async function openDataSession(name: string, kind: TaskKind, host: string, at: ArchiveReach, { archives, hosts, following, note }: Around): Promise<DataSession> {
   const server = await hosts.find(host);
   const ticket = await note(`${name}: ticket`, () => randomBytes(32).toString('hex'));
   const near = await archives.access(at.repository, at.setId);
@@ -89,6 +89,7 @@ async function openDataSession(name: string, host: string, at: ArchiveReach, { a
       setId: at.setId,
       right: at.right,
       peer: at.host,
+      isEndless: kind === 'oplog',
       ticket,
       // A name may lead to a loopback address on the host itself.
       listen: isIP(server.address) === 0 ? '0.0.0.0' : server.address,

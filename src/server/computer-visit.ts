@@ -15,10 +15,10 @@ import { nodeNameOf } from './computer-nodes.ts';
 import { kitAwaited, packageNotNamed, servicesNotConnected } from './failures.ts';
 import type { FlowContext } from './flow.ts';
 import type { HostReach, Reached } from './host-reach.ts';
-import type { HostServices, ServicesFound, ServicesWanted } from './host-services.ts';
+import type { WantedServices, ServicesFound, ServicesWanted } from './wanted-services.ts';
 import type { Hosts } from './hosts.ts';
 
-export type VisitServices = { hosts: Hosts; hostReach: HostReach; hostServices: HostServices; catalog: Catalog };
+export type VisitServices = { hosts: Hosts; hostReach: HostReach; wantedServices: WantedServices; catalog: Catalog };
 export type VisitDeadlines = { visitMs: number; deployMs: number };
 
 /** What a visit came to, and what is to be written down of the computer. */
@@ -42,7 +42,7 @@ export async function visitComputer(visited: Visited, context: FlowContext, serv
     if (node !== undefined && there.notConnected !== null) throw servicesNotConnected({ node: node.name, why: there.notConnected });
     node ??= options.installServices ? await expect(computer, services.hosts) : undefined;
     const id = node?.id;
-    if (id !== undefined) found = await withDeadline(`the deployment to ${computer.name}`, ms.deployMs, async (signal) => await services.hostServices.bring(id, await wantedOf(visited, context, services, signal)), context.signal);
+    if (id !== undefined) found = await withDeadline(`the deployment to ${computer.name}`, ms.deployMs, async (signal) => await services.wantedServices.bring(id, await wantedOf(visited, context, services, signal)), context.signal);
     if (found.kind === 'missing' && options.installServices) throw packageNotNamed({ group: visited.group, computer: computer.name });
   } catch (error) {
     context.signal.throwIfAborted();

@@ -14,7 +14,7 @@ import type { HostRow } from '../catalog/hosts.ts';
 import type { Clock } from '../base/clock.ts';
 import { describe, isFailure, toWire } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
-import { enrolment, enrolmentBytes, type Enrolled } from '../contract/enrolment.ts';
+import { enrolledPart, enrolment, enrolmentBytes, type Enrolled, type EnrolledPart } from '../contract/enrolment.ts';
 import { judge, tlsOptions, type LinkIdentity } from '../contract/link/trust.ts';
 import type { Admission } from './admission.ts';
 import type { Authority } from './authority.ts';
@@ -32,19 +32,20 @@ export type EnrolmentOptions = {
   authority: Authority;
   admission: Admission;
   links: Links;
+  deployers: Links;
   clock: Clock;
   log: Log;
 };
 
 const answerWithinMs = 10_000;
-const reasons = { unknown: 'the token is not known', used: 'the token was used before', over: 'the token is more than a day old' } as const;
+const reasons = { unknown: 'the token is not known', used: 'the token was used before', over: 'the token is more than a day old', 'other-part': 'the token is for another service' } as const;
 
 export async function openEnrolment(options: EnrolmentOptions): Promise<EnrolmentServer> {
-  const { catalog, authority, admission, links, clock, log } = options;
+  const { catalog, authority, admission, links, deployers, clock, log } = options;
   const attempts = openAttempts(clock);
 
-  async function certify(host: HostRow, publicKeyPem: string): Promise<Enrolled> {
-    const { certificatePem, caPem } = await authority.certify(publicKeyPem, { part: 'transport', name: host.id, hosts: [host.address] });
+  async function certify(host: HostRow, part: EnrolledPart, publicKeyPem: string): Promise<Enrolled> {
+    const { certificatePem, caPem } = await authority.certify(publicKeyPem, { part, name: host.id, hosts: [host.address] });
     await admission.refresh();
     return { host: host.id, certificatePem, caPem };
   }
@@ -53,25 +54,27 @@ export async function openEnrolment(options: EnrolmentOptions): Promise<Enrolmen
     const asked = enrolment['/enrol'].safeParse(body);
     if (!asked.success) throw enrolmentRefused({ why: 'the question was not understood; the versions may not fit together' });
     if (!isUsableKey(asked.data.publicKeyPem)) throw enrolmentRefused({ why: 'the public key is not one of the curve P-256' });
-    const redeemed = await catalog.hosts.redeem(hashOf(asked.data.token), clock.now());
+    const redeemed = await catalog.hosts.redeem(hashOf(asked.data.token), asked.data.part, clock.now());
     if (redeemed.kind === 'refused') {
       attempts.count(from);
       throw enrolmentRefused({ why: reasons[redeemed.why] });
     }
-    const answer = await certify(redeemed.host, asked.data.publicKeyPem);
-    await links.open(redeemed.host);
-    log.info('a host has enrolled', { host: redeemed.host.name, from, version: asked.data.version });
+    const { part, publicKeyPem, version } = asked.data;
+    const answer = await certify(redeemed.host, part, publicKeyPem);
+    if (part === 'transport') await links.open(redeemed.host);
+    if (part === 'deployer') await deployers.open(redeemed.host);
+    log.info('a service of a host has enrolled', { host: redeemed.host.name, part, from, version });
     return answer;
   }
 
   async function renew(socket: TLSSocket, body: unknown): Promise<Enrolled> {
-    const judged = judge(socket, admission.part('transport'));
+    const judged = judge(socket, admission.anyOf(enrolledPart.options));
     if (judged.kind === 'refused') throw enrolmentRefused({ why: judged.why });
     const asked = enrolment['/renew'].safeParse(body);
     if (!asked.success) throw enrolmentRefused({ why: 'the question was not understood; the versions may not fit together' });
     const host = await catalog.hosts.find(judged.peer.name);
     if (host === undefined) throw enrolmentRefused({ why: 'this host was removed' });
-    return await certify(host, asked.data.publicKeyPem);
+    return await certify(host, enrolledPart.parse(judged.peer.part), asked.data.publicKeyPem);
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -121,7 +121,7 @@ export const hostIsLocal = failure<Record<string, never>>('server.host-is-local'
 });
 
 export const hostBusy = failure<{ host: string; why: string }>('server.host-busy', {
-  says: ({ host, why }) => `host ${host} cannot be removed: ${why}`,
+  says: ({ host, why }) => `host ${host} is in use: ${why}`,
   hint: 'Remove or wait for what uses it first.',
   retry: 'later',
 });
@@ -132,8 +132,8 @@ export const enrolmentRefused = failure<{ why: string }>('server.enrolment-refus
   retry: 'never',
 });
 
-export const hostUnreachable = failure<{ host: string; seconds: number; why: string }>('server.host-unreachable', {
-  says: ({ host, seconds, why }) => `the transport service of host ${host} was not reached within ${seconds} s: ${why}`,
+export const hostUnreachable = failure<{ host: string; service?: string; seconds: number; why: string }>('server.host-unreachable', {
+  says: ({ host, service = 'transport', seconds, why }) => `the ${service} service of host ${host} was not reached within ${seconds} s: ${why}`,
   hint: 'See that the service runs there; the server dials it again all the time.',
   retry: 'later',
 });
@@ -278,7 +278,7 @@ export const dataSessionEnded = failure<{ host: string }>('server.data-session-e
 
 export const packageUnreadable = failure<{ file: string; why: string }>('server.package-unreadable', {
   says: ({ file, why }) => `the package ${file} cannot be used: ${why}`,
-  hint: 'Name a .deb or .rpm of tidemark-transport on the machine of the server; "npm run package" makes them.',
+  hint: 'Name a .deb or .rpm of tidemark-deployer on the machine of the server, or none: the distribution server has one.',
   retry: 'never',
 });
 
@@ -357,5 +357,29 @@ export const servicesNotConnected = failure<{ node: string; why: string }>('serv
 export const rescanReachedNothing = failure<{ group: string; first: string }>('server.rescan-reached-nothing', {
   says: ({ group, first }) => `nothing of group ${group} was reached; the first failure: ${first}`,
   hint: 'Run "tidemark group test" for what fails where, and "tidemark session show" for all of it.',
+  retry: 'later',
+});
+
+export const noDepot = failure('server.no-depot', {
+  says: () => 'this server has no distribution server',
+  hint: 'Start it with "tidemark up --hosts ADDRESS", without --no-depot, or name one on another host with --depot.',
+  retry: 'never',
+});
+
+export const depotNotReached = failure<{ address: string; why: string }>('server.depot-not-reached', {
+  says: ({ address, why }) => `the distribution server at ${address} gave no answer: ${why}`,
+  hint: 'See that it runs there ("tidemark up" starts it, or the unit tidemark-depot) and that its ports can be reached.',
+  retry: 'later',
+});
+
+export const deployerMissing = failure<{ host: string }>('server.deployer-missing', {
+  says: ({ host }) => `host ${host} has no deployer service that takes orders`,
+  hint: 'Install it over SSH with "tidemark node install --credential", or run the installer that "tidemark node kit --installer" writes on the host.',
+  retry: 'never',
+});
+
+export const serviceNotBack = failure<{ host: string; service: string; wanted: string; why: string }>('server.service-not-back', {
+  says: ({ host, service, wanted, why }) => `the ${service} of host ${host} did not come back with ${wanted}: ${why}`,
+  hint: 'What was there before was put back where that was possible; "tidemark node list" shows what answers now.',
   retry: 'later',
 });

@@ -45,7 +45,7 @@ function viewComputer(row: GroupComputerRow, known: { sets: readonly GroupSetRow
     awaitsKit: row.awaits_kit === 1,
     node: known.node?.name ?? null,
     link: link?.standing().state ?? null,
-    serviceVersion: link?.version() ?? null,
+    serviceVersion: link?.standing().version ?? null,
     members,
     system: look?.system ?? null,
     mongods: look?.mongods ?? [],

@@ -1,12 +1,11 @@
 /** The filters over hosts that are always there: unmanaged, out of date, offline, untrusted. */
 import type { Catalog } from '../catalog/catalog.ts';
 import type { FoundComputer, Host, HostFilter } from '../contract/routes/hosts.ts';
-import { compareVersions, packageVersion } from '../contract/packages.ts';
 import { knownNode } from './computer-nodes.ts';
 import type { HostKeys } from './host-keys.ts';
 import { localHost, type Hosts } from './hosts.ts';
 
-export async function listHosts(filter: HostFilter | undefined, { catalog, hosts, hostKeys, version }: { catalog: Catalog; hosts: Hosts; hostKeys: HostKeys; version: string }): Promise<{ hosts: Host[]; found: FoundComputer[] }> {
+export async function listHosts(filter: HostFilter | undefined, { catalog, hosts, hostKeys }: { catalog: Catalog; hosts: Hosts; hostKeys: HostKeys }): Promise<{ hosts: Host[]; found: FoundComputer[] }> {
   const [rows, groups, computers, keys] = await Promise.all([hosts.list(), catalog.groups.list(), catalog.groups.allComputers(), hostKeys.list()]);
   const groupNames = new Map(groups.map(({ id, name }) => [id, name]));
   const untrusted = new Set(keys.filter(({ state }) => state !== 'trusted').map(({ host }) => host));
@@ -20,14 +19,10 @@ export async function listHosts(filter: HostFilter | undefined, { catalog, hosts
     case 'unmanaged':
       return { hosts: all.filter(({ state }) => state === 'expected'), found };
     case 'out-of-date':
-      return { hosts: all.filter((host) => host.id !== localHost && isOlder(host.serviceVersion, version)), found: [] };
+      return { hosts: all.filter((host) => host.id !== localHost && host.outOfDate), found: [] };
     case 'offline':
       return { hosts: all.filter(({ state, link }) => state === 'enrolled' && link !== 'connected'), found: [] };
     case 'untrusted':
       return { hosts: all.filter(({ address }) => untrusted.has(address)), found: found.filter(({ address }) => untrusted.has(address)) };
   }
-}
-
-function isOlder(version: string | null, than: string): boolean {
-  return version !== null && packageVersion.safeParse(version).success && packageVersion.safeParse(than).success && compareVersions(version, than) < 0;
 }

@@ -1,118 +1,96 @@
 /**
- * The one place that brings a host's services to the wanted state: a rescan and `node install` both call it.
- *
- *   expected ──install──▶ enrolled, connected ──the package is newer──▶ updated
- *
- * One at a time for each host: who comes second finds what the first has done.
+ * What the server does about the services of a host, through its deployer: has packages brought there, gives its orders
+ * until they are answered, and waits for a service to come back. The sessions that use it (flows/deploy, update, configure,
+ * uninstall) may run again after a restart: every order here may be given twice.
  */
-import { access, constants } from 'node:fs/promises';
-import { basename } from 'node:path';
-import type { Catalog } from '../catalog/catalog.ts';
+import { describe, isFailure } from '../base/failure.ts';
+import { until } from '../base/deadline.ts';
+import { linkLost } from '../contract/failures.ts';
+import type { DeployerOrder, OrderEvent, OrderGiven, OrderOutput } from '../contract/orders.ts';
+import type { PackageName } from '../contract/packages.ts';
+import { sendPackage } from '../contract/send-package.ts';
 import type { HostRow } from '../catalog/hosts.ts';
-import type { HostCredential } from '../contract/credentials.ts';
-import { compareVersions, packageVersion } from '../contract/packages.ts';
-import { packageUnreadable } from './failures.ts';
-import type { Deployed, Deployment, HostPackage } from './first-contact.ts';
-import type { HostContact } from './host-contact.ts';
-import { localHost, type Hosts } from './hosts.ts';
+import type { Distribution, OfferedPackage } from './distribution.ts';
+import { deployerMissing, serviceNotBack } from './failures.ts';
+import type { FlowContext } from './flow.ts';
 import type { Links } from './links.ts';
 
-/** What a contact needs: how to become root there, what to install, and whom to tell. */
-export type ServicesMeans = { readonly credential: HostCredential; /** On this machine. */ readonly package: string; readonly say: Deployment['say']; readonly signal?: AbortSignal };
-
-export type ServicesWanted = {
-  readonly install: boolean;
-  readonly update: boolean;
-  /** What can be done it with; null where the host is not to be reached over SSH or no package is named. */
-  readonly means: ServicesMeans | null;
-};
-
-/** `missing`: it has none, and is not to get any or cannot. `older`: they are, and stay, for the reason given. */
-export type ServicesFound = { readonly kind: 'in place' | 'installed' | 'updated' | 'missing' } | { readonly kind: 'older'; readonly why: string };
-
 export type HostServices = ReturnType<typeof openHostServices>;
+export type Described = OrderOutput<'deployer.describe'>;
 
-/** Where the package's unit looks for it. */
-const kitFile = '/var/lib/tidemark-transport/kit.json';
+/** The code of agent/failures.ts: a change that another session or an earlier life of this one has begun. */
+const deployerBusy = { code: 'agent.deployer-busy' };
+const reachMs = 60_000;
+const patienceMs = 900_000;
 
-export function openHostServices({ hosts, links, catalog, contact }: { hosts: Hosts; links: Links; catalog: Catalog; contact: HostContact }) {
-  const turns = new Map<string, Promise<unknown>>();
+export function openHostServices({ links, deployers, distribution }: { links: Links; deployers: Links; distribution: Distribution }) {
+  const hasDeployer = (host: HostRow): boolean => deployers.all().some(({ id }) => id === host.id);
 
-  async function inTurn<T>(host: string, work: () => Promise<T>): Promise<T> {
-    const before = turns.get(host) ?? Promise.resolve();
-    const mine = before.catch(() => {}).then(work);
-    turns.set(host, mine);
-    try {
-      return await mine;
-    } finally {
-      if (turns.get(host) === mine) turns.delete(host);
-    }
-  }
-
-  const versionOf = (host: string): string | null => links.all().find(({ id }) => id === host)?.version() ?? null;
-
-  /** The host enrols with a kit of its own and answers orders. May be done again: what is there already is left alone. */
-  async function install(host: HostRow, { credential, package: file, say, signal }: ServicesMeans, replaces?: string): Promise<Deployed> {
-    const chosen = await packageAt(file);
-    const kit = replaces === undefined ? { content: `${JSON.stringify(await hosts.kitFor(host))}\n`, to: kitFile } : undefined;
-    const healthy = async (): Promise<true | string> => {
-      const standing = standingOf(links, host.id);
-      return await Promise.resolve(standing === true && versionOf(host.id) === replaces ? `it still runs version ${replaces}` : standing);
+  async function giveOnce<N extends DeployerOrder>(host: HostRow, name: N, input: OrderGiven<N>, context: FlowContext): Promise<OrderOutput<N>> {
+    const onEvent = async (event: OrderEvent<N>): Promise<void> => {
+      await context.tell((event as { step: string }).step);
     };
-    return await contact.deploy({ name: host.name, address: host.address, credential }, { packageFor: async () => await Promise.resolve(chosen), kit, healthy, say, signal });
-  }
-
-  /** Why the services of a host that is connected are not updated now, or which version they would be brought to. */
-  async function newer(host: HostRow, runs: string, wanted: ServicesWanted): Promise<{ update: ServicesMeans } | { why: string } | undefined> {
-    const offered = wanted.means === null ? null : packageVersionOf(wanted.means.package);
-    if (!wanted.update || wanted.means === null || offered === null || compareVersions(offered, runs) <= 0) return undefined;
-    const task = (await catalog.sessions.openTasks()).find((one) => one.host === host.id);
-    return task === undefined ? { update: wanted.means } : { why: `version ${offered} is not installed now: session ${task.session} is at work there` };
+    return await deployers.of(host.id).call(name, input, { signal: context.signal, waitMs: reachMs, onEvent });
   }
 
   return {
-    install: async (host: HostRow, means: ServicesMeans): Promise<Deployed> => await inTurn(host.id, async () => await install(host, means)),
+    hasDeployer,
 
-    async bring(id: string, wanted: ServicesWanted): Promise<ServicesFound> {
-      return await inTurn(id, async () => {
-        const host = await hosts.find(id);
-        if (host.id === localHost) return { kind: 'in place' };
-        if (host.state === 'enrolled') {
-          const runs = versionOf(host.id);
-          const found = runs === null ? undefined : await newer(host, runs, wanted);
-          if (runs === null || found === undefined) return { kind: 'in place' };
-          if ('why' in found) return { kind: 'older', why: found.why };
-          await install(host, found.update, runs);
-          return { kind: 'updated' };
+    /** An order, given again when the link was lost under it or another change is on its way there. */
+    async order<N extends DeployerOrder>(host: HostRow, name: N, input: OrderGiven<N>, context: FlowContext): Promise<OrderOutput<N>> {
+      if (!hasDeployer(host)) throw deployerMissing({ host: host.name });
+      const untilMs = context.clock.monotonicMs() + patienceMs;
+      for (;;) {
+        try {
+          return await giveOnce(host, name, input, context);
+        } catch (error) {
+          if (!isFailure(error, linkLost) && !isFailure(error, deployerBusy)) throw error;
+          if (context.clock.monotonicMs() >= untilMs) throw error;
+          await context.tell(`${name} is given again: ${describe(error)}`);
+          await context.clock.wait(1_000, context.signal);
         }
-        if (!wanted.install || wanted.means === null) return { kind: 'missing' };
-        await install(host, wanted.means);
-        return { kind: 'installed' };
+      }
+    },
+
+    /** Where the server may dial the host, the distribution server does too; else the bytes go down the link that the host opened. */
+    async bring(host: HostRow, { manifest, signed }: OfferedPackage, context: FlowContext): Promise<void> {
+      const { name, version, bytes } = manifest;
+      await context.tell(`${name} ${version}, ${(bytes / 1e6).toFixed(1)} MB, from the distribution server`);
+      if (host.dials === 'server') return await distribution.send(manifest, { host: host.id, address: host.address, port: host.deployer_port }, context.signal);
+      const deployer = await deployers.of(host.id).connected(reachMs, context.signal);
+      await sendPackage(deployer, signed, async (from, length) => await distribution.bytes(manifest, from, length), context.signal);
+    },
+
+    /** Until the link to a service is there with the version that is wanted, or any. */
+    async awaitTransport(host: HostRow, version: string | undefined, ms: number, signal: AbortSignal): Promise<void> {
+      let why = 'it has not enrolled yet';
+      const there = async (): Promise<true | undefined> => {
+        const standing = links.all().find(({ id }) => id === host.id)?.standing();
+        if (standing !== undefined) why = standing.state === 'connected' ? `version ${standing.version} answers` : (standing.says ?? standing.state);
+        return await Promise.resolve(standing?.state === 'connected' && (version === undefined || standing.version === version) ? true : undefined);
+      };
+      await until(`the transport of ${host.name}`, ms, there, { everyMs: 200, signal }).catch((error: unknown) => {
+        if (!isFailure(error, { code: 'base.deadline-passed' })) throw error;
+        throw serviceNotBack({ host: host.name, service: 'transport service', wanted: version === undefined ? 'an answer' : `version ${version}`, why }, error);
       });
     },
+
+    /** Until the deployer answers and `look` is content with it; what it throws ends the waiting. */
+    async awaitDeployer(host: HostRow, wanted: string, ms: number, look: (described: Described) => boolean, signal: AbortSignal): Promise<Described> {
+      let why = 'it was not reached';
+      const there = async (): Promise<Described | undefined> => {
+        const caller = await deployers.of(host.id).connected(1_000, signal).catch((error: unknown) => void (why = describe(error)));
+        const described = await caller?.call('deployer.describe', {}, { signal }).catch((error: unknown) => void (why = describe(error)));
+        if (described === undefined || look(described)) return described ?? undefined;
+        why = `version ${described.version} answers`;
+        return undefined;
+      };
+      return await until(`the deployer of ${host.name}`, ms, there, { everyMs: 300, signal }).catch((error: unknown) => {
+        if (!isFailure(error, { code: 'base.deadline-passed' })) throw error;
+        throw serviceNotBack({ host: host.name, service: 'deployer service', wanted, why }, error);
+      });
+    },
+
+    newest: async (name: PackageName, platform: string): Promise<OfferedPackage> => await distribution.find({ name, version: 'latest', platform: platform as 'linux-x64' | 'linux-arm64' }),
   };
-}
-
-function standingOf(links: Links, id: string): true | string {
-  const link = links.all().find((one) => one.id === id);
-  if (link === undefined) return 'it has not enrolled yet';
-  const { state, says } = link.standing();
-  return state === 'connected' ? true : `its transport service is not connected: ${says ?? state}`;
-}
-
-/** As package files are named: `tidemark-transport_0.1.0_amd64.deb`, `tidemark-transport-0.1.0.x86_64.rpm`. */
-function packageVersionOf(file: string): string | null {
-  const name = basename(file);
-  const version = (/^tidemark-transport_([^_]+)_/.exec(name) ?? /^tidemark-transport-(.+)\.[^.]+\.rpm$/.exec(name))?.[1];
-  return version !== undefined && packageVersion.safeParse(version).success ? version : null;
-}
-
-/** A Debian package, an RPM, or a tar.gz that carries its own set-up. */
-async function packageAt(file: string): Promise<HostPackage> {
-  await access(file, constants.R_OK).catch((error: unknown) => {
-    throw packageUnreadable({ file, why: (error as Error).message }, error);
-  });
-  if (file.endsWith('.deb')) return { file, install: (at) => `dpkg -i ${at}`, remove: 'dpkg --purge tidemark-transport' };
-  if (file.endsWith('.rpm')) return { file, install: (at) => `rpm -U --replacepkgs ${at}`, remove: 'rpm -e tidemark-transport' };
-  throw packageUnreadable({ file, why: 'it is neither a .deb nor an .rpm' });
 }

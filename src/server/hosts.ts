@@ -1,16 +1,19 @@
 /**
  * The hosts that work for this server (docs/design/hosts.md): expected with a token, enrolled with a certificate, removed with
- * all their serials. `local` is the machine the server runs on; its certificate is kept by files, not by enrolment.
+ * all their serials. A host may have a transport, a deployer or both; each enrols by itself. `local` is the machine the server runs on; its certificate is kept by files, not by enrolment.
  */
 import { randomBytes } from 'node:crypto';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { HostRow } from '../catalog/hosts.ts';
 import type { Clock } from '../base/clock.ts';
 import { sortableId } from '../base/ids.ts';
+import type { EnrolledPart } from '../contract/enrolment.ts';
 import type { Host, HostKit, HostWish } from '../contract/routes/hosts.ts';
 import type { Admission } from './admission.ts';
+import type { Distribution } from './distribution.ts';
 import { hostBusy, hostExists, hostIsLocal, hostUnknown } from './failures.ts';
 import type { Links } from './links.ts';
+import type { ServiceVersions } from './service-versions.ts';
 import { hashOf } from './sign-in.ts';
 
 export const localHost = 'local';
@@ -21,8 +24,10 @@ export type Announced = { readonly address: string; readonly enrolmentPort: numb
 
 export type Hosts = ReturnType<typeof openHosts>;
 
-export function openHosts(options: { catalog: Catalog; links: Links; admission: Admission; clock: Clock; announced: () => Announced }) {
-  const { catalog, links, admission, clock, announced } = options;
+export type HostChange = Partial<Pick<HostRow, 'control_port' | 'deployer_port' | 'data_from' | 'data_to'>>;
+
+export function openHosts(options: { catalog: Catalog; links: Links; deployers: Links; admission: Admission; versions: ServiceVersions; distribution: Distribution; clock: Clock; announced: () => Announced }) {
+  const { catalog, links, deployers, admission, versions, distribution, clock, announced } = options;
 
   async function find(nameOrId: string): Promise<HostRow> {
     const row = await catalog.hosts.find(nameOrId);
@@ -32,8 +37,9 @@ export function openHosts(options: { catalog: Catalog; links: Links; admission: 
 
   function view(row: HostRow): Host {
     // A host that has enrolled in this instant has no link yet.
-    const known = links.all().find(({ id }) => id === row.id);
-    const link = known?.standing() ?? { state: 'connecting' as const, says: row.state === 'enrolled' ? 'not dialled yet' : 'it has not enrolled yet' };
+    const says = row.state === 'enrolled' ? 'not dialled yet' : 'it has not enrolled yet';
+    const link = links.all().find(({ id }) => id === row.id)?.standing() ?? { state: 'connecting' as const, says, version: null, isOtherContract: false };
+    const deployer = row.deployer_ms === null ? undefined : deployers.all().find(({ id }) => id === row.id)?.standing();
     return {
       id: row.id,
       name: row.name,
@@ -46,29 +52,43 @@ export function openHosts(options: { catalog: Catalog; links: Links; admission: 
       state: row.state as Host['state'],
       link: link.state,
       says: link.says,
-      serviceVersion: known?.version() ?? null,
+      version: link.version,
+      outOfDate: versions.isOutOfDate(row.id, 'tidemark-transport', link) || (deployer !== undefined && versions.isOutOfDate(row.id, 'tidemark-deployer', deployer)),
+      deployer: deployer === undefined ? null : { link: deployer.state, says: deployer.says, version: deployer.version },
       addedAtMs: row.added_ms,
       enrolledAtMs: row.enrolled_ms,
     };
   }
 
-  /** A new one-time token for the host; older ones that were not used open nothing any more. */
-  async function kitFor(row: HostRow): Promise<HostKit> {
+  /** A new one-time token for one service of the host, or for the first that shows it; older ones that were not used open nothing any more. */
+  async function kitFor(row: HostRow, part: EnrolledPart | null = null): Promise<HostKit> {
     if (row.id === localHost) throw hostIsLocal({});
     const token = `te_${randomBytes(32).toString('base64url')}`;
     const expiresAtMs = clock.now() + tokenLivesMs;
-    await catalog.hosts.expect(row.id, hashOf(token), expiresAtMs);
+    await catalog.hosts.expect(row.id, part, hashOf(token), expiresAtMs);
+    // A transport needs no key, so a kit is made without one rather than not at all.
+    const packageKey = distribution.at === null ? null : await distribution.key().catch(() => null);
     const { address, enrolmentPort, controlPort, fingerprint } = announced();
     return {
       kind: 'tidemark-kit',
       host: row.name,
+      part,
       server: { address, enrolmentPort, controlPort },
       fingerprint,
       token,
       expiresAtMs,
       dials: row.dials as HostKit['dials'],
       listen: { address: row.address, port: row.control_port },
+      packageKey,
     };
+  }
+
+  async function demandUnused(row: HostRow): Promise<void> {
+    if (row.id === localHost) throw hostIsLocal({});
+    const repository = (await catalog.repositories.list()).find(({ host }) => host === row.id);
+    if (repository !== undefined) throw hostBusy({ host: row.name, why: `repository ${repository.name} is on it` });
+    const task = (await catalog.sessions.openTasks()).find(({ host }) => host === row.id);
+    if (task !== undefined) throw hostBusy({ host: row.name, why: `session ${task.session} is at work there` });
   }
 
   return {
@@ -93,28 +113,43 @@ export function openHosts(options: { catalog: Catalog; links: Links; admission: 
         state: 'expected',
         added_ms: clock.now(),
         enrolled_ms: null,
+        deployer_ms: null,
       };
       await catalog.hosts.add(row);
       return { host: row, kit: await kitFor(row) };
     },
 
+    demandUnused,
+
     /** Its certificates open nothing from the moment this resolves. What works there for us is in the way. */
     async remove(row: HostRow): Promise<void> {
-      if (row.id === localHost) throw hostIsLocal({});
-      const repository = (await catalog.repositories.list()).find(({ host }) => host === row.id);
-      if (repository !== undefined) throw hostBusy({ host: row.name, why: `repository ${repository.name} is on it` });
-      const task = (await catalog.sessions.openTasks()).find(({ host }) => host === row.id);
-      if (task !== undefined) throw hostBusy({ host: row.name, why: `session ${task.session} is at work there` });
+      await demandUnused(row);
       await catalog.hosts.remove(row.id, clock.now());
       await admission.refresh();
+      await Promise.all([links.drop(row.id), deployers.drop(row.id)]);
+    },
+
+    /** Its transport is gone with all it had: the certificate opens nothing, and a transport is expected again. */
+    async forgetTransport(row: HostRow): Promise<void> {
+      await catalog.hosts.removePart(row.id, 'transport', clock.now());
+      await admission.refresh();
       await links.drop(row.id);
+    },
+
+    /** What a service of the host has changed to; its link is opened anew where that is another port. */
+    async change(id: string, change: HostChange): Promise<HostRow> {
+      await catalog.hosts.update(id, change);
+      const row = await find(id);
+      if (change.control_port !== undefined && row.state === 'enrolled') await links.open(row);
+      if (change.deployer_port !== undefined && row.deployer_ms !== null) await deployers.open(row);
+      return row;
     },
 
     /** The server's own machine, as the program that runs both parts has placed it. */
     async placeLocal(address: { host: string; port: number }): Promise<HostRow> {
       const known = await catalog.hosts.find(localHost);
       if (known === undefined) {
-        await catalog.hosts.add({ id: localHost, name: localHost, address: address.host, control_port: address.port, deployer_port: 6160, data_from: 2500, data_to: 3300, dials: 'server', state: 'enrolled', added_ms: clock.now(), enrolled_ms: clock.now() });
+        await catalog.hosts.add({ id: localHost, name: localHost, address: address.host, control_port: address.port, deployer_port: 6160, data_from: 2500, data_to: 3300, dials: 'server', state: 'enrolled', added_ms: clock.now(), enrolled_ms: clock.now(), deployer_ms: null });
       } else await catalog.hosts.update(localHost, { address: address.host, control_port: address.port });
       return await find(localHost);
     },

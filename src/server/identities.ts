@@ -11,7 +11,8 @@ const lookEveryMs = 3_600_000;
 
 export async function keepIdentities(options: {
   authority: Authority;
-  files: { transport: string; server: string };
+  /** `depot` where this machine runs the distribution server. */
+  files: { transport: string; server: string; depot: string | null };
   hosts: readonly string[];
   clock: Clock;
   log: Log;
@@ -22,6 +23,7 @@ export async function keepIdentities(options: {
   const look = async () => {
     const server = await authority.keep(files.server, { part: 'server', name: 'server', hosts });
     await authority.keep(files.transport, { part: 'transport', name: 'local', hosts });
+    if (files.depot !== null) await authority.keep(files.depot, { part: 'depot', name: 'local', hosts });
     return server;
   };
   let server = await look();

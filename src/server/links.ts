@@ -1,7 +1,8 @@
 /**
- * The links to all hosts: one for each that has enrolled, opened and closed as hosts come and go.
+ * The links to one kind of service of all hosts, transports or deployers: one for each that has enrolled, opened and closed
+ * as hosts come and go.
  *
- * A host that the server dials is dialled at its address and control port; one that dials in (port 10006) is waited for, and
+ * A host that the server dials is dialled at its address and the port of that service; one that dials in (port 10006) is waited for, and
  * the same orders go down the connection that it opened. A second connection of one host takes the place of the first: the
  * host would not have dialled while it had one.
  */
@@ -21,7 +22,7 @@ export type Links = {
   all(): TransportLink[];
   /** Resolves when any host is connected; fails as the server's own link does when none is in time. */
   anyConnected(waitMs: number, signal?: AbortSignal): Promise<void>;
-  /** Opens the host's link, or opens it anew with what has changed. */
+  /** Opens the host's link, or has it dial anew with what has changed; sessions that use it keep it. */
   open(host: HostRow): Promise<void>;
   drop(id: string): Promise<void>;
   /** Takes a connection that a host has dialled. */
@@ -35,9 +36,13 @@ export type Links = {
 
 const roundMs = 60_000;
 
-export function openLinks(options: { identity: () => LinkIdentity; admission: Admission; version: string; clock: Clock; log: Log }): Links {
-  const { admission, version, clock, log } = options;
+export function openLinks(options: { part: 'transport' | 'deployer'; identity: () => LinkIdentity; admission: Admission; version: string; clock: Clock; log: Log }): Links {
+  const { part, admission, version, clock } = options;
+  const log = options.log.with({ service: part });
+  const portOf = (host: HostRow): number => (part === 'transport' ? host.control_port : host.deployer_port);
   const links = new Map<string, TransportLink>();
+  /** As they are now: what a link dials next. */
+  const rows = new Map<string, HostRow>();
   const inboxes = new Map<string, Inbox>();
   const listeners: ((caller: Caller, link: TransportLink) => void)[] = [];
 
@@ -48,11 +53,12 @@ export function openLinks(options: { identity: () => LinkIdentity; admission: Ad
   };
   const dialIt = async (host: HostRow): Promise<Caller> => {
     await admission.refresh();
-    return await dialOrders({ host: host.address, port: host.control_port, identity: options.identity(), version, admit: admission.part('transport', host.id) });
+    return await dialOrders({ host: host.address, port: portOf(host), identity: options.identity(), version, admit: admission.part(part, host.id) });
   };
   const drop = async (id: string): Promise<void> => {
     const link = links.get(id);
     links.delete(id);
+    rows.delete(id);
     inboxes.delete(id);
     await link?.close();
   };
@@ -77,10 +83,23 @@ export function openLinks(options: { identity: () => LinkIdentity; admission: Ad
       }
     },
     async open(host) {
-      await drop(host.id);
-      const address = host.dials === 'host' ? `${host.name} (it dials in)` : `${host.address}:${host.control_port}`;
-      const link = keepLink({ id: host.id, host: host.name, address, dial: async (signal) => (host.dials === 'host' ? await inboxOf(host.id).next(signal) : await dialIt(host)), clock, log });
-      links.set(host.id, link);
+      const { id, name } = host;
+      rows.set(id, host);
+      const known = links.get(id);
+      if (known !== undefined) return await Promise.resolve(known.redial());
+      const now = (): HostRow => rows.get(id) ?? host;
+      const link = keepLink({
+        service: part,
+        id,
+        host: name,
+        get address() {
+          return now().dials === 'host' ? `${name} (it dials in)` : `${now().address}:${portOf(now())}`;
+        },
+        dial: async (signal) => (now().dials === 'host' ? await inboxOf(id).next(signal) : await dialIt(now())),
+        clock,
+        log,
+      });
+      links.set(id, link);
       for (const listener of listeners) link.onConnect((caller) => listener(caller, link));
     },
     drop,

@@ -8,6 +8,7 @@ import { lookup } from 'node:dns/promises';
 import { hostname, networkInterfaces } from 'node:os';
 import { isIP } from 'node:net';
 import { withDeadline } from '../base/deadline.ts';
+import type { HostRow } from '../catalog/hosts.ts';
 import type { OrderGiven, OrderName, OrderOutput } from '../contract/orders.ts';
 import type { CallOptions } from '../contract/link/caller.ts';
 import { discovered, hostAndPort } from '../contract/values.ts';
@@ -23,9 +24,9 @@ export type KnownInventory = { readonly inventory: Inventory; linkOf(host: Plann
 
 const lookupMs = 3_000;
 
-type Known = Pick<Services, 'sets' | 'hosts' | 'links' | 'catalog' | 'hostKeys' | 'about'>;
+type Known = Pick<Services, 'sets' | 'hosts' | 'links' | 'catalog' | 'hostKeys' | 'distribution' | 'about'>;
 
-export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, about }: Known): Promise<KnownInventory> {
+export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distribution, about }: Known): Promise<KnownInventory> {
   const machine = { dial: hostname(), addresses: ownAddresses() };
   const rows = await sets.list();
   const looked = rows.map((row) => ({ row, ...discovered.parse(JSON.parse(row.discovered)) }));
@@ -33,9 +34,11 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, about
   const members = new Set(looked.flatMap(({ local }) => local.map(({ host }) => host ?? localHost)));
   const known = await hosts.list();
   const keys = await hostKeys.list();
+  const depot = distribution.at;
+  const isDepot = (row: HostRow): boolean => depot !== null && !depot.isLocal && row.address === depot.host;
   const plannedHosts = await Promise.all(
     known.map(async (row): Promise<PlannedHost> => {
-      const works: PlannedHost['roles'] = [...(members.has(row.id) ? (['mongodb'] as const) : []), ...(repositories.has(row.id) ? (['repository'] as const) : [])];
+      const works: PlannedHost['roles'] = [...(members.has(row.id) ? (['mongodb'] as const) : []), ...(repositories.has(row.id) ? (['repository'] as const) : []), ...(isDepot(row) ? (['distribution'] as const) : [])];
       const place = row.id === localHost ? machine : { dial: row.address, addresses: await addressesOf(row.address) };
       return {
         ...place,
@@ -63,7 +66,7 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, about
     planned.push({ name, members: await Promise.all(all.map(async ({ host, port }) => ({ host, port, addresses: await addressesOf(host) }))), seed: `${row.seed_host}:${row.seed_port}` });
   }
   const { url, hostPorts } = about();
-  const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, dnsServers: nameServers() };
+  const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, isDepotHere: depot?.isLocal === true, dnsServers: nameServers() };
   return {
     inventory: { servers: [{ ...machine, name: machine.dial }], hosts: plannedHosts, sets: planned, settings },
     linkOf: (host) => {

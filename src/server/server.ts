@@ -23,6 +23,7 @@ import { openAuthority } from './authority.ts';
 import type { VisitDeadlines } from './computer-visit.ts';
 import { openCredentials } from './credentials.ts';
 import { ensureDefaultRepository } from './default-repository.ts';
+import { openDistribution, type Distribution, type DistributionAddress } from './distribution.ts';
 import { openEnrolment } from './enrolment.ts';
 import { plainBackup } from './flows/backup.ts';
 import { flowTable } from './flows/table.ts';
@@ -31,7 +32,9 @@ import { contactOverSsh, type HostContact } from './host-contact.ts';
 import { openHostKeys } from './host-keys.ts';
 import { openHostReach } from './host-reach.ts';
 import { openHostServices } from './host-services.ts';
+import { openWantedServices } from './wanted-services.ts';
 import { openHosts, type Hosts } from './hosts.ts';
+import { openInstallers } from './installers.ts';
 import { keepIdentities } from './identities.ts';
 import { keepTasksTidy } from './janitor.ts';
 import { keepLocksUndone } from './left-locks.ts';
@@ -52,6 +55,7 @@ import type { Services } from './services.ts';
 import { laneOf, openSessionEngine, type Timing } from './session-engine.ts';
 import { openSessionLog } from './session-log.ts';
 import { viewSession } from './session-view.ts';
+import { openServiceVersions, type ServiceVersions } from './service-versions.ts';
 import { ensureAdminToken, openGate } from './sign-in.ts';
 
 export type Address = { readonly host: string; readonly port: number };
@@ -66,6 +70,8 @@ export type ServerOptions = {
   agents: Address | null;
   /** The address that hosts are told to reach this server at. */
   announce?: string;
+  /** The distribution server, when there is one. */
+  distribution?: DistributionAddress | null;
   version: string;
   log: Log;
   clock?: Clock;
@@ -89,9 +95,9 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const clock = options.clock ?? systemClock;
   const startedAtMs = clock.now();
   const ends = new AbortController();
-  const files = { token: join(data, 'admin.token'), ca: join(data, 'ca.pem'), transport: join(data, 'transport.json'), server: join(data, 'server', 'identity.json') };
+  const files = { token: join(data, 'admin.token'), ca: join(data, 'ca.pem'), transport: join(data, 'transport.json'), server: join(data, 'server', 'identity.json'), depot: options.distribution?.isLocal === true ? join(data, 'depot', 'identity.json') : null };
 
-  await mkdir(join(data, 'server'), { recursive: true, mode: 0o700 });
+  for (const directory of ['server', ...(files.depot === null ? [] : ['depot'])]) await mkdir(join(data, directory), { recursive: true, mode: 0o700 });
   const sealer = await openSealer(join(data, 'master.key'));
   const catalog = await openCatalog(join(data, 'server', 'catalog.sqlite'));
   const authority = await openAuthority(join(data, 'server'), clock, async ({ serial, part, name, notAfterMs }) => {
@@ -104,14 +110,21 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const identities = await keepIdentities({ authority, files, hosts: names, clock, log, signal: ends.signal });
 
   const admission = await openAdmission(catalog, clock);
-  const links = openLinks({ identity: identities.server, admission, version, clock, log });
-  const hosts = openHosts({ catalog, links, admission, clock, announced: () => ({ address: announce, enrolmentPort: enrolment?.port ?? 0, controlPort: agents?.port ?? 0, fingerprint: authority.fingerprint }) });
+  const linking = { identity: identities.server, admission, version, clock, log };
+  const links = openLinks({ part: 'transport', ...linking });
+  const deployers = openLinks({ part: 'deployer', ...linking });
+  const distribution = openDistribution({ at: options.distribution ?? null, identity: identities.server, admission });
+  const versions = openServiceVersions({ distribution, links, deployers, version, clock, log });
+  const hosts = openHosts({ catalog, links, deployers, admission, versions, distribution, clock, announced: () => ({ address: announce, enrolmentPort: enrolment?.port ?? 0, controlPort: agents?.port ?? 0, fingerprint: authority.fingerprint }) });
   await hosts.placeLocal(options.transport);
-  for (const host of await hosts.list()) if (host.state === 'enrolled') await links.open(host);
-  const shown = { identity: identities.server(), catalog, authority, admission, links, clock, log };
+  for (const host of await hosts.list()) {
+    if (host.state === 'enrolled') await links.open(host);
+    if (host.deployer_ms !== null) await deployers.open(host);
+  }
+  const shown = { identity: identities.server(), catalog, authority, admission, links, deployers, clock, log };
   const enrolment = options.enrolment === null ? undefined : await openEnrolment({ ...options.enrolment, ...shown });
-  const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.part('transport'), role: 'caller', version, log, onChannel: (channel) => links.accept(channel.peer.name, openCaller(channel)) });
-  const { services, engine, alarms } = compose({ catalog, clock, log, links, hosts, sealer, timing, contact: options.contact }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }) } }));
+  const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.anyOf(['transport', 'deployer']), role: 'caller', version, log, onChannel: (channel) => (channel.peer.part === 'deployer' ? deployers : links).accept(channel.peer.name, openCaller(channel)) });
+  const { services, engine, alarms } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
   keepTasksTidy({ links, catalog, log, signal: ends.signal });
   keepLocksUndone({ links, sets: services.sets, log, signal: ends.signal });
 
@@ -136,25 +149,27 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     ends.abort(new Error('the server ends'));
     await rest.close();
     await engine.close();
-    await Promise.all([enrolment?.close(), agents?.close(), links.close()]);
+    await Promise.all([enrolment?.close(), agents?.close(), links.close(), deployers.close()]);
     await Promise.allSettled([repositoryReady, answering]);
     await catalog.close();
   };
   return { url, tokenFile: files.token, caFile: files.ca, repositoryReady, close, [Symbol.asyncDispose]: close };
 }
 
-type Base = { catalog: Catalog; clock: Clock; log: Log; links: Links; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']>; contact: HostContact | undefined };
+type Base = { data: string; caPem: string; catalog: Catalog; clock: Clock; log: Log; links: Links; deployers: Links; distribution: Distribution; versions: ServiceVersions; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']>; contact: HostContact | undefined };
 
 function compose(base: Base, about: Services['about']) {
-  const { catalog, clock, log, links, hosts, sealer, timing } = base;
+  const { catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing } = base;
   const archives = openArchives({ catalog, sealer, links, clock });
   const credentials = openCredentials({ catalog, sealer, clock });
   const hostKeys = openHostKeys({ catalog, clock });
   const contact = base.contact ?? contactOverSsh(hostKeys);
-  const hostServices = openHostServices({ hosts, links, catalog, contact });
+  const hostServices = openHostServices({ links, deployers, distribution });
+  const wantedServices = openWantedServices({ hosts, links, catalog, contact });
   const hostReach = openHostReach({ hosts, links, credentials, contact });
   const lookAtSet = openSetLooks(links);
   const groups = openGroups({ catalog, credentials, lookAtSet, clock });
+  const installers = openInstallers({ hosts, distribution, caPem: base.caPem });
   const placement = openPlacement({ catalog, links, archives, log });
   const points = openPoints({ catalog, archives });
   const standings = openOplogStandings(catalog, clock);
@@ -162,7 +177,7 @@ function compose(base: Base, about: Services['about']) {
   const moments = openMoments({ links, archives, points });
   const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
   const sessionLog = openSessionLog(catalog, clock);
-  const flows = flowTable({ hosts, hostServices, hostReach, credentials, groups, lookAtSet, placement, sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs });
+  const flows = flowTable({ hosts, links, deployers, credentials, hostKeys, distribution, hostServices, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing });
   const keepOplog = async (set: SetRow): Promise<void> => {
     try {
@@ -173,7 +188,7 @@ function compose(base: Base, about: Services['about']) {
     }
   };
   const services: Services = {
-    catalog, clock, log, links, hosts, placement, archives, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, standings, moments, engine, sessionLog, keepOplog, about,
+    catalog, clock, log, links, hosts, distribution, versions, installers, placement, archives, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, standings, moments, engine, sessionLog, keepOplog, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms };

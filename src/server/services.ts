@@ -8,7 +8,9 @@ import type { Session } from '../contract/sessions.ts';
 import type { Archives } from './archives.ts';
 import type { Credentials } from './credentials.ts';
 import type { Groups } from './groups.ts';
+import type { Distribution } from './distribution.ts';
 import type { HostKeys } from './host-keys.ts';
+import type { Installers } from './installers.ts';
 import type { Moments } from './moments.ts';
 import type { OplogStandings } from './oplog-standings.ts';
 import type { Points } from './points.ts';
@@ -21,6 +23,7 @@ import type { Placement } from './placement.ts';
 import type { HostReach } from './host-reach.ts';
 import type { LookAtSet } from './set-looks.ts';
 import type { Rescans } from './rescans.ts';
+import type { ServiceVersions } from './service-versions.ts';
 
 export type Services = {
   readonly catalog: Catalog;
@@ -28,6 +31,9 @@ export type Services = {
   readonly log: Log;
   readonly links: Links;
   readonly hosts: Hosts;
+  readonly distribution: Distribution;
+  readonly versions: ServiceVersions;
+  readonly installers: Installers;
   readonly placement: Placement;
   readonly archives: Archives;
   readonly credentials: Credentials;
@@ -45,5 +51,5 @@ export type Services = {
   viewSession(row: SessionRow): Promise<Session>;
   /** Opens the session that follows the set's oplog, unless it is open. */
   keepOplog(set: SetRow): Promise<void>;
-  about(): { version: string; startedAtMs: number; url: string; caFingerprint: string; /** Where hosts reach this server, when it takes any. */ hostPorts: { enrolmentPort?: number; agentControlPort?: number } };
+  about(): { version: string; startedAtMs: number; url: string; caFingerprint: string; /** Where hosts reach this server, when it takes any. */ hostPorts: { enrolmentPort?: number; agentControlPort?: number; depotPort?: number; installerPort?: number } };
 };

@@ -10,7 +10,7 @@ import { stopped } from '../base/failures.ts';
 import { sortableId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { linkLost } from '../contract/failures.ts';
-import type { SessionKind } from '../contract/sessions.ts';
+import { hostSessionKinds, type SessionKind } from '../contract/sessions.ts';
 import { hostLost, hostUnreachable, sessionContinuous, sessionEnded, sessionNotFailed, sessionUnknown } from './failures.ts';
 import type { Finished, Flow, FlowContext, Side } from './flow.ts';
 import type { Sealer } from './sealing.ts';
@@ -71,7 +71,7 @@ export type EngineOptions = {
 };
 
 /** Kinds that say themselves how they wait for hosts. */
-const withoutHosts: ReadonlySet<string> = new Set<SessionKind>(['oplog', 'deploy', 'rescan']);
+const withoutHosts: ReadonlySet<string> = new Set<SessionKind>(['oplog', 'rescan', ...hostSessionKinds]);
 
 type Running = { readonly stop: AbortController; readonly done: Promise<void> };
 
@@ -173,9 +173,10 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
   };
 }
 
-/** One of a kind at a time: backups and oplogs of a set, restores into a set, sweeps of a repository, deployments to a host, rescans of a group. */
+/** One of a kind at a time: backups and oplogs of a set, restores into a set, sweeps of a repository, rescans of a group; one change of a host's services. */
 export function laneOf(kind: SessionKind, objectId: string): string | null {
-  return kind === 'backup' || kind === 'oplog' || kind === 'restore-collections' || kind === 'sweep' || kind === 'deploy' || kind === 'rescan' ? `${kind}:${objectId}` : null;
+  if (hostSessionKinds.has(kind)) return `host:${objectId}`;
+  return kind === 'backup' || kind === 'oplog' || kind === 'restore-collections' || kind === 'sweep' || kind === 'rescan' ? `${kind}:${objectId}` : null;
 }
 
 async function life(row: SessionRow, stop: AbortController, closing: AbortSignal, timing: Timing, options: EngineOptions): Promise<void> {

@@ -66,6 +66,9 @@ const silences: Readonly<Record<TaskKind, number | null>> = {
 };
 
 const taskUnknown = { code: 'agent.task-unknown' };
+/** The longest that a deployer waits for running tasks, and then some for the update itself. */
+const updateMs = 190 * minuteMs;
+const beingUpdated = { code: 'agent.being-updated' };
 
 export async function followTask<K extends TaskKind>(
   name: string,
@@ -95,12 +98,22 @@ function read<K extends TaskKind>(kind: K, outcome: Outcome): TaskOutput<K> {
   return taskKinds[kind].output.parse(outcome.output) as TaskOutput<K>;
 }
 
+/** A host that is about to be updated takes no new task: the session goes on with the next one when it is back. */
+async function waitForUpdate({ sessionLog, session, link, clock, stop }: Followed, updating: { sinceMs: number | undefined }, why: Error, signal: AbortSignal): Promise<void> {
+  stop.throwIfAborted();
+  if (updating.sinceMs === undefined) await sessionLog.keep(session, { kind: 'line', level: 'info', text: `host ${link.host} is about to be updated; waiting until it takes tasks again` });
+  updating.sinceMs ??= clock.monotonicMs();
+  if (clock.monotonicMs() - updating.sinceMs >= updateMs) throw why;
+  await clock.wait(500, signal);
+}
+
 type Followed = TaskFollowing & { link: TransportLink; taskId: string; known: TaskRow | undefined; onStatus?: OnStatus };
 
 async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, followed: Followed): Promise<Outcome> {
   const { taskId, catalog, session, link, clock, stop, closing } = followed;
   const cursor = { after: followed.known?.after ?? 0, lastStep: 'start', heardMs: clock.monotonicMs() };
   let isAccepted = followed.known?.is_accepted === 1;
+  const updating = { sinceMs: undefined as number | undefined };
   const giveUp = new AbortController();
   const onClosing = (): void => giveUp.abort(closing.reason);
   if (closing.aborted) onClosing();
@@ -132,6 +145,10 @@ async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, follo
         if (state.state !== 'running') return outcomeOf(state);
       } catch (error) {
         if (isFailure(error, taskUnknown)) return { failure: toWire(taskLost({ host: link.host, lastStep: cursor.lastStep }, error)) };
+        if (isFailure(error, beingUpdated) && !isAccepted) {
+          await waitForUpdate(followed, updating, error, giveUp.signal);
+          continue;
+        }
         if (!isFailure(error, linkLost)) throw error;
         await followed.sessionLog.keep(session, { kind: 'line', level: 'info', text: `${error.message}; waiting for it, the task goes on` });
         await clock.wait(50, giveUp.signal);

@@ -1,10 +1,11 @@
 /**
- * One link to a host's transport service, kept for as long as the host is one of ours. Who dials is the caller's to know:
+ * One link to a service of a host, its transport or its deployer, kept for as long as the host is one of ours. Who dials is the caller's to know:
  * `dial` either dials, or waits until the host has (links.ts).
  *
  *   connecting ──peer greeted──▶ connected ──lost──▶ connecting
  *       │ not reached: wait 0.25 s, doubled up to 15 s, then dial again
  *       └ refused (certificate, version): the same, and the standing says so
+ *   connected, connecting ──the host has another port──▶ connecting, at once
  *
  * A call waits for the link; who waits too long is told why it is not there.
  */
@@ -18,7 +19,14 @@ import { linkRefused, versionMismatch } from '../contract/failures.ts';
 import type { OrderGiven, OrderName, OrderOutput } from '../contract/orders.ts';
 import { hostUnreachable } from './failures.ts';
 
-export type LinkStanding = { readonly state: 'connected' | 'connecting' | 'refused'; readonly says: string | null };
+export type LinkStanding = {
+  readonly state: 'connected' | 'connecting' | 'refused';
+  readonly says: string | null;
+  /** What the service greeted with last; null before the first time. */
+  readonly version: string | null;
+  /** It speaks no contract that this server does. */
+  readonly isOtherContract: boolean;
+};
 
 export type TransportLink = {
   /** The host's id, as its certificates name it. */
@@ -27,28 +35,38 @@ export type TransportLink = {
   readonly host: string;
   readonly address: string;
   standing(): LinkStanding;
-  /** Of the transport service, as it said when it was last connected; null before that. */
-  version(): string | null;
   /** The link, once it is there. */
   connected(waitMs: number, signal?: AbortSignal): Promise<Caller>;
   call<N extends OrderName>(name: N, input: OrderGiven<N>, options?: CallOptions<N> & { waitMs?: number }): Promise<OrderOutput<N>>;
+  /** Ends the connection that there is and dials at once: the host has changed. Who waits for the link goes on waiting. */
+  redial(): void;
   /** Called at once when connected, and at every later connection. */
   onConnect(listener: (caller: Caller) => void): void;
   close(): Promise<void>;
 };
 
-export type LinkOptions = { id: string; host: string; address: string; dial: (signal: AbortSignal) => Promise<Caller>; clock: Clock; log: Log; shortestWaitMs?: number; longestWaitMs?: number };
+export type LinkOptions = { service?: 'transport' | 'deployer'; id: string; host: string; address: string; dial: (signal: AbortSignal) => Promise<Caller>; clock: Clock; log: Log; shortestWaitMs?: number; longestWaitMs?: number };
 
 export function keepLink(options: LinkOptions): TransportLink {
-  const { id, host, address, clock } = options;
-  const log = options.log.with({ host, address });
+  const { id, host, clock } = options;
+  const log = options.log.with({ host });
   const ends = new AbortController();
   const listeners: ((caller: Caller) => void)[] = [];
-  let standing: LinkStanding = { state: 'connecting', says: 'not dialled yet' };
+  let standing: LinkStanding = { state: 'connecting', says: 'not dialled yet', version: null, isOtherContract: false };
   let current: Caller | undefined;
-  let version: string | null = null;
   let next = Promise.withResolvers<Caller>();
   next.promise.catch(() => {});
+  let isTaken = false;
+  let hurry = new AbortController();
+
+  /** Those who wait through failed dials wait for one and the same promise. */
+  function lose(says: string): void {
+    standing = { ...standing, state: 'connecting', says };
+    if (!isTaken) return;
+    isTaken = false;
+    next = Promise.withResolvers<Caller>();
+    next.promise.catch(() => {});
+  }
 
   async function run(): Promise<void> {
     const shortestMs = options.shortestWaitMs ?? 250;
@@ -56,27 +74,32 @@ export function keepLink(options: LinkOptions): TransportLink {
       try {
         current = await options.dial(ends.signal);
         if (ends.signal.aborted) return current.close();
+        if (hurry.signal.aborted) {
+          // Dialled before the host had changed.
+          hurry = new AbortController();
+          current.close();
+          continue;
+        }
         waitMs = shortestMs;
-        standing = { state: 'connected', says: null };
-        version = current.channel.hello.version;
-        log.info('transport connected', { version });
+        const { version } = current.channel.hello;
+        standing = { state: 'connected', says: null, version, isOtherContract: false };
+        log.info('connected', { address: options.address, version });
+        isTaken = true;
         next.resolve(current);
         for (const listener of listeners) listener(current);
         const why = await current.closed;
-        // Only here: those who wait through failed dials wait for one and the same promise.
-        next = Promise.withResolvers<Caller>();
-        next.promise.catch(() => {});
-        standing = { state: 'connecting', says: why.message };
-        if (!ends.signal.aborted) log.warn('transport link lost', { why: why.message });
+        lose(why.message);
+        if (!ends.signal.aborted) log.warn('link lost', { why: why.message });
       } catch (error) {
         const says = describe(error);
-        const state = isFailure(error, linkRefused) || isFailure(error, versionMismatch) ? 'refused' : 'connecting';
-        if (says !== standing.says) log.warn('transport not connected', { why: says });
-        standing = { state, says };
+        const isOtherContract = isFailure(error, versionMismatch);
+        if (says !== standing.says) log.warn('not connected', { address: options.address, why: says });
+        standing = { ...standing, state: isFailure(error, linkRefused) || isOtherContract ? 'refused' : 'connecting', says, isOtherContract };
       }
       current = undefined;
-      await clock.wait(waitMs, ends.signal).catch(() => {});
-      waitMs = Math.min(options.longestWaitMs ?? 15_000, waitMs * 2);
+      await clock.wait(waitMs, AbortSignal.any([ends.signal, hurry.signal])).catch(() => {});
+      waitMs = hurry.signal.aborted ? shortestMs : Math.min(options.longestWaitMs ?? 15_000, waitMs * 2);
+      if (hurry.signal.aborted) hurry = new AbortController();
     }
   }
   const running = run();
@@ -88,16 +111,17 @@ export function keepLink(options: LinkOptions): TransportLink {
       return await withDeadline(`the link to ${host}`, waitMs, async () => await next.promise, signal);
     } catch (error) {
       if (signal?.aborted === true || !isFailure(error, { code: 'base.deadline-passed' })) throw error;
-      throw hostUnreachable({ host, seconds: Math.round(waitMs / 1000), why: standing.says ?? 'no link' });
+      throw hostUnreachable({ host, service: options.service, seconds: Math.round(waitMs / 1000), why: standing.says ?? 'no link' });
     }
   }
 
   return {
     id,
     host,
-    address,
+    get address() {
+      return options.address;
+    },
     standing: () => standing,
-    version: () => version,
     connected,
     async call(name, input, callOptions = {}) {
       const { waitMs = 20_000, ...rest } = callOptions;
@@ -106,6 +130,11 @@ export function keepLink(options: LinkOptions): TransportLink {
     onConnect(listener) {
       listeners.push(listener);
       if (current !== undefined) listener(current);
+    },
+    redial() {
+      hurry.abort();
+      lose('its host has changed');
+      current?.close();
     },
     async close() {
       ends.abort(stopped({ what: 'the server' }));

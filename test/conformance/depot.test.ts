@@ -8,7 +8,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
-import type { LinkIdentity, Part } from '../../src/contract/link/trust.ts';
+import type { SomeHandlers } from '../../src/contract/link/answerer.ts';
+import { openOrderServer } from '../../src/contract/link/listen.ts';
+import { admitPart, type LinkIdentity, type Part } from '../../src/contract/link/trust.ts';
 import { openManifest, packageFile, type PackageManifest } from '../../src/contract/packages.ts';
 import { openDepot, type Depot } from '../../src/depot/depot.ts';
 import { openSigningKey, type SigningKey } from '../../src/depot/signing-key.ts';
@@ -109,9 +111,30 @@ test('nothing is answered to a peer without a certificate, or with one of anothe
   for (const stranger of strangers) await assert.rejects(ask('/key', { as: stranger }), /hang up|ECONNRESET/);
 });
 
-test('only the server makes install tokens', async () => {
-  const { status, json } = await ask('/install-tokens', { as: deployer, send: wanted });
-  assert.deepEqual([status, json.code], [403, 'depot.not-for-this-part']);
+test('only the server makes install tokens and has packages sent', async () => {
+  for (const [path, send] of [['/install-tokens', wanted], ['/packages/tidemark-transport/latest/linux-x64/send', { host: 'db1', address: '127.0.0.1', port: 1 }]] as const) {
+    const { status, json } = await ask(path, { as: deployer, send });
+    assert.deepEqual([status, json.code], [403, 'depot.not-for-this-part'], path);
+  }
+});
+
+test('a package is sent to the deployer of the host that is named, whole and from the byte it has, and to no other one', async () => {
+  const pieces: Buffer[] = [bytes.subarray(0, 100_000)];
+  const size = (): number => pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const handlers: SomeHandlers = {
+    'deployer.offer': async () => await Promise.resolve({ have: size() }),
+    'deployer.piece': async ({ offset, base64 }) => {
+      assert.equal(offset, size());
+      pieces.push(Buffer.from(base64, 'base64'));
+      return await Promise.resolve({ have: size() });
+    },
+  };
+  await using there = await openOrderServer({ host: '127.0.0.1', port: 0, identity: await authority.issue({ part: 'deployer', name: 'db1', hosts: [] }), handlers, admit: admitPart('depot'), version: 'test', log: silentLog });
+  const send = async (host: string) => await ask('/packages/tidemark-transport/1.1.0/linux-x64/send', { as: server, send: { host, address: '127.0.0.1', port: there.port } });
+  assert.equal((await send('db2')).json.code, 'contract.link-refused', 'the certificate there is of another host');
+  const { status, json } = await send('db1');
+  assert.deepEqual([status, json.bytes], [200, bytes.length]);
+  assert.deepEqual(Buffer.concat(pieces), bytes);
 });
 
 test('a host without a certificate fetches its kit and its package with a token, once', async () => {

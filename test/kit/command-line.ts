@@ -46,10 +46,11 @@ export async function openCommandLine(server?: RestServer, changes: Partial<Surr
       interrupts.add(act);
       return () => void interrupts.delete(act);
     },
-    programs: { node: [process.execPath], server: '/nonexistent', transport: '/nonexistent' },
+    programs: { node: [process.execPath], server: '/nonexistent', transport: '/nonexistent', depot: '/nonexistent' },
     processId: process.pid,
     tryLock: async () => true,
     inspectMachine: async () => [{ what: 'mount', ok: true, says: 'possible' }],
+    addPackage: () => Promise.reject(new Error('no distribution server in this test')),
     openRepositoryDirect: () => Promise.reject(new Error('no repository in this test')),
     ...changes,
   };

@@ -10,7 +10,8 @@ import { openDeployer, type Deployer } from '../../src/agent/deployer.ts';
 import type { Step } from '../../src/agent/deployer/change-version.ts';
 import type { ServiceControl } from '../../src/agent/deployer/service-control.ts';
 import { silentLog } from '../../src/base/log.ts';
-import type { DeployerHandlers, OrderCall } from '../../src/contract/link/answerer.ts';
+import type { OrderCall } from '../../src/contract/link/answerer.ts';
+import { orders, type DeployerOrder, type OrderGiven, type OrderOutput } from '../../src/contract/orders.ts';
 import type { PackageManifest, SignedManifest } from '../../src/contract/packages.ts';
 import { openSigningKey, type SigningKey } from '../../src/depot/signing-key.ts';
 
@@ -29,13 +30,17 @@ export type Scene = {
   settings(): string | undefined;
   isBegun(): boolean;
   open(onStep?: Step): Promise<Deployer>;
+  /** The text of a settings file, by the service's short name. */
+  settingsOf(service: string): string | undefined;
+  /** Names of services whose restart was asked for and not waited for. */
+  readonly restarts: string[];
 };
 
 export async function openScene(directory: string): Promise<Scene> {
   const key = await openSigningKey(join(directory, 'signing.key'));
   writeFileSync(join(directory, 'packages.pub'), key.publicKeyPem);
   const file = join(directory, 'running.json');
-  const places = { opt: join(directory, 'opt'), settings: join(directory, 'etc'), units: join(directory, 'units') };
+  const places = { opt: join(directory, 'opt'), settings: join(directory, 'etc'), units: join(directory, 'units'), state: join(directory, 'state') };
   const link = join(places.opt, 'transport/current');
   const scene: Scene = {
     directory,
@@ -43,9 +48,11 @@ export async function openScene(directory: string): Promise<Scene> {
     running: () => (existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Running) : { version: null, pid: 1, tasks: [] }),
     setRunning: (running) => writeFileSync(file, JSON.stringify({ ...scene.running(), ...running })),
     current: () => (existsSync(link) ? readlinkSync(link) : undefined),
-    settings: () => (existsSync(join(places.settings, 'transport.json')) ? readFileSync(join(places.settings, 'transport.json'), 'utf8') : undefined),
+    settings: () => scene.settingsOf('transport'),
+    settingsOf: (service) => (existsSync(join(places.settings, `${service}.json`)) ? readFileSync(join(places.settings, `${service}.json`), 'utf8') : undefined),
+    restarts: [],
     isBegun: () => existsSync(join(directory, 'work/begun.json')),
-    open: async (onStep) => await openDeployer({ workDirectory: join(directory, 'work'), trustedKey: join(directory, 'packages.pub'), control: filedServices(scene, link), version: ownVersion, log: silentLog, healthWithinMs: 1_000, places, onStep }),
+    open: async (onStep) => await openDeployer({ workDirectory: join(directory, 'work'), trustedKey: join(directory, 'packages.pub'), control: filedServices(scene, link), version: ownVersion, log: silentLog, healthWithinMs: 1_000, heardWithinMs: 300, places, onStep }),
   };
   return scene;
 }
@@ -60,6 +67,7 @@ function filedServices(scene: Scene, link: string): ServiceControl {
   return {
     async setup(directory, verb) {
       if (!existsSync(join(directory, 'package.json'))) throw new Error(`${directory} is not whole`);
+      if (verb === 'prepare') mkdirSync(join(scene.directory, 'state/tidemark-transport'), { recursive: true });
       if (verb === 'disable') scene.setRunning({ version: null });
       if (verb === 'purge') rmSync(join(scene.directory, 'etc'), { recursive: true, force: true });
     },
@@ -68,7 +76,8 @@ function filedServices(scene: Scene, link: string): ServiceControl {
       if (isBroken()) throw new Error('the job failed');
       scene.setRunning({ version: readlinkSync(link), pid: scene.running().pid + 1, draining: false });
     },
-    restartLater: async () => {},
+    restarts: async () => 0,
+    restartLater: async (name) => void scene.restarts.push(name),
     state: async () => (scene.running().version === null ? 'failed' : 'active'),
     status: async () => status(),
     async drain(_, on) {
@@ -106,7 +115,8 @@ export async function bring({ handlers }: Deployer, { signed, manifest, bytes }:
   await handlers['deployer.piece']({ sha256: manifest.sha256, offset: have, base64: bytes.subarray(have).toString('base64') }, unheard());
 }
 
-/** Gives an order as the link would, to nobody who listens for its steps. */
-export async function order<N extends keyof DeployerHandlers>({ handlers }: Deployer, name: N, input: Parameters<DeployerHandlers[N]>[0]): Promise<Awaited<ReturnType<DeployerHandlers[N]>>> {
-  return (await (handlers[name] as (input: unknown, call: unknown) => Promise<unknown>)(input, unheard())) as Awaited<ReturnType<DeployerHandlers[N]>>;
+/** Gives an order as the link would, to nobody who listens for its steps. `part` is who gives it. */
+export async function order<N extends DeployerOrder>({ handlers }: Deployer, name: N, input: OrderGiven<N>, part = 'server'): Promise<OrderOutput<N>> {
+  const call = { ...unheard(), peer: { ...unheard().peer, part } };
+  return (await (handlers[name] as (input: unknown, call: unknown) => Promise<unknown>)(orders[name].input.parse(input), call)) as OrderOutput<N>;
 }

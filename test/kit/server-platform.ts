@@ -110,7 +110,7 @@ export async function openServerPlatform(timing: ServerOptions['timing'] = {}, m
       const controlPort = await freePort();
       const { kit } = await platform.ask('host.add', { body: { name, address: '127.0.0.1', controlPort } });
       const identityFile = join(data, `${name}.json`);
-      await joinServer(kit, identityFile, 'test');
+      await joinServer(kit, 'transport', identityFile, 'test');
       const host = await openFakeTransport({ identityFile, port: controlPort });
       others.push(host);
       await until(`host ${name} to be connected`, 20_000, async () => ((await platform.ask('host.list', { query: {} })).hosts.find((one) => one.name === name)?.link === 'connected' ? true : undefined), { everyMs: 20 });

@@ -61,7 +61,7 @@ export function openSimulatedHosts(count: number): SimulatedHosts {
       if (kit === undefined) throw new Error('this test updates nothing');
       const identityFile = join(directory, `${point.address}.json`);
       const known = hostKit.parse(JSON.parse(kit.content));
-      await joinServer(known, identityFile, '9.9.9');
+      await joinServer(known, 'transport', identityFile, '9.9.9');
       await host.service?.close();
       host.service = await openFakeTransport({ identityFile, port: known.listen.port, host: point.address, version: '9.9.8' });
       host.service.look = machineLook(point.name, host.mongods);

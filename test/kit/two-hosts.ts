@@ -127,6 +127,7 @@ export async function openTwoHosts(t: TestContext, say: (line: string) => void =
         setId,
         right,
         peer: 'node1',
+        isEndless: false,
         ticket,
         listen: '127.0.0.1',
         range: { from: from!, to: Math.min(65_535, from! + 100) },

@@ -32,7 +32,7 @@ test('two bare hosts are deployed over SSH, and a set is backed up from one to t
   const place = await mkdtemp(join(tmpdir(), 'tm-nothing-'));
   context.after(async () => await rm(place, { recursive: true, force: true }));
   await using packages = await openPackages();
-  const deb = await packages.deb('tidemark-transport', '1.0.0');
+  const built = [await packages.tar('tidemark-deployer', '1.0.0'), await packages.tar('tidemark-transport', '1.0.0')];
   await using wholeHosts = await openWholeHosts(2, { units: ['ssh.service'] });
   const [db, vault] = wholeHosts.hosts as [WholeHost, WholeHost];
   const mongod = (await findMongod()).path;
@@ -45,13 +45,14 @@ test('two bare hosts are deployed over SSH, and a set is backed up from one to t
   const client = await startSet(db);
   context.after(async () => await client.close());
 
-  await using platform = await openPlatform({ args: ['--hosts', wholeHosts.gateway, '--enrolment-port', String(await freePort()), '--agent-port', String(await freePort())] });
+  await using platform = await openPlatform({ args: ['--hosts', wholeHosts.gateway, '--enrolment-port', String(await freePort()), '--agent-port', String(await freePort()), '--depot-port', String(await freePort()), '--installer-port', String(await freePort())] });
+  await platform.ok('package', 'add', ...built.map(({ file }) => file), '--sign', '--depot-dir', join(platform.dataDir, 'depot'));
   const password = join(place, 'password');
   await writeFile(password, 'Pa55-word\n');
   await platform.ok('credential', 'add', 'admin', '--user', 'tmadmin', '--password-file', password, '--sudo');
   for (const [name, host] of [['db', db], ['vault', vault]] as const) {
-    await platform.ok('node', 'add', name, host.address, '--kit', join(place, `${name}.kit`));
-    const installed = await platform.ok('node', 'install', name, '--credential', 'admin', '--package', deb);
+    await platform.ok('node', 'add', name, host.address);
+    const installed = await platform.ok('node', 'install', name, '--credential', 'admin');
     assert.equal(installed.host, name);
   }
   const passphrase = join(place, 'passphrase');

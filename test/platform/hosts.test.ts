@@ -29,7 +29,7 @@ before(async () => {
   client = await set.client();
   await client.db('shop').collection('orders').insertMany(Array.from({ length: 5_000 }, (_, n) => ({ n, text: `order ${n}`.repeat(8) })));
   ports = { enrolmentPort: await freePort(), agentPort: await freePort() };
-  platform = await openPlatform({ args: ['--hosts', '127.0.0.1', '--enrolment-port', String(ports.enrolmentPort), '--agent-port', String(ports.agentPort)] });
+  platform = await openPlatform({ args: ['--hosts', '127.0.0.1', '--enrolment-port', String(ports.enrolmentPort), '--agent-port', String(ports.agentPort), '--no-depot'] });
   vault = await openTransportHost(platform, { name: 'vault', ...ports, dataPorts: '32500-32540' });
   await vault.connected();
   const passphrase = join(base, 'passphrase');
@@ -50,10 +50,13 @@ test('a kit is used once, and what it leaves is an identity that only its owner 
   const kitFile = join(base, 'lab.kit');
   await platform.ok('node', 'add', 'lab', '127.0.0.9', '--kit', kitFile);
   const kit = hostKit.parse(JSON.parse(await readFile(kitFile, 'utf8')));
-  await joinServer(kit, join(base, 'lab.json'), 'test');
-  await assert.rejects(joinServer(kit, join(base, 'again.json'), 'test'), { code: 'server.enrolment-refused', message: /was used before/ });
-  await assert.rejects(joinServer({ ...kit, token: 'te_nothing-like-a-token-of-ours' }, join(base, 'again.json'), 'test'), { code: 'server.enrolment-refused', message: /not known/ });
-  await assert.rejects(joinServer({ ...kit, fingerprint: '0'.repeat(64) }, join(base, 'again.json'), 'test'), { code: 'agent.server-not-trusted', message: /has the fingerprint/ });
+  await joinServer(kit, 'transport', join(base, 'lab.json'), 'test');
+  await assert.rejects(joinServer(kit, 'transport', join(base, 'again.json'), 'test'), { code: 'server.enrolment-refused', message: /was used before/ });
+  await assert.rejects(joinServer({ ...kit, token: 'te_nothing-like-a-token-of-ours' }, 'transport', join(base, 'again.json'), 'test'), { code: 'server.enrolment-refused', message: /not known/ });
+  await assert.rejects(joinServer({ ...kit, fingerprint: '0'.repeat(64) }, 'transport', join(base, 'again.json'), 'test'), { code: 'agent.server-not-trusted', message: /has the fingerprint/ });
+  const forOne = join(base, 'one.kit');
+  await platform.ok('node', 'kit', 'lab', '--kit', forOne, '--part', 'deployer');
+  await assert.rejects(joinServer(hostKit.parse(JSON.parse(await readFile(forOne, 'utf8'))), 'transport', join(base, 'again.json'), 'test'), { code: 'server.enrolment-refused', message: /for another service/ });
   assert.ok(!existsSync(join(base, 'again.json')));
   await platform.ok('node', 'remove', 'lab', '--apply');
 });

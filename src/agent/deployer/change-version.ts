@@ -132,7 +132,7 @@ function outcome({ clock }: Changing, { name, from, to }: Omit<Switch, 'kind'>, 
 }
 
 /** Has the service take no new task and waits for those that end by themselves. A service that is down has none. */
-async function waitForSessions({ control, clock }: Changing, name: PackageName, withinMs: number, signal: AbortSignal): Promise<void> {
+export async function waitForSessions({ control, clock }: Changing, name: PackageName, withinMs: number, signal: AbortSignal): Promise<void> {
   const startedMs = clock.monotonicMs();
   for (;;) {
     const tasks = (await control.drain(name, true))?.tasks ?? [];

@@ -6,8 +6,10 @@ import type { ServiceControl } from './service-control.ts';
 export type HealthWanted = { readonly name: PackageName; readonly version: string; /** The process before, which does not count. */ readonly notPid?: number };
 
 const everyMs = 300;
+/** What has ended so often by itself will not come up, and the host waits for what was there before. */
+const hopelessRestarts = 3;
 
-/** Undefined when healthy; otherwise why not, at the deadline or as soon as systemd has given it up. */
+/** Undefined when healthy; otherwise why not: at the deadline, as soon as systemd has given it up, or after its third restart. */
 export async function whyUnhealthy(control: ServiceControl, wanted: HealthWanted, deadlineMs: number, clock: Clock): Promise<string | undefined> {
   const untilMs = clock.monotonicMs() + deadlineMs;
   let seenPid: number | undefined;
@@ -19,7 +21,7 @@ export async function whyUnhealthy(control: ServiceControl, wanted: HealthWanted
     else if (status.pid === wanted.notPid) why = 'it was not restarted';
     else if (status.pid === seenPid) return undefined;
     seenPid = status?.version === wanted.version && status.pid !== wanted.notPid ? status.pid : undefined;
-    if (state === 'failed' || clock.monotonicMs() >= untilMs) {
+    if (state === 'failed' || clock.monotonicMs() >= untilMs || (status === undefined && (await control.restarts(wanted.name)) >= hopelessRestarts)) {
       const words = await control.lastWords(wanted.name);
       return words === '' ? why : `${why} (${words})`;
     }

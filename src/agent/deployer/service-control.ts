@@ -15,6 +15,8 @@ export type ServiceControl = {
   restartLater(name: PackageName): Promise<void>;
   /** `active`, `activating`, `failed`, `inactive`. */
   state(name: PackageName): Promise<string>;
+  /** How often systemd has started it again by itself since somebody asked for a start. */
+  restarts(name: PackageName): Promise<number>;
   /** What the service says of itself; undefined when it does not answer. */
   status(name: PackageName): Promise<ServiceStatus | undefined>;
   drain(name: PackageName, on: boolean): Promise<ServiceStatus | undefined>;
@@ -42,8 +44,13 @@ export function systemdControl(statusSockets: Partial<Record<PackageName, string
   return {
     setup: async (directory, verb) => void (await requireProgram('sh', [join(directory, 'setup.sh'), verb], { ...slow, env })),
     restart: async (name) => void (await systemctl('restart', `${name}.service`)),
-    restartLater: async (name) => void (await systemctl('restart', '--no-block', `${name}.service`)),
+    // The starts before are not held against it: too many in a minute are taken for a version that does not work.
+    async restartLater(name) {
+      await systemctl('reset-failed', `${name}.service`);
+      await systemctl('restart', '--no-block', `${name}.service`);
+    },
     state: async (name) => (await runProgram('systemctl', ['is-active', `${name}.service`], { ...quick, env })).stdout.trim(),
+    restarts: async (name) => Number((await runProgram('systemctl', ['show', '-P', 'NRestarts', `${name}.service`], { ...quick, env })).stdout.trim()),
     status: async (name) => await ask(name),
     drain: async (name, on) => await ask(name, on),
     async lastWords(name) {

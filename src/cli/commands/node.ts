@@ -1,21 +1,52 @@
 import { writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { hostFilter, type HostKit } from '../../contract/routes/hosts.ts';
+import { hostFilter, type Host, type HostKit } from '../../contract/routes/hosts.ts';
 import { isGiven, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import { usage } from '../failures.ts';
-import { answerWithSession } from '../session-answer.ts';
-import { showTable } from '../table.ts';
+import { nodeUnknown, usage } from '../failures.ts';
+import { showMoment } from '../format.ts';
+import { showFields, showTable } from '../table.ts';
 
 export async function listNodes(invocation: Invocation): Promise<ExitCode> {
   const filter = hostFilter.optional().parse(textOf(invocation, 'filter'));
   const answer = await (await invocation.client()).call('host.list', { query: { filter } });
   invocation.answer(answer, () => {
-    const hosts = answer.hosts.map((host) => [host.name, host.dials === 'host' ? `${host.address} (dials in)` : `${host.address}:${host.controlPort}`, `${host.dataFrom}–${host.dataTo}`, host.state === 'expected' ? 'expected' : host.link, host.serviceVersion ?? '–', host.says ?? '']);
-    const found = answer.found.map(({ name, address, group, isInScope, says }) => [name, address, '–', 'found', '–', says ?? `in group ${group}${isInScope ? '' : ', out of scope'}`]);
-    if (hosts.length + found.length === 0) return 'there is none';
-    return showTable<string[]>(['NODE', 'ADDRESS', 'DATA PORTS', 'STATE', 'VERSION', 'SAYS'].map((title, at) => ({ title, cell: (row) => row[at]! })), [...hosts, ...found]);
+    const found = answer.found.map(({ name, address, group, isInScope, says }) => [name, address, '–', 'found', '–', '–', says ?? `in group ${group}${isInScope ? '' : ', out of scope'}`]);
+    const rows = [...answer.hosts.map(rowOf), ...found];
+    return rows.length === 0 ? 'there is none' : showTable<string[]>(['NODE', 'ADDRESS', 'DATA PORTS', 'STATE', 'DEPLOYER', 'VERSION', 'SAYS'].map((title, at) => ({ title, cell: (row) => row[at]! })), rows);
   });
+  return exitCodes.done;
+}
+
+function rowOf(host: Host): string[] {
+  return [
+    host.name,
+    host.dials === 'host' ? `${host.address} (dials in)` : `${host.address}:${host.controlPort}`,
+    `${host.dataFrom}–${host.dataTo}`,
+    host.state === 'expected' ? 'expected' : host.link,
+    host.deployer === null ? 'none' : host.deployer.link,
+    `${host.version ?? '–'}${host.outOfDate ? ' (out of date)' : ''}`,
+    host.says ?? host.deployer?.says ?? '',
+  ];
+}
+
+export async function showNode(invocation: Invocation): Promise<ExitCode> {
+  const name = invocation.args[0]!;
+  const host = (await (await invocation.client()).call('host.list', { query: {} })).hosts.find((one) => one.name === name || one.id === name);
+  if (host === undefined) throw nodeUnknown({ node: name });
+  const { deployer } = host;
+  const standing = (link: string, port: number, version: string | null, says: string | null): string => `${link}, port ${port}${version === null ? '' : `, version ${version}`}${says === null ? '' : `: ${says}`}`;
+  invocation.answer(host, () =>
+    showFields([
+      ['node', host.name],
+      ['address', host.address],
+      ['link opened by', host.dials === 'host' ? 'the host' : 'the server'],
+      ['transport', host.state === 'expected' ? 'expected' : standing(host.link, host.controlPort, host.version, host.says)],
+      ['deployer', deployer === null ? 'none has enrolled' : standing(deployer.link, host.deployerPort, deployer.version, deployer.says)],
+      ['up to date', host.outOfDate ? 'no: run "tidemark node update"' : 'yes'],
+      ['data ports', `${host.dataFrom}–${host.dataTo}`],
+      ['added', showMoment(host.addedAtMs, invocation.surroundings.timeZone)],
+    ]),
+  );
   return exitCodes.done;
 }
 
@@ -32,23 +63,32 @@ export async function addNode(invocation: Invocation): Promise<ExitCode> {
     dials: isGiven(invocation, 'dialsIn') ? ('host' as const) : ('server' as const),
   };
   const { host, kit } = await (await invocation.client()).call('host.add', { body });
-  await keepKit(kit, textOf(invocation, 'kit')!);
-  invocation.answer({ host, kit: textOf(invocation, 'kit') }, () => `${host.name} is expected; its kit is in ${textOf(invocation, 'kit')}, good for a day\nNext, on ${host.name}: tidemark-transport --kit FILE`);
+  const file = textOf(invocation, 'kit');
+  if (file !== undefined) await keepKit(kit, file);
+  invocation.answer({ host, kit: file ?? null }, () => `${host.name} is expected${file === undefined ? '' : `; its kit is in ${file}, good for a day`}\nNext: tidemark node install ${host.name} --credential NAME`);
   return exitCodes.done;
 }
 
 export async function writeKit(invocation: Invocation): Promise<ExitCode> {
-  const kit = await (await invocation.client()).call('host.kit', { params: { host: invocation.args[0]! } });
-  await keepKit(kit, textOf(invocation, 'kit')!);
-  invocation.answer({ host: kit.host, kit: textOf(invocation, 'kit'), expiresAtMs: kit.expiresAtMs }, () => `a new kit for ${kit.host} is in ${textOf(invocation, 'kit')}, good for a day`);
+  const [kitFile, installerFile] = [textOf(invocation, 'kit'), textOf(invocation, 'installer')];
+  if ((kitFile === undefined) === (installerFile === undefined)) throw usage({ why: 'give --kit or --installer, and not both', command: 'tidemark node kit' });
+  return kitFile === undefined ? await writeInstaller(invocation, installerFile!) : await writeKitFile(invocation, kitFile);
+}
+
+async function writeKitFile(invocation: Invocation, file: string): Promise<ExitCode> {
+  const body = { part: (textOf(invocation, 'part') ?? null) as HostKit['part'] };
+  const kit = await (await invocation.client()).call('host.kit', { params: { host: invocation.args[0]! }, body });
+  await keepKit(kit, file);
+  invocation.answer({ host: kit.host, kit: file, expiresAtMs: kit.expiresAtMs }, () => `a new kit for ${kit.host} is in ${file}, good for a day`);
   return exitCodes.done;
 }
 
-export async function installNode(invocation: Invocation): Promise<ExitCode> {
-  const body = { credential: textOf(invocation, 'credential')!, package: resolve(textOf(invocation, 'package')!) };
-  const client = await invocation.client();
-  const session = await client.call('host.install', { params: { host: invocation.args[0]! }, body });
-  return await answerWithSession(invocation, client, session, ({ result }) => (result?.kind === 'deploy' ? `${result.host} runs the transport service (${result.platform}) and is connected; its SSH key is ${result.hostKey}` : ''));
+async function writeInstaller(invocation: Invocation, file: string): Promise<ExitCode> {
+  const body = { platform: (textOf(invocation, 'platform') ?? 'linux-x64') as 'linux-x64' | 'linux-arm64' };
+  const { host, program, version, expiresAtMs } = await (await invocation.client()).call('host.installer', { params: { host: invocation.args[0]! }, body });
+  await keepSecret(file, program, 0o700, `the installer cannot be written to ${file}`);
+  invocation.answer({ host, installer: file, version, expiresAtMs }, () => `the installer of tidemark-deployer ${version} for ${host} is in ${file}, good for an hour\nNext: run it on ${host} as root, then "tidemark node install ${host}"`);
+  return exitCodes.done;
 }
 
 export async function removeNode(invocation: Invocation): Promise<ExitCode> {
@@ -59,13 +99,17 @@ export async function removeNode(invocation: Invocation): Promise<ExitCode> {
   return exitCodes.done;
 }
 
-/** Never over a file that is there: it may be somebody's. */
 async function keepKit(kit: HostKit, path: string): Promise<void> {
+  await keepSecret(path, `${JSON.stringify(kit, undefined, 2)}\n`, 0o600, `the kit cannot be written to ${path}; make another with "tidemark node kit ${kit.host}"`);
+}
+
+/** Never over a file that is there: it may be somebody's. */
+async function keepSecret(path: string, text: string, mode: number, sentence: string): Promise<void> {
   try {
-    await writeFile(path, `${JSON.stringify(kit, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' });
+    await writeFile(path, text, { mode, flag: 'wx' });
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code === 'EEXIST' ? 'it is there already' : (error as Error).message;
-    throw usage({ why: `the kit cannot be written to ${path}: ${why}; make another with "tidemark node kit ${kit.host}"`, command: 'tidemark node kit' });
+    throw usage({ why: `${sentence}: ${why}`, command: 'tidemark node kit' });
   }
 }
 

@@ -2,10 +2,11 @@ import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { usage } from '../failures.ts';
 import { parseAddress, requireFreePort, type Address } from '../up/address.ts';
 import { takeDataDirectory } from '../up/data-directory.ts';
 import { openPartLog } from '../up/part-log.ts';
-import { localParts, type HostsListen } from '../up/parts.ts';
+import { localParts, type DepotListen, type HostsListen } from '../up/parts.ts';
 import { readyFile, type Ready } from '../up/ready.ts';
 import { supervise } from '../up/supervisor.ts';
 
@@ -22,9 +23,11 @@ export async function runUp(invocation: Invocation): Promise<ExitCode> {
   await requireFreePort(transport, '--transport-listen');
   if (hosts !== undefined) await requireFreePort(hosts.enrolment, '--enrolment-port');
   if (hosts !== undefined) await requireFreePort(hosts.agents, '--agent-port');
+  if (hosts?.depot?.isHere === true) await requireFreePort(hosts.depot.api, '--depot-port');
+  if (hosts?.depot?.isHere === true) await requireFreePort(hosts.depot.installer, '--installer-port');
 
   await mkdir(join(path, 'log'), { recursive: true, mode: 0o700 });
-  const logs = { server: openPartLog(join(path, 'log/server.log')), transport: openPartLog(join(path, 'log/transport.log')) };
+  const logs = { server: openPartLog(join(path, 'log/server.log')), transport: openPartLog(join(path, 'log/transport.log')), depot: openPartLog(join(path, 'log/depot.log')) };
   const parts = localParts({ path, listen, transport, hosts, programs: surroundings.programs, logs });
   undo.defer(() => Object.values(logs).forEach((log) => log.close()));
   const supervisor = supervise(parts, { node: surroundings.programs.node, clock, say });
@@ -53,9 +56,22 @@ export async function runUp(invocation: Invocation): Promise<ExitCode> {
 
 function hostsListen(invocation: Invocation): HostsListen | undefined {
   const address = textOf(invocation, 'hosts');
+  if (address === undefined && textOf(invocation, 'depot') !== undefined) throw usage({ why: '--depot is for hosts, and --hosts is not given', command: 'tidemark up' });
   if (address === undefined) return undefined;
   const at = (option: 'enrolmentPort' | 'agentPort', usual: string): Address => parseAddress(`${address}:${textOf(invocation, option) ?? usual}`, '--hosts');
-  return { enrolment: at('enrolmentPort', '10002'), agents: at('agentPort', '10006'), announce: address.replace(/^\[|\]$/g, '') };
+  return { enrolment: at('enrolmentPort', '10002'), agents: at('agentPort', '10006'), announce: address.replace(/^\[|\]$/g, ''), depot: depotListen(invocation, address) };
+}
+
+/** On this machine, unless another address is given for it or it is switched off. */
+function depotListen(invocation: Invocation, address: string): DepotListen | undefined {
+  if (invocation.options['depot'] === false) return undefined;
+  const elsewhere = textOf(invocation, 'depot');
+  const installerPort = textOf(invocation, 'installerPort') ?? '11731';
+  if (elsewhere !== undefined) {
+    const api = parseAddress(elsewhere, '--depot');
+    return { isHere: false, api, installer: { host: api.host, port: Number(installerPort) } };
+  }
+  return { isHere: true, api: parseAddress(`${address}:${textOf(invocation, 'depotPort') ?? '9380'}`, '--depot-port'), installer: parseAddress(`${address}:${installerPort}`, '--installer-port') };
 }
 
 function readyOf(said: Record<string, unknown>, path: string, listen: { host: string; port: number }, transport: { host: string; port: number }, pid: number): Ready {

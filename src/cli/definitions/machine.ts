@@ -4,7 +4,7 @@ export const machineCommands: readonly CommandDefinition[] = [
   {
     name: 'up',
     takes: '',
-    summary: 'Run everything on this machine: server, transport service and a local repository.',
+    summary: 'Run everything on this machine: server, transport service, a local repository and, for other hosts, a distribution server.',
     text: `Runs in the foreground until Ctrl-C or SIGTERM and prints one line when it is ready. The first start makes the
 certificate authority, the catalog, a repository and the admin token, all in the data directory, which is for its
 owner only. A part that ends is started again. Nothing is left running when this command is killed.
@@ -17,6 +17,10 @@ Commands on the same machine find the server by themselves when it runs on the d
       { flags: '--hosts <address>', says: 'take other hosts: they enrol and dial in at this address of the machine (not taken unless given)' },
       { flags: '--enrolment-port <port>', says: 'where hosts enrol and renew their certificates (10002)' },
       { flags: '--agent-port <port>', says: 'where hosts that dial in do (10006)' },
+      { flags: '--depot-port <port>', says: 'of the distribution server that runs with --hosts (9380)' },
+      { flags: '--installer-port <port>', says: 'of its installer service (11731)' },
+      { flags: '--depot <host:port>', says: 'a distribution server on another host in place of one here' },
+      { flags: '--no-depot', says: 'no distribution server: services are not installed or updated from here' },
     ],
     client: false,
     examples: ['tidemark up', 'tidemark up --data /srv/tidemark --listen 127.0.0.1:9420 --json'],

@@ -1,4 +1,5 @@
 import type { CommandDefinition } from '../command.ts';
+import { nodeServiceCommands } from './node-services.ts';
 import { apply } from './options.ts';
 
 export const nodeCommands: readonly CommandDefinition[] = [
@@ -12,35 +13,54 @@ whose SSH key waits to be admitted.`,
     options: [{ flags: '--filter <filter>', says: 'only these', choices: ['unmanaged', 'out-of-date', 'offline', 'untrusted'] }],
     client: true,
     examples: ['tidemark node list', 'tidemark node list --filter offline'],
-    see: ['tidemark node add'],
+    see: ['tidemark node show', 'tidemark node add'],
     load: async () => (await import('../commands/node.ts')).listNodes,
+  },
+  {
+    name: 'node show',
+    takes: '<node>',
+    summary: 'Show one host: both its services, their ports and versions, and what keeps a link from being there.',
+    options: [],
+    client: true,
+    examples: ['tidemark node show db1'],
+    see: ['tidemark node list', 'tidemark node update'],
+    load: async () => (await import('../commands/node.ts')).showNode,
   },
   {
     name: 'node add',
     takes: '<name> <address>',
-    summary: 'Expect a host, and write the kit with which it enrols.',
-    text: `The kit holds a one-time token that is good for a day: carry it to the host as a secret and start the transport
-service there with it ("tidemark-transport --kit FILE"). No other port of the server answers a host before that.`,
+    summary: 'Expect a host.',
+    text: `The kit holds a one-time token that is good for a day. "node install" makes its own; carry this one to the host as a
+secret where a service is installed by hand, and put it where that looks for it. No other port of the server answers a
+host before that.`,
     options: [
-      { flags: '--kit <file>', says: 'where the kit is written, readable by you alone', required: true },
+      { flags: '--kit <file>', says: 'where a kit is written, readable by you alone; "node install" needs none' },
       { flags: '--control-port <port>', says: 'of its transport service (6162)' },
       { flags: '--deployer-port <port>', says: 'of its deployer service (6160)' },
       { flags: '--data-ports <from-to>', says: 'for data channels, one for each connection (2500-3300)' },
       { flags: '--dials-in', says: 'the host opens the link to the server, because the server may not dial it' },
     ],
     client: true,
-    examples: ['tidemark node add db1 10.0.0.11 --kit /root/db1.kit', 'tidemark node add vault 10.0.0.20 --kit /root/vault.kit --data-ports 2500-2600'],
-    see: ['tidemark node list', 'tidemark node kit'],
+    examples: ['tidemark node add db1 10.0.0.11', 'tidemark node add vault 10.0.0.20 --data-ports 2500-2600'],
+    see: ['tidemark node install', 'tidemark node kit'],
     load: async () => (await import('../commands/node.ts')).addNode,
   },
   {
     name: 'node kit',
     takes: '<node>',
-    summary: 'Write a new kit for a host; earlier kits that were not used open nothing any more.',
-    options: [{ flags: '--kit <file>', says: 'where it is written, readable by you alone', required: true }],
+    summary: 'Write a new kit for a host, or an installer that needs no SSH; earlier ones that were not used open nothing any more.',
+    text: `A kit is for a service that is there: put it at /var/lib/tidemark-deployer/kit.json (or tidemark-transport) and start
+the service. An installer is a program to run on the host as root within an hour: it fetches the deployer from the
+installer service of the distribution server, checks it and has it enrol; then "node install" does the rest.`,
+    options: [
+      { flags: '--kit <file>', says: 'where a kit is written, readable by you alone' },
+      { flags: '--installer <file>', says: 'where an installer is written, for you alone' },
+      { flags: '--part <part>', says: 'the one service a kit is for (the first that shows it)', choices: ['transport', 'deployer', 'depot'] },
+      { flags: '--platform <platform>', says: 'of an installer (linux-x64)', choices: ['linux-x64', 'linux-arm64'] },
+    ],
     client: true,
-    examples: ['tidemark node kit db1 --kit /root/db1.kit'],
-    see: ['tidemark node add'],
+    examples: ['tidemark node kit db1 --installer /root/install-on-db1.sh', 'tidemark node kit db1 --kit /root/db1.kit --part transport'],
+    see: ['tidemark node add', 'tidemark node install'],
     load: async () => (await import('../commands/node.ts')).writeKit,
   },
   {
@@ -61,22 +81,7 @@ trusted: then somebody may stand between. Without --apply it prints the key to c
     see: ['tidemark node list'],
     load: async () => (await import('../commands/trust.ts')).trustNode,
   },
-  {
-    name: 'node install',
-    takes: '<node>',
-    summary: 'Install the transport service on a host over SSH; it enrols by itself.',
-    text: `The host is one that "node add" expects. Its SSH key is recorded at first use, or has to be trusted first ("node trust");
-a changed key fails. The package is a .deb or .rpm of tidemark-transport on the machine of the server.`,
-    options: [
-      { flags: '--credential <name>', says: 'how to sign in and become root ("credential add")', required: true },
-      { flags: '--package <file>', says: 'the package', required: true },
-    ],
-    client: true,
-    long: true,
-    examples: ['tidemark node install db1 --credential root-at-db --package /root/tidemark-transport_0.1.0_amd64.deb'],
-    see: ['tidemark node add', 'tidemark credential add'],
-    load: async () => (await import('../commands/node.ts')).installNode,
-  },
+  ...nodeServiceCommands,
   {
     name: 'node remove',
     takes: '<node>',

@@ -5,8 +5,9 @@ import type { Address } from './address.ts';
 import type { PartLog } from './part-log.ts';
 import type { Part } from './supervisor.ts';
 
-/** Where hosts reach the server, when it takes any. */
-export type HostsListen = { readonly enrolment: Address; readonly agents: Address; readonly announce: string };
+/** Where hosts reach the server, when it takes any, and the distribution server: a part of this machine, or elsewhere. */
+export type HostsListen = { readonly enrolment: Address; readonly agents: Address; readonly announce: string; readonly depot: DepotListen | undefined };
+export type DepotListen = { readonly isHere: boolean; readonly api: Address; readonly installer: Address };
 
 /** The parts of an all-in-one machine, in the order in which they start. Stopped in reverse: first who carries out, then who orders. */
 export function localParts(options: {
@@ -15,12 +16,14 @@ export function localParts(options: {
   transport: Address;
   hosts?: HostsListen;
   programs: Surroundings['programs'];
-  logs: { server: PartLog; transport: PartLog };
+  logs: { server: PartLog; transport: PartLog; depot: PartLog };
 }): Part[] {
   const { path, programs, logs } = options;
   const at = ({ host, port }: Address): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
   const { hosts } = options;
   const taking = hosts === undefined ? [] : ['--enrolment', at(hosts.enrolment), '--agents', at(hosts.agents), '--announce', hosts.announce];
+  const depot = hosts?.depot;
+  if (depot !== undefined) taking.push('--depot', at(depot.api), '--installer-port', String(depot.installer.port), ...(depot.isHere ? ['--depot-is-here'] : []));
   return [
     {
       name: 'server',
@@ -38,5 +41,17 @@ export function localParts(options: {
       log: logs.transport,
       stopWithinMs: 40_000,
     },
+    ...(depot?.isHere === true
+      ? [
+          {
+            name: 'depot',
+            program: programs.depot,
+            args: ['--data', join(path, 'depot'), '--identity', join(path, 'depot/identity.json'), '--listen', at(depot.api), '--installer', at(depot.installer)],
+            environment: keptCompiled(path),
+            log: logs.depot,
+            stopWithinMs: 15_000,
+          },
+        ]
+      : []),
   ];
 }

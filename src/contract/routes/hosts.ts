@@ -1,9 +1,15 @@
 import * as z from 'zod';
+import { packageList } from '../depot.ts';
+import { enrolledPart } from '../enrolment.ts';
+import { packagePlatform } from '../packages.ts';
 import type { Route } from '../route.ts';
 import { session } from '../sessions.ts';
 
 const port = z.int().min(1).max(65535);
+/** How long running tasks have to end; past it nothing is changed. */
+const sessionsWithinMs = z.int().min(0).max(10_800_000);
 const dials = z.enum(['server', 'host']);
+const linkState = z.enum(['connected', 'connecting', 'refused']);
 const hostParams = z.object({ host: z.string().min(1) });
 
 export const hostWish = z
@@ -20,6 +26,17 @@ export const hostWish = z
   })
   .refine(({ dataFrom, dataTo }) => dataFrom <= dataTo, { message: 'dataFrom must not be above dataTo' });
 
+/** What is left out stays as it is. */
+export const hostConfigureWish = z.object({
+  controlPort: port.optional(),
+  deployerPort: port.optional(),
+  dataFrom: port.optional(),
+  dataTo: port.optional(),
+  /** `restore` lets the transport lay down whole sets for other users and start their mongods; `read` takes that away again. */
+  rights: z.enum(['read', 'restore']).optional(),
+  sessionsWithinMs: sessionsWithinMs.default(600_000),
+});
+
 export const host = z
   .object({
     id: z.string(),
@@ -31,10 +48,15 @@ export const host = z
     dataTo: port,
     dials,
     state: z.enum(['expected', 'enrolled']),
-    link: z.enum(['connected', 'connecting', 'refused']),
+    /** The link to its transport service. */
+    link: linkState,
     says: z.string().nullable(),
-    /** Of its transport service, as it said when it was last connected to this server. */
-    serviceVersion: z.string().nullable().default(null),
+    /** Of its transport service, as it greeted last. */
+    version: z.string().nullable(),
+    /** There is a newer package for one of its services, or one speaks no contract that this server does. */
+    outOfDate: z.boolean(),
+    /** Its deployer service; null where it has none that has enrolled. */
+    deployer: z.object({ link: linkState, says: z.string().nullable(), version: z.string().nullable() }).nullable(),
     addedAtMs: z.number(),
     enrolledAtMs: z.number().nullable(),
   })
@@ -58,6 +80,8 @@ export const hostKit = z
   .object({
     kind: z.literal('tidemark-kit'),
     host: z.string(),
+    /** The one service it is for; null: the transport or the deployer, whichever shows it first. */
+    part: enrolledPart.nullable().default(null),
     server: z.object({ address: z.string(), enrolmentPort: port, controlPort: port }),
     /** SHA-256 of the authority's certificate, hex: the server proves itself by it. */
     fingerprint: z.string().regex(/^[0-9a-f]{64}$/),
@@ -65,6 +89,8 @@ export const hostKit = z
     expiresAtMs: z.number(),
     dials,
     listen: z.object({ address: z.string(), port }),
+    /** What packages are signed with, PEM; null where the server has no distribution server. */
+    packageKey: z.string().nullable().default(null),
   })
   .meta({ id: 'HostKit' });
 
@@ -103,23 +129,77 @@ export const hostRoutes = {
     permission: 'hosts.write',
     summary: 'A new kit for a host that is expected, or that lost its certificate; earlier unused ones open nothing any more.',
     params: hostParams,
+    body: z.object({ part: enrolledPart.nullable().default(null).meta({ description: 'the one service it is for; null: the transport or the deployer, whichever shows it first' }) }),
     status: 200,
     answer: hostKit,
     failures: ['server.host-unknown', 'server.host-is-local'],
+  },
+  'host.installer': {
+    method: 'POST',
+    path: '/api/v1/hosts/:host/installer',
+    permission: 'hosts.write',
+    summary: 'A program that installs the deployer service when it is run on the host as root: no SSH at any time.',
+    params: hostParams,
+    body: z.object({ platform: packagePlatform.default('linux-x64') }),
+    status: 200,
+    answer: z.object({ host: z.string(), program: z.string(), version: z.string(), expiresAtMs: z.number() }).meta({ id: 'HostInstaller' }),
+    failures: ['server.host-unknown', 'server.host-is-local', 'server.no-depot', 'server.depot-not-reached'],
   },
   'host.install': {
     method: 'POST',
     path: '/api/v1/hosts/:host/install',
     permission: 'hosts.write',
-    summary: 'Installs the transport service on a host over SSH; it enrols with a kit of its own.',
+    summary: 'Installs both services on a host: the deployer over SSH unless it answers already, the transport by the deployer.',
     params: hostParams,
     body: z.object({
-      credential: z.string().min(1).meta({ description: 'name of a host credential' }),
-      package: z.string().min(1).meta({ description: 'a .deb or .rpm on the machine of the server' }),
+      credential: z.string().min(1).nullable().default(null).meta({ description: 'name of a host credential; not needed where the deployer answers' }),
+      package: z.string().min(1).nullable().default(null).meta({ description: 'a .deb or .rpm of tidemark-deployer on the machine of the server, for a first contact; else the distribution server has it' }),
     }),
     status: 202,
     answer: session,
-    failures: ['server.host-unknown', 'server.host-is-local', 'server.host-busy', 'server.credential-unknown'],
+    failures: ['server.host-unknown', 'server.host-is-local', 'server.host-busy', 'server.credential-unknown', 'server.no-depot'],
+  },
+  'host.update': {
+    method: 'POST',
+    path: '/api/v1/hosts/:host/update',
+    permission: 'hosts.write',
+    summary: 'Updates the services of a host to the newest packages; running tasks end first, what is not healthy is taken back.',
+    params: hostParams,
+    body: z.object({ sessionsWithinMs: sessionsWithinMs.default(3_600_000) }),
+    status: 202,
+    answer: session,
+    failures: ['server.host-unknown', 'server.host-is-local', 'server.host-busy', 'server.deployer-missing', 'server.no-depot'],
+  },
+  'host.configure': {
+    method: 'POST',
+    path: '/api/v1/hosts/:host/configure',
+    permission: 'hosts.write',
+    summary: 'Changes ports and rights of the services of a host; a port on which they are not reached is taken back.',
+    params: hostParams,
+    body: hostConfigureWish,
+    status: 202,
+    answer: session,
+    failures: ['server.host-unknown', 'server.host-is-local', 'server.host-busy', 'server.host-exists', 'server.deployer-missing', 'server.question-not-understood'],
+  },
+  'host.uninstall': {
+    method: 'POST',
+    path: '/api/v1/hosts/:host/uninstall',
+    permission: 'hosts.write',
+    summary: 'Takes the transport service off a host, or everything of ours, after which the host is forgotten.',
+    params: hostParams,
+    body: z.object({ all: z.boolean().default(false), data: z.boolean().default(false).meta({ description: 'its settings, its user and what it kept as well' }) }),
+    status: 202,
+    answer: session,
+    failures: ['server.host-unknown', 'server.host-is-local', 'server.host-busy', 'server.deployer-missing'],
+  },
+  'package.list': {
+    method: 'GET',
+    path: '/api/v1/packages',
+    permission: 'hosts.read',
+    summary: 'The packages that the distribution server offers, and what it refuses.',
+    status: 200,
+    answer: packageList,
+    failures: ['server.no-depot', 'server.depot-not-reached'],
   },
   'host.remove': {
     method: 'DELETE',

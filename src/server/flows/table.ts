@@ -2,21 +2,20 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import type { SessionKind } from '../../contract/sessions.ts';
 import type { Alarms } from '../alarms.ts';
 import type { Archives } from '../archives.ts';
-import type { Credentials } from '../credentials.ts';
 import type { Groups } from '../groups.ts';
 import type { HostReach } from '../host-reach.ts';
-import type { HostServices } from '../host-services.ts';
+import type { WantedServices } from '../wanted-services.ts';
 import type { LookAtSet } from '../set-looks.ts';
 import type { VisitDeadlines } from '../computer-visit.ts';
 import type { Flow } from '../flow.ts';
-import type { Hosts } from '../hosts.ts';
 import type { OplogStandings } from '../oplog-standings.ts';
 import type { Placement } from '../placement.ts';
 import type { Points } from '../points.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
 import { backupFlow } from './backup.ts';
 import { checkFlow } from './check.ts';
-import { deployFlow } from './deploy.ts';
+import { configureFlow } from './configure.ts';
+import { deployFlow, type DeployServices } from './deploy.ts';
 import { oplogFindFlow } from './oplog-find.ts';
 import { oplogFlow } from './oplog.ts';
 import { publishFlow } from './publish.ts';
@@ -24,9 +23,11 @@ import { restoreCollectionsFlow } from './restore-collections.ts';
 import { rescanFlow } from './rescan.ts';
 import { restoreSetFlow } from './restore-set.ts';
 import { sweepFlow } from './sweep.ts';
+import { uninstallFlow } from './uninstall.ts';
+import { updateFlow } from './update.ts';
 import { verifyFlow } from './verify.ts';
 
-export type FlowServices = { hosts: Hosts; hostServices: HostServices; hostReach: HostReach; credentials: Credentials; groups: Groups; lookAtSet: LookAtSet; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number; findWaitMs?: number; rescanMs?: Partial<VisitDeadlines> };
+export type FlowServices = DeployServices & { wantedServices: WantedServices; hostReach: HostReach; groups: Groups; lookAtSet: LookAtSet; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number; findWaitMs?: number; rescanMs?: Partial<VisitDeadlines> };
 
 /** One flow for each kind of session. */
 export function flowTable(services: FlowServices): Readonly<Record<SessionKind, Flow>> {
@@ -42,5 +43,8 @@ export function flowTable(services: FlowServices): Readonly<Record<SessionKind, 
     oplog: oplogFlow(services) as Flow,
     deploy: deployFlow(services) as Flow,
     rescan: rescanFlow(services) as Flow,
+    update: updateFlow(services) as Flow,
+    configure: configureFlow(services) as Flow,
+    uninstall: uninstallFlow(services) as Flow,
   };
 }

@@ -1,32 +1,52 @@
 import { laneTaken } from '../../../catalog/failures.ts';
+import type { HostRow } from '../../../catalog/hosts.ts';
 import { isFailure } from '../../../base/failure.ts';
-import { hostBusy, hostIsLocal } from '../../failures.ts';
+import type { Session, SessionKind } from '../../../contract/sessions.ts';
+import { hostBusy, hostExists, hostIsLocal, deployerMissing, questionNotUnderstood } from '../../failures.ts';
+import type { ConfigureWish } from '../../flows/configure.ts';
 import type { DeployWish } from '../../flows/deploy.ts';
 import { listHosts } from '../../host-filters.ts';
+import type { UninstallWish } from '../../flows/uninstall.ts';
+import type { UpdateWish } from '../../flows/update.ts';
 import { localHost } from '../../hosts.ts';
 import { laneOf } from '../../session-engine.ts';
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 
-export function hostHandlers({ hosts, hostKeys, catalog, credentials, engine, about, viewSession }: Services): Pick<Handlers, 'host.list' | 'host.add' | 'host.kit' | 'host.install' | 'host.remove'> {
+type Names = 'host.list' | 'host.add' | 'host.kit' | 'host.installer' | 'host.install' | 'host.update' | 'host.configure' | 'host.uninstall' | 'host.remove' | 'package.list';
+
+export function hostHandlers(services: Services): Pick<Handlers, Names> {
+  const { hosts, credentials, distribution, versions, installers } = services;
   return {
-    'host.list': async ({ query }) => await listHosts(query.filter, { catalog, hosts, hostKeys, version: about().version }),
+    'host.list': async ({ query }) => {
+      await versions.look();
+      return await listHosts(query.filter, services);
+    },
     'host.add': async ({ body }) => {
       const { host, kit } = await hosts.add(body);
       return { host: hosts.view(host), kit };
     },
-    'host.kit': async ({ params }) => await hosts.kitFor(await hosts.find(params.host)),
+    'host.kit': async ({ params, body }) => await hosts.kitFor(await hosts.find(params.host), body.part),
+    'host.installer': async ({ params, body }) => await installers.make(await hosts.find(params.host), body.platform),
     'host.install': async ({ params, body }) => {
-      const host = await hosts.find(params.host);
-      if (host.id === localHost) throw hostIsLocal({});
-      const { id: credential } = await credentials.find(body.credential);
-      const wish: DeployWish = { host: host.id, credential, package: body.package };
-      try {
-        return await viewSession(await engine.start({ kind: 'deploy', object: { kind: 'host', id: host.id, name: host.name }, setId: null, lane: laneOf('deploy', host.id), wish }));
-      } catch (error) {
-        if (!isFailure(error, laneTaken)) throw error;
-        throw hostBusy({ host: host.name, why: `session ${String(error.details['session'])} installs there` }, error);
-      }
+      const host = await managed(services, params.host);
+      const credential = body.credential === null ? null : (await credentials.find(body.credential)).id;
+      if (credential === null && host.deployer_ms === null) throw deployerMissing({ host: host.name });
+      return await open(services, 'deploy', host, { host: host.id, credential, package: body.package } satisfies DeployWish);
+    },
+    'host.update': async ({ params, body }) => {
+      const host = await withDeployer(services, params.host);
+      return await open(services, 'update', host, { host: host.id, ...body } satisfies UpdateWish);
+    },
+    'host.configure': async ({ params, body }) => {
+      const host = await withDeployer(services, params.host);
+      await demandPorts(services, host, body);
+      return await open(services, 'configure', host, { host: host.id, ...body } satisfies ConfigureWish);
+    },
+    'host.uninstall': async ({ params, body }) => {
+      const host = await withDeployer(services, params.host);
+      await hosts.demandUnused(host);
+      return await open(services, 'uninstall', host, { host: host.id, ...body } satisfies UninstallWish);
     },
     'host.remove': async ({ params, query }) => {
       const host = await hosts.find(params.host);
@@ -34,5 +54,36 @@ export function hostHandlers({ hosts, hostKeys, catalog, credentials, engine, ab
       if (query.apply) await hosts.remove(host);
       return { applied: query.apply, plan };
     },
+    'package.list': async () => await distribution.list(),
   };
+}
+
+async function managed({ hosts }: Services, name: string): Promise<HostRow> {
+  const host = await hosts.find(name);
+  if (host.id === localHost) throw hostIsLocal({});
+  return host;
+}
+
+async function withDeployer(services: Services, name: string): Promise<HostRow> {
+  const host = await managed(services, name);
+  if (host.deployer_ms === null) throw deployerMissing({ host: host.name });
+  return host;
+}
+
+async function demandPorts({ hosts }: Services, host: HostRow, wish: { controlPort?: number | undefined; deployerPort?: number | undefined; dataFrom?: number | undefined; dataTo?: number | undefined }): Promise<void> {
+  const { controlPort = host.control_port, deployerPort = host.deployer_port, dataFrom = host.data_from, dataTo = host.data_to } = wish;
+  if (dataFrom > dataTo) throw questionNotUnderstood({ where: 'body', why: 'dataFrom must not be above dataTo' });
+  if (controlPort === deployerPort) throw questionNotUnderstood({ where: 'body', why: `both services would have port ${controlPort}` });
+  const other = (await hosts.list()).find((row) => row.id !== host.id && row.address === host.address && row.control_port === controlPort);
+  if (other !== undefined) throw hostExists({ name: host.name, known: other.name, address: `${other.address}:${other.control_port}` });
+}
+
+/** One change of a host's services at a time. */
+async function open({ engine, viewSession }: Services, kind: SessionKind, host: HostRow, wish: unknown): Promise<Session> {
+  try {
+    return await viewSession(await engine.start({ kind, object: { kind: 'host', id: host.id, name: host.name }, setId: null, lane: laneOf(kind, host.id), wish }));
+  } catch (error) {
+    if (!isFailure(error, laneTaken)) throw error;
+    throw hostBusy({ host: host.name, why: `session ${String(error.details['session'])} changes its services` }, error);
+  }
 }
