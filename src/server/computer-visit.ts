@@ -56,7 +56,7 @@ export async function visitComputer(visited: Visited, context: FlowContext, serv
 function visitOf(computer: GroupComputerRow, reached: Reached | undefined, node: HostRow | undefined, found: ServicesFound, why: unknown, nowMs: number): Visit {
   const says = why === undefined ? (found.kind === 'older' ? found.why : null) : isFailure(why) ? `${why.message}  [${why.code}]` : why instanceof Error ? why.message : String(why);
   const brought = found.kind === 'missing' ? 'none' : found.kind === 'older' ? 'in place' : found.kind;
-  const mongods = (reached?.look.mongods ?? []).map(({ port, version, replicaSet }) => ({ port, version, replicaSet }));
+  const mongods = (reached?.look.mongods ?? []).map(({ port, version, replicaSet }) => ({ port, version, replicaSet })).sort((a, b) => a.port - b.port);
   return {
     outcome: { computer: computer.name, ok: why === undefined, way: reached?.way ?? null, services: brought, mongods, says },
     change: { says, ...(node !== undefined && { host: node.id }), ...(reached !== undefined && { look: JSON.stringify(reached.look), looked_ms: nowMs }) },

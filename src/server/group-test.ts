@@ -34,7 +34,7 @@ export async function testGroup(group: GroupRow, { catalog, groups, hostReach, l
     try {
       const look = await withDeadline(`the answer of ${known.name}`, eachMs, async (signal) => await lookAtSet(await groups.target(set), signal));
       const silent = look.members.filter(({ says }) => says !== null).map(({ host, port, says }) => `${host}:${port} ${says}`);
-      return { ...base, ok: silent.length === 0, says: silent.length === 0 ? `${look.members.length} members answer` : silent.join('; '), hint: null };
+      return { ...base, ok: silent.length === 0, says: silent.length === 0 ? look.members.length === 1 ? 'its one member answers' : `all ${look.members.length} members answer` : silent.join('; '), hint: null };
     } catch (error) {
       const { message, code, hint } = toWire(error);
       return { ...base, ok: false, says: `${message}  [${code}]`, hint };

@@ -137,7 +137,12 @@ async function openHost(network: Network, number: number, options: WholeHostOpti
     await until(`the processes of ${name} to end`, 10_000, () => (existsSync(`/proc/${first}`) && !isZombie(first) ? undefined : true));
   };
   const inside = (path: string): string => join(`/proc/${first}/root`, path);
-  await start();
+  try {
+    await start();
+  } catch (error) {
+    outer?.kill('SIGKILL');
+    throw error;
+  }
   return {
     name,
     address,
@@ -175,7 +180,14 @@ function systemdBelow(pid: number): number | undefined {
       return [];
     }
   };
-  const name = (of: number): string => (existsSync(`/proc/${of}/comm`) ? readFileSync(`/proc/${of}/comm`, 'utf8').trim() : '');
+  const name = (of: number): string => {
+    try {
+      return readFileSync(`/proc/${of}/comm`, 'utf8').trim();
+    } catch {
+      // It has just ended.
+      return '';
+    }
+  };
   return [pid, ...children(pid)].flatMap(children).find((child) => name(child) === 'systemd');
 }
 

@@ -101,7 +101,7 @@ async function lookAgain(group: GroupRow, set: GroupSetRow, context: FlowContext
     const { joined, left, changed } = compareMembers(known.members, look.members);
     const names = (members: SetLook['members']): string[] => members.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`));
     const outcome: SetOutcome = { set: look.name, ok: true, members: look.members.length, joined: names([...joined]), left: names([...left]), changed: changed.map(({ member, what }) => ({ member: names([member])[0]!, what })), says: null };
-    await context.tell(`${look.name}: ${look.members.length} members`);
+    await context.tell(`${look.name}: ${look.members.length === 1 ? 'one member' : `${look.members.length} members`}`);
     for (const member of outcome.joined) await context.tell(`${look.name}: ${member} joined${optionsOf(group).newMembers === 'include' ? '' : '; its computer waits to be included'}`);
     for (const member of outcome.left) await context.tell(`${look.name}: ${member} left`);
     for (const { member, what } of outcome.changed) await context.tell(`${look.name}: ${member}: ${what}`);
