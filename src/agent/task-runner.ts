@@ -74,7 +74,13 @@ const eventsKept = 2_000;
  * TLS hands out what it decrypts in buffers outside the heap, and only a collection of the young generation frees them:
  * with a small one that is often and cheap. It takes a third off the processor time of serving an archive.
  */
-const nodeOptions: Partial<Record<TaskKind, readonly string[]>> = { 'serve-archive': ['--max-semi-space-size=1'] };
+const nodeOptions: Partial<Record<TaskKind, readonly string[]>> = { 'serve-archive': ['--max-semi-space-size=1', '--expose-gc'] };
+
+/**
+ * A data session is open for as long as a set is protected and mostly idle. The C library keeps what was freed unless it is
+ * told so: large pieces of memory are mapped and unmapped one by one, and threads share one heap.
+ */
+const memoryOptions: Partial<Record<TaskKind, NodeJS.ProcessEnv>> = { 'serve-archive': { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' } };
 
 /** What outlives tasks, such as kept clones and the markers of locks. */
 export const keptIn = (workDirectory: string): string => join(workDirectory, 'kept');
@@ -161,7 +167,7 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
       // Before there is a process to run the task, and without a pause in which it could be started twice.
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       const said = options.quiet === true ? 'ignore' : 'inherit';
-      const child = fork(programs.mover, [], { execPath: programs.node[0], execArgv: [...programs.node.slice(1), ...(nodeOptions[kind] ?? [])], stdio: ['ignore', said, said, 'ipc'], env: keptCompiled(options.workDirectory) });
+      const child = fork(programs.mover, [], { execPath: programs.node[0], execArgv: [...programs.node.slice(1), ...(nodeOptions[kind] ?? [])], stdio: ['ignore', said, said, 'ipc'], env: { ...keptCompiled(options.workDirectory), ...memoryOptions[kind] } });
       const task: Task = { kind, child, events: [], firstEvent: 1, state: { state: 'running' }, lastStep: 'start', stopping: false, waiters: new Set(), asked: askedName(kind, input) };
       tasks.set(taskId, task);
       const end = run(taskId, task).finally(() => ends.delete(end));

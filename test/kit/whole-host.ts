@@ -132,7 +132,10 @@ async function openHost(network: Network, number: number, options: WholeHostOpti
     await until(`the processes of ${name} to end`, 10_000, () => (existsSync(`/proc/${first}`) && !isZombie(first) ? undefined : true));
   };
   const inside = (path: string): string => join(`/proc/${first}/root`, path);
-  await start();
+  await start().catch(async (error: unknown) => {
+    await end();
+    throw error;
+  });
   return {
     name,
     address,
@@ -169,7 +172,13 @@ function systemdBelow(pid: number): number | undefined {
       return [];
     }
   };
-  const name = (of: number): string => (existsSync(`/proc/${of}/comm`) ? readFileSync(`/proc/${of}/comm`, 'utf8').trim() : '');
+  const name = (of: number): string => {
+    try {
+      return readFileSync(`/proc/${of}/comm`, 'utf8').trim();
+    } catch {
+      return '';
+    }
+  };
   return [pid, ...children(pid)].flatMap(children).find((child) => name(child) === 'systemd');
 }
 
