@@ -20,7 +20,7 @@ import { folder, type Measured, type Run } from './run.ts';
 const HOSTS = 500;
 const PROCESSES = 2;
 const MINUTE_MS = 60_000;
-const MINUTES = 3;
+const MINUTES = 2;
 const CONNECTED_MS = 10 * MINUTE_MS;
 
 type Idle = { readonly rssMiB: number; readonly cpuSecondsPerMinute: number };

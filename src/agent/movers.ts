@@ -29,7 +29,13 @@ const nextAfterMs = 5_000;
  * TLS hands out what it decrypts in buffers outside the heap, and only a collection of the young generation frees them:
  * with a small one that is often and cheap. It takes a third off the processor time of serving an archive.
  */
-const nodeOptions: Partial<Record<TaskKind, readonly string[]>> = { 'serve-archive': ['--max-semi-space-size=1'] };
+const nodeOptions: Partial<Record<TaskKind, readonly string[]>> = { 'serve-archive': ['--max-semi-space-size=1', '--expose-gc'] };
+
+/**
+ * A data session is open for as long as a set is protected and mostly idle. The C library keeps what was freed unless it is
+ * told so: large pieces of memory are mapped and unmapped one by one, and threads share one heap.
+ */
+const memoryOptions: Partial<Record<TaskKind, NodeJS.ProcessEnv>> = { 'serve-archive': { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' } };
 
 export function openMovers(options: MoverOptions): Movers {
   const { programs } = options;
@@ -38,12 +44,14 @@ export function openMovers(options: MoverOptions): Movers {
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
 
-  const start = (own: readonly string[]): ChildProcess =>
-    fork(programs.mover, [], { execPath: programs.node[0], execArgv: [...programs.node.slice(1), ...own], stdio: ['ignore', said, said, 'ipc'], env: keptCompiled(options.workDirectory) });
+  const start = (kind: TaskKind | undefined): ChildProcess => {
+    const [own, memory] = kind === undefined ? [[], {}] : [nodeOptions[kind] ?? [], memoryOptions[kind]];
+    return fork(programs.mover, [], { execPath: programs.node[0], execArgv: [...programs.node.slice(1), ...own], stdio: ['ignore', said, said, 'ipc'], env: { ...keptCompiled(options.workDirectory), ...memory } });
+  };
 
   const prepare = (): void => {
     if (closed || waiting !== undefined) return;
-    const child = start([]);
+    const child = start(undefined);
     const gone = (): void => {
       if (waiting === child) waiting = undefined;
     };
@@ -60,8 +68,7 @@ export function openMovers(options: MoverOptions): Movers {
 
   return {
     take(kind) {
-      const own = nodeOptions[kind];
-      if (own !== undefined || waiting?.connected !== true) return start(own ?? []);
+      if (nodeOptions[kind] !== undefined || memoryOptions[kind] !== undefined || waiting?.connected !== true) return start(kind);
       const child = waiting;
       waiting = undefined;
       prepareIn(nextAfterMs);

@@ -16,7 +16,11 @@ const usualIdleMs = 5_000;
 
 export function openSpareBuffers(bufferBytes: number, idleMs = usualIdleMs): SpareBuffers {
   const spare: Buffer[] = [];
-  const idle = setTimeout(() => (spare.length = 0), idleMs).unref();
+  const idle = setTimeout(() => {
+    spare.length = 0;
+    // Without work nothing would be collected: the memory outside the heap does not press.
+    globalThis.gc?.();
+  }, idleMs).unref();
   return {
     take: (bytes) => (bytes > bufferBytes ? Buffer.allocUnsafeSlow(bytes) : (spare.pop() ?? Buffer.allocUnsafeSlow(bufferBytes))),
     give(buffer) {

@@ -28,13 +28,15 @@ export type StruckHosts = AsyncDisposable & {
 const newBytes = 24e6;
 /** Of what the database's host sends, so that a backup takes long enough to be struck in its middle. */
 const rate = '40mbit';
+/** There is no reflink here and one member: the copy fits between two checkpoints, also with a cut in its middle, because they are rare. */
+const window = ['--window-seconds', '600'];
 
 export async function openStruckHosts(options: { isHasty?: boolean } = {}): Promise<StruckHosts> {
   await using stack = new AsyncDisposableStack();
   const hosted = stack.use(await openHostedPlatform(['db', 'vault'], { sizeMb: 2500, ...options }));
   const { platform, hosts } = hosted;
   const [db, vault] = [hosts['db']!, hosts['vault']!];
-  const set = stack.use(await hosted.startSet(['db']));
+  const set = stack.use(await hosted.startSet(['db'], { flags: ['--syncdelay', '600'] }));
   await hosted.addRepository('vault');
   await platform.ok('set', 'add', set.uri, '--repository', 'vault');
   await slowDown(db);
@@ -56,7 +58,7 @@ export async function openStruckHosts(options: { isHasty?: boolean } = {}): Prom
       return await set.client.db('shop').collection('blobs').insertMany(documents, { writeConcern: { w: 'majority', journal: true } }).catch(() => undefined);
     }, { everyMs: 500 });
     leases = await leasesOn(vault);
-    return (await platform.ok('backup', 'run', 'rs0', '--source', set.members[0]!, '--detach')).session as string;
+    return (await platform.ok('backup', 'run', 'rs0', '--source', set.members[0]!, ...window, '--detach')).session as string;
   };
   const owned = stack.move();
   return {
@@ -80,7 +82,7 @@ export async function openStruckHosts(options: { isHasty?: boolean } = {}): Prom
       await until(`the oplog to be followed after ${what}`, 120_000, async () => ((await platform.ok('set', 'show', 'rs0')).oplog.state === 'following' ? true : undefined), { everyMs: 500 });
       // An alarm may have begun one by itself.
       const made = await until('another backup to be over', 120_000, async () => {
-        const { code, json, stderr } = await platform.tidemark('backup', 'run', 'rs0', '--source', set.members[0]!);
+        const { code, json, stderr } = await platform.tidemark('backup', 'run', 'rs0', '--source', set.members[0]!, ...window);
         assert.ok(code === 0 || code === 5, `the backup after ${what}: ${stderr}`);
         return code === 0 ? json : undefined;
       }, { everyMs: 1_000 });

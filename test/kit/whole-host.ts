@@ -137,12 +137,10 @@ async function openHost(network: Network, number: number, options: WholeHostOpti
     await until(`the processes of ${name} to end`, 10_000, () => (existsSync(`/proc/${first}`) && !isZombie(first) ? undefined : true));
   };
   const inside = (path: string): string => join(`/proc/${first}/root`, path);
-  try {
-    await start();
-  } catch (error) {
-    outer?.kill('SIGKILL');
+  await start().catch(async (error: unknown) => {
+    await end();
     throw error;
-  }
+  });
   return {
     name,
     address,
