@@ -5,7 +5,8 @@
  * it shows has the fingerprint that came with the token; the identity file is written whole before anybody may dial. A host
  * that was killed between the answer and the file needs a new kit: its token is used.
  */
-import { createHash, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { createHash, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { readFile, rm } from 'node:fs/promises';
 import { request } from 'node:https';
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
@@ -28,10 +29,12 @@ export type EnrolmentAddress = { readonly address: string; readonly enrolmentPor
 
 /** Redeems the kit's token for one service; its identity file is there when it resolves. Answers the host's id. */
 export async function joinServer(kit: HostKit, part: EnrolledPart, identityFile: string, version: string): Promise<string> {
-  const { keyPem, publicKeyPem } = makeKeys();
+  const asking = `${identityFile}.asking`;
+  const { keyPem, publicKeyPem } = await keptKeys(asking);
   const trust = trustByFingerprint(kit.fingerprint);
   const answer = await ask(kit.server, '/enrol', { token: kit.token, part, publicKeyPem, version, contract: contractVersion }, { rejectUnauthorized: false, minVersion: 'TLSv1.3' }, trust);
   await writeIdentity(identityFile, { keyPem, certificatePem: answer.certificatePem, caPem: answer.caPem });
+  await rm(asking, { force: true });
   return answer.host;
 }
 
@@ -67,6 +70,23 @@ function isPastTwoThirds(certificatePem: string, nowMs: number): boolean {
   const { validFromDate, validToDate } = new X509Certificate(certificatePem);
   const [from, to] = [validFromDate.getTime(), validToDate.getTime()];
   return nowMs >= from + ((to - from) * 2) / 3;
+}
+
+/** The key that is asked for is on disk before the question: an answer that is lost is given again to the same key, and to no other. */
+async function keptKeys(path: string): Promise<{ keyPem: string; publicKeyPem: string }> {
+  const held = publicOf(await readFile(path, 'utf8').catch(() => ''));
+  if (held !== undefined) return held;
+  const made = makeKeys();
+  await writeWhole(path, made.keyPem, 0o600);
+  return made;
+}
+
+function publicOf(keyPem: string): { keyPem: string; publicKeyPem: string } | undefined {
+  try {
+    return { keyPem, publicKeyPem: createPublicKey(keyPem).export({ type: 'spki', format: 'pem' }) as string };
+  } catch {
+    return undefined;
+  }
 }
 
 function makeKeys(): { keyPem: string; publicKeyPem: string } {

@@ -39,18 +39,18 @@ export function hostStore(db: Kysely<Tables>) {
       await db.transaction().execute(async (tx) => {
         const unused = tx.deleteFrom('enrolments').where('host', '=', host).where('used_ms', 'is', null);
         await (part === null ? unused : unused.where((or) => or.or([or('part', 'is', null), or('part', '=', part)]))).execute();
-        await tx.insertInto('enrolments').values({ token_hash: tokenHash, host, part, expires_ms: expiresMs, used_ms: null }).execute();
+        await tx.insertInto('enrolments').values({ token_hash: tokenHash, host, part, expires_ms: expiresMs, used_ms: null, key_hash: null }).execute();
       });
     },
-    /** Of two that show one token at once, one is enrolled. */
-    async redeem(tokenHash: string, part: 'transport' | 'deployer' | 'depot', nowMs: number): Promise<Redeemed> {
+    /** Of two that show one token at once, one is enrolled. Who shows it again with the same key did not hear the answer, and gets it again. */
+    async redeem(tokenHash: string, part: 'transport' | 'deployer' | 'depot', keyHash: string, nowMs: number): Promise<Redeemed> {
       return await db.transaction().execute(async (tx) => {
         const token = await tx.selectFrom('enrolments').selectAll().where('token_hash', '=', tokenHash).executeTakeFirst();
         if (token === undefined) return { kind: 'refused', why: 'unknown' };
-        if (token.used_ms !== null) return { kind: 'refused', why: 'used' };
+        if (token.used_ms !== null && token.key_hash !== keyHash) return { kind: 'refused', why: 'used' };
         if (token.expires_ms <= nowMs) return { kind: 'refused', why: 'over' };
         if (token.part === null ? part === 'depot' : token.part !== part) return { kind: 'refused', why: 'other-part' };
-        await tx.updateTable('enrolments').set({ used_ms: nowMs }).where('token_hash', '=', tokenHash).execute();
+        await tx.updateTable('enrolments').set({ used_ms: nowMs, key_hash: keyHash }).where('token_hash', '=', tokenHash).execute();
         const known = tx.updateTable('hosts').where('id', '=', token.host);
         if (part === 'transport') await known.set({ state: 'enrolled', enrolled_ms: nowMs }).execute();
         if (part === 'deployer') await known.set({ deployer_ms: nowMs }).execute();

@@ -43,8 +43,8 @@ export type Tables = {
     looked_ms: number | null;
     says: string | null;
   };
-  /** `part` is the service that the token is for; null: transport or deployer. */
-  enrolments: { token_hash: string; host: string; part: string | null; expires_ms: number; used_ms: number | null };
+  /** `part` is the service that the token is for; null: transport or deployer. `key_hash` is of the public key that it was used for. */
+  enrolments: { token_hash: string; host: string; part: string | null; expires_ms: number; used_ms: number | null; key_hash: string | null };
   tokens: { id: string; name: string; role: string; hash: string; created_ms: number };
   /** `about` is what may be shown; the record itself is sealed. */
   credentials: { id: string; name: string; kind: string; about: string; sealed_record: string; added_ms: number };

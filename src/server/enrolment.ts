@@ -54,7 +54,7 @@ export async function openEnrolment(options: EnrolmentOptions): Promise<Enrolmen
     const asked = enrolment['/enrol'].safeParse(body);
     if (!asked.success) throw enrolmentRefused({ why: 'the question was not understood; the versions may not fit together' });
     if (!isUsableKey(asked.data.publicKeyPem)) throw enrolmentRefused({ why: 'the public key is not one of the curve P-256' });
-    const redeemed = await catalog.hosts.redeem(hashOf(asked.data.token), asked.data.part, clock.now());
+    const redeemed = await catalog.hosts.redeem(hashOf(asked.data.token), asked.data.part, hashOf(asked.data.publicKeyPem), clock.now());
     if (redeemed.kind === 'refused') {
       attempts.count(from);
       throw enrolmentRefused({ why: reasons[redeemed.why] });

@@ -51,6 +51,11 @@ test('a kit is used once, and what it leaves is an identity that only its owner 
   await platform.ok('node', 'add', 'lab', '127.0.0.9', '--kit', kitFile);
   const kit = hostKit.parse(JSON.parse(await readFile(kitFile, 'utf8')));
   await joinServer(kit, 'transport', join(base, 'lab.json'), 'test');
+  // As if the answer had been lost: the key of the question is there, the identity is not.
+  const { keyPem } = JSON.parse(await readFile(join(base, 'lab.json'), 'utf8')) as { keyPem: string };
+  await writeFile(join(base, 'lost.json.asking'), keyPem, { mode: 0o600 });
+  await joinServer(kit, 'transport', join(base, 'lost.json'), 'test');
+  assert.ok(existsSync(join(base, 'lost.json')) && !existsSync(join(base, 'lost.json.asking')));
   await assert.rejects(joinServer(kit, 'transport', join(base, 'again.json'), 'test'), { code: 'server.enrolment-refused', message: /was used before/ });
   await assert.rejects(joinServer({ ...kit, token: 'te_nothing-like-a-token-of-ours' }, 'transport', join(base, 'again.json'), 'test'), { code: 'server.enrolment-refused', message: /not known/ });
   await assert.rejects(joinServer({ ...kit, fingerprint: '0'.repeat(64) }, 'transport', join(base, 'again.json'), 'test'), { code: 'agent.server-not-trusted', message: /has the fingerprint/ });
