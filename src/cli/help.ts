@@ -32,7 +32,9 @@ export function commandHelp(command: CommandDefinition): string {
   const options = optionsOf(command);
   const width = Math.min(30, Math.max(...options.map((option) => option.flags.length)));
   const optionLine = (option: OptionDefinition): string => {
-    const says = option.choices === undefined ? option.says : `${option.says} [${option.choices.join(', ')}]`;
+    const choices = option.choices === undefined ? '' : `[${option.choices.join(', ')}]`;
+    const isLong = width + option.says.length + choices.length > 125;
+    const says = choices === '' ? option.says : `${option.says}${isLong ? `\n${' '.repeat(width + 4)}` : ' '}${choices}`;
     return option.flags.length > width ? `  ${option.flags}\n  ${' '.repeat(width)}  ${says}` : `  ${option.flags.padEnd(width)}  ${says}`;
   };
   const parts = [

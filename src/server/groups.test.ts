@@ -105,9 +105,9 @@ test('a group goes only when told to, and leaves what is protected', async () =>
 
 test('a set that a group has found is protected by its name, with the group’s credential', async () => {
   await platform.ask('group.add', { body: shop });
-  assert.equal((await platform.refused('set.add', { body: { target: { found: 'rs7' } } })).code, 'server.found-set-unknown');
-  assert.equal((await platform.refused('set.add', { body: { target: { found: 'rs0', group: 'none' } } })).code, 'server.group-unknown');
-  const set = await platform.ask('set.add', { body: { target: { found: 'rs0' } } });
+  assert.equal((await platform.refused('set.add', { body: { found: { set: 'rs7' } } })).code, 'server.found-set-unknown');
+  assert.equal((await platform.refused('set.add', { body: { found: { set: 'rs0', group: 'none' } } })).code, 'server.group-unknown');
+  const set = await platform.ask('set.add', { body: { found: { set: 'rs0' } } });
   assert.deepEqual([set.id, set.signIn, set.hosts.map(({ host, port }) => `${host}:${port}`)], [setId, 'scram', ['db1:27017', '127.0.0.1:27017', '127.0.0.1:27018', '127.0.0.1:27019']]);
   assert.equal((await platform.ask('group.show', { params: { group: 'shop' } })).sets[0]!.protectedAs, 'rs0');
 });

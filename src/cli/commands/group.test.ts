@@ -142,7 +142,7 @@ test('a set is protected by a name, and hosts are listed by a filter', async () 
   });
   await using cli = await openCommandLine(server);
   await cli.run('set', 'add', 'rs0', '--group', 'shop');
-  assert.deepEqual(asked.pop(), { target: { found: 'rs0', group: 'shop' } });
+  assert.deepEqual(asked.pop(), { found: { set: 'rs0', group: 'shop' } });
   assert.equal((await cli.run('set', 'add', 'rs0', '--tls')).code, 2);
   assert.equal((await cli.run('set', 'add', 'mongodb://db1', '--group', 'shop')).code, 2);
   assert.match((await cli.run('node', 'list', '--filter', 'unmanaged')).stdout, /^db4 +10\.0\.0\.4 +– +found +– +– +in group shop, out of scope$/m);

@@ -8,23 +8,23 @@ import { usageOf } from '../numbers.ts';
 import { showFields, showTable } from '../table.ts';
 
 export async function addSet(invocation: Invocation): Promise<ExitCode> {
-  const target = await targetOf(invocation, invocation.args[0]!);
+  const reached = await reachedBy(invocation, invocation.args[0]!);
   const client = await invocation.client();
-  const set = await client.call('set.add', { body: { target, name: textOf(invocation, 'name'), repository: textOf(invocation, 'repository') } });
+  const set = await client.call('set.add', { body: { ...reached, name: textOf(invocation, 'name'), repository: textOf(invocation, 'repository') } });
   invocation.answer(set, () => `${set.name} is protected: ${plural(set.members.length, 'member')}, MongoDB ${set.mongoVersion}, repository ${set.repository}\nNext: tidemark backup run ${set.name}`);
   return exitCodes.done;
 }
 
 /** What is a name and nothing else is that of a set which a group has found. */
-async function targetOf(invocation: Invocation, given: string): Promise<RouteAsked<'set.add'>['body']['target']> {
+async function reachedBy(invocation: Invocation, given: string): Promise<Pick<RouteAsked<'set.add'>['body'], 'target' | 'found'>> {
   const group = textOf(invocation, 'group');
   if (/^[A-Za-z0-9_.-]+$/.test(given)) {
     const signIn = ['user', 'passwordFile', 'authSource', 'x509', 'tlsCa', 'tlsCertificate'].find((name) => textOf(invocation, name) !== undefined);
     if (signIn !== undefined || isGiven(invocation, 'tls')) throw usageOf(invocation, 'a set that a group has found is signed in to with the group\'s credential');
-    return { found: given, group };
+    return { found: { set: given, group } };
   }
   if (group !== undefined) throw usageOf(invocation, '--group goes with the name of a set, not with a connection string');
-  return await readTarget(given, invocation);
+  return { target: await readTarget(given, invocation) };
 }
 
 export async function listSets(invocation: Invocation): Promise<ExitCode> {

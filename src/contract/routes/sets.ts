@@ -49,7 +49,7 @@ export type ProtectedSet = z.infer<typeof protectedSet>;
 export type OplogStanding = z.infer<typeof oplogStanding>;
 
 /** A set that a group has found: reached at its members there, with the group's credential for it. */
-export const foundSet = z.object({ found: z.string().min(1).meta({ description: 'name or replica set id' }), group: z.string().min(1).optional() }).meta({ id: 'FoundSet' });
+export const foundSet = z.object({ set: z.string().min(1).meta({ description: 'name or replica set id' }), group: z.string().min(1).optional() }).meta({ id: 'FoundSet' });
 
 export const setRoutes = {
   'set.add': {
@@ -58,10 +58,11 @@ export const setRoutes = {
     permission: 'sets.write',
     summary: 'Protect a replica set: discovers it, opens its archive and starts to follow its oplog.',
     body: z.object({
-      target: z.union([v.mongoTarget, foundSet]),
+      target: v.mongoTarget.optional(),
+      found: foundSet.optional(),
       name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/).optional().meta({ description: 'how operators call it; the replica set\'s own name unless given' }),
       repository: z.string().optional().meta({ description: 'name or id of a repository; the default one unless given' }),
-    }),
+    }).refine(({ target, found }) => (target === undefined) !== (found === undefined), { message: 'give either target or found' }),
     status: 201,
     answer: protectedSet,
     failures: ['server.set-exists', 'server.set-name-taken', 'server.found-set-unknown', 'server.group-unknown', 'server.repository-unknown', 'server.host-unreachable'],

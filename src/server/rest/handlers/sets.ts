@@ -26,8 +26,8 @@ export function setHandlers(services: Services): Pick<Handlers, SetRoutes> {
   const { sets, groups, engine, catalog, moments, standings, archives } = services;
   return {
     'set.add': async ({ body }) => {
-      const { target: given, ...wanted } = body;
-      const target = 'found' in given ? await groups.foundTarget(given.found, given.group) : given;
+      const { found, ...wanted } = body;
+      const target = wanted.target ?? (await groups.foundTarget(found!.set, found!.group));
       const row = await sets.add({ ...wanted, target });
       await services.keepOplog(row);
       return await sets.view(row);
