@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { copyFile, mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { requireProgram } from '../base/child-process.ts';
@@ -37,6 +37,7 @@ export async function addPackage(directory: string, file: string, isVouchedFor: 
   const partial = join(packages, `.adding-${randomId()}`);
   try {
     await copyFile(file, partial);
+    await chmod(partial, 0o600);
     await rename(partial, `${stem}.tar.gz`);
   } finally {
     await rm(partial, { force: true });

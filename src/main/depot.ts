@@ -1,23 +1,26 @@
 /**
  * Front door of the distribution server: `--data DIRECTORY --identity FILE [--listen HOST:PORT] [--installer HOST:PORT]`. On a
  * host of its own it enrols with a kit, DIRECTORY/kit.json; beside the server it is given its identity.
+ *
+ * With `--add FILE [--sign]` it only puts that package into DIRECTORY and says on stdout, in JSON, what became of it.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { keepRenewed } from '../agent/join.ts';
 import { awaitMembership } from '../agent/membership.ts';
 import { systemClock } from '../base/clock.ts';
-import { describe } from '../base/failure.ts';
+import { describe, toWire } from '../base/failure.ts';
 import { openLog } from '../base/log.ts';
 import { dieWithParent } from '../base/native.ts';
 import { watchIdentity } from '../contract/link/identity-file.ts';
+import { addPackage } from '../depot/add-package.ts';
 import { openDepot } from '../depot/depot.ts';
 import { addressOf } from './address-of.ts';
 import { version } from './installation.ts';
 
 if (process.connected) dieWithParent(15);
 const text = (usual: string) => ({ type: 'string', default: usual }) as const;
-const { values } = parseArgs({ options: { data: text('/var/lib/tidemark/depot'), identity: text('/var/lib/tidemark/depot/identity.json'), listen: text(':9380'), installer: text(':11731') } });
+const { values } = parseArgs({ options: { data: text('/var/lib/tidemark/depot'), identity: text('/var/lib/tidemark/depot/identity.json'), listen: text(':9380'), installer: text(':11731'), add: { type: 'string' }, sign: { type: 'boolean', default: false } } });
 const log = openLog((line) => process.stderr.write(line)).with({ part: 'depot' });
 const ends = new AbortController();
 
@@ -27,7 +30,7 @@ const bind = (address: string): { host?: string; port: number } => {
   return { host: host === '' ? undefined : host, port };
 };
 
-try {
+async function serve(): Promise<void> {
   const { data: directory, identity: identityFile } = values;
   const { identity, server } = await awaitMembership({ part: 'depot', identityFile, kitFile: join(directory, 'kit.json'), workDirectory: directory, version, log, ms: 86_400_000 });
   const depot = await openDepot({ directory, identity, api: bind(values.listen), installer: bind(values.installer), version, log });
@@ -43,6 +46,16 @@ try {
   for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, end);
   log.info('listening', { api: depot.apiPort, installer: depot.installerPort });
   process.send?.({ kind: 'ready', api: depot.apiPort, installer: depot.installerPort });
+}
+
+async function add(file: string): Promise<void> {
+  const said = await addPackage(values.data, file, values.sign, systemClock).then((added) => ({ added }), (error: unknown) => ({ failure: toWire(error) }));
+  process.stdout.write(JSON.stringify(said));
+}
+
+try {
+  if (values.add === undefined) await serve();
+  else await add(values.add);
 } catch (error) {
   log.error('the distribution server could not start', { why: describe(error) });
   process.exit(1);
