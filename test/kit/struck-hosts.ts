@@ -92,6 +92,7 @@ export async function openStruckHosts(options: { isHasty?: boolean } = {}): Prom
       const left = async (): Promise<string[]> => [...(await leftOn(db, 'db')), ...(await leftOn(vault, 'vault')), ...(await fresh()), ...(await lockOf(set))];
       let seen: string[] = [];
       await until(`nothing to be left after ${what}`, 60_000, async () => ((seen = await left()).length === 0 ? true : undefined), { everyMs: 500 }).catch(() => assert.deepEqual(seen, [], what));
+      leases = await leasesOn(vault);
     },
     async cut(host) {
       const rules = 'table inet cut {\n chain in { type filter hook input priority -10; policy drop; iifname "lo" accept; }\n chain out { type filter hook output priority -10; policy drop; oifname "lo" accept; }\n}\n';
