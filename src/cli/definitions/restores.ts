@@ -30,7 +30,7 @@ ${momentForms}`,
     examples: [
       'tidemark restore set rs0 --at before:1795464567,96 --to-dir /data/r1:27117',
       'tidemark restore set rs0 --at latest --to-dir /data/r1:27117 --to-dir /data/r2:27118 --to-dir /data/r3:27119 --start --apply',
-      'tidemark restore set rs0 --at latest --member db1.example:27017@db1:/data/r --member db2.example:27017@db2:/data/r --member db3.example:27017@db3:/data/r --start --apply',
+      'tidemark restore set rs0 --at latest --member 10.0.0.1:27017@db1:/data/r --member 10.0.0.2:27017@db2:/data/r --start --apply',
     ],
     exits: { 0: 'planned or restored' },
     see: ['tidemark window', 'tidemark publish start'],
