@@ -28,13 +28,25 @@ export function synopsis(command: CommandDefinition): string {
   return wrap(['tidemark', ...command.name.split(' '), command.takes, ...words].filter((word) => word !== ''), '  ', '      ');
 }
 
+/** Broken after words, into lines of at most `columns`. */
+function wrapped(text: string, columns: number): string[] {
+  const lines: string[] = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)!;
+    if (line !== '' && line.length + 1 + word.length > columns) lines.push(word);
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+  }
+  return lines;
+}
+
 export function commandHelp(command: CommandDefinition): string {
   const options = optionsOf(command);
   const width = Math.min(30, Math.max(...options.map((option) => option.flags.length)));
   const optionLine = (option: OptionDefinition): string => {
-    const choices = option.choices === undefined ? '' : `[${option.choices.join(', ')}]`;
-    const isLong = width + option.says.length + choices.length > 125;
-    const says = choices === '' ? option.says : `${option.says}${isLong ? `\n${' '.repeat(width + 4)}` : ' '}${choices}`;
+    const indent = `\n${' '.repeat(width + 4)}`;
+    const choices = option.choices === undefined ? [] : wrapped(`[${option.choices.join(', ')}]`, 120 - width);
+    const isLong = choices.length > 1 || width + option.says.length + (choices[0]?.length ?? 0) > 125;
+    const says = choices.length === 0 ? option.says : `${option.says}${isLong ? indent : ' '}${choices.join(indent)}`;
     return option.flags.length > width ? `  ${option.flags}\n  ${' '.repeat(width)}  ${says}` : `  ${option.flags.padEnd(width)}  ${says}`;
   };
   const parts = [
