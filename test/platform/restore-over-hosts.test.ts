@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { MongoClient, type Document, type Timestamp } from 'mongodb';
 import { until } from '../../src/base/deadline.ts';
+import { compareTimes } from '../../src/base/cluster-time.ts';
 import { hashAll, type Hashes } from '../../src/mongo/dbhash.ts';
 import { openHostedPlatform, whyNoWholeHosts, type HostedPlatform, type HostedSet } from '../kit/hosted-platform.ts';
 import { endStates, type EndedSession } from '../kit/killed-platform.ts';
@@ -32,6 +33,11 @@ before(async () => {
   const { operationTime } = await set.client.db('shop').command({ ping: 1 });
   at = `${(operationTime as Timestamp).getHighBits()},${(operationTime as Timestamp).getLowBits()}`;
   wanted = await hashAll(set.client);
+  const [t, i] = at.split(',').map(Number) as [number, number];
+  await until('the archived oplog', 60_000, async () => {
+    const { through } = (await hosted.platform.ok('set', 'show', 'rs0')).oplog;
+    return through !== null && compareTimes(through, { t, i }) >= 0 ? true : undefined;
+  }, { everyMs: 300 });
   await orders.deleteMany({}, { writeConcern: { w: 2 } });
   for (const name of names) await hosted.hosts[name]!.ok('install', ['-d', '-o', 'mongod', '-m', '700', target]);
 });
