@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Clock } from '../base/clock.ts';
+import { systemClock, type Clock } from '../base/clock.ts';
 import { bytesPerMs, openThrottle } from './throttle.ts';
 
 /** A clock that goes on exactly by what is waited for. */
@@ -42,4 +42,16 @@ test('without a limit nobody waits', async () => {
   const clock = waitedClock();
   await openThrottle([], clock).take(1e12);
   assert.equal(clock.waitedMs, 0);
+});
+
+test('whatever their sizes, those who wait pass in the order in which they came', async () => {
+  const throttle = openThrottle([{ mbitPerSecond: 800, from: '00:00', to: '00:00' }], systemClock);
+  const passed: number[] = [];
+  const sizes = Array.from({ length: 3_000 }, (_, k) => ((k * 7_919) % 23) * 1_000 + 1);
+  await throttle.take(40_000_000);
+  await Promise.all(sizes.map(async (bytes, k) => {
+    await throttle.take(bytes);
+    passed.push(k);
+  }));
+  assert.deepEqual(passed, [...sizes.keys()]);
 });

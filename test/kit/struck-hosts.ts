@@ -17,6 +17,8 @@ export type StruckHosts = AsyncDisposable & {
   begin(): Promise<string>;
   /** Until the session is at a step whose name fits. */
   at(session: string, step: RegExp): Promise<void>;
+  /** Until bytes have arrived in the archive. */
+  onItsWay(): Promise<void>;
   show(session: string): Promise<StruckSession>;
   ended(session: string, withinMs: number): Promise<StruckSession>;
   /** Nothing of a backup is left on any host but the following of the oplog, which goes on; and the next backup works. */
@@ -93,6 +95,11 @@ export async function openStruckHosts(options: { isHasty?: boolean } = {}): Prom
       let seen: string[] = [];
       await until(`nothing to be left after ${what}`, 60_000, async () => ((seen = await left()).length === 0 ? true : undefined), { everyMs: 500 }).catch(() => assert.deepEqual(seen, [], what));
       leases = await leasesOn(vault);
+    },
+    async onItsWay() {
+      const stored = async (): Promise<number> => Number((await vault.ok('du', ['-sb', '/var/lib/tidemark-transport'])).split('\t')[0]);
+      const first = await stored();
+      await until('bytes to arrive', 60_000, async () => ((await stored()) > first + 3e6 ? true : undefined), { everyMs: 50 });
     },
     async cut(host) {
       const rules = 'table inet cut {\n chain in { type filter hook input priority -10; policy drop; iifname "lo" accept; }\n chain out { type filter hook output priority -10; policy drop; oifname "lo" accept; }\n}\n';
