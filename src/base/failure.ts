@@ -77,6 +77,12 @@ export function fromWire(wire: WireFailure): Failure {
   return new Failure(wire);
 }
 
+/** The error's own sentence and code, without what caused it: for lists that people read. */
+export function sentenceOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return isFailure(error) ? `${message}  [${error.code}]` : message;
+}
+
 /** `code: message` of any thrown value and its causes, for logs and session steps. */
 export function describe(error: unknown): string {
   const parts: string[] = [];

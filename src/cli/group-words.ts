@@ -2,12 +2,11 @@
 import { resolve } from 'node:path';
 import type { DeploymentWish, GroupOptions, RescanSchedule } from '../contract/groups.ts';
 import { listOf, textOf, type Invocation } from './command.ts';
-import { usageOf } from './numbers.ts';
+import { hoursFrom, timeOfDay, usageOf, type Hours } from './numbers.ts';
 
 type Words = Pick<Invocation, 'command' | 'args' | 'options'>;
 
 const allDays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
-const time = /^([01]\d|2[0-3]):[0-5]\d$/;
 
 /** Only what was given. */
 export function settingsOf(words: Words): Partial<GroupOptions> {
@@ -33,10 +32,10 @@ function scheduleOf(words: Words): RescanSchedule | undefined {
     return undefined;
   }
   const every = /^every (\d{1,4})([mh])$/.exec(when);
-  if (days !== undefined && !time.test(when)) throw usageOf(words, '--days goes with a time of the day');
+  if (days !== undefined && !timeOfDay.test(when)) throw usageOf(words, '--days goes with a time of the day');
   if (hours !== undefined && every === null) throw usageOf(words, '--hours goes with "every"');
   if (when === 'off') return { kind: 'off' };
-  if (time.test(when)) return { kind: 'daily', at: when, days: days ?? [...allDays] };
+  if (timeOfDay.test(when)) return { kind: 'daily', at: when, days: days ?? [...allDays] };
   const minutes = Number(every?.[1] ?? 0) * (every?.[2] === 'h' ? 60 : 1);
   if (minutes < 1 || minutes > 1440) throw usageOf(words, `--schedule takes off, a time such as 21:00, or "every 30m" or "every 4h" up to a day, not "${when}"`);
   return { kind: 'every', minutes, hours: hours ?? null };
@@ -49,12 +48,12 @@ function daysOf(words: Words): (typeof allDays)[number][] | undefined {
   return given === undefined ? undefined : allDays.filter((day) => given.includes(day));
 }
 
-function hoursOf(words: Words): { from: string; to: string } | undefined {
+function hoursOf(words: Words): Hours | undefined {
   const text = textOf(words, 'hours');
   if (text === undefined) return undefined;
-  const [from = '', to = ''] = text.split('-');
-  if (!time.test(from) || !time.test(to)) throw usageOf(words, `--hours takes HH:MM-HH:MM, not "${text}"`);
-  return { from, to };
+  const hours = hoursFrom(text);
+  if (hours === undefined) throw usageOf(words, `--hours takes HH:MM-HH:MM, not "${text}"`);
+  return hours;
 }
 
 /** `db1`, `db1:27101`, `[fd00::1]:27101` or `fd00::1`. */

@@ -21,6 +21,16 @@ export function durationOf(invocation: Invocation, name: string): number | undef
   return Number(match[1]) * secondsOf[match[2]!]!;
 }
 
+export const timeOfDay = /^([01]\d|2[0-3]):[0-5]\d$/;
+
+export type Hours = { readonly from: string; readonly to: string };
+
+/** `08:00-18:00`; undefined where it is not that. */
+export function hoursFrom(text: string): Hours | undefined {
+  const [from = '', to = '', ...more] = text.split('-');
+  return timeOfDay.test(from) && timeOfDay.test(to) && more.length === 0 ? { from, to } : undefined;
+}
+
 export function usageOf(invocation: Pick<Invocation, 'command'>, why: string): Error {
   return usage({ why, command: `tidemark ${invocation.command.name}` });
 }

@@ -5,13 +5,11 @@
  * Order: archive, signature, manifest, each whole in one rename, so that a list that is made meanwhile finds the package
  * whole or not yet.
  */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { chmod, copyFile, mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { requireProgram } from '../base/child-process.ts';
 import type { Clock } from '../base/clock.ts';
+import { sha256OfFile } from '../base/file-hash.ts';
 import { randomId } from '../base/ids.ts';
 import { writeWhole } from '../base/whole-file.ts';
 import { openManifest, packageFile, packageName, packagePlatform, packageVersion, type PackageManifest, type SignedManifest } from '../contract/packages.ts';
@@ -31,7 +29,7 @@ export async function addPackage(directory: string, file: string, isVouchedFor: 
   await mkdir(packages, { recursive: true, mode: 0o700 });
   const { name, version, platform, bytes } = manifest;
   const answer = { name, version, platform, bytes };
-  const there = await hashOf(`${stem}.tar.gz`).catch(() => undefined);
+  const there = await sha256OfFile(`${stem}.tar.gz`).catch(() => undefined);
   if (there !== undefined && there !== manifest.sha256) throw packageRefused({ file, why: `another ${name} ${version} for ${platform} is there already` });
   if (there !== undefined && (await textOf(`${stem}.json`)) !== undefined) return { ...answer, before: true };
   const partial = join(packages, `.adding-${randomId()}`);
@@ -52,7 +50,7 @@ type Opened = { readonly manifest: PackageManifest; readonly signed: SignedManif
 
 async function factsOf(file: string): Promise<Facts> {
   try {
-    return { sha256: await hashOf(file), bytes: (await stat(file)).size };
+    return { sha256: await sha256OfFile(file), bytes: (await stat(file)).size };
   } catch (error) {
     throw packageRefused({ file, why: (error as Error).message }, error);
   }
@@ -85,12 +83,6 @@ async function vouchFor(file: string, facts: Facts, key: SigningKey, clock: Cloc
   if (said.name !== name.data || said.version !== version.data) throw packageRefused({ file, why: `in it is ${String(said.name)} ${String(said.version)}` });
   const manifest = { name: name.data, version: version.data, platform: platform.data, ...facts, builtAt: new Date(clock.now()).toISOString() };
   return { manifest, signed: key.sign(manifest) };
-}
-
-async function hashOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex');
 }
 
 async function textOf(path: string): Promise<string | undefined> {

@@ -5,11 +5,9 @@
  * What is not whole is refused by name and stays where it is: it may still be on its way in. Files that were checked are
  * checked again only when their size or time changes.
  */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { sha256OfFile } from '../base/file-hash.ts';
 import { compareVersions, openManifest, packageFile, type PackageManifest, type PackageName, type SignedManifest } from '../contract/packages.ts';
 import { packageUnknown } from './failures.ts';
 
@@ -34,9 +32,7 @@ export async function openPackageStore(directory: string, publicKeyPem: string):
     const stamp = `${size}/${mtimeMs}`;
     const known = checked.get(path);
     if (known?.stamp === stamp) return known.sha256;
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(path), hash);
-    const sha256 = hash.digest('hex');
+    const sha256 = await sha256OfFile(path);
     checked.set(path, { stamp, sha256 });
     return sha256;
   }

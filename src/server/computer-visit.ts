@@ -8,7 +8,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { GroupComputerRow } from '../catalog/groups.ts';
 import type { HostRow } from '../catalog/hosts.ts';
 import { withDeadline } from '../base/deadline.ts';
-import { isFailure } from '../base/failure.ts';
+import { isFailure, sentenceOf } from '../base/failure.ts';
 import type { ComputerOutcome, GroupOptions } from '../contract/groups.ts';
 import { hostWish } from '../contract/routes/hosts.ts';
 import { nodeNameOf } from './computer-nodes.ts';
@@ -54,7 +54,7 @@ export async function visitComputer(visited: Visited, context: FlowContext, serv
 }
 
 function visitOf(computer: GroupComputerRow, reached: Reached | undefined, node: HostRow | undefined, found: ServicesFound, why: unknown, nowMs: number): Visit {
-  const says = why === undefined ? (found.kind === 'older' ? found.why : null) : isFailure(why) ? `${why.message}  [${why.code}]` : why instanceof Error ? why.message : String(why);
+  const says = why === undefined ? (found.kind === 'older' ? found.why : null) : sentenceOf(why);
   const brought = found.kind === 'missing' ? 'none' : found.kind === 'older' ? 'in place' : found.kind;
   const mongods = (reached?.look.mongods ?? []).map(({ port, version, replicaSet }) => ({ port, version, replicaSet })).sort((a, b) => a.port - b.port);
   return {

@@ -1,9 +1,7 @@
 /** The deployer's package on this machine, for a first contact: fetched once and kept, because many hosts get the same one. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { sha256OfFile } from '../base/file-hash.ts';
 import { randomId } from '../base/ids.ts';
 import { pieceBytes } from '../contract/deployer-orders.ts';
 import { packageFile } from '../contract/packages.ts';
@@ -29,12 +27,8 @@ export async function fetchPackage(directory: string, { manifest }: OfferedPacka
 }
 
 async function hashOf(path: string): Promise<string | undefined> {
-  const hash = createHash('sha256');
-  try {
-    await pipeline(createReadStream(path), hash);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+  return await sha256OfFile(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
     throw error;
-  }
-  return hash.digest('hex');
+  });
 }

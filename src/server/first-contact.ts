@@ -8,7 +8,7 @@
  * that is nothing, unless the connection is gone; from then on it is what the package put there.
  */
 import { basename } from 'node:path';
-import { stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { describe, isFailure } from '../base/failure.ts';
 import { until } from '../base/deadline.ts';
 import type { HostLook } from '../contract/host-look.ts';
@@ -17,7 +17,7 @@ import { probeScript } from '../look/probe.ts';
 import { readLook } from '../look/report.ts';
 import type { Shell } from '../ssh/shell.ts';
 import { checksumOf, quoted } from '../ssh/upload.ts';
-import { deploymentFailed, platformUnfit } from './failures.ts';
+import { deploymentFailed, packageUnreadable, platformUnfit } from './failures.ts';
 
 export type HostPackage = {
   /** On this machine. */
@@ -27,6 +27,16 @@ export type HostPackage = {
   /** What an operator runs to take it away. */
   readonly remove: string;
 };
+
+/** Of a package file on this machine, which is there and can be read. */
+export async function packageForm(file: string): Promise<'deb' | 'rpm'> {
+  await access(file, constants.R_OK).catch((error: unknown) => {
+    throw packageUnreadable({ file, why: (error as Error).message }, error);
+  });
+  const form = /\.(deb|rpm)$/.exec(file)?.[1];
+  if (form === undefined) throw packageUnreadable({ file, why: 'it is neither a .deb nor an .rpm' });
+  return form as 'deb' | 'rpm';
+}
 
 export type DeployStep = 'connect' | 'look' | 'check' | 'upload package' | 'upload kit' | 'install' | 'health';
 

@@ -35,7 +35,7 @@ function viewSet(row: GroupSetRow, credential: string | null, protectedAs: strin
 
 function viewComputer(row: GroupComputerRow, known: { sets: readonly GroupSetRow[]; links: Links; node: HostRow | undefined; credential: string | null }): GroupComputer {
   const look = row.look === null ? null : hostLook.parse(JSON.parse(row.look));
-  const link = known.links.all().find(({ id }) => id === known.node?.id);
+  const standing = known.node === undefined ? undefined : known.links.standing(known.node.id);
   const members = known.sets.map(lookOf).flatMap((set) => set.members.filter(({ host }) => host === row.name).map(({ host, port }) => `${set.name} ${host.includes(':') ? `[${host}]` : host}:${port}`));
   return {
     name: row.name,
@@ -44,8 +44,8 @@ function viewComputer(row: GroupComputerRow, known: { sets: readonly GroupSetRow
     credential: known.credential,
     awaitsKit: row.awaits_kit === 1,
     node: known.node?.name ?? null,
-    link: link?.standing().state ?? null,
-    serviceVersion: link?.standing().version ?? null,
+    link: standing?.state ?? null,
+    serviceVersion: standing?.version ?? null,
     members,
     system: look?.system ?? null,
     mongods: look?.mongods ?? [],

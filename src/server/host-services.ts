@@ -24,7 +24,7 @@ const reachMs = 60_000;
 const patienceMs = 900_000;
 
 export function openHostServices({ links, deployers, distribution }: { links: Links; deployers: Links; distribution: Distribution }) {
-  const hasDeployer = (host: HostRow): boolean => deployers.all().some(({ id }) => id === host.id);
+  const hasDeployer = (host: HostRow): boolean => deployers.standing(host.id) !== undefined;
 
   async function giveOnce<N extends DeployerOrder>(host: HostRow, name: N, input: OrderGiven<N>, context: FlowContext): Promise<OrderOutput<N>> {
     const onEvent = async (event: OrderEvent<N>): Promise<void> => {
@@ -65,7 +65,7 @@ export function openHostServices({ links, deployers, distribution }: { links: Li
     async awaitTransport(host: HostRow, version: string | undefined, ms: number, signal: AbortSignal): Promise<void> {
       let why = 'it has not enrolled yet';
       const there = async (): Promise<true | undefined> => {
-        const standing = links.all().find(({ id }) => id === host.id)?.standing();
+        const standing = links.standing(host.id);
         if (standing !== undefined) why = standing.state === 'connected' ? `version ${standing.version} answers` : (standing.says ?? standing.state);
         return await Promise.resolve(standing?.state === 'connected' && (version === undefined || standing.version === version) ? true : undefined);
       };

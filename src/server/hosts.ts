@@ -38,8 +38,8 @@ export function openHosts(options: { catalog: Catalog; links: Links; deployers: 
   function view(row: HostRow): Host {
     // A host that has enrolled in this instant has no link yet.
     const says = row.state === 'enrolled' ? 'not dialled yet' : 'it has not enrolled yet';
-    const link = links.all().find(({ id }) => id === row.id)?.standing() ?? { state: 'connecting' as const, says, version: null, isOtherContract: false };
-    const deployer = row.deployer_ms === null ? undefined : deployers.all().find(({ id }) => id === row.id)?.standing();
+    const link = links.standing(row.id) ?? { state: 'connecting' as const, says, version: null, isOtherContract: false };
+    const deployer = row.deployer_ms === null ? undefined : deployers.standing(row.id);
     return {
       id: row.id,
       name: row.name,

@@ -14,12 +14,16 @@ import { dialOrders } from '../contract/link/dial.ts';
 import type { LinkIdentity } from '../contract/link/trust.ts';
 import type { Admission } from './admission.ts';
 import { hostUnknown } from './failures.ts';
-import { keepLink, type TransportLink } from './transport-link.ts';
+import { keepLink, type LinkStanding, type TransportLink } from './transport-link.ts';
 
 export type Links = {
   /** The link of a host by its id. */
   of(id: string): TransportLink;
   all(): TransportLink[];
+  /** Undefined for a host that has no link of this kind. */
+  standing(id: string): LinkStanding | undefined;
+  /** True when the host's service is connected, else what is missing. */
+  answers(id: string): true | string;
   /** Resolves when any host is connected; fails as the server's own link does when none is in time. */
   anyConnected(waitMs: number, signal?: AbortSignal): Promise<void>;
   /** Opens the host's link, or has it dial anew with what has changed; sessions that use it keep it. */
@@ -75,6 +79,12 @@ export function openLinks(options: { part: 'transport' | 'deployer'; identity: (
       return link;
     },
     all: () => [...links.values()],
+    standing: (id) => links.get(id)?.standing(),
+    answers(id) {
+      const standing = links.get(id)?.standing();
+      if (standing === undefined) return 'it has not enrolled yet';
+      return standing.state === 'connected' ? true : `its ${part} service is not connected: ${standing.says ?? standing.state}`;
+    },
     async anyConnected(waitMs, signal) {
       try {
         await Promise.any([...links.values()].map(async (link) => await link.connected(waitMs, signal)));

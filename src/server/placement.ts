@@ -34,7 +34,7 @@ export function openPlacement({ catalog, links, archives, log }: { catalog: Cata
     const repository = await archives.find(set.repository);
     const hosts = [...new Set(ofNearest(found.local).map(({ host }) => host ?? localHost))];
     if (hosts.includes(repository.host)) return repository.host;
-    const isThere = (id: string): boolean => links.all().some((link) => link.id === id && link.standing().state === 'connected');
+    const isThere = (id: string): boolean => links.standing(id)?.state === 'connected';
     return hosts.find(isThere) ?? hosts[0] ?? repository.host;
   }
 

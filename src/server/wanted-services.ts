@@ -1,18 +1,16 @@
 /**
- * The one place that brings a host's services to the wanted state: a rescan calls it.
+ * Where a rescan brings a host's services to the wanted state.
  *
  *   expected ──install──▶ enrolled, connected ──the package is newer──▶ updated
  *
  * One at a time for each host: who comes second finds what the first has done.
  */
-import { access, constants } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { HostRow } from '../catalog/hosts.ts';
 import type { HostCredential } from '../contract/credentials.ts';
 import { compareVersions, packageVersion } from '../contract/packages.ts';
-import { packageUnreadable } from './failures.ts';
-import type { Deployed, Deployment, HostPackage } from './first-contact.ts';
+import { packageForm, type Deployed, type Deployment, type HostPackage } from './first-contact.ts';
 import type { HostContact } from './host-contact.ts';
 import { localHost, type Hosts } from './hosts.ts';
 import type { Links } from './links.ts';
@@ -49,14 +47,14 @@ export function openWantedServices({ hosts, links, catalog, contact }: { hosts: 
     }
   }
 
-  const versionOf = (host: string): string | null => links.all().find(({ id }) => id === host)?.standing().version ?? null;
+  const versionOf = (host: string): string | null => links.standing(host)?.version ?? null;
 
   /** The host enrols with a kit of its own and answers orders. May be done again: what is there already is left alone. */
   async function install(host: HostRow, { credential, package: file, say, signal }: ServicesMeans, replaces?: string): Promise<Deployed> {
     const chosen = await packageAt(file);
     const kit = replaces === undefined ? { content: `${JSON.stringify(await hosts.kitFor(host, 'transport'))}\n`, to: kitFile } : undefined;
     const healthy = async (): Promise<true | string> => {
-      const standing = standingOf(links, host.id);
+      const standing = links.answers(host.id);
       return await Promise.resolve(standing === true && versionOf(host.id) === replaces ? `it still runs version ${replaces}` : standing);
     };
     return await contact.deploy({ name: host.name, address: host.address, credential }, { packageFor: async () => await Promise.resolve(chosen), kit, healthy, say, signal });
@@ -71,8 +69,6 @@ export function openWantedServices({ hosts, links, catalog, contact }: { hosts: 
   }
 
   return {
-    install: async (host: HostRow, means: ServicesMeans): Promise<Deployed> => await inTurn(host.id, async () => await install(host, means)),
-
     async bring(id: string, wanted: ServicesWanted): Promise<ServicesFound> {
       return await inTurn(id, async () => {
         const host = await hosts.find(id);
@@ -93,13 +89,6 @@ export function openWantedServices({ hosts, links, catalog, contact }: { hosts: 
   };
 }
 
-function standingOf(links: Links, id: string): true | string {
-  const link = links.all().find((one) => one.id === id);
-  if (link === undefined) return 'it has not enrolled yet';
-  const { state, says } = link.standing();
-  return state === 'connected' ? true : `its transport service is not connected: ${says ?? state}`;
-}
-
 /** As package files are named: `tidemark-transport_0.1.0_amd64.deb`, `tidemark-transport-0.1.0.x86_64.rpm`. */
 function packageVersionOf(file: string): string | null {
   const name = basename(file);
@@ -107,12 +96,6 @@ function packageVersionOf(file: string): string | null {
   return version !== undefined && packageVersion.safeParse(version).success ? version : null;
 }
 
-/** A Debian package, an RPM, or a tar.gz that carries its own set-up. */
 async function packageAt(file: string): Promise<HostPackage> {
-  await access(file, constants.R_OK).catch((error: unknown) => {
-    throw packageUnreadable({ file, why: (error as Error).message }, error);
-  });
-  if (file.endsWith('.deb')) return { file, install: (at) => `dpkg -i ${at}`, remove: 'dpkg --purge tidemark-transport' };
-  if (file.endsWith('.rpm')) return { file, install: (at) => `rpm -U --replacepkgs ${at}`, remove: 'rpm -e tidemark-transport' };
-  throw packageUnreadable({ file, why: 'it is neither a .deb nor an .rpm' });
+  return (await packageForm(file)) === 'deb' ? { file, install: (at) => `dpkg -i ${at}`, remove: 'dpkg --purge tidemark-transport' } : { file, install: (at) => `rpm -U --replacepkgs ${at}`, remove: 'rpm -e tidemark-transport' };
 }

@@ -11,9 +11,9 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import type { Client, SFTPWrapper } from 'ssh2';
 import { withDeadline } from '../base/deadline.ts';
+import { sha256OfFile } from '../base/file-hash.ts';
 import { randomId } from '../base/ids.ts';
 import type { Ran, RunOptions } from './command.ts';
 import { commandFailed, uploadDamaged } from './failures.ts';
@@ -107,11 +107,7 @@ async function must(by: UploadBy, run: Run, what: string, script: string, option
 }
 
 export async function checksumOf(content: Upload['content']): Promise<string> {
-  const hash = createHash('sha256');
-  if ('bytes' in content) return hash.update(content.bytes).digest('hex');
-  await stat(content.file);
-  for await (const part of createReadStream(content.file)) hash.update(part as Buffer);
-  return hash.digest('hex');
+  return 'bytes' in content ? createHash('sha256').update(content.bytes).digest('hex') : await sha256OfFile(content.file);
 }
 
 export const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;

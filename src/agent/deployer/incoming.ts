@@ -6,11 +6,9 @@
  *   SHA256.part      bytes from the start of the archive, not checked
  *   SHA256.tar.gz    the archive, checked
  */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { sha256OfFile } from '../../base/file-hash.ts';
 import type { PackageManifest } from '../../contract/packages.ts';
 import { packageDamaged, packageIncomplete, packageNotOffered } from '../failures.ts';
 
@@ -39,9 +37,7 @@ export async function openIncoming(directory: string): Promise<Incoming> {
   };
 
   async function check(manifest: PackageManifest): Promise<void> {
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(part(manifest.sha256)), hash);
-    if (hash.digest('hex') !== manifest.sha256) {
+    if ((await sha256OfFile(part(manifest.sha256))) !== manifest.sha256) {
       await rm(part(manifest.sha256));
       throw packageDamaged({ name: manifest.name, version: manifest.version, why: 'the checksum differs' });
     }

@@ -5,7 +5,7 @@ import type { Client } from '../client.ts';
 import { textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { plural, showBytes, showClusterTime, showMoment } from '../format.ts';
-import { numberOf, usageOf } from '../numbers.ts';
+import { hoursFrom, numberOf, usageOf } from '../numbers.ts';
 import { readFileOf } from '../secret-file.ts';
 import { answerWithSession } from '../session-answer.ts';
 import { showFields, showTable } from '../table.ts';
@@ -55,11 +55,10 @@ type Limit = Repository['limits'][number];
 
 /** `200`, or `50@08:00-18:00`. */
 function limitFrom(invocation: Invocation, word: string): Limit {
-  const found = /^(\d+(?:\.\d+)?)(?:@([01]\d|2[0-3])(:[0-5]\d)-([01]\d|2[0-3])(:[0-5]\d))?$/.exec(word);
-  const mbitPerSecond = Number(found?.[1]);
-  if (found === null || !(mbitPerSecond > 0)) throw usageOf(invocation, `a limit is Mbit/s above 0, with hours behind an @ if it does not hold all day, such as 200 or 50@08:00-18:00, not "${word}"`);
-  const [from, to] = found[2] === undefined ? ['00:00', '00:00'] : [`${found[2]}${found[3]}`, `${found[4]}${found[5]}`];
-  return { mbitPerSecond, from, to };
+  const [rate = '', hours = '00:00-00:00', ...more] = word.split('@');
+  const [mbitPerSecond, held] = [/^\d+(\.\d+)?$/.test(rate) ? Number(rate) : 0, hoursFrom(hours)];
+  if (!(mbitPerSecond > 0) || held === undefined || more.length > 0) throw usageOf(invocation, `a limit is Mbit/s above 0, with hours behind an @ if it does not hold all day, such as 200 or 50@08:00-18:00, not "${word}"`);
+  return { mbitPerSecond, ...held };
 }
 
 function showLimits(limits: readonly Limit[]): string {

@@ -11,7 +11,7 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import type { GroupComputerRow, GroupRow, GroupSetRow } from '../../catalog/groups.ts';
 import { atOnce } from '../../base/at-once.ts';
 import { withDeadline } from '../../base/deadline.ts';
-import { isFailure } from '../../base/failure.ts';
+import { sentenceOf } from '../../base/failure.ts';
 import type { ComputerOutcome, SetOutcome } from '../../contract/groups.ts';
 import { setLook, type SetLook } from '../../contract/values.ts';
 import { compareMembers } from '../../domain/set-members.ts';
@@ -124,9 +124,4 @@ async function refreshProtected(setId: string, context: FlowContext, { catalog, 
     context.signal.throwIfAborted();
     await context.tell(`${row.name}: its ways of copying could not be looked at: ${sentenceOf(error)}`, 'warning');
   }
-}
-
-function sentenceOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return isFailure(error) ? `${message}  [${error.code}]` : message;
 }
