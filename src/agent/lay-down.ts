@@ -4,6 +4,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { atOnce } from '../base/at-once.ts';
 import { showTime } from '../base/cluster-time.ts';
 import { bringTo, type NewSet } from '../mongo/native-replay.ts';
 import type { ArchiveReader } from '../repository/archive.ts';
@@ -49,9 +50,10 @@ export async function layDown(moment: Moment, newSet: NewSet, targets: readonly 
   }
 }
 
+const filesAtOnce = 3;
+
 async function layFiles(reader: ArchiveReader, moment: Moment, directory: string, bytes: number, context: TaskContext): Promise<void> {
   const counts = { processed: 0, read: 0, transferred: 0, stored: 0 };
-  let hasFailed = false;
   const onBytes = (more: number): void => {
     context.signal.throwIfAborted();
     counts.processed += more;
@@ -59,20 +61,10 @@ async function layFiles(reader: ArchiveReader, moment: Moment, directory: string
     context.progress(counts, bytes, 'repository write');
   };
   await mkdir(join(directory, 'journal'), { recursive: true });
-  const queue = [...moment.point.files].sort((a, b) => b.bytes - a.bytes).values();
-  const lane = async (): Promise<void> => {
-    for (const file of queue) {
-      if (hasFailed) return;
-      context.signal.throwIfAborted();
-      await reader.layFile(file, join(directory, file.path), onBytes);
-    }
-  };
-  const watched = async (): Promise<void> =>
-    await lane().catch((error: unknown) => {
-      hasFailed = true;
-      throw error;
-    });
+  const files = [...moment.point.files].sort((a, b) => b.bytes - a.bytes);
   // None may write any more when the directory is removed.
-  const failed = (await Promise.allSettled([watched(), watched(), watched()])).find((one) => one.status === 'rejected');
-  if (failed !== undefined) throw failed.reason as Error;
+  await atOnce(filesAtOnce, files, async (file) => {
+    context.signal.throwIfAborted();
+    await reader.layFile(file, join(directory, file.path), onBytes);
+  });
 }

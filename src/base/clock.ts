@@ -25,3 +25,8 @@ export const systemClock: Clock = {
       signal?.addEventListener('abort', end, { once: true });
     }),
 };
+
+/** A moment as a part of a name: `20260501T120000`, UTC, to the second. */
+export function stampFor(ms: number): string {
+  return new Date(ms).toISOString().replaceAll(/[-:]|\..*/g, '');
+}

@@ -1,5 +1,6 @@
 import type { MongoClient } from 'mongodb';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
+import { stampFor } from '../../base/clock.ts';
 import { showTime } from '../../base/cluster-time.ts';
 import { openClient, withFailures } from '../../mongo/connect.ts';
 import { copyCollection, leftBehind, planCopy, splitNamespace, type CopyPlan } from '../../mongo/collection-copy.ts';
@@ -42,7 +43,7 @@ export async function restoreCollections(input: TaskInput<'restore-collections'>
     for (const key of ['processed', 'read', 'transferred', 'stored'] as const) counts[key] += bytes;
     context.progress(counts, expected);
   };
-  const asideSuffix = `aside-${new Date(context.clock.now()).toISOString().replaceAll(/[-:]|\..*/g, '')}`;
+  const asideSuffix = `aside-${stampFor(context.clock.now())}`;
   let documents = 0;
   for (const copy of plans) {
     context.step(`copy ${copy.from} into ${copy.to}`);

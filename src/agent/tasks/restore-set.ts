@@ -12,6 +12,7 @@
  * Promise: a restore that fails or is stopped before 7 leaves every target as it was and removes what it built. One that
  * fails in 7 leaves complete directories, nothing running, and the commands that start them.
  */
+import { stampFor } from '../../base/clock.ts';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { bytesOf, layDown, planOfSet, planOfTarget } from '../lay-down.ts';
 import { openMoment, type Moment } from '../moment.ts';
@@ -68,7 +69,7 @@ async function buildAndPlace(moment: Moment, input: Input, targets: readonly Tar
     context.step('put the directories in place');
     context.signal.throwIfAborted();
     await requireUnchanged(targets, input.members);
-    return await takePlaces(targets, new Date(context.clock.now()).toISOString().replaceAll(/[-:]|\..*/g, ''));
+    return await takePlaces(targets, stampFor(context.clock.now()));
   } catch (error) {
     for (const target of targets) {
       await removeBuilding(target).catch((why: Error) => context.say(`${target.building} could not be removed: ${why.message}`, 'warning'));

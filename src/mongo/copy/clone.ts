@@ -22,6 +22,7 @@
 import { constants, existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { atOnce } from '../../base/at-once.ts';
 import type { ClusterTime, Optime } from '../../base/cluster-time.ts';
 import { describe, isFailure } from '../../base/failure.ts';
 import { sortableId } from '../../base/ids.ts';
@@ -51,7 +52,7 @@ type Times = { readonly checkpoint: ClusterTime; readonly top: Optime | null; re
 type Cloned = { readonly source: SourceFile; readonly from: string; readonly bytes: number };
 type Clone = { readonly record: Omit<CloneRecord, 'form' | 'maker'>; readonly files: readonly Cloned[] };
 
-const AT_ONCE = 4;
+const filesAtOnce = 4;
 
 export async function takeClone(errand: Errand, options: CloneOptions): Promise<Taken | Missed> {
   const made = await makeClone(errand, options);
@@ -125,23 +126,18 @@ async function cloneAll(errand: Errand, places: ClonePlaces, underLock: boolean)
 }
 
 async function cloneFiles(sources: readonly SourceFile[], places: ClonePlaces, id: string, made: Set<string>, signal: AbortSignal): Promise<Cloned[]> {
-  const done: Cloned[] = [];
-  const waiting = sources.values();
-  const worker = async (): Promise<void> => {
-    for (const source of waiting) {
-      signal.throwIfAborted();
-      const place = places.byDevice.get(source.device) ?? null;
-      const to = join(place ?? places.main, id, source.path);
-      if (!made.has(dirname(to))) {
-        await mkdir(dirname(to), { recursive: true, mode: 0o700 });
-        made.add(dirname(to));
-      }
-      const bytes = await cloneFile(source.from, to, place !== null);
-      if (bytes !== undefined) done.push({ source, from: to, bytes });
+  const cloned = await atOnce(filesAtOnce, sources, async (source): Promise<Cloned[]> => {
+    signal.throwIfAborted();
+    const place = places.byDevice.get(source.device) ?? null;
+    const to = join(place ?? places.main, id, source.path);
+    if (!made.has(dirname(to))) {
+      await mkdir(dirname(to), { recursive: true, mode: 0o700 });
+      made.add(dirname(to));
     }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  return done;
+    const bytes = await cloneFile(source.from, to, place !== null);
+    return bytes === undefined ? [] : [{ source, from: to, bytes }];
+  });
+  return cloned.flat();
 }
 
 /** Answers its size; undefined when the file is gone, which mongod is free to do with what it dropped. */

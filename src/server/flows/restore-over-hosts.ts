@@ -7,6 +7,7 @@ import { describe, fromWire, toWire, type WireFailure } from '../../base/failure
 import { stopped } from '../../base/failures.ts';
 import { uriOfSet } from '../../contract/mongo-uri.ts';
 import type { TaskOutput } from '../../contract/tasks.ts';
+import { stampFor } from '../../base/clock.ts';
 import type { ClusterTime } from '../../base/cluster-time.ts';
 import { restoreNotStarted, restoreTakenBack } from '../failures.ts';
 import type { Finished, FlowContext } from '../flow.ts';
@@ -57,8 +58,7 @@ export async function restoreOverHosts(asked: SetOverHosts, parts: readonly Part
 
 function newRestore(context: FlowContext): Restore {
   const beganMs = context.clock.now();
-  const stamp = new Date(beganMs).toISOString().replaceAll(/[-:]|\..*/g, '');
-  return { id: randomBytes(12).toString('hex'), key: randomBytes(64).toString('base64'), stamp, beganMs };
+  return { id: randomBytes(12).toString('hex'), key: randomBytes(64).toString('base64'), stamp: stampFor(beganMs), beganMs };
 }
 
 const membersFor = (asked: SetOverHosts, part: Part) => asked.members.map(({ node, ...member }) => ({ ...member, isHere: node === part.id }));
