@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { until } from '../../src/base/deadline.ts';
+import { readText } from '../../src/mongo/process-facts.ts';
 import { openHostedPlatform, repositoryOn, type HostedPlatform, type HostedSet } from './hosted-platform.ts';
 import { endStates, type EndedSession } from './killed-platform.ts';
+import { descendants } from './platform.ts';
 import type { WholeHost } from './whole-host.ts';
 
 export type StruckSession = EndedSession & { failure: { code: string; message: string; hint: string } | null };
@@ -19,6 +21,8 @@ export type StruckHosts = AsyncDisposable & {
   at(session: string, step: RegExp): Promise<void>;
   /** Until bytes have arrived in the archive. */
   onItsWay(): Promise<void>;
+  /** Until the database of a proof is starting on db, which then stands still until it is let go. */
+  holdProof(): Promise<() => void>;
   show(session: string): Promise<StruckSession>;
   ended(session: string, withinMs: number): Promise<StruckSession>;
   /** Nothing of a backup is left on any host but the following of the oplog, which goes on; and the next backup works. */
@@ -101,6 +105,14 @@ export async function openStruckHosts(options: { isHasty?: boolean } = {}): Prom
       const first = await stored();
       await until('bytes to arrive', 60_000, async () => ((await stored()) > first + 3e6 ? true : undefined), { everyMs: 50 });
     },
+    async holdProof() {
+      const pid = await until('the database of the proof', 120_000, async () => proofOn(db), { everyMs: 20 });
+      process.kill(pid, 'SIGSTOP');
+      return () => {
+        // It may have died with the services that had started it.
+        if (proofOn(db) === pid) process.kill(pid, 'SIGCONT');
+      };
+    },
     async cut(host) {
       const rules = 'table inet cut {\n chain in { type filter hook input priority -10; policy drop; iifname "lo" accept; }\n chain out { type filter hook output priority -10; policy drop; oifname "lo" accept; }\n}\n';
       await host.ok('nft', ['-f', '-'], { input: rules });
@@ -112,6 +124,13 @@ export async function openStruckHosts(options: { isHasty?: boolean } = {}): Prom
 
 async function slowDown(host: WholeHost): Promise<void> {
   await host.ok('tc', ['qdisc', 'replace', 'dev', 'eth0', 'root', 'tbf', 'rate', rate, 'burst', '64kb', 'latency', '200ms']);
+}
+
+function proofOn(host: WholeHost): number | undefined {
+  return descendants(host.pid()).find((pid) => {
+    const words = readText(`/proc/${pid}/cmdline`) ?? '';
+    return words.startsWith('/') && words.split('\0')[0]!.endsWith('/mongod') && words.includes('/tidemark-transport/');
+  });
 }
 
 /** Processes, mounts and task directories beyond those of the oplog's one follower, and the mover that waits for a task. */
