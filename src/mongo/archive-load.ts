@@ -12,50 +12,32 @@
  */
 import { ObjectId, type Collection, type Document, type MongoClient } from 'mongodb';
 import { isFailure } from '../base/failure.ts';
-import {
-  compareTimes,
-  earliest,
-  latest,
-  sameTime,
-  showTime,
-  type ClusterTime,
-  type Optime,
-} from '../base/cluster-time.ts';
+import { compareTimes, earliest, showTime, type ClusterTime, type Optime } from '../base/cluster-time.ts';
 import { justBefore } from '../domain/oplog-chain.ts';
-import { asBuffer, splitDocuments } from './bson-bytes.ts';
+import { splitDocuments } from './bson-bytes.ts';
 import { boolean, field, int32, text, wrap } from './bson-writer.ts';
 import { openOpMsg, type OpMsg } from './op-msg.ts';
+import { compareOplogs, type Comparison } from './oplog-comparison.ts';
 import { readEntry, readOptime, type OplogEntry } from './oplog-entry.ts';
 import { stamp } from './recovery-documents.ts';
-import type { ArchivedOplog } from './replay-scan.ts';
 import { noopAt } from './replay-selection.ts';
-import {
-  replayCopyIncomplete,
-  replayEntryTooLarge,
-  replayHistoryDiffers,
-  replayLoadFailed,
-} from './replay-failures.ts';
+import { replayCopyIncomplete, replayEntryTooLarge, replayLoadFailed } from './replay-failures.ts';
 
-export type Load = {
-  readonly checkpoint: ClusterTime;
+export type Load = Comparison & {
   readonly target: ClusterTime;
-  readonly archive: ArchivedOplog;
-  /** Where the chain starts; the comparison cannot go further back. Its term is compared where it is known. */
-  readonly chainStart?: ClusterTime & { readonly term?: number };
   /** Entries in whose place a no-op is appended. */
   readonly leavesOut?: (entry: OplogEntry) => boolean;
   readonly onEntries?: (loaded: number) => void;
-  readonly signal?: AbortSignal;
 };
 
 export type Loaded = {
+  /** Inserted by a mongod that was started for it, or written into the files before any was. */
+  readonly by: 'mongod' | 'journal';
   readonly compared: number;
   readonly filled: number;
   readonly appended: number;
   /** Of those appended, no-ops in place of what is not needed. */
   readonly leftOut: number;
-  /** The newest entry of the copy's own oplog, before. */
-  readonly top: Optime;
   /** The newest entry at or before the target, after: where recovery must end. */
   readonly last: Optime;
 };
@@ -70,36 +52,35 @@ export async function loadArchive(client: MongoClient, socket: string, load: Loa
   if (oldest === undefined || top === undefined || compareTimes(oldest, load.checkpoint) > 0) {
     throw replayCopyIncomplete({ checkpoint: load.checkpoint, oldest: oldest ?? null });
   }
-  const compared = await compare(oplog, load, top);
+  const through = earliest(top, load.target);
+  const compared = await compareOplogs(ownEntries(oplog, load.checkpoint, through), load, through);
   await using one = await openOpMsg(socket);
   await using two = await openOpMsg(socket);
   const loader = openLoader([one, two], load);
   for (const hole of compared.holes) await loader.add(hole);
   await loader.flush();
-  let leftOut = 0;
-  const needed = (document: Uint8Array): Uint8Array => {
-    if (load.leavesOut === undefined) return document;
-    const entry = readEntry(document);
-    if (!load.leavesOut(entry)) return document;
-    leftOut++;
-    return noopAt(entry);
-  };
-  if (compareTimes(top, load.target) < 0) {
-    for await (const batch of load.archive(top, load.target)) {
-      load.signal?.throwIfAborted();
-      for (const document of splitDocuments(batch.bytes)) await loader.add(needed(document));
+  const added = await addMissing(load, top, async (entry) => await loader.add(entry));
+  await loader.flush();
+  return { by: 'mongod', compared: compared.count, filled: compared.holes.length, last: compared.last, ...added };
+}
+
+/** Hands over what the archive has after the copy's top, up to the target. `last` only where there is anything. */
+export async function addMissing(load: Load, top: ClusterTime, add: (entry: Uint8Array) => Promise<void>): Promise<Pick<Loaded, 'appended' | 'leftOut'> & { last?: Optime }> {
+  let [appended, leftOut] = [0, 0];
+  let last: Uint8Array | undefined;
+  const range = compareTimes(top, load.target) < 0 ? load.archive(top, load.target) : [];
+  for await (const batch of range) {
+    load.signal?.throwIfAborted();
+    for (const document of splitDocuments(batch.bytes)) {
+      const entry = load.leavesOut === undefined ? undefined : readEntry(document);
+      const isLeftOut = entry !== undefined && load.leavesOut!(entry);
+      await add(isLeftOut ? noopAt(entry) : document);
+      if (isLeftOut) leftOut++;
+      appended++;
+      last = document;
     }
-    await loader.flush();
   }
-  const last = loader.last === undefined || compareTimes(loader.last, compared.last) < 0 ? compared.last : loader.last;
-  return {
-    compared: compared.count,
-    filled: compared.holes.length,
-    appended: loader.count - compared.holes.length,
-    leftOut,
-    top,
-    last,
-  };
+  return { appended, leftOut, ...(last === undefined ? {} : { last: readOptime(last) }) };
 }
 
 async function endsOf(oplog: Collection): Promise<{ oldest: Optime | undefined; top: Optime | undefined }> {
@@ -108,78 +89,6 @@ async function endsOf(oplog: Collection): Promise<{ oldest: Optime | undefined; 
     return bytes === undefined ? undefined : readOptime(bytes);
   };
   return { oldest: await one(1), top: await one(-1) };
-}
-
-type Compared = { readonly count: number; readonly holes: readonly Uint8Array[]; readonly last: Optime };
-
-/** Walks both, from the checkpoint to the copy's top or the target. An entry of the copy that the archive lacks is foreign. */
-async function compare(oplog: Collection, load: Load, top: Optime): Promise<Compared> {
-  const { checkpoint, chainStart } = load;
-  const through = earliest(top, load.target);
-  await using own = openQueue(ownEntries(oplog, checkpoint, through));
-  const holes: Uint8Array[] = [];
-  let count = 0;
-  await own.fill();
-  if (own.first === undefined) throw replayHistoryDiffers({ at: checkpoint, why: 'the copy has no entry there' });
-  const start = readOptime(own.first);
-  let last: Uint8Array = own.first;
-  if (chainStart !== undefined && compareTimes(chainStart, start) >= 0) {
-    if (compareTimes(chainStart, start) === 0 && chainStart.term !== undefined && chainStart.term !== start.term) {
-      throw replayHistoryDiffers({
-        at: start,
-        why: `term ${start.term} in the copy, ${chainStart.term} where the archive starts`,
-      });
-    }
-    own.take();
-  }
-  const after = latest(justBefore(start), chainStart ?? justBefore(start));
-  for await (const batch of compareTimes(after, through) < 0 ? load.archive(after, through) : []) {
-    load.signal?.throwIfAborted();
-    for (const theirs of splitDocuments(batch.bytes)) {
-      last = theirs;
-      if (own.first === undefined) await own.fill();
-      if (own.first === undefined || isFurther(own.first, theirs)) {
-        holes.push(Buffer.from(theirs));
-        continue;
-      }
-      count++;
-      own.take();
-    }
-  }
-  if (own.first === undefined) await own.fill();
-  if (own.first !== undefined)
-    throw replayHistoryDiffers({ at: readOptime(own.first), why: 'the copy has an entry that the archive lacks' });
-  return { count, holes, last: readOptime(last) };
-}
-
-/** Whether the copy lacks the archive's entry. Where it has it, the entries are the same to the byte, or the histories differ. */
-function isFurther(mine: Buffer, theirs: Uint8Array): boolean {
-  if (withoutId(mine).equals(asBuffer(theirs).subarray(4))) return false;
-  const at = readOptime(theirs);
-  if (compareTimes(readOptime(mine), at) > 0) return true;
-  throw differing(mine, at);
-}
-
-/** Batches as a queue that is only waited for when it has run dry. */
-type Queue = AsyncDisposable & { readonly first: Buffer | undefined; take(): void; fill(): Promise<void> };
-
-function openQueue(batches: AsyncGenerator<readonly Buffer[]>): Queue {
-  let batch: readonly Buffer[] = [];
-  let at = 0;
-  return {
-    get first() {
-      return batch[at];
-    },
-    take: () => void (at += 1),
-    async fill() {
-      while (batch[at] === undefined) {
-        const next = await batches.next();
-        if (next.done === true) return;
-        [batch, at] = [next.value, 0];
-      }
-    },
-    [Symbol.asyncDispose]: async () => void (await batches.return(undefined)),
-  };
 }
 
 /** From the last entry at or before the checkpoint, which every recovery needs, through `through`. */
@@ -194,18 +103,6 @@ async function* ownEntries(oplog: Collection, checkpoint: ClusterTime, through: 
   } finally {
     await cursor.close();
   }
-}
-
-function differing(mine: Buffer, at: Optime): Error {
-  const { term, ...own } = readOptime(mine);
-  if (!sameTime(own, at)) return replayHistoryDiffers({ at: own, why: 'the copy has an entry that the archive lacks' });
-  if (term !== at.term) return replayHistoryDiffers({ at, why: `term ${term} in the copy, ${at.term} in the archive` });
-  return replayHistoryDiffers({ at, why: 'the bytes of the entry differ' });
-}
-
-/** An entry's fields, without the ObjectId that mongod puts in front of what is inserted into the oplog by hand. */
-function withoutId(entry: Buffer): Buffer {
-  return entry.subarray(entry[4] === 7 && entry.toString('latin1', 5, 9) === '_id\0' ? 21 : 4);
 }
 
 type Loader = {
@@ -297,7 +194,8 @@ async function insertLarge(wire: OpMsg, entry: Uint8Array): Promise<void> {
 }
 
 /** For messages. */
-export function showLoaded({ compared, filled, appended, leftOut, last }: Loaded): string {
+export function showLoaded({ by, compared, filled, appended, leftOut, last }: Loaded): string {
   const without = leftOut === 0 ? '' : ` (${leftOut} of them are not needed, and left out)`;
-  return `${compared} entries compared, ${filled} filled, ${appended} appended${without}, up to ${showTime(last)}`;
+  const into = by === 'journal' ? ' to the journal' : '';
+  return `${compared} entries compared, ${filled} filled, ${appended} appended${into}${without}, up to ${showTime(last)}`;
 }

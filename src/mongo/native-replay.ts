@@ -9,13 +9,14 @@
  * Promise: what is answered is the state just after the last operation at or before the target, or a failure is thrown.
  * One way: entries after the target are gone from these files afterwards.
  */
-import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MongoClient } from 'mongodb';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { compareTimes, sameTime, showTime, type ClusterTime, type Optime } from '../base/cluster-time.ts';
 import { silentLog, type Log } from '../base/log.ts';
-import { loadArchive, showLoaded, type Loaded } from './archive-load.ts';
+import { loadArchive, showLoaded, type Load, type Loaded } from './archive-load.ts';
+import { loadIntoJournal } from './journal-load.ts';
 import { findWrongIndexes, rebuildIndexes, type WrongIndex } from './index-repair.ts';
 import { startMongod, type Ended, type Mongod, type MongodOptions } from './mongod.ts';
 import { readOptime } from './oplog-entry.ts';
@@ -99,7 +100,8 @@ export async function bringTo(options: ReplayOptions): Promise<Replayed> {
   step('load', `load ${scanned.entries} entries, ${(scanned.bytes / 1e6).toFixed(1)} MB`);
   mkdirSync(options.socketDir, { recursive: true, mode: 0o700 });
   const logPath = options.logPath ?? join(options.socketDir, 'mongod.log');
-  const { loaded, replicaSetId } = await loading(options, logPath, scanned, selection);
+  rmSync(join(options.dbPath, 'mongod.lock'), { force: true });
+  const { loaded, replicaSetId } = (await journaling(options, scanned, selection)) ?? (await loading(options, logPath, scanned, selection));
   step('load', showLoaded(loaded));
   const load = watch();
   const base = { entries: scanned.entries, loaded, last: loaded.last, replicaSetId };
@@ -114,6 +116,18 @@ export async function bringTo(options: ReplayOptions): Promise<Replayed> {
   return { ...base, mongod: undefined, seconds: { scan, load, replay, stop, total: scan + load + replay + stop } };
 }
 
+/** In place of start 1, where the files are only looked at and can be written before a mongod opens them. */
+async function journaling(options: ReplayOptions, scanned: Scanned, selection: Selection | undefined): Promise<{ loaded: Loaded; replicaSetId: null } | undefined> {
+  const isOwn = options.inspect && options.newSet === undefined && (options.wrap ?? []).length === 0;
+  if (!isOwn || scanned.entries === 0) return undefined;
+  const loaded = await loadIntoJournal(options.dbPath, loadOf(options, scanned, selection), scanned.bytes);
+  return loaded === undefined ? undefined : { loaded, replicaSetId: null };
+}
+
+function loadOf({ checkpoint, target, archive, span, signal, onEntries }: ReplayOptions, { entries }: Scanned, selection: Selection | undefined): Load {
+  return { checkpoint, target, archive, chainStart: span.after, leavesOut: selection?.leavesOut, onEntries: (done) => onEntries?.(done, entries), signal };
+}
+
 /** Start 1. */
 async function loading(
   options: ReplayOptions,
@@ -121,16 +135,13 @@ async function loading(
   scanned: Scanned,
   selection: Selection | undefined,
 ): Promise<{ loaded: Loaded; replicaSetId: string | null }> {
-  const { checkpoint, target, archive, span, signal } = options;
-  rmSync(join(options.dbPath, 'mongod.lock'), { force: true });
-  const logStart = existsSync(logPath) ? statSync(logPath).size : 0;
+  const { target, signal } = options;
+  const logStart = bytesOf(logPath);
   const mongod = await start(options, logPath, 0, []);
   const done = await onMongod(mongod, signal, async (client) => {
     requireCheckpoint(await readRecovery(logPath, logStart), options);
     const socket = 'socket' in mongod.address ? mongod.address.socket : '';
-    const onEntries = (done: number): void => options.onEntries?.(done, scanned.entries);
-    const chainStart = span.after;
-    const loaded = await loadArchive(client, socket, { checkpoint, target, archive, chainStart, leavesOut: selection?.leavesOut, onEntries, signal });
+    const loaded = await loadArchive(client, socket, loadOf(options, scanned, selection));
     const expected = scanned.last ?? loaded.last;
     if (!sameTime(expected, loaded.last)) {
       const why = `the oplog ends with ${showTime(loaded.last)}, the archive with ${showTime(expected)}`;
@@ -152,7 +163,7 @@ async function replaying(
   loaded: Loaded,
   say: (says: string) => void,
 ): Promise<Mongod> {
-  const logStart = statSync(logPath).size;
+  const logStart = bytesOf(logPath);
   const args = [...parameters(recover), ...(options.serve?.args ?? [])];
   const mongod = await start(options, logPath, scanned.entries, args, options.serve);
   const wrong = await onMongod(mongod, options.signal, async (client) => {
@@ -271,15 +282,19 @@ async function start(
       readyMs: 300_000 + entries * entryMs,
       signal: options.signal,
     });
-  const size = existsSync(logPath) ? statSync(logPath).size : 0;
+  const size = bytesOf(logPath);
   try {
     return await startWith([...quiet, optional]);
   } catch (error) {
     // A parameter that mongod does not know ends it before its first line of log.
-    const silent = (existsSync(logPath) ? statSync(logPath).size : 0) === size;
+    const silent = bytesOf(logPath) === size;
     if (!silent || options.signal?.aborted === true) throw error;
     return await startWith(quiet);
   }
+}
+
+function bytesOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** WiredTiger reads its newest journal file to the end at each start; its usual 100 MB of zeros cost a third of a second. */

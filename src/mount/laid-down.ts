@@ -5,11 +5,12 @@
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { atOnce } from '../base/at-once.ts';
 import { mountNoRoom, overlayForeign } from './failures.ts';
 import type { PointSource } from './point-source.ts';
 import { digestOf, plantTree } from './tree.ts';
 
-const atOnce = 2;
+const filesAtOnce = 2;
 
 /** Answers the data directory. */
 export async function layDownPoint(source: PointSource, directory: string, signal?: AbortSignal): Promise<string> {
@@ -25,16 +26,13 @@ export async function layDownPoint(source: PointSource, directory: string, signa
   rmSync(files, { recursive: true, force: true });
   requireRoom(source, directory);
   mkdirSync(files, { recursive: true, mode: 0o700 });
-  const left = [...source.files];
-  const lay = async (): Promise<void> => {
-    for (let file = left.pop(); file !== undefined; file = left.pop()) {
-      signal?.throwIfAborted();
-      const to = join(files, file.path);
-      mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
-      await file.layDown(to);
-    }
-  };
-  await Promise.all(Array.from({ length: atOnce }, lay));
+  // None may write any more when the directory is removed.
+  await atOnce(filesAtOnce, source.files, async (file) => {
+    signal?.throwIfAborted();
+    const to = join(files, file.path);
+    mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+    await file.layDown(to);
+  });
   writeFileSync(marker, digest, { mode: 0o600 });
   return files;
 }

@@ -29,6 +29,10 @@ after(() => rmSync(work, { recursive: true, force: true, maxRetries: 5 }));
 
 type Changed = Partial<ReplayOptions> & { readonly copy?: FileCopy };
 
+/** Files that only processes of another namespace can see are loaded by a mongod; all others through their journal. */
+const byMongod = { wrap: ['env'] } as const;
+const ways = [['journal', {}], ['mongod', byMongod]] as const;
+
 function replayOptions(target: ClusterTime, { copy = history.secondaryCopy, ...changed }: Changed = {}): ReplayOptions {
   const dbPath = join(work, `run-${runs++}`);
   copyFiles(copy.dbPath, dbPath);
@@ -81,9 +85,16 @@ function assertEqual(a: Snapshot, b: Snapshot): void {
 
 test('a copy of a secondary is brought to the end, over an election and past its own oplog', async () => {
   const { end } = history.paused;
-  const { replayed, ...state } = await stateAt(end.at);
-  assertEqual(end.snapshot, state);
-  assert.ok(replayed.loaded.compared > 100 && replayed.loaded.appended > 10, JSON.stringify(replayed.loaded));
+  const loads: Omit<Replayed['loaded'], 'by'>[] = [];
+  for (const [way, how] of ways) {
+    const { replayed, ...state } = await stateAt(end.at, how);
+    assertEqual(end.snapshot, state);
+    const { by, ...loaded } = replayed.loaded;
+    assert.equal(by, way);
+    assert.ok(loaded.compared > 100 && loaded.appended > 10, JSON.stringify(loaded));
+    loads.push(loaded);
+  }
+  assert.deepEqual(loads[0], loads[1], 'both ways found and added the same');
   assert.ok(new Set(history.oplog.entries.map(({ at }) => at.term)).size > 1, 'the history has an election');
 });
 
@@ -113,7 +124,7 @@ function seriesAndCollections(most: number): string[] {
 test('a copy of a primary that was killed keeps every added entry, although it brings a truncate point of its own', async () => {
   const { end } = history.paused;
   assert.ok((await truncatePointOf(history.primaryCopy)) !== null, 'the copy of a primary has a truncate point');
-  assertEqual(end.snapshot, await stateAt(end.at, { copy: history.primaryCopy }));
+  for (const [, how] of ways) assertEqual(end.snapshot, await stateAt(end.at, { ...how, copy: history.primaryCopy }));
 });
 
 async function truncatePointOf(copy: FileCopy): Promise<unknown> {
@@ -125,7 +136,7 @@ async function truncatePointOf(copy: FileCopy): Promise<unknown> {
 
 test('a moment inside the copy is reached by taking the entries after it away', async () => {
   const { beforeTransaction } = history.paused;
-  assertEqual(beforeTransaction.snapshot, await stateAt(beforeTransaction.at));
+  for (const [, how] of ways) assertEqual(beforeTransaction.snapshot, await stateAt(beforeTransaction.at, how));
 });
 
 test('at a moment inside a transaction above 16 MB nothing of it is there', async () => {
@@ -184,13 +195,16 @@ test('the moment before an operation does not have it', async () => {
 
 test('entries that the copy lacks below its top are filled from the archive, and a large transaction is there at its last entry', async () => {
   const { afterTransaction } = history.paused;
-  const options = replayOptions(afterTransaction.at);
-  const removed = await withoutSome(options);
-  const replayed = await bringTo(options);
-  assert.equal(replayed.loaded.filled, removed);
-  await using mongod = replayed.mongod!;
-  await using client = await mongod.client();
-  assertEqual(afterTransaction.snapshot, await snapshotOf(client));
+  for (const [way, how] of ways) {
+    const options = replayOptions(afterTransaction.at, how);
+    const removed = await withoutSome(options);
+    const replayed = await bringTo(options);
+    assert.equal(replayed.loaded.by, way);
+    assert.equal(replayed.loaded.filled, removed);
+    await using mongod = replayed.mongod!;
+    await using client = await mongod.client();
+    assertEqual(afterTransaction.snapshot, await snapshotOf(client));
+  }
 });
 
 /** Every third of a hundred entries after the checkpoint is taken out of the copy's own oplog. */
@@ -215,14 +229,14 @@ test('an archive that tells another history in what both have is refused, and sa
     history.oplog.entries.findIndex(({ at: time }) => compareTimes(time, history.secondaryCopy.checkpoint) > 0) + 20;
   const without = oplogOf(history.oplog.entries.filter((_, k) => k !== at).map(({ bytes }) => bytes));
   const where = showTime(history.oplog.entries[at]!.at);
-  await assert.rejects(
-    bringTo(replayOptions(end.at, { archive: without.read })),
-    (error: Error & { code: string }) => error.code === 'mongo.replay-history-differs' && error.message.includes(where),
-  );
   const flipped = oplogOf(history.oplog.entries.map(({ bytes }, k) => (k === at ? changed(bytes) : bytes)));
-  await assert.rejects(bringTo(replayOptions(end.at, { archive: flipped.read })), {
-    code: 'mongo.replay-history-differs',
-  });
+  for (const [, how] of ways) {
+    await assert.rejects(
+      bringTo(replayOptions(end.at, { ...how, archive: without.read })),
+      (error: Error & { code: string }) => error.code === 'mongo.replay-history-differs' && error.message.includes(where),
+    );
+    await assert.rejects(bringTo(replayOptions(end.at, { ...how, archive: flipped.read })), { code: 'mongo.replay-history-differs' });
+  }
 });
 
 /** The last byte of the wall clock's value, which every entry has. */
@@ -235,9 +249,8 @@ function changed(bytes: Uint8Array): Uint8Array {
 
 test('a copy that is not from the checkpoint it is said to be from is refused', async () => {
   const { end } = history.paused;
-  await assert.rejects(bringTo(replayOptions(end.at, { checkpoint: justBefore(history.secondaryCopy.checkpoint) })), {
-    code: 'mongo.replay-not-exact',
-  });
+  for (const [, how] of ways)
+    await assert.rejects(bringTo(replayOptions(end.at, { ...how, checkpoint: justBefore(history.secondaryCopy.checkpoint) })), { code: 'mongo.replay-not-exact' });
 });
 
 test('what forbids a replay is said before anything is started', async () => {

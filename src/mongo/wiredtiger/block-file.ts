@@ -1,5 +1,5 @@
 /**
- * Blocks of a WiredTiger file, as WiredTiger 10 and 11 write them (block_addr.c, block_read.c, intpack_inline.h).
+ * Blocks of a WiredTiger file, as WiredTiger 10 and 11 write them (block_addr.c, block_read.c).
  *
  *   0   28   page header: …  20 u32 entries or bytes · 24 u8 type · 25 u8 flags · 27 u8 version
  *  28   12   block header: 28 u32 bytes on disk · 32 u32 CRC-32C of the block with this field zero · 36 u8 flags
@@ -9,6 +9,8 @@
  * exactly as expected is believed: the answer then is undefined.
  */
 import type { FileHandle } from 'node:fs/promises';
+import { crc32c } from './crc32c.ts';
+import { unpackUint, type Cursor } from './integers.ts';
 
 export type BlockAddress = { readonly offset: number; readonly bytes: number; readonly checksum: number };
 
@@ -24,29 +26,6 @@ const checkedAtLeast = 64;
 /** No page or list that is worth reading is larger. */
 const mostBlockBytes = 64 << 20;
 
-/** A place in packed bytes. Reading behind their end throws a RangeError, which readers of this room take as "not as expected". */
-export type Cursor = { readonly bytes: Buffer; at: number };
-
-/** An unsigned integer as WiredTiger packs it: 6 bits, 13 bits, or up to eight bytes. */
-export function unpackUint(cursor: Cursor): number {
-  const first = cursor.bytes.readUInt8(cursor.at);
-  if (first >= 0x80 && first < 0xc0) {
-    cursor.at += 1;
-    return first & 0x3f;
-  }
-  if (first >= 0xc0 && first < 0xe0) {
-    const low = cursor.bytes.readUInt8(cursor.at + 1);
-    cursor.at += 2;
-    return (((first & 0x1f) << 8) | low) + 64;
-  }
-  if (first < 0xe0) throw new RangeError('not an unsigned integer');
-  const length = first & 0x0f;
-  let value = 0;
-  for (let k = 1; k <= length; k++) value = value * 256 + cursor.bytes.readUInt8(cursor.at + k);
-  cursor.at += 1 + length;
-  return value + 8256;
-}
-
 /** Undefined for the address of nothing: an empty tree or list. */
 export function unpackAddress(cursor: Cursor, allocationBytes: number): BlockAddress | undefined {
   const place = unpackUint(cursor);
@@ -54,18 +33,6 @@ export function unpackAddress(cursor: Cursor, allocationBytes: number): BlockAdd
   const checksum = unpackUint(cursor);
   if (size === 0) return undefined;
   return { offset: (place + 1) * allocationBytes, bytes: size * allocationBytes, checksum };
-}
-
-const table = Uint32Array.from({ length: 256 }, (_, n) => {
-  let value = n;
-  for (let k = 0; k < 8; k++) value = value & 1 ? (value >>> 1) ^ 0x82f63b78 : value >>> 1;
-  return value >>> 0;
-});
-
-function crc32c(bytes: Uint8Array): number {
-  let value = 0xffffffff;
-  for (let k = 0; k < bytes.length; k++) value = table[(value ^ bytes[k]!) & 0xff]! ^ (value >>> 8);
-  return (value ^ 0xffffffff) >>> 0;
 }
 
 /** The page at an address; undefined unless it is the one that the address was made for. */

@@ -8,7 +8,8 @@
  */
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 import type { ByteRange } from '../copy/extents.ts';
-import { pageTypes, readPage, unpackUint, type BlockAddress, type Cursor } from './block-file.ts';
+import { pageTypes, readPage, type BlockAddress } from './block-file.ts';
+import { unpackUint, type Cursor } from './integers.ts';
 import { readMetadata, unpackCheckpoint, type CheckpointName, type FileCheckpoint } from './metadata.ts';
 
 export type FreeSpace = {
