@@ -46,7 +46,7 @@ export function openMovers(options: MoverOptions): Movers {
 
   const start = (kind: TaskKind | undefined): ChildProcess => {
     const [own, memory] = kind === undefined ? [[], {}] : [nodeOptions[kind] ?? [], memoryOptions[kind]];
-    return fork(programs.mover, [], { execPath: programs.node[0], execArgv: [...programs.node.slice(1), ...own], stdio: ['ignore', said, said, 'ipc'], env: { ...keptCompiled(options.workDirectory), ...memory } });
+    return fork(programs.mover, kind === undefined ? ['waits'] : [], { execPath: programs.node[0], execArgv: [...programs.node.slice(1), ...own], stdio: ['ignore', said, said, 'ipc'], env: { ...keptCompiled(options.workDirectory), ...memory } });
   };
 
   const prepare = (): void => {

@@ -5,6 +5,7 @@ import { stopped } from '../base/failures.ts';
 import { openLog } from '../base/log.ts';
 import { runMover } from '../agent/mover.ts';
 import type { FromMover, ToMover } from '../agent/task-runner.ts';
+import { loadUsualTasks } from '../agent/tasks/table.ts';
 
 dieWithParent(9);
 const log = openLog((line) => process.stderr.write(line));
@@ -26,3 +27,4 @@ process.on('message', (message: ToMover, handle) => {
   if (message.kind === 'stop') return ends.abort(stopped({ what: 'the task' }));
   void runMover(message.task, send, ends.signal, (take) => void (takeConnection = take), log);
 });
+if (process.argv[2] === 'waits') await loadUsualTasks();

@@ -1,11 +1,13 @@
 import type { ArchiveParts } from './archive-parts.ts';
-import { chunkBytes, holeId, type ChunkId } from './chunk.ts';
-import { openChunkIndex } from './chunk-index.ts';
+import { chunkBytes, holeId, otherPacks, type ChunkId } from './chunk.ts';
+import { openChunkIndex, type ChunkIndex } from './chunk-index.ts';
 import { isFailure } from '../base/failure.ts';
 import { chunkMissing } from './failures.ts';
 import { chunkCount, chunkLength, decodeList, listLength } from './file-map.ts';
+import { tagBytes } from './keys.ts';
 import { layFile } from './lay-file.ts';
 import { openLayPool, type LayPool } from './lay-pool.ts';
+import type { PackStore } from './pack-store.ts';
 import { plainFrames } from './plain-frames.ts';
 import type { PointManifest, StoredFile } from './points.ts';
 
@@ -74,14 +76,9 @@ export async function openArchiveReader(parts: ArchiveParts, options: ReaderOpti
       const look = async (id: ChunkId): Promise<boolean> => {
         if (id === holeId || seen.has(id)) return true;
         seen.add(id);
-        try {
-          const { header } = await plain.locate(id);
-          if (header.frames.every((frame) => frame.pack === undefined || index.hasPack(frame.pack))) return true;
-        } catch (error) {
-          if (!isFailure(error)) throw error;
-        }
-        missing.push(id);
-        return false;
+        const isThere = await isWhole(index, packs, id);
+        if (!isThere) missing.push(id);
+        return isThere;
       };
       for (const file of point.files) {
         const lists = await Promise.all(file.map.map(look));
@@ -94,6 +91,21 @@ export async function openArchiveReader(parts: ArchiveParts, options: ReaderOpti
       await pool?.close();
     },
   };
+}
+
+/** Whether a place of the chunk is in a pack that is there, and so are the packs of its frames: only a header says where those are. */
+async function isWhole(index: ChunkIndex, packs: PackStore, id: ChunkId): Promise<boolean> {
+  for await (const place of index.candidates(id)) {
+    if (!index.hasPack(place.pack)) continue;
+    if (otherPacks(place.bytes - tagBytes) === 0) return true;
+    const header = await packs.readHeader(id, place).catch((error: unknown) => {
+      if (!isFailure(error)) throw error;
+      // Another place may have it whole.
+      return undefined;
+    });
+    if (header?.frames.every((frame) => frame.pack === undefined || index.hasPack(frame.pack)) === true) return true;
+  }
+  return false;
 }
 
 /** A map that is there and cannot be read is as bad as one that is not. */

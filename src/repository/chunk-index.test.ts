@@ -54,7 +54,7 @@ test('an index answers as a map would, over flushes, merges and reopenings', asy
           for (const place of places) {
             const before = unsaved.findIndex(([known]) => known === place.id);
             if (before >= 0) unsaved.splice(before, 1);
-            unsaved.push([place.id, { pack: id, offset: place.offset, bytes: place.bytes }]);
+            unsaved.push([place.id, { pack: id, packBytes: 5000, offset: place.offset, bytes: place.bytes }]);
           }
         } else {
           await index.flush();

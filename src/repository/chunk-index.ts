@@ -86,7 +86,7 @@ export async function openChunkIndex(storage: Storage, keys: ArchiveKeys, names:
     try {
       const trailer = await packs.readTrailer(pack, bytes);
       recentPacks.set(pack, bytes);
-      for (const place of trailer.places) recent.set(place.id, { pack, offset: place.offset, bytes: place.bytes });
+      for (const place of trailer.places) recent.set(place.id, { pack, packBytes: bytes, offset: place.offset, bytes: place.bytes });
     } catch (error) {
       if (!isFailure(error)) throw error;
       problems.push({ object: names.pack(pack), what: error.message });
@@ -127,7 +127,8 @@ export async function openChunkIndex(storage: Storage, keys: ArchiveKeys, names:
         return;
       }
       for (const { pack: number, offset, bytes } of found) {
-        if (one.present === undefined || one.present[number] === 1) yield { pack: one.segment.packAt(number).id, offset, bytes };
+        const pack = one.segment.packAt(number);
+        if (one.present === undefined || one.present[number] === 1) yield { pack: pack.id, packBytes: pack.bytes, offset, bytes };
       }
     }
   }
@@ -182,7 +183,7 @@ export async function openChunkIndex(storage: Storage, keys: ArchiveKeys, names:
     },
     add(pack, places) {
       recentPacks.set(pack.id, pack.bytes);
-      for (const place of places) recent.set(place.id, { pack: pack.id, offset: place.offset, bytes: place.bytes });
+      for (const place of places) recent.set(place.id, { pack: pack.id, packBytes: pack.bytes, offset: place.offset, bytes: place.bytes });
     },
     flush,
   };

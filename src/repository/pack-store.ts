@@ -4,6 +4,7 @@ import { objectMissing, objectShort, packDamaged, packMissing } from './failures
 import type { ArchiveKeys } from './keys.ts';
 import type { ObjectNames } from './object-names.ts';
 import { decodeDirectory, decodeFooter, openHeader, packFootBytes, packHeadBytes, type HeaderPlace } from './pack-format.ts';
+import { openRecent } from './recent.ts';
 import type { Location } from './segment-reader.ts';
 import type { Storage } from './storage/storage.ts';
 
@@ -27,6 +28,11 @@ export type PackStore = {
 /** Most packs of an ordinary size have their trailer in these last bytes; the others cost a second read. */
 const trailerGuess = 128 << 10;
 
+/** A pack's headers lie together: who wants one soon wants its neighbours, and one read brings them. */
+const blockBytes = 128 << 10;
+const blockStep = blockBytes / 2;
+const blocksKept = 64;
+
 export function packStore(storage: Storage, keys: ArchiveKeys, names: ObjectNames): PackStore {
   const read = async (pack: string, from: number, bytes: number, chunk: ChunkId): Promise<Buffer> => {
     try {
@@ -37,6 +43,28 @@ export function packStore(storage: Storage, keys: ArchiveKeys, names: ObjectName
       if (isFailure(error, objectShort)) throw packDamaged({ pack, what: 'it is shorter than it was' }, error);
       throw error;
     }
+  };
+
+  const blocks = openRecent<Promise<Buffer>>(blocksKept);
+  const blockAt = async (pack: string, from: number, bytes: number, chunk: ChunkId): Promise<Buffer> => {
+    const name = `${pack} ${from}`;
+    const known = blocks.get(name);
+    if (known !== undefined) return await known;
+    const fresh = read(pack, from, bytes, chunk);
+    blocks.set(name, fresh);
+    fresh.catch(() => blocks.delete(name));
+    return await fresh;
+  };
+  const sealedHeader = async (id: ChunkId, { pack, packBytes, offset, bytes }: Location): Promise<Buffer> => {
+    const from = offset - (offset % blockStep);
+    const to = Math.min(packBytes, from + blockBytes);
+    if (offset + bytes > to) return await read(pack, offset, bytes, id);
+    const block = await blockAt(pack, from, to - from, id).catch((error: unknown) => {
+      if (!isFailure(error, packDamaged)) throw error;
+      // Of a pack that was cut off, the header may still be there.
+      return undefined;
+    });
+    return block === undefined ? await read(pack, offset, bytes, id) : block.subarray(offset - from, offset - from + bytes);
   };
 
   return {
@@ -61,7 +89,7 @@ export function packStore(storage: Storage, keys: ArchiveKeys, names: ObjectName
       };
     },
     async readHeader(id, at) {
-      const sealed = await read(at.pack, at.offset, at.bytes, id);
+      const sealed = await sealedHeader(id, at);
       return openHeader(keys, at.pack, { id, offset: at.offset, bytes: at.bytes }, sealed);
     },
     readFrames: async (pack, from, bytes, chunk) => await read(pack, from, bytes, chunk),

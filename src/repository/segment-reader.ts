@@ -20,7 +20,7 @@ import type { Recent } from './recent.ts';
 import type { Storage } from './storage/storage.ts';
 
 /** Where a chunk's header is. */
-export type Location = { readonly pack: string; readonly offset: number; readonly bytes: number };
+export type Location = { readonly pack: string; readonly packBytes: number; readonly offset: number; readonly bytes: number };
 
 export type Segment = {
   readonly id: string;

@@ -20,6 +20,11 @@ const functions: TaskFunctions = {
   'oplog-find': async () => (await import('./oplog-find.ts')).findInOplog,
 };
 
+/** For a process that waits for its task: what it would load then, before somebody waits for it. */
+export async function loadUsualTasks(): Promise<void> {
+  for (const kind of ['backup', 'publish', 'restore-collections'] as const) await functions[kind]();
+}
+
 export async function runTask(kind: TaskKind, input: unknown, context: TaskContext): Promise<unknown> {
   const run = (await functions[kind]()) as (input: unknown, context: TaskContext) => Promise<unknown>;
   return await run(input, context);
