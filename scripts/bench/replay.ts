@@ -7,7 +7,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { compareTimes, showTime, type ClusterTime } from '../../src/base/cluster-time.ts';
 import { until } from '../../src/base/deadline.ts';
-import { replayByApplyOps, replayByCommands, startReplayTarget } from '../../src/mongo/command-replay.ts';
+import { replayByCommands, startReplayTarget } from '../../src/mongo/command-replay.ts';
 import { compareHashes, hashAll, type Hashes } from '../../src/mongo/dbhash.ts';
 import { bringTo } from '../../src/mongo/native-replay.ts';
 import { startMongod } from '../../src/mongo/mongod.ts';
@@ -15,6 +15,7 @@ import type { PointManifest } from '../../src/repository/archive.ts';
 import { openReplicaSet } from '../../test/kit/replica-set.ts';
 import { openOwnArchive, type OwnArchive } from '../torture/archive.ts';
 import { round } from './accounting.ts';
+import { applyOneByOne } from './apply-ops.ts';
 import { loadDataSet } from './data-set.ts';
 import { openProduct } from './product.ts';
 import type { Measured, Run } from './run.ts';
@@ -48,20 +49,20 @@ export async function benchReplay(run: Run): Promise<Measured> {
 
   const native = await natively(bed);
   say(`native: ${native.operations} entries in ${native.seconds} s`);
-  const translated = await byCommands(bed, false);
+  const translated = await byCommands(bed);
   say(`translated: ${translated.operations} operations in ${translated.seconds} s`);
-  const oneByOne = await byCommands(bed, true);
-  say(`one by one: ${oneByOne.operations} operations in ${oneByOne.seconds} s`);
-  for (const [name, way] of Object.entries({ native, translated, oneByOne })) requireSame(name, live, way.hashes);
+  const single = await oneByOne(bed);
+  say(`one by one: ${single.operations} operations in ${single.seconds} s`);
+  for (const [name, way] of Object.entries({ native, translated, single })) requireSame(name, live, way.hashes);
   const perSecond = (way: Way): number => Math.round(way.operations / way.seconds);
   return {
-    ratios: { replay_vs_apply_ops: round(oneByOne.seconds / native.seconds, 1) },
+    ratios: { replay_vs_apply_ops: round(single.seconds / native.seconds, 1) },
     figures: {
       scale: run.scale,
-      operations: oneByOne.operations,
+      operations: single.operations,
       native: { seconds: native.seconds, perSecond: perSecond(native), steps: native.steps },
-      translated: { seconds: translated.seconds, perSecond: perSecond(translated), timesApplyOps: round(oneByOne.seconds / translated.seconds, 1) },
-      applyOpsOneByOne: { seconds: oneByOne.seconds, perSecond: perSecond(oneByOne) },
+      translated: { seconds: translated.seconds, perSecond: perSecond(translated), timesApplyOps: round(single.seconds / translated.seconds, 1) },
+      applyOpsOneByOne: { seconds: single.seconds, perSecond: perSecond(single) },
       dbHashEqual: true,
     },
   };
@@ -109,18 +110,35 @@ async function natively(bed: Bed): Promise<Way & { steps: object }> {
   return { seconds, operations: replayed.entries, hashes, steps: replayed.seconds };
 }
 
-async function byCommands(bed: Bed, oneByOne: boolean): Promise<Way> {
-  const name = oneByOne ? 'one-by-one' : 'translated';
+type Target = Awaited<ReturnType<typeof startReplayTarget>>;
+
+async function byCommands(bed: Bed): Promise<Way> {
+  return await onTarget(bed, 'translated', async ({ socket }) => {
+    const batches = bed.archive.read(bed.point.checkpoint, bed.through);
+    const { operations } = await replayByCommands({ socket, after: bed.point.checkpoint, batches, through: bed.through, connections: 4 });
+    return operations;
+  });
+}
+
+async function oneByOne(bed: Bed): Promise<Way> {
+  return await onTarget(bed, 'one-by-one', async (target) => {
+    await using client = await target.client();
+    return await applyOneByOne(client, bed.archive.read, bed.point.checkpoint, bed.through);
+  });
+}
+
+/** The start of the target is not counted: other tools replay into a database that runs. */
+async function onTarget(bed: Bed, name: string, replay: (target: Target) => Promise<number>): Promise<Way> {
   const dbPath = await laidDown(bed, name);
   const target = await startReplayTarget({ binary: bed.binary, dbPath, socketDir: join(bed.run.directory, `${name}-s`), logPath: join(bed.run.directory, `${name}.log`), cacheGb: 1 });
   try {
-    const batches = bed.archive.read(bed.point.checkpoint, bed.through);
-    const options = { socket: target.socket, after: bed.point.checkpoint, batches, through: bed.through };
-    const done = oneByOne ? await replayByApplyOps(options) : await replayByCommands({ ...options, connections: 4 });
+    const startedMs = performance.now();
+    const operations = await replay(target);
+    const seconds = round((performance.now() - startedMs) / 1000);
     const client = await target.client();
     const hashes = await hashAll(client);
     await client.close();
-    return { seconds: round(done.seconds), operations: done.operations, hashes };
+    return { seconds, operations, hashes };
   } finally {
     await target.kill();
     rmSync(dbPath, { recursive: true, force: true });

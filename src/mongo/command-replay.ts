@@ -33,8 +33,6 @@ export type CommandReplayOptions = {
   /** What the target holds already; without it the target is empty and the batches are from the beginning of the set. */
   readonly after?: ClusterTime;
   readonly connections?: number;
-  /** One applyOps for each operation, over one connection, as other tools replay: only to measure against. */
-  readonly oneByOne?: boolean;
 };
 
 export type CommandReplay = AsyncDisposable & {
@@ -63,7 +61,7 @@ export type CommandReplayed = {
 };
 
 export async function openCommandReplay(options: CommandReplayOptions): Promise<CommandReplay> {
-  const wires = await openWires(options.socket, options.oneByOne === true ? 1 : (options.connections ?? 4));
+  const wires = await openWires(options.socket, options.connections ?? 4);
   const target = await openTarget(wires.all, options);
   const unfolding = openUnfolding();
   let [entries, operations] = [0, 0];
@@ -118,13 +116,6 @@ export async function replayByCommands(options: WholeReplay): Promise<CommandRep
   return { ...done, seconds: (clock.monotonicMs() - startedMs) / 1000 };
 }
 
-/** The base line of `bench replay`: what tools do that send one applyOps for each entry. */
-export async function replayByApplyOps(
-  options: Omit<WholeReplay, 'connections' | 'oneByOne'>,
-): Promise<CommandReplayed & { readonly seconds: number }> {
-  return await replayByCommands({ ...options, oneByOne: true });
-}
-
 /** An empty standalone mongod on a private socket that deletes nothing by itself. */
 export async function startReplayTarget(options: {
   binary: string;
@@ -160,7 +151,7 @@ async function openWires(socket: string, count: number): Promise<AsyncDisposable
 
 type Target = { apply(operation: Operation): Promise<void>; settle(): Promise<number>; byDiff(): number };
 
-async function openTarget(wires: readonly OpMsg[], { after, oneByOne }: CommandReplayOptions): Promise<Target> {
+async function openTarget(wires: readonly OpMsg[], { after }: CommandReplayOptions): Promise<Target> {
   const [wire] = wires as [OpMsg];
   const lanes = openLanes(wires);
   const book = openIndexBook();
@@ -172,7 +163,7 @@ async function openTarget(wires: readonly OpMsg[], { after, oneByOne }: CommandR
       await dropIndexes(wire, built, shapes);
       built = [];
     }
-    if (operation.op === 'c' || operation.ns.endsWith('.system.views') || oneByOne === true) {
+    if (operation.op === 'c' || operation.ns.endsWith('.system.views')) {
       await lanes.flush();
       return operation.op === 'c' ? await command(wire, operation, book, shapes) : await applyOne(wire, operation);
     }
