@@ -1,10 +1,11 @@
 /**
- * The same 500,000 operations by three ways onto the same files: natively (load, starts and stops included), by one
+ * The same 500,000 operations on small documents, which is what makes an oplog long, by three ways onto the same files: natively (load, starts and stops included), by one
  * applyOps for each as other tools do, and translated to commands over four connections, which is our second path.
  * All three must end with the same dbHash.
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { MongoClient } from 'mongodb';
 import { compareTimes, showTime, type ClusterTime } from '../../src/base/cluster-time.ts';
 import { until } from '../../src/base/deadline.ts';
 import { replayByCommands, startReplayTarget } from '../../src/mongo/command-replay.ts';
@@ -16,13 +17,14 @@ import { openReplicaSet } from '../../test/kit/replica-set.ts';
 import { openOwnArchive, type OwnArchive } from '../torture/archive.ts';
 import { round } from './accounting.ts';
 import { applyOneByOne } from './apply-ops.ts';
-import { loadDataSet } from './data-set.ts';
 import { openProduct } from './product.ts';
+import { openRandom } from './random.ts';
 import type { Measured, Run } from './run.ts';
 import { openVolume } from './volume.ts';
-import { burst } from './workload.ts';
 
 const OPERATIONS = 500_000;
+const DOCUMENTS = 200_000;
+const AT_ONCE = 500;
 
 type Bed = { run: Run; binary: string; version: string; archive: OwnArchive; point: PointManifest; through: ClusterTime; directory: string };
 type Way = { readonly seconds: number; readonly operations: number; readonly hashes: Hashes };
@@ -32,12 +34,13 @@ export async function benchReplay(run: Run): Promise<Measured> {
   const volume = stack.use(await openVolume(run.directory, 'volume', 30, say));
   const set = stack.use(await openReplicaSet({ members: 1, name: 'shop', directory: join(volume.directory, 'set'), oplogSizeMb: 8000, cacheGb: 1 }));
   await using client = await set.client();
-  await loadDataSet({ db: client.db('shop'), scale: run.scale, seed: run.seed });
+  const meters = openMeters(client, run.seed, Math.round(DOCUMENTS * run.scale));
+  await meters.load();
   await client.db('admin').command({ fsync: 1 });
   const product = stack.use(await openProduct(run.directory));
   await product.protect(set, 'shop');
   const { point: id } = await product.backup('shop');
-  await burst({ client, db: 'shop', scale: run.scale, seed: run.seed }, Math.round(OPERATIONS * run.scale));
+  await meters.work(Math.round(OPERATIONS * run.scale));
   const { operationTime } = await client.db('admin').command({ ping: 1 });
   const through: ClusterTime = { t: operationTime.getHighBitsUnsigned(), i: operationTime.getLowBitsUnsigned() };
   const live = await hashAll(client);
@@ -65,6 +68,38 @@ export async function benchReplay(run: Run): Promise<Measured> {
       applyOpsOneByOne: { seconds: single.seconds, perSecond: perSecond(single) },
       dbHashEqual: true,
     },
+  };
+}
+
+/** Readings of meters: half of the operations are updates, 35 % inserts, 15 % deletes, all by `_id`. */
+function openMeters(client: MongoClient, seed: string, documents: number): { load(): Promise<void>; work(operations: number): Promise<void> } {
+  const random = openRandom(seed, 'meters');
+  const meters = client.db('shop').collection<{ _id: number; value: number; place: string; read: number }>('meters');
+  const meter = (_id: number) => ({ _id, value: random.int(1e6), place: random.hex(8), read: 0 });
+  const there: number[] = [];
+  let next = 0;
+  const insert = () => {
+    there.push(next);
+    return { insertOne: { document: meter(next++) } };
+  };
+  const remove = () => {
+    const at = random.int(there.length);
+    const _id = there[at]!;
+    there[at] = there.at(-1)!;
+    there.pop();
+    return { deleteOne: { filter: { _id } } };
+  };
+  const update = () => ({ updateOne: { filter: { _id: there[random.int(there.length)]! }, update: { $set: { value: random.int(1e6) }, $inc: { read: 1 } } } });
+  const run = async (count: number, operation: () => ReturnType<typeof insert> | ReturnType<typeof remove> | ReturnType<typeof update>): Promise<void> => {
+    for (let done = 0; done < count; done += AT_ONCE) await meters.bulkWrite(Array.from({ length: Math.min(AT_ONCE, count - done) }, operation), { writeConcern: { w: 1 } });
+  };
+  return {
+    load: async () => await run(documents, insert),
+    work: async (operations) =>
+      await run(operations, () => {
+        const draw = random.next();
+        return draw < 0.5 ? update() : draw < 0.85 ? insert() : remove();
+      }),
   };
 }
 
