@@ -9,20 +9,30 @@
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { showTime } from '../base/cluster-time.ts';
+import { showTime, type ClusterTime } from '../base/cluster-time.ts';
+import type { ArchiveAccess } from '../contract/values.ts';
 import { bringTo, type ReplayOptions } from '../mongo/native-replay.ts';
 import type { Mongod } from '../mongo/mongod.ts';
+import { startMountChild } from '../mount/mount-child.ts';
 import { openMount, type MountMode } from '../mount/open-mount.ts';
-import { requireChunks, type Moment } from './moment.ts';
+import { openMoment, requireChunks, sayMoment, type Moment } from './moment.ts';
 import { storageArguments } from './storage-arguments.ts';
 import type { TaskContext } from './task-context.ts';
 
 export type ReachHow = { readonly kind: 'inspect'; /** Nothing else will be looked at. */ readonly only?: readonly string[] } | { readonly kind: 'serve'; readonly port: number; readonly withUsers: boolean };
 
-export type Reached = AsyncDisposable & { readonly mongod: Mongod; readonly mount: MountMode };
+export type Reached = AsyncDisposable & { readonly moment: Moment; readonly mongod: Mongod; readonly mount: MountMode };
 
-export async function reachMoment(moment: Moment, context: TaskContext, how: ReachHow): Promise<Reached> {
+export type ReachAsked = { readonly archive: ArchiveAccess; readonly point: string; /** Null: the point's own time. */ readonly at: ClusterTime | null };
+
+export async function reachMoment({ archive, point, at }: ReachAsked, context: TaskContext, howFor: (moment: Moment) => ReachHow): Promise<Reached> {
   await using undo = new AsyncDisposableStack();
+  const program = [...context.programs.node, context.programs.mount];
+  const waiting = undo.use(startMountChild(program, context.log));
+  context.step('choose the moment');
+  const moment = await openMoment(archive, point, at, context);
+  context.say(sayMoment(moment));
+  const how = howFor(moment);
   context.step('mount the restore point');
   const checked = checkChunks(moment);
   checked.catch(() => {});
@@ -30,7 +40,8 @@ export async function reachMoment(moment: Moment, context: TaskContext, how: Rea
     await openMount({
       source: { archive: moment.access, point: moment.point.id, identityFile: context.identityFile },
       workDirectory: join(context.directory, 'm'),
-      program: [...context.programs.node, context.programs.mount],
+      program,
+      waiting,
       log: context.log,
       signal: context.signal,
     }),
@@ -52,7 +63,7 @@ export async function reachMoment(moment: Moment, context: TaskContext, how: Rea
   await checked;
   context.say(`${entries} archived entries loaded; a mongod is at ${showTime(moment.at)}`);
   const owned = undo.move();
-  return { mongod, mount: mount.mode, [Symbol.asyncDispose]: async () => await owned.disposeAsync() };
+  return { moment, mongod, mount: mount.mode, [Symbol.asyncDispose]: async () => await owned.disposeAsync() };
 }
 
 async function checkChunks(moment: Moment): Promise<void> {

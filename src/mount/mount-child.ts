@@ -25,11 +25,18 @@ export type MountChild = {
 const threads = '12';
 const unmountShare = 0.5;
 
-export async function startMountChild(options: { command: readonly string[]; job: MountJob; readyMs: number; signal?: AbortSignal; log: Log }): Promise<MountChild> {
-  const [program, ...args] = options.command;
+/** A mount process that has no job yet: it starts while its parent finds out what to mount. */
+export type WaitingMount = Disposable & {
+  /** The mount is there when it resolves. Once. */
+  serve(options: { job: MountJob; readyMs: number; signal?: AbortSignal }): Promise<MountChild>;
+};
+
+export function startMountChild(command: readonly string[], log: Log): WaitingMount {
+  const [program, ...args] = command;
   const child = spawn(program!, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env: { ...keptCompiledToo(), UV_THREADPOOL_SIZE: threads, PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
   const troubles: Trouble[] = [];
   let lastWords = '';
+  let isServing = false;
   child.stderr!.setEncoding('utf8').on('data', (text: string) => {
     lastWords = (lastWords + text).slice(-1000);
   });
@@ -50,21 +57,29 @@ export async function startMountChild(options: { command: readonly string[]; job
       else {
         const { path, operation, why } = message;
         troubles.push({ path, operation, why });
-        options.log.error('the mount answered an error', { path, operation, why });
+        log.error('the mount answered an error', { path, operation, why });
       }
     });
     void ended.then((status) => reject(mountProcessEnded({ status, lastWords: handle.lastWords })));
   });
   ready.catch(() => {});
-  tell(child, { kind: 'serve', job: options.job });
-  try {
-    await withDeadline('the mount process', options.readyMs, async () => await ready, options.signal);
-    return handle;
-  } catch (error) {
-    await handle.close(2_000);
-    if (isFailure(error, deadlinePassed)) throw mountSilent({ seconds: options.readyMs / 1000, lastWords: handle.lastWords }, error);
-    throw error;
-  }
+  return {
+    async serve({ job, readyMs, signal }) {
+      isServing = true;
+      tell(child, { kind: 'serve', job });
+      try {
+        await withDeadline('the mount process', readyMs, async () => await ready, signal);
+        return handle;
+      } catch (error) {
+        await handle.close(2_000);
+        if (isFailure(error, deadlinePassed)) throw mountSilent({ seconds: readyMs / 1000, lastWords: handle.lastWords }, error);
+        throw error;
+      }
+    },
+    [Symbol.dispose]() {
+      if (!isServing) child.kill('SIGKILL');
+    },
+  };
 }
 
 function endOf(child: ChildProcess): Promise<string> {

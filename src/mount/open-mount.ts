@@ -15,7 +15,7 @@ import type { Log } from '../base/log.ts';
 import { diskBytes } from './disk-bytes.ts';
 import { mountNoWay, mountProcessEnded, mountRefused } from './failures.ts';
 import { layDownPoint } from './laid-down.ts';
-import { startMountChild, type Trouble } from './mount-child.ts';
+import { startMountChild, type Trouble, type WaitingMount } from './mount-child.ts';
 import { ownMountsBelow } from './mount-table.ts';
 import type { OpenSource, SourceAccess } from './point-source.ts';
 import { removeStaleMounts } from './stale.ts';
@@ -28,6 +28,8 @@ export type MountOptions = {
   readonly workDirectory: string;
   /** How to start the mount process: program and first arguments. */
   readonly program: readonly string[];
+  /** One that was started before: for the first way. */
+  readonly waiting?: WaitingMount;
   /** Keeps the writes here, to be used again with the same point. Default: thrown away at `close`. */
   readonly overlayDirectory?: string;
   readonly log: Log;
@@ -96,7 +98,8 @@ async function openFuse(options: MountOptions, work: string, mode: 'fuse' | 'fus
   await mkdir(directory, { recursive: true });
   const inNamespace = mode === 'fuse' ? [] : ['unshare', '--user', '--map-root-user', '--mount', '--propagation', 'private', '--'];
   const job = { source: options.source, mountDirectory: directory, overlayDirectory, throwAway: options.overlayDirectory === undefined, device: options.device };
-  const child = await startMountChild({ command: [...inNamespace, ...options.program], job, readyMs: options.readyMs ?? 60_000, signal: options.signal, log: options.log });
+  const waiting = (mode === 'fuse' ? options.waiting : undefined) ?? startMountChild([...inNamespace, ...options.program], options.log);
+  const child = await waiting.serve({ job, readyMs: options.readyMs ?? 60_000, signal: options.signal });
   const state = { closing: false };
   const broken = child.ended.then<never>((status) => {
     if (state.closing) return new Promise<never>(() => {});

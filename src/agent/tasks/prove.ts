@@ -10,7 +10,6 @@ import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { hashAll } from '../../mongo/dbhash.ts';
 import { countCollections, listCollections, type Listed } from '../collection-counts.ts';
 import { proofFailed } from '../failures.ts';
-import { openMoment, sayMoment } from '../moment.ts';
 import { reachMoment } from '../reach.ts';
 import type { TaskContext } from '../task-context.ts';
 
@@ -23,10 +22,8 @@ const countingMs = 60_000;
 
 export async function prove(input: TaskInput<'prove'>, context: TaskContext): Promise<Proof> {
   const startedMs = context.clock.monotonicMs();
-  context.step('choose the moment');
-  const moment = await openMoment(input.archive, input.point, input.at, context);
-  context.say(sayMoment(moment));
-  await using reached = await reachMoment(moment, context, { kind: 'inspect' });
+  await using reached = await reachMoment(input, context, () => ({ kind: 'inspect' }));
+  const { moment } = reached;
   await using client = await reached.mongod.client();
   context.step('list and count every collection');
   const listed = await listCollections(client);

@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo } from 'node:net';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { portInUse, publicationEnded } from '../failures.ts';
-import { openMoment, sayMoment } from '../moment.ts';
+import type { Moment } from '../moment.ts';
 import { reachMoment } from '../reach.ts';
 import type { TaskContext } from '../task-context.ts';
 
@@ -12,14 +12,12 @@ const longestStartMs = 12 * 3_600_000;
 export async function publish(input: TaskInput<'publish'>, context: TaskContext): Promise<TaskOutput<'publish'>> {
   const endsMs = context.clock.monotonicMs() + input.expiresMs;
   if (input.port !== null && (await isTaken(input.port))) throw portInUse({ port: input.port });
-  context.step('choose the moment');
-  const moment = await openMoment(input.archive, input.point, input.at, context);
-  context.say(sayMoment(moment));
   const port = input.port ?? (await freePort());
-  const withUsers = input.withUsers && moment.about.accessControl;
+  const withUsersOf = ({ about }: Moment): boolean => input.withUsers && about.accessControl;
   const starting = { ...context, signal: AbortSignal.any([context.signal, AbortSignal.timeout(longestStartMs)]) };
-  await using reached = await reachMoment(moment, starting, { kind: 'serve', port, withUsers });
-  context.status('ready', { port, uri: `mongodb://127.0.0.1:${port}/?directConnection=true`, at: moment.at, mount: reached.mount, withUsers });
+  await using reached = await reachMoment(input, starting, (moment) => ({ kind: 'serve', port, withUsers: withUsersOf(moment) }));
+  const { moment } = reached;
+  context.status('ready', { port, uri: `mongodb://127.0.0.1:${port}/?directConnection=true`, at: moment.at, mount: reached.mount, withUsers: withUsersOf(moment) });
   context.step('published');
   const ends = new AbortController();
   const stop = (): void => ends.abort();

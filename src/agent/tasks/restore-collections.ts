@@ -5,7 +5,6 @@ import { showTime } from '../../base/cluster-time.ts';
 import { openClient, withFailures } from '../../mongo/connect.ts';
 import { copyCollection, leftBehind, planCopy, splitNamespace, type CopyPlan } from '../../mongo/collection-copy.ts';
 import { requireRestoreRights } from '../../mongo/refusals.ts';
-import { openMoment, sayMoment } from '../moment.ts';
 import { reachMoment } from '../reach.ts';
 import type { TaskContext } from '../task-context.ts';
 
@@ -15,12 +14,10 @@ const longestCommandMs = 12 * 3_600_000;
 /** Collections as they were at a moment, into a live set. Everything is planned before the first write. */
 export async function restoreCollections(input: TaskInput<'restore-collections'>, context: TaskContext): Promise<TaskOutput<'restore-collections'>> {
   const startedMs = context.clock.monotonicMs();
-  context.step('choose the moment');
-  const moment = await openMoment(input.archive, input.point, input.at, context);
-  context.say(sayMoment(moment));
   await using target = await openClient(input.into, { silenceMs: longestCommandMs });
   await requireRestoreRights(target, input.namespaces.map(({ to }) => to));
-  await using reached = await reachMoment(moment, context, { kind: 'inspect', only: input.namespaces.map(({ from }) => from) });
+  await using reached = await reachMoment(input, context, () => ({ kind: 'inspect', only: input.namespaces.map(({ from }) => from) }));
+  const { moment } = reached;
   await using source = await reached.mongod.client();
   context.step('look at both sides');
   await nameLeftBehind(target, input, context);
