@@ -7,14 +7,13 @@
  */
 import { createHash, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
-import { request } from 'node:https';
-import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
-import { withDeadline } from '../base/deadline.ts';
-import { describe, fromWire, isFailure, type WireFailure } from '../base/failure.ts';
+import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import { writeWhole } from '../base/whole-file.ts';
 import { enrolled, type Enrolled, type EnrolledPart } from '../contract/enrolment.ts';
+import { askForJson, type Asked } from '../contract/link/ask-once.ts';
 import { readIdentity } from '../contract/link/identity-file.ts';
 import { tlsOptions, type LinkIdentity } from '../contract/link/trust.ts';
 import { contractVersion } from '../contract/orders.ts';
@@ -112,48 +111,10 @@ function trustByFingerprint(fingerprint: string): (socket: TLSSocket) => string 
   };
 }
 
-async function ask(server: EnrolmentAddress, path: '/enrol' | '/renew', body: unknown, tls: ConnectionOptions, distrust: (socket: TLSSocket) => string | undefined): Promise<Enrolled> {
-  const address = `${server.address}:${server.enrolmentPort}`;
-  return await withDeadline(`${address} to answer`, answerMs, async (signal) => {
-    const socket = await reach(server, tls, address, signal);
-    try {
-      const why = distrust(socket);
-      if (why !== undefined) throw serverNotTrusted({ address, why });
-      return await post(socket, path, JSON.stringify(body), address, signal);
-    } finally {
-      socket.destroy();
-    }
-  });
-}
-
-async function reach(server: EnrolmentAddress, tls: ConnectionOptions, address: string, signal: AbortSignal): Promise<TLSSocket> {
-  return await new Promise((resolve, reject) => {
-    const socket = connectTls({ ...tls, host: server.address, port: server.enrolmentPort });
-    signal.addEventListener('abort', () => socket.destroy(), { once: true });
-    socket.once('secureConnect', () => resolve(socket));
-    socket.once('error', (error) => reject(serverNotReached({ address, why: error.message }, error)));
-  });
-}
-
-async function post(socket: TLSSocket, path: string, body: string, address: string, signal: AbortSignal): Promise<Enrolled> {
-  return await new Promise((resolve, reject) => {
-    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), host: 'tidemark' };
-    const asked = request({ createConnection: () => socket, method: 'POST', path, headers, signal }, (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (part: string) => (text += part));
-      response.on('end', () => {
-        try {
-          const json: unknown = JSON.parse(text);
-          if (response.statusCode === 200) resolve(enrolled.parse(json));
-          else reject(fromWire(json as WireFailure));
-        } catch (error) {
-          reject(serverNotReached({ address, why: `it answered ${response.statusCode} and nothing that can be understood` }, error));
-        }
-      });
-    });
-    asked.once('error', (error) => reject(isFailure(error) ? error : serverNotReached({ address, why: error.message }, error)));
-    asked.end(body);
-  });
+async function ask({ address: host, enrolmentPort: port }: EnrolmentAddress, path: '/enrol' | '/renew', body: unknown, tls: ConnectionOptions, distrust: Asked['distrust']): Promise<Enrolled> {
+  const address = `${host}:${port}`;
+  const server = { host, port, tls, distrust, notTrusted: (why: string) => serverNotTrusted({ address, why }), notReached: (why: string, cause?: unknown) => serverNotReached({ address, why }, cause) };
+  return await askForJson(enrolled, server, { path, body, deadlineMs: answerMs });
 }
 
 async function writeIdentity(path: string, identity: LinkIdentity): Promise<void> {

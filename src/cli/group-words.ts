@@ -1,5 +1,4 @@
 /** The words of `group add` and `group edit` as the contract has them. */
-import { resolve } from 'node:path';
 import type { DeploymentWish, GroupOptions, RescanSchedule } from '../contract/groups.ts';
 import { listOf, textOf, type Invocation } from './command.ts';
 import { hoursFrom, timeOfDay, usageOf, type Hours } from './numbers.ts';
@@ -11,13 +10,12 @@ const allDays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 /** Only what was given. */
 export function settingsOf(words: Words): Partial<GroupOptions> {
   const schedule = scheduleOf(words);
-  const [credential, file, timeZone] = [textOf(words, 'credential'), textOf(words, 'package'), textOf(words, 'timeZone')];
+  const [credential, timeZone] = [textOf(words, 'credential'), textOf(words, 'timeZone')];
   const [install, update, newMembers] = [textOf(words, 'installServices'), textOf(words, 'updateServices'), textOf(words, 'newMembers')];
   return {
     ...(schedule !== undefined && { schedule }),
     ...(timeZone !== undefined && { timeZone }),
     ...(credential !== undefined && { hostCredential: credential === 'kit' ? null : credential }),
-    ...(file !== undefined && { package: resolve(file) }),
     ...(install !== undefined && { installServices: install === 'on' }),
     ...(update !== undefined && { updateServices: update === 'on' }),
     ...(newMembers !== undefined && { newMembers: newMembers as GroupOptions['newMembers'] }),

@@ -23,7 +23,6 @@ const options = {
   updateServices: z.boolean(),
   newMembers,
   hostCredential: z.string().min(1).nullable().meta({ description: 'name of the host credential for computers that have none of their own; null: they wait for their kit' }),
-  package: z.string().min(1).nullable().meta({ description: 'a .deb or .rpm of tidemark-transport on the machine of the server' }),
 };
 export const groupOptions = z.object(options);
 
@@ -35,7 +34,6 @@ export const groupOptionsGiven = z.object({
   updateServices: options.updateServices.default(true),
   newMembers: options.newMembers.default('include'),
   hostCredential: options.hostCredential.default(null),
-  package: options.package.default(null),
 });
 
 export const groupName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);

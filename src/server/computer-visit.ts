@@ -12,13 +12,14 @@ import { isFailure, sentenceOf } from '../base/failure.ts';
 import type { ComputerOutcome, GroupOptions } from '../contract/groups.ts';
 import { hostWish } from '../contract/routes/hosts.ts';
 import { nodeNameOf } from './computer-nodes.ts';
-import { kitAwaited, packageNotNamed, servicesNotConnected } from './failures.ts';
+import { kitAwaited, servicesNotConnected } from './failures.ts';
 import type { FlowContext } from './flow.ts';
-import type { HostReach, Reached } from './host-reach.ts';
-import type { WantedServices, ServicesFound, ServicesWanted } from './wanted-services.ts';
+import { credentialIdOf, type HostReach, type Reached } from './host-reach.ts';
+import type { HostServices } from './host-services.ts';
 import type { Hosts } from './hosts.ts';
+import type { ServicesFound, ServicesWanted, WantedServices } from './wanted-services.ts';
 
-export type VisitServices = { hosts: Hosts; hostReach: HostReach; wantedServices: WantedServices; catalog: Catalog };
+export type VisitServices = { hosts: Hosts; hostReach: HostReach; hostServices: HostServices; wantedServices: WantedServices; catalog: Catalog };
 export type VisitDeadlines = { visitMs: number; deployMs: number };
 
 /** What a visit came to, and what is to be written down of the computer. */
@@ -30,32 +31,40 @@ const usualMs: VisitDeadlines = { visitMs: 120_000, deployMs: 600_000 };
 
 export async function visitComputer(visited: Visited, context: FlowContext, services: VisitServices, deadlines: Partial<VisitDeadlines> = {}): Promise<Visit> {
   const { computer, options } = visited;
+  const { hosts, hostReach, hostServices } = services;
   const ms = { ...usualMs, ...deadlines };
   let reached: Reached | undefined;
   let node: HostRow | undefined;
   let found: ServicesFound = { kind: 'missing' };
   let why: unknown;
+  const look = async (): Promise<Reached> => await withDeadline(`the look at ${computer.name}`, ms.visitMs, async (signal) => await hostReach.reach(computer, node, options.hostCredential, signal), context.signal);
+  const bring = async ({ id }: HostRow, mayInstall: boolean): Promise<ServicesFound> =>
+    await withDeadline(`the deployment to ${computer.name}`, ms.deployMs, async (signal) => await services.wantedServices.bring(id, wantedOf(visited, mayInstall), context, signal), context.signal);
   try {
-    const there = await withDeadline(`the look at ${computer.name}`, ms.visitMs, async (signal) => await services.hostReach.reach(computer, options.hostCredential, signal), context.signal);
-    reached = there;
-    node = there.node;
-    if (node !== undefined && there.notConnected !== null) throw servicesNotConnected({ node: node.name, why: there.notConnected });
-    node ??= options.installServices ? await expect(computer, services.hosts) : undefined;
-    const id = node?.id;
-    if (id !== undefined) found = await withDeadline(`the deployment to ${computer.name}`, ms.deployMs, async (signal) => await services.wantedServices.bring(id, await wantedOf(visited, context, services, signal)), context.signal);
-    if (found.kind === 'missing' && options.installServices) throw packageNotNamed({ group: visited.group, computer: computer.name });
+    node = await hostReach.nodeOf(computer);
+    if (options.installServices && node?.state === 'expected' && (await hostServices.answers(node, context.signal))) {
+      // Its deployer came by an installer: from there on nothing needs SSH.
+      found = await bring(node, true);
+      node = await hosts.find(node.id);
+    }
+    reached = await look();
+    if (found.kind === 'missing') {
+      node ??= options.installServices ? await expect(computer, hosts) : undefined;
+      if (node !== undefined) found = await bring(node, reached.notConnected === null);
+      if (node !== undefined && reached.notConnected !== null && found.kind !== 'updated') throw servicesNotConnected({ node: node.name, why: reached.notConnected });
+    }
   } catch (error) {
     context.signal.throwIfAborted();
     why = error;
     // The kit is made for a host that is expected.
-    if (isFailure(error, kitAwaited) && node === undefined) node = await expect(computer, services.hosts).catch(() => undefined);
+    if (isFailure(error, kitAwaited) && node === undefined) node = await expect(computer, hosts).catch(() => undefined);
   }
   return visitOf(computer, reached, node, found, why, context.clock.now());
 }
 
 function visitOf(computer: GroupComputerRow, reached: Reached | undefined, node: HostRow | undefined, found: ServicesFound, why: unknown, nowMs: number): Visit {
-  const says = why === undefined ? (found.kind === 'older' ? found.why : null) : sentenceOf(why);
-  const brought = found.kind === 'missing' ? 'none' : found.kind === 'older' ? 'in place' : found.kind;
+  const says = why === undefined ? (found.kind === 'left' ? found.why : null) : sentenceOf(why);
+  const brought = found.kind === 'missing' ? 'none' : found.kind === 'left' ? 'in place' : found.kind;
   const mongods = (reached?.look.mongods ?? []).map(({ port, version, replicaSet }) => ({ port, version, replicaSet })).sort((a, b) => a.port - b.port);
   return {
     outcome: { computer: computer.name, ok: why === undefined, way: reached?.way ?? null, services: brought, mongods, says },
@@ -66,15 +75,18 @@ function visitOf(computer: GroupComputerRow, reached: Reached | undefined, node:
 /** A host of ours from now on, expected until its services have enrolled. */
 async function expect(computer: GroupComputerRow, hosts: Hosts): Promise<HostRow> {
   const name = nodeNameOf(computer);
-  const known = (await hosts.list()).find((row) => row.name === name && row.address === computer.address);
-  return known ?? (await hosts.add(hostWish.parse({ name, address: computer.address }))).host;
+  const known = async (): Promise<HostRow | undefined> => (await hosts.list()).find((row) => row.name === name && row.address === computer.address);
+  try {
+    return (await known()) ?? (await hosts.add(hostWish.parse({ name, address: computer.address }))).host;
+  } catch (error) {
+    // Another group met it at the same moment.
+    const other = await known();
+    if (other === undefined) throw error;
+    return other;
+  }
 }
 
-async function wantedOf({ computer, options }: Visited, context: FlowContext, { hostReach }: VisitServices, signal: AbortSignal): Promise<ServicesWanted> {
-  const credential = await hostReach.credentialOf(computer, options.hostCredential);
-  const say = (step: string, text: string): void => {
-    context.tell(`${computer.name}: ${step}: ${text}`).catch(() => {});
-  };
-  const means = credential === null || options.package === null ? null : { credential, package: options.package, say, signal };
-  return { install: options.installServices, update: options.updateServices, means };
+/** A service that was installed and is not connected is not installed once more, but may be older than what it is to talk to. */
+function wantedOf({ group, computer, options }: Visited, mayInstall: boolean): ServicesWanted {
+  return { install: options.installServices && mayInstall, update: options.updateServices, credential: credentialIdOf(computer, options.hostCredential), reason: `rescan of group ${group}` };
 }

@@ -342,12 +342,6 @@ export const kitAwaited = failure<{ computer: string; node: string }>('server.ki
   retry: 'later',
 });
 
-export const packageNotNamed = failure<{ group: string; computer: string }>('server.package-not-named', {
-  says: ({ group, computer }) => `${computer} has no services of ours, and group ${group} names no package to install`,
-  hint: 'Name a .deb or .rpm of tidemark-transport on the machine of the server with "tidemark group edit".',
-  retry: 'never',
-});
-
 export const servicesNotConnected = failure<{ node: string; why: string }>('server.services-not-connected', {
   says: ({ node, why }) => `${node} has enrolled and its transport service is not connected: ${why}`,
   hint: 'It was looked at over SSH. See "journalctl -u tidemark-transport" there and "tidemark ports check"; "tidemark node install" installs the service again.',

@@ -45,7 +45,7 @@ export type Deployment = {
   readonly open: (signal: AbortSignal | undefined) => Promise<Shell>;
   readonly packageFor: (platform: 'linux-x64' | 'linux-arm64', look: HostLook) => Promise<HostPackage>;
   /** What the host needs to enrol; it holds a token, so it is for root alone and is taken away when something fails. */
-  readonly kit?: { readonly content: string; readonly to: string };
+  readonly kit: { readonly content: string; readonly to: string };
   /** True when the services answer, else what is still missing. Asked until the deadline. */
   readonly healthy: (signal: AbortSignal) => Promise<true | string>;
   /** Lines for the log of a session. */
@@ -108,12 +108,10 @@ async function place(deployment: Deployment, shell: Shell, chosen: HostPackage, 
   state.staged.push(staged);
   await shell.upload({ content: { file: chosen.file }, to: staged, mode: 0o600, deadlineMs: ms.uploadMs, signal });
   say('upload package', `${staged}, SHA-256 ${sum}`);
-  if (kit !== undefined) {
-    state.step = 'upload kit';
-    state.kit = kit.to;
-    await shell.upload({ content: { bytes: kit.content }, to: kit.to, mode: 0o600, deadlineMs: ms.uploadMs, signal });
-    say('upload kit', kit.to);
-  }
+  state.step = 'upload kit';
+  state.kit = kit.to;
+  await shell.upload({ content: { bytes: kit.content }, to: kit.to, mode: 0o600, deadlineMs: ms.uploadMs, signal });
+  say('upload kit', kit.to);
   state.step = 'install';
   state.remove = chosen.remove;
   const printed = await shell.ask('the installation', `export DEBIAN_FRONTEND=noninteractive; ${chosen.install(quoted(staged))}`, { deadlineMs: ms.installMs, signal });

@@ -20,7 +20,7 @@ export async function testGroup(group: GroupRow, { catalog, groups, hostReach, l
   const computers = atOnce(limit, scope, async (computer) => {
     const base = { computer: computer.name, address: computer.address };
     try {
-      const { way, look, notConnected } = await withDeadline(`the answer of ${computer.name}`, eachMs, async (signal) => await hostReach.reach(computer, hostCredential, signal));
+      const { way, look, notConnected } = await withDeadline(`the answer of ${computer.name}`, eachMs, async (signal) => await hostReach.reach(computer, await hostReach.nodeOf(computer), hostCredential, signal));
       const says = `${look.hostname}, ${look.system}; ${look.mongods.length === 0 ? 'no mongod' : `mongod on port ${look.mongods.map(({ port }) => port).join(', ')}`}`;
       return { ...base, ok: true, way, says: notConnected === null ? says : `${says}; its services are not connected: ${notConnected}`, hint: null };
     } catch (error) {

@@ -16,7 +16,6 @@ import type { Links } from './links.ts';
 
 export type Reached = {
   readonly way: 'link' | 'ssh';
-  readonly node: HostRow | undefined;
   readonly look: HostLook;
   /** Why the link of a node that has enrolled was not taken. */
   readonly notConnected: string | null;
@@ -26,11 +25,15 @@ export type HostReach = ReturnType<typeof openHostReach>;
 
 const linkMs = 10_000;
 
+/** The id of the credential that it is signed in to with; null where it waits for its kit. */
+export function credentialIdOf(computer: GroupComputerRow, usual: string | null): string | null {
+  return computer.awaits_kit === 1 ? null : (computer.credential ?? usual);
+}
+
 export function openHostReach({ hosts, links, credentials, contact }: { hosts: Hosts; links: Links; credentials: Credentials; contact: HostContact }) {
-  /** How it is signed in to; null where it waits for its kit. */
   async function credentialOf(computer: GroupComputerRow, usual: string | null): Promise<HostCredential | null> {
-    const id = computer.credential ?? usual;
-    return computer.awaits_kit === 1 || id === null ? null : await credentials.host(id);
+    const id = credentialIdOf(computer, usual);
+    return id === null ? null : await credentials.host(id);
   }
 
   async function overLink(node: HostRow, signal: AbortSignal): Promise<HostLook | string> {
@@ -44,15 +47,15 @@ export function openHostReach({ hosts, links, credentials, contact }: { hosts: H
   }
 
   return {
-    credentialOf,
-    async reach(computer: GroupComputerRow, usual: string | null, signal: AbortSignal): Promise<Reached> {
-      const node = await findNode(computer, await hosts.list());
+    nodeOf: async (computer: GroupComputerRow): Promise<HostRow | undefined> => await findNode(computer, await hosts.list()),
+
+    async reach(computer: GroupComputerRow, node: HostRow | undefined, usual: string | null, signal: AbortSignal): Promise<Reached> {
       const linked = node?.state === 'enrolled' ? await overLink(node, signal) : null;
-      if (linked !== null && typeof linked !== 'string') return { way: 'link', node, look: linked, notConnected: null };
+      if (linked !== null && typeof linked !== 'string') return { way: 'link', look: linked, notConnected: null };
       const credential = node?.id === localHost ? null : await credentialOf(computer, usual);
       if (credential !== null) {
         const look = await contact.look({ name: computer.name, address: computer.address, credential }, signal);
-        return { way: 'ssh', node, look, notConnected: linked };
+        return { way: 'ssh', look, notConnected: linked };
       }
       if (node !== undefined && linked !== null) throw hostUnreachable({ host: node.name, seconds: linkMs / 1000, why: linked });
       throw kitAwaited({ computer: computer.name, node: node?.name ?? nodeNameOf(computer) });

@@ -20,35 +20,56 @@ export type Described = OrderOutput<'deployer.describe'>;
 
 /** The code of agent/failures.ts: a change that another session or an earlier life of this one has begun. */
 const deployerBusy = { code: 'agent.deployer-busy' };
+const momentMs = 5_000;
 const reachMs = 60_000;
 const patienceMs = 900_000;
 
 export function openHostServices({ links, deployers, distribution }: { links: Links; deployers: Links; distribution: Distribution }) {
   const hasDeployer = (host: HostRow): boolean => deployers.standing(host.id) !== undefined;
 
-  async function giveOnce<N extends DeployerOrder>(host: HostRow, name: N, input: OrderGiven<N>, context: FlowContext): Promise<OrderOutput<N>> {
+  /** Whether its deployer takes orders, or does in a moment. */
+  async function answers(host: HostRow, signal: AbortSignal): Promise<boolean> {
+    const isThere = hasDeployer(host) && (await deployers.of(host.id).connected(momentMs, signal).then(() => true, () => false));
+    signal.throwIfAborted();
+    return isThere;
+  }
+
+  async function giveOnce<N extends DeployerOrder>(host: HostRow, name: N, input: OrderGiven<N>, context: FlowContext, waitMs: number): Promise<OrderOutput<N>> {
     const onEvent = async (event: OrderEvent<N>): Promise<void> => {
       await context.tell((event as { step: string }).step);
     };
-    return await deployers.of(host.id).call(name, input, { signal: context.signal, waitMs: reachMs, onEvent });
+    return await deployers.of(host.id).call(name, input, { signal: context.signal, waitMs, onEvent });
+  }
+
+  /** An order, given again when the link was lost under it or another change is on its way there. `waitMs` is for the link to be there. */
+  async function order<N extends DeployerOrder>(host: HostRow, name: N, input: OrderGiven<N>, context: FlowContext, waitMs = reachMs): Promise<OrderOutput<N>> {
+    if (!hasDeployer(host)) throw deployerMissing({ host: host.name });
+    const untilMs = context.clock.monotonicMs() + patienceMs;
+    for (;;) {
+      try {
+        return await giveOnce(host, name, input, context, waitMs);
+      } catch (error) {
+        if (!isFailure(error, linkLost) && !isFailure(error, deployerBusy)) throw error;
+        if (context.clock.monotonicMs() >= untilMs) throw error;
+        await context.tell(`${name} is given again: ${describe(error)}`);
+        await context.clock.wait(1_000, context.signal);
+      }
+    }
   }
 
   return {
     hasDeployer,
+    answers,
+    order,
 
-    /** An order, given again when the link was lost under it or another change is on its way there. */
-    async order<N extends DeployerOrder>(host: HostRow, name: N, input: OrderGiven<N>, context: FlowContext): Promise<OrderOutput<N>> {
-      if (!hasDeployer(host)) throw deployerMissing({ host: host.name });
+    /** What is there when nothing is under way: what an earlier life of the session has begun may still be taken back. */
+    async describe(host: HostRow, context: FlowContext): Promise<Described> {
       const untilMs = context.clock.monotonicMs() + patienceMs;
-      for (;;) {
-        try {
-          return await giveOnce(host, name, input, context);
-        } catch (error) {
-          if (!isFailure(error, linkLost) && !isFailure(error, deployerBusy)) throw error;
-          if (context.clock.monotonicMs() >= untilMs) throw error;
-          await context.tell(`${name} is given again: ${describe(error)}`);
-          await context.clock.wait(1_000, context.signal);
-        }
+      for (let said = ''; ; ) {
+        const described = await order(host, 'deployer.describe', {}, context);
+        if (described.busy === null || context.clock.monotonicMs() >= untilMs) return described;
+        if (described.busy !== said) await context.tell(`the deployer ${(said = described.busy)}`);
+        await context.clock.wait(1_000, context.signal);
       }
     },
 

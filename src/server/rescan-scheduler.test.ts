@@ -26,7 +26,7 @@ afterEach(async () => {
 
 async function addGroup(schedule: RescanSchedule, nowMs: number, more: { name?: string; isEnabled?: boolean; timeZone?: string } = {}): Promise<void> {
   const { name = 'shop', isEnabled = true, timeZone = 'Europe/Berlin' } = more;
-  const options: GroupOptions = { schedule, timeZone, installServices: true, updateServices: true, newMembers: 'include', hostCredential: null, package: null };
+  const options: GroupOptions = { schedule, timeZone, installServices: true, updateServices: true, newMembers: 'include', hostCredential: null };
   const refused = await catalog.groups.add({ id: name, name, options: JSON.stringify(options), is_enabled: isEnabled ? 1 : 0, counts_from_ms: nowMs, added_ms: nowMs }, [], { of: () => [], fresh: () => assert.fail('no set has computers here') });
   assert.equal(refused, undefined);
 }

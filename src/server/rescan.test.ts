@@ -1,17 +1,17 @@
 /** Groups and their rescans on a real server, with hosts that are simulated; whole hosts are in test/platform/groups.test.ts. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { until } from '../base/deadline.ts';
 import type { MemberLook, SetLook } from '../contract/values.ts';
 import type { Session } from '../contract/sessions.ts';
-import { failWith } from '../../test/kit/fake-transport.ts';
-import { openServerPlatform, type ServerPlatform } from '../../test/kit/server-platform.ts';
-import { foundMongod, openSimulatedHosts, type SimulatedHosts } from '../../test/kit/simulated-hosts.ts';
+import { failWith, untilStopped } from '../../test/kit/fake-transport.ts';
+import { openServerPlatform, target, type ServerPlatform } from '../../test/kit/server-platform.ts';
+import { foundMongod, openSimulatedHosts, type SimulatedHost, type SimulatedHosts } from '../../test/kit/simulated-hosts.ts';
+import { openTestDepot, placeDepot, type TestDepot } from '../../test/kit/test-depot.ts';
 
 let simulated: SimulatedHosts;
 let platform: ServerPlatform;
+let depot: TestDepot;
 let looks: Map<number, SetLook>;
 
 const member = (id: number, host: string, more: Partial<MemberLook> = {}): MemberLook => ({
@@ -23,7 +23,10 @@ const at = (n: number): string => simulated.hosts[n]!.address;
 beforeEach(async () => {
   simulated = openSimulatedHosts(12);
   for (const host of simulated.hosts) host.mongods = [foundMongod(27_117)];
-  platform = await openServerPlatform({ rescanMs: { visitMs: 4_000, deployMs: 15_000 } }, { contact: simulated.contact });
+  const distribution = await placeDepot();
+  platform = await openServerPlatform({ rescanMs: { visitMs: 4_000, deployMs: 15_000 } }, { contact: simulated.contact, distribution });
+  depot = await openTestDepot(platform.data, distribution);
+  depot.add('9.9.8');
   looks = new Map();
   platform.fake.lookAtSet = ({ hosts }) => looks.get(hosts[0]!.port) ?? Promise.reject(failWith('mongo.unreachable', `cannot reach port ${hosts[0]!.port}`));
   const host = { user: 'admin', signIn: { kind: 'password' as const, password: 'Pa55-word' }, elevation: { kind: 'sudo' as const } };
@@ -31,29 +34,24 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await platform[Symbol.asyncDispose]();
+  await depot[Symbol.asyncDispose]();
   await simulated[Symbol.asyncDispose]();
 });
 
-const packageFile = async (): Promise<string> => {
-  const file = join(platform.data, 'tidemark-transport_9.9.8_amd64.deb');
-  await writeFile(file, 'a package');
-  return file;
-};
-
 async function addGroup(members: MemberLook[], more: object = {}): Promise<void> {
   looks.set(1, setLook('a', 'rs0', members));
-  await platform.ask('group.add', { body: { name: 'shop', hostCredential: 'admin', package: await packageFile(), schedule: { kind: 'off' }, deployments: [{ host: 'seed', port: 1 }], ...more } });
+  await platform.ask('group.add', { body: { name: 'shop', hostCredential: 'admin', schedule: { kind: 'off' }, deployments: [{ host: 'seed', port: 1 }], ...more } });
 }
 
-async function rescan(of: { computer?: string; set?: string } = {}): Promise<Session & { found: Extract<Session['result'], { kind: 'rescan' }> }> {
-  const started = await platform.ask('group.rescan', { params: { group: 'shop' }, body: of });
+async function rescan(of: { computer?: string; set?: string } = {}, group = 'shop'): Promise<Session & { found: Extract<Session['result'], { kind: 'rescan' }> }> {
+  const started = await platform.ask('group.rescan', { params: { group }, body: of });
   const session = await platform.ended(started.id);
   assert.equal(session.result?.kind, 'rescan', JSON.stringify(session.failure));
   return { ...session, found: session.result as Extract<Session['result'], { kind: 'rescan' }> };
 }
 const outcomes = ({ found }: Awaited<ReturnType<typeof rescan>>): string[] => found.computers.map(({ computer, ok, way, services }) => `${simulated.hosts.findIndex(({ address }) => address === computer)} ${ok ? 'ok' : 'failed'} ${way ?? 'not reached'} ${services}`);
 
-test('one member is enough: the others are found, deployed over SSH, and from then on reached by their links', async () => {
+test('one member is enough: the others are found, get both services over SSH and from the distribution server, and are reached by their links from then on', async () => {
   await addGroup([member(0, at(0)), member(1, at(1)), member(2, at(2))]);
   const before = await platform.ask('group.show', { params: { group: 'shop' } });
   assert.deepEqual(before.computers.map(({ isInScope, node, says }) => [isInScope, node, says]), [[true, null, null], [true, null, null], [true, null, null]]);
@@ -68,7 +66,9 @@ test('one member is enough: the others are found, deployed over SSH, and from th
 
   const second = await rescan();
   assert.deepEqual(outcomes(second), ['0 ok link in place', '1 ok link in place', '2 ok link in place']);
-  assert.deepEqual(simulated.hosts.slice(0, 3).map(({ contacts }) => contacts), Array.from({ length: 3 }, () => ({ looks: 1, deployments: 1 })));
+  assert.deepEqual(simulated.hosts.slice(0, 3).map(({ contacts, deployer }) => [contacts, deployer!.version, deployer!.begun]), Array.from({ length: 3 }, () => [{ looks: 1, deployments: 1 }, '9.9.8', ['deployer.install']]));
+  const { sessions } = await platform.ask('session.list', { query: { kind: 'deploy' } });
+  assert.deepEqual(sessions.map(({ state, reason }) => [state, reason]), Array.from({ length: 3 }, () => ['success', 'rescan of group shop']));
 });
 
 test('a host that is down and one that hangs stop no other, and each says why', async () => {
@@ -141,9 +141,10 @@ test('nothing is written to a computer out of scope, one that waits for its kit 
 });
 
 test('where nothing can be installed it is said, and found mongods are kept all the same', async () => {
-  await addGroup([member(0, at(0))], { package: null });
+  await depot[Symbol.asyncDispose]();
+  await addGroup([member(0, at(0))]);
   const session = await rescan();
-  assert.match(session.found.computers[0]!.says!, /names no package.*\[server\.package-not-named\]/);
+  assert.match(session.found.computers[0]!.says!, /\[server\.depot-not-reached\]/);
   assert.deepEqual(session.found.computers[0]!.mongods, [{ port: 27_117, version: '6.0.5', replicaSet: 'rs0' }]);
 });
 
@@ -197,13 +198,94 @@ test('a server killed in the middle of a rescan takes it up again: whom it had v
   assert.equal(session.result?.kind === 'rescan' && session.result.computers.length, 3);
 });
 
+test('a server killed in the middle of a deployment that a rescan has opened goes on with both, and makes no second contact', async () => {
+  await addGroup([member(0, at(0))]);
+  const reached = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  simulated.hosts[0]!.before = async () => {
+    reached.resolve();
+    await release.promise;
+  };
+  const started = await platform.ask('group.rescan', { params: { group: 'shop' }, body: {} });
+  await reached.promise;
+  await platform.restartServer();
+  release.resolve();
+  const session = await platform.ended(started.id);
+  assert.equal(session.state, 'success', JSON.stringify(session.failure ?? session.result));
+  assert.equal(session.result?.kind === 'rescan' && session.result.computers[0]!.services, 'installed');
+  assert.deepEqual([simulated.hosts[0]!.contacts.deployments, simulated.hosts[0]!.deployer!.begun], [1, ['deployer.install']]);
+});
+
+test('a rescan updates idle hosts from the distribution server, one that works says what it waits for, and one taken back says why', async () => {
+  await addGroup([0, 1, 2].map((n) => member(n, at(n))));
+  await rescan();
+  // What follows an oplog works for ever, and keeps no update waiting.
+  const [idle, working, broken] = simulated.hosts as [SimulatedHost, SimulatedHost, SimulatedHost];
+  const silent = { ...platform.fake.discovered, local: [] };
+  for (const fake of [platform.fake, working.deployer!.transport!, broken.deployer!.transport!]) fake.discovered = silent;
+  const { hosts } = await platform.ask('host.list', { query: {} });
+  await platform.ask('repository.add', { body: { name: 'vault', host: hosts.find(({ address }) => address === working.address)!.name, location: { kind: 'directory', path: '/srv/vault' }, passphrase: 'a passphrase' } });
+  await platform.ask('set.add', { body: { target, repository: 'vault' } });
+  await until('the oplog to be followed', 10_000, () => (idle.deployer!.transport!.begun.some(({ kind }) => kind === 'oplog') ? true : undefined));
+  working.deployer!.transport!.scripts.check = async (_, voice) => {
+    await untilStopped(voice);
+    throw failWith('base.stopped', 'the check was stopped');
+  };
+  const check = await platform.ask('repository.check', { params: { repository: 'vault' }, body: {} });
+  await until('the check to run', 10_000, () => (working.deployer!.transport!.begun.some(({ kind }) => kind === 'check') ? true : undefined));
+  broken.before = async () => await Promise.reject(failWith('agent.service-not-healthy', 'tidemark-deployer 9.9.9 did not become healthy; 9.9.8 runs again'));
+
+  depot.add('9.9.9');
+  const session = await rescan();
+  assert.deepEqual(outcomes(session), ['0 ok link updated', '1 ok link in place', '2 failed link none']);
+  assert.match(session.found.computers[1]!.says!, new RegExp(`^tidemark-deployer 9\\.9\\.9 and tidemark-transport 9\\.9\\.9 wait for session ${check.id}`));
+  assert.match(session.found.computers[2]!.says!, /9\.9\.8 runs again/);
+  assert.deepEqual(simulated.hosts.slice(0, 3).map(({ deployer }) => [deployer!.version, deployer!.begun.length]), [['9.9.9', 3], ['9.9.8', 1], ['9.9.8', 2]]);
+  assert.equal(session.state, 'warning');
+
+  await platform.ask('session.stop', { params: { session: check.id } });
+  await platform.ended(check.id);
+  broken.before = async () => {};
+  assert.deepEqual(outcomes(await rescan()), ['0 ok link in place', '1 ok link updated', '2 ok link updated']);
+});
+
+test('where a group leaves services as they are, none is installed and none is updated', async () => {
+  await addGroup([0, 1].map((n) => member(n, at(n))));
+  await rescan({ computer: at(0) });
+  depot.add('9.9.9');
+  await platform.ask('group.edit', { params: { group: 'shop' }, body: { installServices: false, updateServices: false } });
+  assert.deepEqual(outcomes(await rescan()), ['0 ok link in place', '1 ok ssh none']);
+  assert.equal(simulated.hosts[0]!.deployer!.version, '9.9.8');
+});
+
+test('a deployer that came by an installer installs the rest, without SSH at any time', async () => {
+  await addGroup([member(0, at(0))], { hostCredential: null });
+  assert.match((await rescan()).found.computers[0]!.says!, /\[server\.kit-awaited\]/);
+  const { hosts } = await platform.ask('host.list', { query: { filter: 'unmanaged' } });
+  await simulated.install(simulated.hosts[0]!, await platform.ask('host.kit', { params: { host: hosts[0]!.name }, body: { part: 'deployer' } }));
+  assert.deepEqual(outcomes(await rescan()), ['0 ok link installed']);
+  assert.deepEqual(simulated.hosts[0]!.contacts, { looks: 0, deployments: 0 });
+});
+
+test('two groups that meet at one computer bring its services once', async () => {
+  await addGroup([member(0, at(0))]);
+  looks.set(2, setLook('b', 'rs1', [member(0, at(0), { port: 27_200 })]));
+  await platform.ask('group.add', { body: { name: 'lab', hostCredential: 'admin', schedule: { kind: 'off' }, deployments: [{ host: 'seed', port: 2 }] } });
+  const both = await Promise.all([rescan(), rescan({}, 'lab')]);
+  assert.deepEqual(both.map(({ state }) => state), ['success', 'success']);
+  assert.deepEqual(both.flatMap(outcomes).sort(), ['0 ok ssh in place', '0 ok ssh installed']);
+  assert.deepEqual([simulated.hosts[0]!.contacts.deployments, simulated.hosts[0]!.deployer!.begun], [1, ['deployer.install']]);
+});
+
 test('an older service, one that went away and a host that waits are found by their filters', async () => {
   await addGroup([0, 1].map((n) => member(n, at(n))));
   await rescan();
   const names = async (filter: 'out-of-date' | 'offline' | 'untrusted') => (await platform.ask('host.list', { query: { filter } })).hosts.map(({ address }) => address);
-  assert.deepEqual(await names('out-of-date'), [at(0), at(1)], '9.9.8 is older than 9.9.9');
+  depot.add('9.9.9');
+  await until('the newer packages to be noticed', 10_000, async () => ((await names('out-of-date')).length > 0 ? true : undefined));
+  assert.deepEqual(await names('out-of-date'), [at(0), at(1)]);
   assert.deepEqual(await names('offline'), []);
-  await simulated.hosts[1]!.service!.close();
+  await simulated.hosts[1]!.deployer!.transport!.close();
   await until('the server to notice', 10_000, async () => ((await names('offline')).length > 0 ? true : undefined));
   assert.deepEqual(await names('offline'), [at(1)]);
   assert.deepEqual(await names('untrusted'), []);

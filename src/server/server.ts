@@ -29,6 +29,7 @@ import { plainBackup } from './flows/backup.ts';
 import { flowTable } from './flows/table.ts';
 import { openGroups } from './groups.ts';
 import { contactOverSsh, type HostContact } from './host-contact.ts';
+import { openHostChanges } from './host-changes.ts';
 import { openHostKeys } from './host-keys.ts';
 import { openHostReach } from './host-reach.ts';
 import { openHostServices } from './host-services.ts';
@@ -75,7 +76,7 @@ export type ServerOptions = {
   version: string;
   log: Log;
   clock?: Clock;
-  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; rescanMs?: Partial<VisitDeadlines> };
+  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number };
   /** How hosts are reached that have nothing of ours; over SSH unless a test has its own. */
   contact?: HostContact;
 };
@@ -165,7 +166,8 @@ function compose(base: Base, about: Services['about']) {
   const hostKeys = openHostKeys({ catalog, clock });
   const contact = base.contact ?? contactOverSsh(hostKeys);
   const hostServices = openHostServices({ links, deployers, distribution });
-  const wantedServices = openWantedServices({ hosts, links, catalog, contact });
+  const hostChanges = openHostChanges(() => engine);
+  const wantedServices = openWantedServices({ hosts, deployers, hostServices, hostChanges, versions, distribution, catalog });
   const hostReach = openHostReach({ hosts, links, credentials, contact });
   const lookAtSet = openSetLooks(links);
   const groups = openGroups({ catalog, credentials, lookAtSet, clock });
@@ -177,7 +179,7 @@ function compose(base: Base, about: Services['about']) {
   const moments = openMoments({ links, archives, points });
   const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
   const sessionLog = openSessionLog(catalog, clock);
-  const flows = flowTable({ hosts, links, deployers, credentials, contact, distribution, hostServices, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs });
+  const flows = flowTable({ hosts, links, deployers, credentials, contact, distribution, hostServices, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing });
   const keepOplog = async (set: SetRow): Promise<void> => {
     try {
@@ -188,7 +190,7 @@ function compose(base: Base, about: Services['about']) {
     }
   };
   const services: Services = {
-    catalog, clock, log, links, hosts, distribution, versions, installers, placement, archives, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, standings, moments, engine, sessionLog, keepOplog, about,
+    catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, standings, moments, engine, sessionLog, keepOplog, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms };

@@ -13,12 +13,14 @@ import type { Links } from './links.ts';
 import type { LinkStanding } from './transport-link.ts';
 
 export type ServiceVersions = {
-  /** Asks the distribution server again, if the last time was a while ago. A server that does not answer changes nothing. */
-  look(): Promise<void>;
+  /** Asks the distribution server again, unless that was done less than `freshMs` ago. One that does not answer changes nothing; why is answered then. */
+  look(freshMs?: number): Promise<string | null>;
+  /** The newest package that was offered then for a platform. */
+  newest(name: PackageName, platform: string): string | null;
   isOutOfDate(host: string, name: PackageName, standing: LinkStanding): boolean;
 };
 
-const freshMs = 5_000;
+const usuallyFreshMs = 5_000;
 
 export function openServiceVersions(options: { distribution: Distribution; links: Links; deployers: Links; version: string; clock: Clock; log: Log }): ServiceVersions {
   const { distribution, links, deployers, version, clock, log } = options;
@@ -32,21 +34,25 @@ export function openServiceVersions(options: { distribution: Distribution; links
   links.onConnect((caller, { id }) => learn(id, caller.call('host.describe', {})));
   deployers.onConnect((caller, { id }) => learn(id, caller.call('deployer.describe', {})));
 
-  const newest = (name: PackageName, platform: string | undefined): string => {
+  const newest = (name: PackageName, platform: string | undefined): string | null => {
     const offered = known.filter((one) => one.name === name && one.platform === platform).map((one) => one.version);
-    return offered.sort((a, b) => compareVersions(b, a))[0] ?? version;
+    return offered.sort((a, b) => compareVersions(b, a))[0] ?? null;
   };
   return {
-    async look() {
-      if (distribution.at === null || clock.monotonicMs() - lookedMs < freshMs) return;
+    async look(freshMs = usuallyFreshMs) {
+      if (distribution.at === null || clock.monotonicMs() - lookedMs < freshMs) return null;
       try {
         ({ packages: known } = await distribution.list());
         lookedMs = clock.monotonicMs();
+        return null;
       } catch (error) {
-        log.warn('the distribution server was not asked for its packages', { why: describe(error) });
+        const why = describe(error);
+        log.warn('the distribution server was not asked for its packages', { why });
+        return why;
       }
     },
+    newest,
     isOutOfDate: (host, name, standing) =>
-      standing.isOtherContract || (standing.version !== null && packageVersion.safeParse(standing.version).success && compareVersions(standing.version, newest(name, platforms.get(host))) < 0),
+      standing.isOtherContract || (standing.version !== null && packageVersion.safeParse(standing.version).success && compareVersions(standing.version, newest(name, platforms.get(host)) ?? version) < 0),
   };
 }

@@ -9,6 +9,7 @@ import type { Archives } from './archives.ts';
 import type { Credentials } from './credentials.ts';
 import type { Groups } from './groups.ts';
 import type { Distribution } from './distribution.ts';
+import type { HostChanges } from './host-changes.ts';
 import type { HostKeys } from './host-keys.ts';
 import type { Installers } from './installers.ts';
 import type { Moments } from './moments.ts';
@@ -31,6 +32,7 @@ export type Services = {
   readonly log: Log;
   readonly links: Links;
   readonly hosts: Hosts;
+  readonly hostChanges: HostChanges;
   readonly distribution: Distribution;
   readonly versions: ServiceVersions;
   readonly installers: Installers;

@@ -44,6 +44,8 @@ export type SessionEngine = {
   find(id: string): Promise<SessionRow>;
   /** Stops a session of any kind and waits for its end. */
   end(id: string): Promise<void>;
+  /** Waits for its end, or for that of this server. */
+  ended(id: string): Promise<SessionRow>;
   /** An open session that works with this restore point. */
   userOf(point: string): Promise<string | undefined>;
   /** Takes up every open session. */
@@ -140,6 +142,10 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
     async end(id) {
       await ask(id);
       await running.get(id)?.done;
+    },
+    async ended(id) {
+      await running.get(id)?.done;
+      return await find(id);
     },
     async retry(id) {
       const row = await find(id);

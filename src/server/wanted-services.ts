@@ -1,101 +1,86 @@
 /**
- * Where a rescan brings a host's services to the wanted state.
+ * Where a rescan brings a host's services to the wanted state, by the sessions that "node install" and "node update" open:
  *
- *   expected ──install──▶ enrolled, connected ──the package is newer──▶ updated
+ *   not both there ──deploy──▶ both connected ──a package is newer, and no session works there──▶ update
  *
- * One at a time for each host: who comes second finds what the first has done.
+ * A change of the host that is under way already is waited for; then it is looked again what is to be done. What was decided
+ * is noted, so that a rescan that is taken up again waits for the session that it had opened.
  */
-import { basename } from 'node:path';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { HostRow } from '../catalog/hosts.ts';
-import type { HostCredential } from '../contract/credentials.ts';
-import { compareVersions, packageVersion } from '../contract/packages.ts';
-import { packageForm, type Deployed, type Deployment, type HostPackage } from './first-contact.ts';
-import type { HostContact } from './host-contact.ts';
+import { compareVersions } from '../contract/packages.ts';
+import type { Distribution } from './distribution.ts';
+import { noDepot } from './failures.ts';
+import type { FlowContext } from './flow.ts';
+import type { HostChange, HostChanges, OpenedChange } from './host-changes.ts';
+import type { HostServices } from './host-services.ts';
 import { localHost, type Hosts } from './hosts.ts';
 import type { Links } from './links.ts';
-
-/** What a contact needs: how to become root there, what to install, and whom to tell. */
-export type ServicesMeans = { readonly credential: HostCredential; /** On this machine. */ readonly package: string; readonly say: Deployment['say']; readonly signal?: AbortSignal };
+import type { ServiceVersions } from './service-versions.ts';
 
 export type ServicesWanted = {
   readonly install: boolean;
   readonly update: boolean;
-  /** What can be done it with; null where the host is not to be reached over SSH or no package is named. */
-  readonly means: ServicesMeans | null;
+  /** The id of a host credential; null where the host is not to be reached over SSH. */
+  readonly credential: string | null;
+  /** Why, for the session that is opened. */
+  readonly reason: string;
 };
 
-/** `missing`: it has none, and is not to get any or cannot. `older`: they are, and stay, for the reason given. */
-export type ServicesFound = { readonly kind: 'in place' | 'installed' | 'updated' | 'missing' } | { readonly kind: 'older'; readonly why: string };
+/** `missing`: it has none, and is not to get any. `left`: they are as they were, for the reason given. */
+export type ServicesFound = { readonly kind: 'in place' | 'installed' | 'updated' | 'missing' } | { readonly kind: 'left'; readonly why: string };
 
 export type WantedServices = ReturnType<typeof openWantedServices>;
 
-/** Where the package's unit looks for it. */
-const kitFile = '/var/lib/tidemark-transport/kit.json';
+type Decided = { readonly found: ServicesFound } | { readonly change: OpenedChange; readonly brings: ServicesFound };
 
-export function openWantedServices({ hosts, links, catalog, contact }: { hosts: Hosts; links: Links; catalog: Catalog; contact: HostContact }) {
-  const turns = new Map<string, Promise<unknown>>();
+/** What begins there after the look for open tasks has this long to end. */
+const sessionsWithinMs = 300_000;
 
-  async function inTurn<T>(host: string, work: () => Promise<T>): Promise<T> {
-    const before = turns.get(host) ?? Promise.resolve();
-    const mine = before.catch(() => {}).then(work);
-    turns.set(host, mine);
-    try {
-      return await mine;
-    } finally {
-      if (turns.get(host) === mine) turns.delete(host);
+export function openWantedServices(options: { hosts: Hosts; deployers: Links; hostServices: HostServices; hostChanges: HostChanges; versions: ServiceVersions; distribution: Distribution; catalog: Catalog }) {
+  const { hosts, deployers, hostServices, hostChanges, versions, distribution, catalog } = options;
+
+  /** A task of a session that follows an oplog goes on for ever: it is taken up again after an update. */
+  async function workingSession(host: HostRow): Promise<string | undefined> {
+    const followed = new Set((await catalog.sessions.unfinished()).filter(({ kind }) => kind === 'oplog').map(({ id }) => id));
+    return (await catalog.sessions.openTasks()).find((task) => task.host === host.id && !followed.has(task.session))?.session;
+  }
+
+  async function updateOf(host: HostRow, signal: AbortSignal): Promise<{ update: true } | ServicesFound> {
+    if (!(await hostServices.answers(host, signal))) return { kind: 'left', why: String(deployers.answers(host.id)) };
+    const { platform, packages } = await deployers.of(host.id).call('deployer.describe', {}, { signal });
+    const newer = packages.flatMap(({ name, version: runs }) => {
+      const offered = versions.newest(name, platform);
+      return runs !== null && offered !== null && compareVersions(offered, runs) > 0 ? [`${name} ${offered}`] : [];
+    });
+    if (newer.length === 0) return { kind: 'in place' };
+    const session = await workingSession(host);
+    return session === undefined ? { update: true } : { kind: 'left', why: `${newer.join(' and ')} ${newer.length === 1 ? 'waits' : 'wait'} for session ${session}, which is at work there` };
+  }
+
+  async function decide(host: HostRow, wanted: ServicesWanted, signal: AbortSignal): Promise<Decided> {
+    const begin = async (change: HostChange, brings: ServicesFound): Promise<Decided> => ({ change: await hostChanges.open(host, change, wanted.reason), brings });
+    if (host.id === localHost) return { found: { kind: 'in place' } };
+    if (host.state === 'enrolled' && hostServices.hasDeployer(host)) {
+      const found = wanted.update ? await updateOf(host, signal) : ({ kind: 'in place' } as const);
+      return 'update' in found ? await begin({ kind: 'update', wish: { sessionsWithinMs } }, { kind: 'updated' }) : { found };
     }
-  }
-
-  const versionOf = (host: string): string | null => links.standing(host)?.version ?? null;
-
-  /** The host enrols with a kit of its own and answers orders. May be done again: what is there already is left alone. */
-  async function install(host: HostRow, { credential, package: file, say, signal }: ServicesMeans, replaces?: string): Promise<Deployed> {
-    const chosen = await packageAt(file);
-    const kit = replaces === undefined ? { content: `${JSON.stringify(await hosts.kitFor(host, 'transport'))}\n`, to: kitFile } : undefined;
-    const healthy = async (): Promise<true | string> => {
-      const standing = links.answers(host.id);
-      return await Promise.resolve(standing === true && versionOf(host.id) === replaces ? `it still runs version ${replaces}` : standing);
-    };
-    return await contact.deploy({ name: host.name, address: host.address, credential }, { packageFor: async () => await Promise.resolve(chosen), kit, healthy, say, signal });
-  }
-
-  /** Why the services of a host that is connected are not updated now, or which version they would be brought to. */
-  async function newer(host: HostRow, runs: string, wanted: ServicesWanted): Promise<{ update: ServicesMeans } | { why: string } | undefined> {
-    const offered = wanted.means === null ? null : packageVersionOf(wanted.means.package);
-    if (!wanted.update || wanted.means === null || offered === null || compareVersions(offered, runs) <= 0) return undefined;
-    const task = (await catalog.sessions.openTasks()).find((one) => one.host === host.id);
-    return task === undefined ? { update: wanted.means } : { why: `version ${offered} is not installed now: session ${task.session} is at work there` };
+    if (!wanted.install || (wanted.credential === null && !(await hostServices.answers(host, signal)))) return { found: { kind: host.state === 'enrolled' ? 'in place' : 'missing' } };
+    if (distribution.at === null) throw noDepot({});
+    return await begin({ kind: 'deploy', wish: { credential: wanted.credential, package: null } }, { kind: 'installed' });
   }
 
   return {
-    async bring(id: string, wanted: ServicesWanted): Promise<ServicesFound> {
-      return await inTurn(id, async () => {
+    async bring(id: string, wanted: ServicesWanted, context: FlowContext, signal: AbortSignal): Promise<ServicesFound> {
+      for (let round = 1; ; round++) {
         const host = await hosts.find(id);
-        if (host.id === localHost) return { kind: 'in place' };
-        if (host.state === 'enrolled') {
-          const runs = versionOf(host.id);
-          const found = runs === null ? undefined : await newer(host, runs, wanted);
-          if (runs === null || found === undefined) return { kind: 'in place' };
-          if ('why' in found) return { kind: 'older', why: found.why };
-          await install(host, found.update, runs);
-          return { kind: 'updated' };
-        }
-        if (!wanted.install || wanted.means === null) return { kind: 'missing' };
-        await install(host, wanted.means);
-        return { kind: 'installed' };
-      });
+        const decided = await context.note(`services ${round}: ${id}`, async () => await decide(host, wanted, signal));
+        if ('found' in decided) return decided.found;
+        const { change, brings } = decided;
+        await context.tell(`${host.name}: session ${change.session} ${change.kind === 'opened' ? `sees that its services are ${brings.kind}` : 'changes its services, and is waited for'}`);
+        await hostChanges.ended(change, context, signal);
+        if (change.kind === 'opened') return brings;
+      }
     },
   };
-}
-
-/** As package files are named: `tidemark-transport_0.1.0_amd64.deb`, `tidemark-transport-0.1.0.x86_64.rpm`. */
-function packageVersionOf(file: string): string | null {
-  const name = basename(file);
-  const version = (/^tidemark-transport_([^_]+)_/.exec(name) ?? /^tidemark-transport-(.+)\.[^.]+\.rpm$/.exec(name))?.[1];
-  return version !== undefined && packageVersion.safeParse(version).success ? version : null;
-}
-
-async function packageAt(file: string): Promise<HostPackage> {
-  return (await packageForm(file)) === 'deb' ? { file, install: (at) => `dpkg -i ${at}`, remove: 'dpkg --purge tidemark-transport' } : { file, install: (at) => `rpm -U --replacepkgs ${at}`, remove: 'rpm -e tidemark-transport' };
 }

@@ -1,6 +1,6 @@
 /**
  * A protection group over whole hosts: a set with access control and custom ports is found through one of its members, its
- * computers are deployed over SSH by the rescan, and members that come, go or are down are noticed.
+ * computers get their services by the rescan, and newer ones later; members that come, go or are down are noticed.
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -12,6 +12,7 @@ import { test } from 'node:test';
 import { MongoClient, type Document } from 'mongodb';
 import { requireProgram } from '../../src/base/child-process.ts';
 import { until } from '../../src/base/deadline.ts';
+import type { PackageName } from '../../src/contract/packages.ts';
 import { findMongod } from '../kit/mongod.ts';
 import { openPackages } from '../kit/packages.ts';
 import { freePort, openPlatform, type Platform } from '../kit/platform.ts';
@@ -83,13 +84,12 @@ async function rescan(platform: Platform, code: number): Promise<Rescan> {
 }
 const brief = ({ computers }: Rescan): string[] => computers.map(({ computer, ok, way, services }) => `${computer} ${ok ? 'ok' : 'failed'} ${way ?? 'not reached'} ${services}`).sort();
 
-test('a set is found through one member, its hosts are deployed, and members that come, go or are down are noticed', { skip: whyNoWholeHosts(), timeout: 280_000 }, async (context) => {
+test('a set is found through one member, its hosts get their services and newer ones, and members that come, go or are down are noticed', { skip: whyNoWholeHosts(), timeout: 420_000 }, async (context) => {
   const place = await mkdtemp(join(tmpdir(), 'tm-groups-'));
   context.after(async () => await rm(place, { recursive: true, force: true }));
   const secret = join(place, 'password');
   await writeFile(secret, 'Pa55-word\n');
   await using packages = await openPackages();
-  const deb = await packages.deb('tidemark-transport', '1.0.0');
   await using wholeHosts = await openWholeHosts(4, { units: ['ssh.service'] });
   const [one, two, three, four] = wholeHosts.hosts as [WholeHost, WholeHost, WholeHost, WholeHost];
   const at = portsOf(wholeHosts.hosts);
@@ -121,11 +121,14 @@ test('a set is found through one member, its hosts are deployed, and members tha
   const admin = await MongoClient.connect(`mongodb://tide:Pa55-word@${at.seed}/?directConnection=true&authSource=admin`);
   context.after(async () => await admin.close());
 
-  await using platform = await openPlatform({ args: ['--hosts', wholeHosts.gateway, '--enrolment-port', String(await freePort()), '--agent-port', String(await freePort())] });
+  await using platform = await openPlatform({ args: ['--hosts', wholeHosts.gateway, '--enrolment-port', String(await freePort()), '--agent-port', String(await freePort()), '--depot-port', String(await freePort()), '--installer-port', String(await freePort())] });
+  const offer = async (name: PackageName, version: string): Promise<unknown> => await platform.ok('package', 'add', (await packages.tar(name, version)).file, '--sign', '--depot-dir', join(platform.dataDir, 'depot'));
+  await offer('tidemark-deployer', '1.0.0');
+  await offer('tidemark-transport', '1.0.0');
   await platform.ok('credential', 'add', 'admin', '--user', 'tmadmin', '--password-file', secret, '--sudo');
   await platform.ok('credential', 'add', 'db', '--for', 'database', '--user', 'tide', '--password-file', secret);
   await platform.ok('credential', 'add', 'db-tls', '--for', 'database', '--user', 'tide', '--password-file', secret, '--tls-ca', certificate.ca);
-  const group = await platform.ok('group', 'add', 'shop', '--set', at.seed, '--database-credential', 'db', '--credential', 'admin', '--package', deb, '--schedule', 'off');
+  const group = await platform.ok('group', 'add', 'shop', '--set', at.seed, '--database-credential', 'db', '--credential', 'admin', '--schedule', 'off');
   const members = (group.sets as { members: { host: string; port: number; tags: object; version: string | null }[] }[])[0]!.members;
   assert.deepEqual(members.map(({ host, port }) => `${host}:${port}`), [`${one.address}:27101`, 'db2:27202', `${three.address6}:27303`]);
   assert.deepEqual(members.map(({ tags, version }) => [tags, version]), [[{}, '6.0.5'], [{}, null], [{ dc: 'east' }, '6.0.5']], 'the name db2 means nothing to this machine');
@@ -157,4 +160,10 @@ test('a set is found through one member, its hosts are deployed, and members tha
   const added = await platform.ok('set', 'add', 'rs0', '--group', 'shop');
   const hostsOf = (added.local as { member: string }[]).map(({ member }) => member).sort();
   assert.deepEqual(hostsOf, [at.second, at.third, at.fourth].sort(), 'each member was found on its host');
+
+  await offer('tidemark-transport', '1.1.0');
+  const fourth = await platform.ok('group', 'rescan', 'shop', '--computer', 'db2');
+  assert.deepEqual(brief(fourth as Rescan), ['db2 ok link updated']);
+  const { hosts: nodes } = await platform.ok('node', 'list');
+  assert.deepEqual((nodes as { name: string; version: string; deployer: { version: string } | null }[]).filter(({ name }) => name === 'db2').map(({ version, deployer }) => [version, deployer?.version]), [['1.1.0', '1.0.0']]);
 });

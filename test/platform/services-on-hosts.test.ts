@@ -1,9 +1,10 @@
 /**
- * The life of a host's services under the server, on whole hosts: installed from the distribution server over SSH and by an
- * installer, updated under a running session, moved to other ports, refused what they must refuse, and taken off again.
+ * The life of a host's services under the server, on whole hosts: installed from a distribution server on a host of its own,
+ * over SSH and by an installer, updated under a running session, moved to other ports, refused what they must refuse, and taken
+ * off again. In the middle of an update, a change of ports and an uninstallation the server is killed and started again.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -32,6 +33,9 @@ let wholeHosts: WholeHosts;
 let platform: Platform;
 let db: WholeHost;
 let vault: WholeHost;
+let store: WholeHost;
+let depot: ChildProcess | undefined;
+let depotDirectory: string;
 let client: MongoClient | undefined;
 let enrolmentPort: number;
 
@@ -39,8 +43,8 @@ before(async () => {
   if (skip !== undefined) return;
   place = await mkdtemp(join(tmpdir(), 'tm-services-'));
   packages = await openPackages();
-  wholeHosts = await openWholeHosts(2, { units: ['ssh.service'] });
-  [db, vault] = wholeHosts.hosts as [WholeHost, WholeHost];
+  wholeHosts = await openWholeHosts(3, { units: ['ssh.service'] });
+  [db, vault, store] = wholeHosts.hosts as [WholeHost, WholeHost, WholeHost];
   db.copyIn((await findMongod()).path, '/usr/bin/mongod');
   await db.ok('useradd', ['-m', '-s', '/bin/bash', 'tmadmin']);
   await db.ok('chpasswd', [], { input: 'tmadmin:Pa55-word\n' });
@@ -48,20 +52,45 @@ before(async () => {
   // Whoever wants to come here by SSH comes to nothing.
   await vault.ok('systemctl', ['stop', 'ssh.service']);
   enrolmentPort = await freePort();
-  platform = await openPlatform({ args: ['--hosts', wholeHosts.gateway, '--enrolment-port', String(enrolmentPort), '--agent-port', String(await freePort()), '--depot-port', String(await freePort()), '--installer-port', String(await freePort())] });
+  platform = await openPlatform({ args: ['--hosts', wholeHosts.gateway, '--enrolment-port', String(enrolmentPort), '--agent-port', String(await freePort()), '--depot', `${store.address}:9380`] });
   const password = join(place, 'password');
   await writeFile(password, 'Pa55-word\n');
   await platform.ok('credential', 'add', 'admin', '--user', 'tmadmin', '--password-file', password, '--sudo');
+  await startDepot();
   await addPackages('1.0.0');
 }, { timeout: 120_000 });
 
 after(async () => {
   await client?.close();
+  depot?.kill('SIGKILL');
   await platform?.[Symbol.asyncDispose]();
   await wholeHosts?.[Symbol.asyncDispose]();
   await packages?.[Symbol.asyncDispose]();
   if (place !== undefined) await rm(place, { recursive: true, force: true });
 });
+
+/** In the network of a host of its own, with the files of this machine; it enrols with its kit. */
+async function startDepot(): Promise<void> {
+  depotDirectory = join(place, 'depot');
+  mkdirSync(depotDirectory);
+  await platform.ok('node', 'add', 'store', store.address);
+  await platform.ok('node', 'kit', 'store', '--part', 'depot', '--kit', join(depotDirectory, 'kit.json'));
+  const program = new URL('../../src/main/depot.ts', import.meta.url).pathname;
+  const listens = ['--listen', `${store.address}:9380`, '--installer', `${store.address}:11731`];
+  depot = spawn('nsenter', ['-t', String(store.pid()), '--net', process.execPath, program, '--data', depotDirectory, '--identity', join(depotDirectory, 'identity.json'), ...listens], { stdio: ['ignore', 'ignore', 'ignore'] });
+  await until('the distribution server to answer', 30_000, async () => ((await platform.tidemark('package', 'list')).code === 0 ? true : undefined), { everyMs: 300 });
+}
+
+/** As a power cut on the server's machine would: all it runs there is gone, and comes up again. */
+async function restartServer(): Promise<void> {
+  await platform.kill9();
+  await platform.start();
+}
+
+const endOf = async (id: string) => await until(`session ${id}`, 90_000, async () => {
+  const session = await platform.ok('session', 'show', id);
+  return session.endedAtMs === null ? undefined : session;
+}, { everyMs: 500 });
 
 /** Packages of this checkout under another version, vouched for in the distribution server. */
 async function addPackages(version: string): Promise<void> {
@@ -78,7 +107,7 @@ function smallPackage(version: string): string {
   return `${folder}-linux-${process.arch}.tar.gz`;
 }
 
-const vouched = async (...files: string[]): Promise<unknown> => await platform.ok('package', 'add', ...files, '--sign', '--depot-dir', join(platform.dataDir, 'depot'));
+const vouched = async (...files: string[]): Promise<unknown> => await platform.ok('package', 'add', ...files, '--sign', '--depot-dir', depotDirectory);
 
 type Node = { name: string; link: string; version: string; outOfDate: boolean; controlPort: number; deployerPort: number; deployer: { link: string; version: string } | null };
 
@@ -159,9 +188,9 @@ test('a deployer renews its certificate by itself as a deployer, and orders from
 
 test('an unsigned, a tampered and an older package are refused by the distribution server and by the host', limits, async () => {
   const foreign = smallPackage('0.9.0');
-  assert.equal(failureOf(await platform.tidemark('package', 'add', foreign, '--depot-dir', join(platform.dataDir, 'depot'))).code, 'depot.package-refused');
+  assert.equal(failureOf(await platform.tidemark('package', 'add', foreign, '--depot-dir', depotDirectory)).code, 'depot.package-refused');
   await vouched(foreign);
-  const stem = join(platform.dataDir, 'depot/packages/tidemark-transport-0.9.0-linux-x64').replace('x64', process.arch);
+  const stem = join(depotDirectory, 'packages/tidemark-transport-0.9.0-linux-x64').replace('x64', process.arch);
   const older = { manifest: readFileSync(`${stem}.json`, 'utf8'), signature: readFileSync(`${stem}.json.sig`, 'utf8').trim() };
   const deployer = await deployerOf(db);
   try {
@@ -178,9 +207,13 @@ test('an unsigned, a tampered and an older package are refused by the distributi
   for (const end of ['.tar.gz', '.json', '.json.sig']) rmSync(`${stem}${end}`);
 });
 
-test('changed ports work on both sides after a restart of that service alone, and ports that do not are taken back', limits, async () => {
+test('changed ports work on both sides although the server is killed in between, and ports that do not are taken back', limits, async () => {
   const listening = async (): Promise<string> => await vault.ok('ss', ['-ltn']);
-  await platform.ok('node', 'configure', 'vault', '--control-port', '7162', '--data-ports', '4000-4050', '--deployer-port', '7160');
+  const moving = await platform.ok('node', 'configure', 'vault', '--control-port', '7162', '--data-ports', '4000-4050', '--deployer-port', '7160', '--detach');
+  await until('the transport to have its new port', 30_000, async () => ((await listening()).includes(':7162 ') ? true : undefined), { everyMs: 20 });
+  await restartServer();
+  const moved = await endOf(moving.session);
+  assert.equal(moved.state, 'success', JSON.stringify(moved.failure));
   const { link, controlPort, deployerPort, deployer } = await nodeOf('vault');
   assert.deepEqual([link, controlPort, deployerPort, deployer?.link], ['connected', 7162, 7160, 'connected']);
   const ports = await listening();
@@ -201,7 +234,7 @@ test('changed ports work on both sides after a restart of that service alone, an
   assert.deepEqual([after.link, after.controlPort, after.deployerPort, after.deployer?.link], ['connected', 7162, 7160, 'connected']);
 });
 
-test('an update waits for the session that runs, both services change, and the session goes on to its end', limits, async () => {
+test('an update waits for the session that runs, also when the server is killed meanwhile; both services change, and the session goes on to its end', limits, async () => {
   await startSet();
   const passphrase = join(place, 'passphrase');
   await writeFile(passphrase, 'a passphrase for the vault\n');
@@ -219,26 +252,29 @@ test('an update waits for the session that runs, both services change, and the s
     return mover !== undefined && (await db.run('kill', ['-STOP', mover])).code === 0 ? mover : undefined;
   }, { everyMs: 20 });
   const update = await platform.ok('node', 'update', 'db', '--detach');
-  await until('the update to wait', 60_000, async () => {
+  const untilItWaits = async (times: number): Promise<unknown> => await until('the update to wait', 60_000, async () => {
     const { log } = (await platform.ok('session', 'show', update.session)) as { log: { event: { text?: string; step?: string } }[] };
-    return log.filter(({ event }) => event.text === 'wait for running sessions').length > 0 ? true : undefined;
+    return log.filter(({ event }) => event.text === 'wait for running sessions').length >= times ? true : undefined;
   }, { everyMs: 300 });
+  await untilItWaits(1);
+  await restartServer();
+  await untilItWaits(2);
   assert.equal((await nodeOf('db')).version, '1.0.0', 'nothing has changed while the session runs');
   assert.match(await vault.ok('ss', ['-tn']), /:40[0-5]\d /, 'data goes through the range that was changed');
   await db.ok('kill', ['-CONT', held]);
 
-  const ended = async (id: string) => await until(`session ${id}`, 90_000, async () => {
-    const session = await platform.ok('session', 'show', id);
-    return session.endedAtMs === null ? undefined : session;
-  }, { everyMs: 500 });
-  const updated = await ended(update.session);
+  const updated = await endOf(update.session);
   assert.equal(updated.state, 'success', JSON.stringify(updated.failure));
   assert.deepEqual(updated.result.services, [{ name: 'tidemark-deployer', before: '1.0.0', version: '1.1.0' }, { name: 'tidemark-transport', before: '1.0.0', version: '1.1.0' }]);
-  const backed = await ended(backup.session);
+  const backed = await endOf(backup.session);
   assert.equal(backed.state, 'success', JSON.stringify(backed.failure));
   assert.equal(backed.result.verified, true);
   const { version, deployer } = await nodeOf('db');
   assert.deepEqual([version, deployer?.version], ['1.1.0', '1.1.0']);
+
+  const { sessions, refused } = await platform.ok('node', 'update', '--all');
+  assert.deepEqual([(sessions as { host: string; state: string }[]).map(({ host, state }) => [host, state]), refused], [[['vault', 'success']], []], 'the other one that is out of date');
+  assert.equal((await nodeOf('vault')).version, '1.1.0');
 });
 
 test('a version that does not become healthy is taken back, and the session says why and what runs', limits, async () => {
@@ -248,10 +284,10 @@ test('a version that does not become healthy is taken back, and the session says
   assert.match(message, /made not to start.*1\.1\.0 runs again/s);
   await until('the transport to be connected again', 30_000, async () => ((await nodeOf('db')).link === 'connected' ? true : undefined), { everyMs: 500 });
   assert.equal((await nodeOf('db')).version, '1.1.0');
-  for (const end of ['.tar.gz', '.json', '.json.sig']) rmSync(join(platform.dataDir, `depot/packages/tidemark-transport-1.2.0-linux-${process.arch}${end}`));
+  for (const end of ['.tar.gz', '.json', '.json.sig']) rmSync(join(depotDirectory, `packages/tidemark-transport-1.2.0-linux-${process.arch}${end}`));
 });
 
-test('a removed host is refused at once with both its services, comes back with a new kit, and is uninstalled without a trace', limits, async () => {
+test('a removed host is refused at once with both its services, comes back with a new kit, and is uninstalled without a trace although the server is killed in between', limits, async () => {
   const used = await platform.tidemark('node', 'uninstall', 'vault', '--all', '--apply');
   assert.equal(used.code, 5, used.stderr);
   await platform.ok('set', 'remove', 'rs0', '--apply');
@@ -265,7 +301,12 @@ test('a removed host is refused at once with both its services, comes back with 
   const planned = await platform.ok('node', 'uninstall', 'db', '--all');
   assert.equal(planned.applied, false);
   assert.equal((await nodeOf('db')).link, 'connected', 'a plan changes nothing');
-  await platform.ok('node', 'uninstall', 'db', '--all', '--apply');
+  const uninstalling = await platform.ok('node', 'uninstall', 'db', '--all', '--apply', '--detach');
+  await until('the transport to be gone', 60_000, async () => ((await db.run('test', ['-e', '/opt/tidemark/transport/current'])).code === 1 ? true : undefined), { everyMs: 20 });
+  await restartServer();
+  const uninstalled = await endOf(uninstalling.session);
+  // What nobody saw is a warning.
+  assert.ok(['success', 'warning'].includes(uninstalled.state), JSON.stringify(uninstalled.failure));
   assert.equal(await nodeOf('db'), undefined, 'the host is forgotten');
   const look = `ls -d /opt/tidemark /etc/tidemark /var/lib/tidemark-* /run/tidemark-* /etc/systemd/system/tidemark-* /usr/bin/tidemark 2>/dev/null
 getent passwd tidemark; pgrep -af ^/opt/tidemark; true`;

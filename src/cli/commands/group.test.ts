@@ -11,7 +11,7 @@ const member = (id: number, host: string, more: object = {}) => ({ id, host, por
 const computer = (name: string, more: object = {}) => ({ name, address: name, isInScope: true, credential: null, awaitsKit: false, node: name, link: 'connected' as const, serviceVersion: '1.0.0', members: [`rs0 ${name}:27101`], system: 'Linux', mongods: [foundMongod(27_101)], lookedAtMs: 1, says: null, ...more });
 const shop: Group = {
   id: 'g1', name: 'shop', isEnabled: true, schedule: { kind: 'every', minutes: 240, hours: { from: '08:00', to: '20:00' } }, timeZone: 'Europe/Berlin', installServices: true, updateServices: true, newMembers: 'include',
-  hostCredential: 'admin', package: '/root/x.deb', addedAtMs: 0, nextRescanAtMs: 1_795_464_567_000,
+  hostCredential: 'admin', addedAtMs: 0, nextRescanAtMs: 1_795_464_567_000,
   sets: [{ id: 'a'.repeat(24), name: 'rs0', seed: { host: 'db1', port: 27101 }, credential: 'db', members: [member(0, 'db1'), member(1, 'fd00::2', { hidden: true, version: null, says: 'no such host name' })], lookedAtMs: 1, says: null, protectedAs: null }],
   computers: [computer('db1'), computer('fd00::2', { address: '10.0.0.2', isInScope: false, node: null, link: null, serviceVersion: null, mongods: [], lookedAtMs: null })],
 };
@@ -20,10 +20,10 @@ test('the words of a group become what the contract wants, with the zone of this
   const asked: unknown[] = [];
   await using server = await openRestServer({ 'group.add': ({ body }) => (asked.push(body), shop) });
   await using cli = await openCommandLine(server);
-  const added = await cli.run('group', 'add', 'shop', '--set', 'db1', '--set', '[fd00::2]:27101', '--database-credential', 'db', '--credential', 'admin', '--package', '/root/x.deb');
+  const added = await cli.run('group', 'add', 'shop', '--set', 'db1', '--set', '[fd00::2]:27101', '--database-credential', 'db', '--credential', 'admin');
   assert.equal(added.code, 0, added.stderr);
   const deployments = [{ host: 'db1', port: 27017, credential: 'db' }, { host: 'fd00::2', port: 27101, credential: 'db' }];
-  assert.deepEqual(asked.pop(), { name: 'shop', deployments, timeZone: 'Europe/Copenhagen', schedule: { kind: 'daily', at: '21:00', days: ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] }, installServices: true, updateServices: true, newMembers: 'include', hostCredential: 'admin', package: '/root/x.deb' });
+  assert.deepEqual(asked.pop(), { name: 'shop', deployments, timeZone: 'Europe/Copenhagen', schedule: { kind: 'daily', at: '21:00', days: ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] }, installServices: true, updateServices: true, newMembers: 'include', hostCredential: 'admin' });
   assert.match(added.stdout, /Next: tidemark group rescan shop/);
   await cli.run('group', 'add', 'lab', '--set', 'db1', '--credential', 'kit', '--schedule', 'every 4h', '--hours', '22:00-06:00', '--time-zone', 'UTC', '--install-services', 'off', '--new-members', 'leave');
   const second = asked.pop() as RouteQuestion<'group.add'>['body'];

@@ -94,7 +94,7 @@ function describeGroup(group: Group, timeZone: string): string {
     ['group', group.name],
     ['schedule', `${scheduleOf(group.schedule)}${group.schedule.kind === 'off' ? '' : `, ${group.timeZone}`}`],
     ['next rescan', nextOf(group, timeZone)],
-    ['services', `${group.installServices ? 'installed' : 'not installed'}, ${group.updateServices ? 'updated' : 'not updated'}${group.package === null ? '' : ` from ${group.package}`}`],
+    ['services', `${group.installServices ? 'installed' : 'not installed'}, ${group.updateServices ? 'updated' : 'not updated'}`],
     ['signs in with', group.hostCredential ?? 'nothing: computers enrol with a kit'],
     ['new members', group.newMembers === 'include' ? 'included' : 'left until they are ticked'],
   ]);

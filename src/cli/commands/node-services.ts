@@ -1,10 +1,11 @@
 /** What is done about the services of hosts: install, update, configure, uninstall. */
 import { resolve } from 'node:path';
+import { isFailure, toWire, type WireFailure } from '../../base/failure.ts';
 import type { RouteAsked } from '../../contract/routes.ts';
 import type { Session } from '../../contract/sessions.ts';
 import type { Client } from '../client.ts';
 import { isGiven, textOf, type Invocation } from '../command.ts';
-import { exitCodeOfSession, exitCodes, type ExitCode } from '../exit-codes.ts';
+import { exitCodeOf, exitCodeOfSession, exitCodes, type ExitCode } from '../exit-codes.ts';
 import { showFailure } from '../failure-text.ts';
 import { durationOf, isApplied, numberOf, usageOf } from '../numbers.ts';
 import { answerWithSession, sessionDocument } from '../session-answer.ts';
@@ -31,25 +32,31 @@ export async function updateNode(invocation: Invocation): Promise<ExitCode> {
   return await updateAll(invocation, client, body);
 }
 
-/** Side by side: a host whose sessions take long keeps no other one waiting. */
+type Refused = { readonly node: string; readonly failure: WireFailure };
+
+/** Side by side: a host whose sessions take long keeps no other one waiting, and neither does one that is refused. */
 async function updateAll(invocation: Invocation, client: Client, body: RouteAsked<'host.update'>['body']): Promise<ExitCode> {
-  const { hosts } = await client.call('host.list', { query: {} });
-  const wanted = hosts.filter(({ outOfDate, deployer }) => outOfDate && deployer !== null);
+  const { hosts } = await client.call('host.list', { query: { filter: 'out-of-date' } });
   const started: Session[] = [];
-  for (const { name } of wanted) started.push(await client.call('host.update', { params: { host: name }, body }));
-  const ended: Session[] = [];
-  for (const session of started) {
-    const { session: last } = isGiven(invocation, 'detach') ? { session } : await watchSession(invocation, client, session);
-    if (last.failure !== null) invocation.say(`${last.object.name}: ${showFailure(last.failure)}`);
-    ended.push(last);
+  const refused: Refused[] = [];
+  for (const { name } of hosts) {
+    try {
+      started.push(await client.call('host.update', { params: { host: name }, body }));
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+      refused.push({ node: name, failure: toWire(error) });
+    }
   }
-  const without = hosts.filter(({ outOfDate, deployer }) => outOfDate && deployer === null).map(({ name }) => name);
-  invocation.answer({ sessions: ended.map(sessionDocument), withoutDeployer: without }, () =>
-    [...(ended.length === 0 ? ['every host with a deployer is up to date'] : ended.map((session) => updatedText(session) || `${session.object.name}: ${session.state}`)), ...without.map((name) => `${name} is out of date and has no deployer`)].join('\n'),
+  const isWatched = !isGiven(invocation, 'detach');
+  const last: Session[] = [];
+  for (const session of started) last.push(isWatched ? (await watchSession(invocation, client, session)).session : session);
+  for (const { object, failure } of last) if (failure !== null) invocation.say(`${object.name}: ${showFailure(failure)}`);
+  for (const { node, failure } of refused) invocation.say(`${node}: ${showFailure(failure)}`);
+  invocation.answer({ sessions: last.map((session) => ({ ...sessionDocument(session), host: session.object.name })), refused }, () =>
+    hosts.length === 0 ? 'every host is up to date' : [...last.map((session) => updatedText(session) || `${session.object.name}: ${session.state}, session ${session.id}`), ...refused.map(({ node }) => `${node}: refused`)].join('\n'),
   );
-  if (isGiven(invocation, 'detach')) return exitCodes.done;
-  const codes = ended.map(exitCodeOfSession);
-  if (codes.every((code) => code === exitCodes.done)) return without.length === 0 ? exitCodes.done : exitCodes.part;
+  const codes = [...(isWatched ? last.map(exitCodeOfSession) : started.map(() => exitCodes.done)), ...refused.map(({ failure }) => exitCodeOf(failure))];
+  if (codes.every((code) => code === exitCodes.done)) return exitCodes.done;
   return codes.includes(exitCodes.done) ? exitCodes.part : exitCodes.failed;
 }
 

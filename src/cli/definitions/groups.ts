@@ -3,13 +3,12 @@ import { apply, reason } from './options.ts';
 
 const settings: readonly OptionDefinition[] = [
   { flags: '--credential <name>', says: 'host credential for computers without one of their own; "kit": they enrol with a kit, without SSH' },
-  { flags: '--package <file>', says: 'a .deb or .rpm of tidemark-transport on the machine of the server' },
   { flags: '--schedule <when>', says: 'off, a time of the day such as 21:00 (the default), or "every 30m", "every 4h"' },
   { flags: '--days <days>', says: 'with a time of the day: only on these, such as mon,wed,fri' },
   { flags: '--hours <from-to>', says: 'with "every": only between these, such as 08:00-20:00' },
   { flags: '--time-zone <zone>', says: 'of the schedule, such as Europe/Berlin (this machine\'s)' },
   { flags: '--install-services <how>', says: 'install services on computers that have none (on)', choices: ['on', 'off'] },
-  { flags: '--update-services <how>', says: 'update services when the package is newer (on)', choices: ['on', 'off'] },
+  { flags: '--update-services <how>', says: 'update services when the distribution server has newer ones (on)', choices: ['on', 'off'] },
   { flags: '--new-members <how>', says: 'computers of members that join: in scope at once (default), or left out', choices: ['include', 'leave'] },
 ];
 
@@ -28,7 +27,7 @@ with "group edit" first. A set is in one group only.`,
     ],
     client: true,
     examples: [
-      'tidemark group add shop --set db1:27017 --database-credential db --credential admin --package ./tidemark-transport_0.1.0_amd64.deb',
+      'tidemark group add shop --set db1:27017 --database-credential db --credential admin',
       'tidemark group add lab --set 10.0.0.11:27101 --set 10.0.0.21:27017 --credential kit --schedule "every 4h" --hours 08:00-20:00',
     ],
     exits: { 0: 'added', 1: 'a set cannot be reached, or is in another group' },
@@ -115,8 +114,8 @@ given with --add-set and is in the group already is reached through that member 
     takes: '<group>',
     summary: 'Look at a group again: computers, mongods, services, members.',
     text: `Connects to every computer in scope, by its transport service or over SSH, looks for mongods, installs or updates services
-where the group wants that, and refreshes every set. Members that joined or left are reported. One computer that fails
-stops no other.`,
+from the distribution server where the group wants that, and refreshes every set. A host that a session works on is not
+updated, and says so. Members that joined or left are reported. One computer that fails stops no other.`,
     options: [
       { flags: '--computer <name>', says: 'this computer alone' },
       { flags: '--set <set>', says: 'this set and its computers alone' },

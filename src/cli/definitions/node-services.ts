@@ -27,13 +27,13 @@ installed before or by an installer ("node kit --installer"), no SSH is needed.`
     text: `Sessions that run there finish first; meanwhile the host takes no new ones. A version that does not become healthy is
 taken back by the host itself, and the session fails with the last error of its log.`,
     options: [
-      { flags: '--all', says: 'every host that is out of date' },
+      { flags: '--all', says: 'every host that is out of date, side by side; each has its own result' },
       { flags: '--wait <duration>', says: 'how long running sessions have to end (1h); past it nothing is changed' },
     ],
     client: true,
     long: true,
     examples: ['tidemark node update db1', 'tidemark node update --all --wait 3h'],
-    exits: { 3: 'with --all: some hosts were not updated' },
+    exits: { 3: 'with --all: some hosts were not updated, and are named' },
     see: ['tidemark node list', 'tidemark package list'],
     load: async () => (await import('../commands/node-services.ts')).updateNode,
   },

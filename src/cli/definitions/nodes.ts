@@ -8,7 +8,7 @@ export const nodeCommands: readonly CommandDefinition[] = [
     takes: '',
     summary: 'List the hosts that work for this server and how each is connected.',
     text: `With --filter: unmanaged, those without services of ours, computers that groups have found among them; out-of-date, those
-whose transport service is older than the server; offline, those that have enrolled and are not connected; untrusted, those
+that there is a newer package for; offline, those that have enrolled and are not connected; untrusted, those
 whose SSH key waits to be admitted.`,
     options: [{ flags: '--filter <filter>', says: 'only these', choices: ['unmanaged', 'out-of-date', 'offline', 'untrusted'] }],
     client: true,

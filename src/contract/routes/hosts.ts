@@ -63,7 +63,7 @@ export const host = z
   .meta({ id: 'Host' });
 
 /**
- * `unmanaged`: no services of ours run there; `out-of-date`: its transport service is older than the server; `offline`: it has enrolled
+ * `unmanaged`: no services of ours run there; `out-of-date`: there is a newer package for one of its services; `offline`: it has enrolled
  * and is not connected; `untrusted`: its SSH key waits to be admitted.
  */
 export const hostFilter = z.enum(['unmanaged', 'out-of-date', 'offline', 'untrusted']);

@@ -10,8 +10,9 @@ const enrolMs = 90_000;
 const sessionsWithinMs = 3_600_000;
 
 export async function bringTransport({ hosts, hostServices }: { hosts: Hosts; hostServices: HostServices }, id: string, context: FlowContext): Promise<{ host: string; platform: string; version: string }> {
+  const described = await hostServices.describe(await hosts.find(id), context);
+  // As it is now: what was under way may have had it enrol.
   const host = await hosts.find(id);
-  const described = await hostServices.order(host, 'deployer.describe', {}, context);
   const { platform } = described;
   const here = described.packages.find(({ name }) => name === transport);
   const offered = await hostServices.newest(transport, platform);

@@ -4,6 +4,9 @@
  *
  *   transport   configured ▶ healthy there ▶ the registry follows ▶ reached ─no─▶ configured back, the registry too
  *   deployer    configured ▶ the registry follows ▶ reached ─no─▶ the registry goes back ▶ it comes back by itself, 60 s later
+ *
+ * A flow that is taken up after a restart looks for the deployer at the new port first: it may have been told, and goes back
+ * when nobody comes.
  */
 import * as z from 'zod';
 import type { HostRow } from '../../catalog/hosts.ts';
@@ -71,17 +74,34 @@ async function changeTransport({ hosts, hostServices }: Tools, host: HostRow, be
 
 async function changeDeployer({ hosts, hostServices }: Tools, host: HostRow, from: number, to: number, context: FlowContext): Promise<void> {
   await context.step(`have the deployer use port ${to}`);
-  await hostServices.order(host, 'deployer.configure', { name: 'tidemark-deployer', service: { settings: { listen: { port: to } } } }, context);
+  const reachAt = async (port: number, ms: number) => await hostServices.awaitDeployer(await hosts.change(host.id, { deployer_port: port }), `port ${port}`, ms, () => true, context.signal);
+  let isTold = true;
+  await context.note('deployer told', () => {
+    isTold = false;
+    return true;
+  });
+  if (!isTold || !(await isThere(async () => await reachAt(to, reachedMs)))) {
+    if (isTold) await hosts.change(host.id, { deployer_port: from });
+    await hostServices.order(host, 'deployer.configure', { name: 'tidemark-deployer', service: { settings: { listen: { port: to } } } }, context);
+  }
   await context.step(`reach it on port ${to}`);
-  const moved = await hosts.change(host.id, { deployer_port: to });
   try {
-    await hostServices.awaitDeployer(moved, `port ${to}`, reachedMs, () => true, context.signal);
+    await reachAt(to, reachedMs);
   } catch (error) {
     if (!isFailure(error, serviceNotBack)) throw error;
     await context.step(`reach it on port ${from} again`);
     await context.say(describe(error), 'warning');
-    const back = await hosts.change(host.id, { deployer_port: from });
-    const { last } = await hostServices.awaitDeployer(back, `port ${from}`, takenBackMs, () => true, context.signal);
+    const { last } = await reachAt(from, takenBackMs);
     throw serviceNotBack({ host: host.name, service: 'deployer service', wanted: `port ${to}`, why: `${last?.ok === false ? last.says : String(error.details['why'])}; it has port ${from} again` }, error);
+  }
+}
+
+async function isThere(reach: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await reach();
+    return true;
+  } catch (error) {
+    if (!isFailure(error, serviceNotBack)) throw error;
+    return false;
   }
 }

@@ -25,20 +25,16 @@ export type DeployWish = z.infer<typeof wish>;
 
 export type DeployServices = { hosts: Hosts; links: Links; deployers: Links; credentials: Credentials; contact: HostContact; distribution: Distribution; hostServices: HostServices; /** Where packages for first contacts are kept. */ packagesDirectory: string };
 
-const reachMs = 5_000;
-
 export function deployFlow(services: DeployServices): Flow<DeployWish> {
   return { wish, run: async (asked, context) => ({ state: 'success', result: { kind: 'deploy', ...(await bringServices(services, asked, context)) } }) };
 }
 
 /** Brings a host's services to the wanted state: both there, connected, and the transport of the newest version. */
 export async function bringServices(services: DeployServices, asked: DeployWish, context: FlowContext): Promise<{ host: string; platform: string; hostKey: string | null; version: string }> {
-  const { hosts, deployers, hostServices } = services;
+  const { hosts, hostServices } = services;
   const host = await hosts.find(asked.host);
-  const isThere = hostServices.hasDeployer(host) && (await deployers.of(host.id).connected(reachMs, context.signal).then(() => true, () => false));
-  context.signal.throwIfAborted();
   let hostKey: string | null = null;
-  if (isThere) await context.say(`the deployer of ${host.name} answers`);
+  if (await hostServices.answers(host, context.signal)) await context.say(`the deployer of ${host.name} answers`);
   else if (asked.credential === null) throw deployerMissing({ host: host.name });
   else ({ hostKey } = await makeContact(services, host, { credential: asked.credential, package: asked.package }, context));
   return { hostKey, ...(await bringTransport(services, host.id, context)) };

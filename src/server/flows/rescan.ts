@@ -7,7 +7,6 @@
  * saves the same and visits nobody twice. One that fails has its own outcome and stops no other.
  */
 import * as z from 'zod';
-import type { Catalog } from '../../catalog/catalog.ts';
 import type { GroupComputerRow, GroupRow, GroupSetRow } from '../../catalog/groups.ts';
 import { atOnce } from '../../base/at-once.ts';
 import { withDeadline } from '../../base/deadline.ts';
@@ -20,13 +19,14 @@ import type { Finished, Flow, FlowContext } from '../flow.ts';
 import { lookOf, optionsOf, type Groups } from '../groups.ts';
 import type { Placement } from '../placement.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
+import type { ServiceVersions } from '../service-versions.ts';
 import type { LookAtSet } from '../set-looks.ts';
 import { visitComputer, type Visit, type VisitDeadlines, type VisitServices } from '../computer-visit.ts';
 
 const wish = z.object({ group: z.string(), computer: z.string().nullable(), set: z.string().nullable() });
 export type RescanWish = z.infer<typeof wish>;
 
-export type RescanServices = VisitServices & { groups: Groups; lookAtSet: LookAtSet; sets: ProtectedSets; placement: Placement; catalog: Catalog; rescanMs?: Partial<VisitDeadlines> };
+export type RescanServices = VisitServices & { groups: Groups; lookAtSet: LookAtSet; sets: ProtectedSets; placement: Placement; versions: ServiceVersions; rescanMs?: Partial<VisitDeadlines> };
 
 const limit = 8;
 const setMs = 120_000;
@@ -38,6 +38,8 @@ export function rescanFlow(services: RescanServices): Flow<RescanWish> {
     async run(asked, context) {
       await context.step('read settings');
       const group = await groups.find(asked.group);
+      const unseen = optionsOf(group).updateServices ? await services.versions.look(0) : null;
+      if (unseen !== null) await context.tell(`whether there are newer packages is not known: ${unseen}`, 'warning');
       const sets = asked.computer === null ? (await catalog.groups.sets(group.id)).filter(({ set_id }) => asked.set === null || set_id === asked.set) : [];
       const scope = async (): Promise<GroupComputerRow[]> => {
         const ofSet = asked.set === null ? null : lookOf(await groups.findSet(group, asked.set)).members.map(({ host }) => host);

@@ -5,6 +5,7 @@ import type { Archives } from '../archives.ts';
 import type { Groups } from '../groups.ts';
 import type { HostReach } from '../host-reach.ts';
 import type { WantedServices } from '../wanted-services.ts';
+import type { ServiceVersions } from '../service-versions.ts';
 import type { LookAtSet } from '../set-looks.ts';
 import type { VisitDeadlines } from '../computer-visit.ts';
 import type { Flow } from '../flow.ts';
@@ -27,7 +28,7 @@ import { uninstallFlow } from './uninstall.ts';
 import { updateFlow } from './update.ts';
 import { verifyFlow } from './verify.ts';
 
-export type FlowServices = DeployServices & { wantedServices: WantedServices; hostReach: HostReach; groups: Groups; lookAtSet: LookAtSet; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number; findWaitMs?: number; rescanMs?: Partial<VisitDeadlines> };
+export type FlowServices = DeployServices & { wantedServices: WantedServices; versions: ServiceVersions; hostReach: HostReach; groups: Groups; lookAtSet: LookAtSet; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number; findWaitMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number };
 
 /** One flow for each kind of session. */
 export function flowTable(services: FlowServices): Readonly<Record<SessionKind, Flow>> {

@@ -19,8 +19,8 @@ const backMs = 120_000;
 
 export function updateFlow({ hosts, hostServices }: { hosts: Hosts; hostServices: HostServices }): Flow<UpdateWish> {
   async function updateOne(host: HostRow, name: PackageName, described: Described, sessionsWithinMs: number, context: FlowContext): Promise<Updated | undefined> {
-    const runs = described.packages.find((one) => one.name === name)?.version;
-    if (runs === undefined || runs === null) return undefined;
+    const runs = versionOf(name, described);
+    if (runs === null) return undefined;
     // As it was found first: a flow that is taken up after a restart may find the new version there.
     const before = await context.note(`before ${name}`, () => runs);
     const offered = await hostServices.newest(name, described.platform);
@@ -46,13 +46,18 @@ export function updateFlow({ hosts, hostServices }: { hosts: Hosts; hostServices
       if (!hostServices.hasDeployer(host)) throw deployerMissing({ host: host.name });
       const services: Updated[] = [];
       for (const name of ['tidemark-deployer', 'tidemark-transport'] as const) {
-        const described = await hostServices.order(host, 'deployer.describe', {}, context);
+        const described = await hostServices.describe(host, context);
         const updated = await updateOne(host, name, described, sessionsWithinMs, context);
         if (updated !== undefined) services.push(updated);
       }
       return { state: 'success', result: { kind: 'update', host: host.name, services } };
     },
   };
+}
+
+/** A deployer that has updated itself points to the new version before it runs. */
+function versionOf(name: PackageName, { version, packages }: Described): string | null {
+  return name === 'tidemark-deployer' ? version : (packages.find((one) => one.name === name)?.version ?? null);
 }
 
 /** The new process ends the change by itself; the one before it says that it did not. */

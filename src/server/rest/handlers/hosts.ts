@@ -1,15 +1,9 @@
-import { laneTaken } from '../../../catalog/failures.ts';
 import type { HostRow } from '../../../catalog/hosts.ts';
-import { isFailure } from '../../../base/failure.ts';
-import type { Session, SessionKind } from '../../../contract/sessions.ts';
+import type { Session } from '../../../contract/sessions.ts';
 import { hostBusy, hostExists, hostIsLocal, deployerMissing, questionNotUnderstood } from '../../failures.ts';
-import type { ConfigureWish } from '../../flows/configure.ts';
-import type { DeployWish } from '../../flows/deploy.ts';
+import type { HostChange } from '../../host-changes.ts';
 import { listHosts } from '../../host-filters.ts';
-import type { UninstallWish } from '../../flows/uninstall.ts';
-import type { UpdateWish } from '../../flows/update.ts';
 import { localHost } from '../../hosts.ts';
-import { laneOf } from '../../session-engine.ts';
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 
@@ -19,7 +13,8 @@ export function hostHandlers(services: Services): Pick<Handlers, Names> {
   const { hosts, credentials, distribution, versions, installers } = services;
   return {
     'host.list': async ({ query }) => {
-      await versions.look();
+      // Who asks for these is about to update them.
+      await versions.look(query.filter === 'out-of-date' ? 0 : undefined);
       return await listHosts(query.filter, services);
     },
     'host.add': async ({ body }) => {
@@ -32,21 +27,21 @@ export function hostHandlers(services: Services): Pick<Handlers, Names> {
       const host = await managed(services, params.host);
       const credential = body.credential === null ? null : (await credentials.find(body.credential)).id;
       if (credential === null && host.deployer_ms === null) throw deployerMissing({ host: host.name });
-      return await open(services, 'deploy', host, { host: host.id, credential, package: body.package } satisfies DeployWish);
+      return await begin(services, host, { kind: 'deploy', wish: { credential, package: body.package } });
     },
     'host.update': async ({ params, body }) => {
       const host = await withDeployer(services, params.host);
-      return await open(services, 'update', host, { host: host.id, ...body } satisfies UpdateWish);
+      return await begin(services, host, { kind: 'update', wish: body });
     },
     'host.configure': async ({ params, body }) => {
       const host = await withDeployer(services, params.host);
       await demandPorts(services, host, body);
-      return await open(services, 'configure', host, { host: host.id, ...body } satisfies ConfigureWish);
+      return await begin(services, host, { kind: 'configure', wish: body });
     },
     'host.uninstall': async ({ params, body }) => {
       const host = await withDeployer(services, params.host);
       await hosts.demandUnused(host);
-      return await open(services, 'uninstall', host, { host: host.id, ...body } satisfies UninstallWish);
+      return await begin(services, host, { kind: 'uninstall', wish: body });
     },
     'host.remove': async ({ params, query }) => {
       const host = await hosts.find(params.host);
@@ -78,12 +73,8 @@ async function demandPorts({ hosts }: Services, host: HostRow, wish: { controlPo
   if (other !== undefined) throw hostExists({ name: host.name, known: other.name, address: `${other.address}:${other.control_port}` });
 }
 
-/** One change of a host's services at a time. */
-async function open({ engine, viewSession }: Services, kind: SessionKind, host: HostRow, wish: unknown): Promise<Session> {
-  try {
-    return await viewSession(await engine.start({ kind, object: { kind: 'host', id: host.id, name: host.name }, setId: null, lane: laneOf(kind, host.id), wish }));
-  } catch (error) {
-    if (!isFailure(error, laneTaken)) throw error;
-    throw hostBusy({ host: host.name, why: `session ${String(error.details['session'])} changes its services` }, error);
-  }
+async function begin({ hostChanges, engine, viewSession }: Services, host: HostRow, change: HostChange): Promise<Session> {
+  const { kind, session } = await hostChanges.open(host, change);
+  if (kind === 'taken') throw hostBusy({ host: host.name, why: `session ${session} changes its services` });
+  return await viewSession(await engine.find(session));
 }
