@@ -14,7 +14,7 @@ import { wireFailure } from '../contract/values.ts';
 import type { Admission } from './admission.ts';
 import { depotNotReached, noDepot } from './failures.ts';
 
-/** `isLocal`: it runs on this server's machine, which keeps its identity. */
+/** `isLocal`: it runs on this server's machine, which keeps its identity and asks it on the loopback address. */
 export type DistributionAddress = { readonly host: string; readonly apiPort: number; readonly installerPort: number; readonly isLocal: boolean };
 export type OfferedPackage = { readonly manifest: PackageManifest; readonly signed: SignedManifest };
 
@@ -82,7 +82,7 @@ export function openDistribution(options: { at: DistributionAddress | null; iden
 async function reach(at: DistributionAddress, identity: LinkIdentity, admission: Admission, signal: AbortSignal): Promise<TLSSocket> {
   const address = `${at.host}:${at.apiPort}`;
   const socket = await new Promise<TLSSocket>((resolve, reject) => {
-    const opened = connectTls({ ...tlsOptions(identity), host: at.host, port: at.apiPort, servername: '', checkServerIdentity: () => undefined });
+    const opened = connectTls({ ...tlsOptions(identity), host: at.isLocal ? '127.0.0.1' : at.host, port: at.apiPort, servername: '', checkServerIdentity: () => undefined });
     signal.addEventListener('abort', () => opened.destroy(), { once: true });
     opened.once('secureConnect', () => resolve(opened));
     opened.once('error', (error) => reject(depotNotReached({ address, why: error.message }, error)));

@@ -152,7 +152,7 @@ test('an installer brings the services to a host without SSH, once, and believes
 });
 
 test('a scan of all ports of a managed host finds sshd and its two services, which say nothing before mutual TLS', limits, async () => {
-  const found = await scanFrom(vault, db.address);
+  const found = await scanFrom(vault, db);
   assert.deepEqual(found.map(({ port }) => port), [22, 6160, 6162]);
   for (const { port, toGarbage, toHttp, insideTls } of found.filter(({ port: number }) => number !== 22)) assert.deepEqual([isSilent(toGarbage), isSilent(toHttp), insideTls], [true, true, ''], `${port}: ${toGarbage} ${toHttp} ${insideTls}`);
 });
