@@ -29,13 +29,15 @@ const nextAfterMs = 5_000;
  * TLS hands out what it decrypts in buffers outside the heap, and only a collection of the young generation frees them:
  * with a small one that is often and cheap. It takes a third off the processor time of serving an archive.
  */
-const nodeOptions: Partial<Record<TaskKind, readonly string[]>> = { 'serve-archive': ['--max-semi-space-size=1', '--expose-gc'] };
+const ofSessions = ['--max-semi-space-size=1', '--expose-gc'];
+const nodeOptions: Partial<Record<TaskKind, readonly string[]>> = { 'serve-archive': ofSessions, 'relay-channels': ofSessions };
 
 /**
  * A data session is open for as long as a set is protected and mostly idle. The C library keeps what was freed unless it is
  * told so: large pieces of memory are mapped and unmapped one by one, and threads share one heap.
  */
-const memoryOptions: Partial<Record<TaskKind, NodeJS.ProcessEnv>> = { 'serve-archive': { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' } };
+const frugal: NodeJS.ProcessEnv = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' };
+const memoryOptions: Partial<Record<TaskKind, NodeJS.ProcessEnv>> = { 'serve-archive': frugal, 'relay-channels': frugal };
 
 export function openMovers(options: MoverOptions): Movers {
   const { programs } = options;

@@ -208,9 +208,10 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
 }
 
 function askedName(kind: TaskKind, input: unknown): string | undefined {
-  if (kind !== 'serve-archive') return undefined;
-  const { singlePort, ticket } = input as Partial<TaskInput<'serve-archive'>>;
-  return typeof singlePort === 'number' && typeof ticket === 'string' ? dataSessionName(ticket) : undefined;
+  if (kind !== 'serve-archive' && kind !== 'relay-channels') return undefined;
+  const { singlePort, ticket, asked } = input as Partial<TaskInput<'serve-archive'> & TaskInput<'relay-channels'>>;
+  if (typeof singlePort !== 'number') return undefined;
+  return kind === 'relay-channels' ? asked : typeof ticket === 'string' ? dataSessionName(ticket) : undefined;
 }
 
 /** Resolves when the task has news; rejects when the watcher goes away. */

@@ -34,7 +34,7 @@ import { windowOf } from './window.ts';
 const minuteMs = 60_000;
 
 /** What follows an oplog goes on until it is stopped, and the server starts it again when the service is back. */
-const isEndless = (kind: TaskKind, input: unknown): boolean => kind === 'oplog' || (kind === 'serve-archive' && (input as { isEndless?: unknown }).isEndless === true);
+const isEndless = (kind: TaskKind, input: unknown): boolean => kind === 'oplog' || ((kind === 'serve-archive' || kind === 'relay-channels') && (input as { isEndless?: unknown }).isEndless === true);
 
 export type Transport = {
   readonly handlers: OrderHandlers;

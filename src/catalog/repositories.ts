@@ -18,6 +18,9 @@ export function repositoryStore(db: Kysely<Tables>) {
     async setLimits(id: string, limits: string): Promise<void> {
       await db.updateTable('repositories').set({ limits }).where('id', '=', id).execute();
     },
+    async setGateways(id: string, gateways: string): Promise<void> {
+      await db.updateTable('repositories').set({ gateways }).where('id', '=', id).execute();
+    },
     async putArchive(row: ArchiveRow): Promise<void> {
       const { set_name, sealed_key } = row;
       await db.insertInto('archives').values(row).onConflict((on) => on.columns(['repository', 'set_id']).doUpdateSet({ set_name, sealed_key })).execute();

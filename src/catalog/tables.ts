@@ -14,6 +14,8 @@ export type Tables = {
     deployer_port: number;
     data_from: number;
     data_to: number;
+    /** 1: data channels come to the control port in place of the range. */
+    single_port: number;
     /** Who opens the order link: `server` (to the control port) or `host` (to the server's agent control port). */
     dials: string;
     /** `expected` until its transport has enrolled. */
@@ -72,6 +74,8 @@ export type Tables = {
     added_ms: number;
     /** JSON: bandwidth limits of its data channels. */
     limits: string;
+    /** JSON: the hosts that other hosts' data goes through. */
+    gateways: string;
   };
   archives: { repository: string; set_id: string; set_name: string; sealed_key: string };
   sets: {

@@ -59,7 +59,7 @@ export const sessionResult = z
     /** `hostKey` is null when no first contact over SSH was needed. */
     z.object({ kind: z.literal('deploy'), host: z.string(), platform: z.string(), hostKey: z.string().nullable(), version: z.string().nullable().default(null) }),
     z.object({ kind: z.literal('update'), host: z.string(), services: z.array(z.object({ name: packageName, before: z.string(), version: z.string() })) }),
-    z.object({ kind: z.literal('configure'), host: z.string(), controlPort: z.int(), deployerPort: z.int(), dataFrom: z.int(), dataTo: z.int() }),
+    z.object({ kind: z.literal('configure'), host: z.string(), controlPort: z.int(), deployerPort: z.int(), dataFrom: z.int(), dataTo: z.int(), singlePort: z.boolean().default(false) }),
     z.object({ kind: z.literal('uninstall'), host: z.string(), all: z.boolean(), data: z.boolean() }),
     rescanResult,
     z.object({ kind: z.literal('check'), ok: z.boolean(), archives: z.array(taskKinds.check.output.extend({ set: z.string() })) }),

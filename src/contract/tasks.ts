@@ -196,6 +196,22 @@ export const taskKinds = {
     }),
     output: z.object({ why: z.enum(['stopped', 'left alone']), receivedBytes: z.number(), sentBytes: z.number() }),
   },
+  /** Passes the channels of a data session on to the host that serves it, unread, until stopped. Status key `ready`: {ports}. */
+  'relay-channels': {
+    input: z.object({
+      /** The name by which connections ask for the session; its ticket is not told. */
+      asked: v.dataSessionAsked,
+      isEndless: z.boolean().default(false),
+      listen: z.string().min(1),
+      range: z.object({ from: z.int().min(1).max(65535), to: z.int().min(1).max(65535) }),
+      /** Where the session is served: for each port one is taken here, as far as there are free ones, and no fewer than two. */
+      to: z.object({ host: z.string().min(1), ports: z.array(z.int().min(1).max(65535)).min(2).max(64) }),
+      /** The port of this transport's orders, to have all channels come there; null binds ports of the range. */
+      singlePort: z.int().min(1).max(65535).nullable().default(null),
+      portWaitSeconds: z.number().min(0).max(3600).default(600),
+    }),
+    output: z.object({ why: z.enum(['stopped', 'left alone']), relayedBytes: z.number() }),
+  },
 } as const;
 
 export type TaskKind = keyof typeof taskKinds;

@@ -33,11 +33,14 @@ export const bandwidthLimit = z.object({ mbitPerSecond: z.number().positive(), f
 
 export const dataTicket = z.string().regex(/^[0-9a-f]{64}$/);
 
-/** An archive that another host serves: a data session of its transport (task `serve-archive`), dialled at `host`. */
+/** What a connection asks for, in the clear; made of the ticket, and tells nothing of it. */
+export const dataSessionAsked = z.string().regex(/^[0-9a-f]{32}\.tidemark$/);
+
+/** An archive that another host serves: a data session of its transport (task `serve-archive`), dialled at `host`, which may be a gateway. */
 export const channelLocation = z.object({
   kind: z.literal('channel'),
   host: z.string().min(1),
-  /** Of the host, as its certificate has it. */
+  /** Of the host that serves, as its certificate has it. */
   name: z.string().min(1),
   /** One for each channel; the same one for all where they share a port. */
   ports: z.array(z.int().min(1).max(65535)).min(1).max(64),

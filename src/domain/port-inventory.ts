@@ -25,11 +25,14 @@ export type PlannedHost = Machine & {
   readonly singlePort: boolean;
   /** Who dials the order link. A host that dials needs no open port for orders. */
   readonly dialling: 'server' | 'host';
-  /** A repository that others reach through this host alone. */
-  readonly gateway?: string;
+  /** For each repository on it, how others reach it; none: straight. */
+  readonly ways?: readonly RepositoryWay[];
   /** Names instead of DNS: Windows file sharing needs three ports more. */
   readonly netbios?: boolean;
 };
+
+/** `gateways`: names of hosts; none: straight. `hosts`: those that go through a gateway; null: all but the gateways. */
+export type RepositoryWay = { readonly gateways: readonly string[]; readonly hosts: readonly string[] | null };
 
 export type PlannedSet = {
   readonly name: string;

@@ -49,7 +49,14 @@ const table: { rows: number[]; title: string; given: Inventory; expected: string
   { rows: [14], title: 'a repository on Windows has dynamic ports besides', given: inventory([db1, host('win', 22, ['repository'], { platform: 'windows' })]), expected: ['14 db1 > win tcp 2500-3300 data', '14 db1 > win tcp 49152-65535 rpc optional'] },
   { rows: [15], title: 'a host writes to a share itself', given: inventory([db1], { settings: { ...settings, shares: [share] } }), expected: ['15 db1 > nas tcp 445 smb', '15 db1 > nas udp 137-138 silent', '15 db1 > nas tcp 139 tcp'] },
   { rows: [15, 16], title: 'or through a gateway in front of it', given: inventory([db1, host('gate', 23, ['gateway'])], { settings: { ...settings, shares: [{ ...share, netbios: false, gateway: 'gate' }] } }), expected: ['16 db1 > gate tcp 2500-3300 data', '16 gate > nas tcp 445 smb'] },
-  { rows: [13, 16], title: 'a repository behind a gateway is reached by the gateway alone', given: inventory([db1, host('gate', 23, ['gateway']), host('store', 21, ['repository'], { gateway: 'gate' })]), expected: ['13 gate > store tcp 2500-3300 data', '16 db1 > gate tcp 2500-3300 data'] },
+  { rows: [13, 16], title: 'a repository behind a gateway is reached by the gateway alone', given: inventory([db1, host('gate', 23, ['gateway']), host('store', 21, ['repository'], { ways: [{ gateways: ['gate'], hosts: null }] })]), expected: ['13 gate > store tcp 2500-3300 data', '16 db1 > gate tcp 2500-3300 data'] },
+  {
+    rows: [13, 16, 20, 28],
+    title: 'of two gateways either may be taken, the hosts that are not named go straight, and one port stands for the range',
+    given: inventory([db1, db2, host('gate1', 23, ['gateway'], { singlePort: true }), host('gate2', 24, ['gateway']), host('new', 15, ['target']), host('store', 21, ['repository'], { ways: [{ gateways: ['gate1', 'gate2'], hosts: ['db1', 'store'] }] })]),
+    expected: ['13 gate1 > store tcp 2500-3300 data', '13 gate2 > store tcp 2500-3300 data', '13 db2 > store tcp 2500-3300 data', '16 db1 > gate1 tcp 6162 tidemark', '16 db1 > gate2 tcp 2500-3300 data', '28 new > store tcp 2500-3300 data'],
+  },
+  { rows: [13, 16], title: 'of two repositories on a host, one may be behind a gateway', given: inventory([db1, host('gate', 23, ['gateway']), host('store', 21, ['repository'], { ways: [{ gateways: [], hosts: null }, { gateways: ['gate'], hosts: null }] })]), expected: ['13 db1 > store tcp 2500-3300 data', '13 gate > store tcp 2500-3300 data', '16 db1 > gate tcp 2500-3300 data'] },
   { rows: [17], title: 'a directory is asked as its settings say', given: inventory([], { settings: { ...settings, directory: { name: 'ad', dial: 'ad', addresses: [address(50)], encryption: 'starttls', ldapPort: 389, ldapsPort: 636, isActiveDirectory: true } } }), expected: ['17 tide > ad tcp 389 ldap', '17 tide > ad udp 389 ldap optional'] },
   { rows: [17], title: 'or by LDAPS alone', given: inventory([], { settings: { ...settings, directory: { name: 'ldap', dial: 'ldap', addresses: [], encryption: 'ldaps', ldapPort: 389, ldapsPort: 636, isActiveDirectory: false } } }), expected: ['17 tide > ldap tcp 636 ldaps'] },
   { rows: [18], title: 'names are asked for over UDP and TCP', given: inventory([], { settings: { ...settings, dnsServers: [outside('ns', 53, 53)] } }), expected: ['18 tide > ns udp 53 dns', '18 tide > ns tcp 53 dns'] },
@@ -101,7 +108,7 @@ const anyHost = fc.record({
   singlePort: fc.boolean(),
   dialling: fc.constantFrom('server' as const, 'host' as const),
   dataPorts: fc.constantFrom({ from: 2500, to: 3300 }, { from: 6100, to: 6200 }),
-  gateway: fc.constantFrom(undefined, 'h3'),
+  ways: fc.constantFrom(undefined, [{ gateways: ['h3'], hosts: null }], [{ gateways: ['h3', 'h4'], hosts: ['h1'] }, { gateways: [], hosts: null }]),
 });
 const anyInventory = fc
   .record({ hosts: fc.uniqueArray(anyHost, { selector: ({ n }) => n, maxLength: 6 }), members: fc.uniqueArray(fc.integer({ min: 1, max: 8 }), { maxLength: 5 }), shareGateway: fc.constantFrom(null, 'h2') })

@@ -5,7 +5,7 @@
  * machine needs nothing of a firewall to reach itself, so such pairs are left out. What an earlier entry of the same pair
  * opens, a later one does not list again: each port has one entry that opens it, and a closed port has one to name.
  */
-import { isLoopback, isSameMachine, type HostRole, type Inventory, type Machine, type PlannedHost, type PortRange, type PortSettings, type SetMember } from './port-inventory.ts';
+import { isLoopback, isSameMachine, type HostRole, type Inventory, type Machine, type PlannedHost, type PortRange, type PortSettings, type RepositoryWay, type SetMember } from './port-inventory.ts';
 
 /**
  * What must answer. `tidemark`: TLS with a certificate of this installation's authority; `data`: the same on a port where
@@ -40,6 +40,7 @@ const dynamicRpc: PortRange = { from: 49152, to: 65535 };
 const hostFile = 'server setting for the host, and the service\'s config file';
 const range = 'range of the host';
 const operatingSystem = 'operating system';
+const straight: RepositoryWay = { gateways: [], hosts: null };
 
 export function planPorts(inventory: Inventory): PlanEntry[] {
   const entries: PlanEntry[] = [];
@@ -188,10 +189,13 @@ function planData(add: Add, host: PlannedHost, from: Party, hosts: readonly Plac
   }
   if (isMongodb || isTarget) {
     for (const { host: store, party } of hosts) {
-      if (!has(store, 'repository')) continue;
-      const gateway = hosts.find(({ host: other }) => other.name === store.gateway);
-      if (gateway === undefined) planToRepository(add, isTarget ? 28 : undefined, from, store, party);
-      else planThroughGateway(add, from, gateway, 'data channels to the gateway, which passes them on to the repository', (by) => planToRepository(add, undefined, by, store, party));
+      if (!has(store, 'repository') || isSameMachine(from, party)) continue;
+      for (const way of store.ways ?? [straight]) {
+        const gateways = hosts.filter((other) => way.gateways.includes(other.host.name));
+        const isBehind = gateways.length > 0 && !way.gateways.includes(host.name) && way.hosts?.includes(host.name) !== false;
+        if (!isBehind) planToRepository(add, isTarget ? 28 : undefined, from, store, party);
+        else for (const gateway of gateways) planThroughGateway(add, from, gateway, 'data channels to the gateway, which passes them on to the repository', (by) => planToRepository(add, undefined, by, store, party));
+      }
     }
     for (const share of settings.shares) planToShare(add, from, share, hosts);
     for (const store of settings.objectStores) planToObjectStore(add, from, store, hosts);
@@ -224,7 +228,7 @@ function planToShare(add: Add, from: Party, share: PortSettings['shares'][number
 
 /** Row 16: a host to the gateway; `onwards` is what the gateway itself reaches. */
 function planThroughGateway(add: Add, from: Party, { host, party }: Placed, purpose: string, onwards: (by: Party) => void): void {
-  add(16, from, party, host.singlePort ? host.controlPort : host.dataPorts, { service: host.singlePort ? 'tidemark' : 'data', purpose, changedBy: range });
+  add(16, from, party, host.singlePort ? host.controlPort : host.dataPorts, { service: host.singlePort ? 'tidemark' : 'data', purpose, changedBy: host.singlePort ? hostFile : range });
   if (host.platform === 'windows') add(16, from, party, dynamicRpc, { service: 'rpc', purpose: 'dynamic RPC for deployment', changedBy: operatingSystem, optional: true });
   onwards(party);
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { compareTimes, type ClusterTime } from '../base/cluster-time.ts';
-import { chooseRestore, stretchOf, type PointFacts, type WindowFacts } from './restore-choice.ts';
+import { chooseRestore, mayStillCome, stretchOf, type PointFacts, type WindowFacts } from './restore-choice.ts';
 
 const at = (t: number, i = 1): ClusterTime => ({ t, i });
 const point = (id: string, checkpoint: number, proved: boolean | null = true): PointFacts => ({ id, checkpoint: at(checkpoint), top: at(checkpoint + 2), createdAtMs: checkpoint * 1000, proved });
@@ -28,6 +28,14 @@ test('a moment beyond the archived oplog is refused with the last safe time', ()
   assert.ok(choice.kind === 'refused');
   assert.deepEqual(choice.lastSafe, at(100));
   assert.match(choice.why, /reaches 100,1/);
+});
+
+test('more oplog may lead to a moment after all that is archived, and not over a gap, a barrier or to before the first point', () => {
+  const may = (window: WindowFacts, t: number): boolean => mayStillCome(window, chooseRestore(window, { kind: 'time', at: at(t) }));
+  assert.deepEqual([may(plain, 101), may(plain, 100), may(plain, 9)], [true, false, false]);
+  assert.equal(may({ ...plain, barriers: [{ at: at(60), what: 'renameCollection' }] }, 101), false);
+  assert.equal(may({ ...plain, spans: [chain('x', 5, 30), chain('y', 45, 100)] }, 40), false);
+  assert.equal(may({ ...plain, points: [] }, 101), false);
 });
 
 test('a moment before the oldest point is refused and names where that begins', () => {

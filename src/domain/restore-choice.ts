@@ -63,6 +63,14 @@ export function chooseAt(window: WindowFacts, point: PointFacts, at: ClusterTime
   return { kind: 'refused', at, why: whyNot(window, [point], at), lastSafe: lastSafe([{ stretch }], at) };
 }
 
+/** Whether a refused moment lies after everything archived, with an open way up to there: more oplog may lead to it. */
+export function mayStillCome(window: WindowFacts, choice: Choice): choice is Choice & { readonly kind: 'refused'; readonly at: ClusterTime } {
+  if (choice.kind === 'point' || choice.at === null) return false;
+  const end = window.spans.map(({ through }) => through).sort(compareTimes).at(-1);
+  const newest = chooseRestore(window, { kind: 'latest' });
+  return end !== undefined && newest.kind === 'point' && compareTimes(newest.at, end) === 0 && compareTimes(choice.at, end) > 0;
+}
+
 /** What a plan that begins with such a point says first. */
 export function unproved(point: string): string {
   return `restore point ${point} was NEVER PROVED: run "tidemark point verify ${point}" before you rely on it`;

@@ -4,18 +4,22 @@
  *   same host     the task gets the archive's path
  *   other host    data session (task serve-archive) on the repository's host ──ready {ports}──▶ the task, on its own host
  *                                        └────────── stopped when the task has ended ◀──────────┘
+ *   by a gateway  data session ──ready {ports}──▶ task relay-channels on the gateway ──ready {ports}──▶ the task
  *
- * Both are tasks of the session and survive a restart of the server; the ticket is made once, as a note. When the data
- * session ends first, the task is stopped and fails with the reason.
+ * All are tasks of the session and survive a restart of the server; the ticket is made once, as a note, and so is the choice
+ * of the gateway. When the data session or the gateway's part of it ends first, the task is stopped and fails with the reason.
  */
-import { isIP } from 'node:net';
 import { randomBytes } from 'node:crypto';
+import { isIP } from 'node:net';
 import * as z from 'zod';
 import { stopped } from '../base/failures.ts';
+import type { HostRow } from '../catalog/hosts.ts';
+import { dataSessionName } from '../contract/data-channel.ts';
 import type { taskKinds, TaskKind, TaskOutput } from '../contract/tasks.ts';
 import type { ArchiveAccess } from '../contract/values.ts';
 import { limitsOf, type Archives } from './archives.ts';
 import { dataSessionEnded } from './failures.ts';
+import { chooseGateway } from './gateways.ts';
 import type { Hosts } from './hosts.ts';
 import { followTask, type OnStatus, type TaskFollowing } from './session-task.ts';
 
@@ -25,8 +29,10 @@ export type ArchiveReach = { readonly host: string; readonly repository: string;
 type Input<K extends TaskKind> = z.input<(typeof taskKinds)[K]['input']>;
 /** Kinds of tasks that work with an archive. */
 export type ArchiveTaskKind = { [K in TaskKind]: 'archive' extends keyof Input<K> ? K : never }[TaskKind];
+/** Kinds that hand an archive to a task elsewhere. */
+type PassingKind = 'serve-archive' | 'relay-channels';
 /** Kinds that work on their own host alone. */
-export type HostTaskKind = Exclude<TaskKind, ArchiveTaskKind | 'serve-archive'>;
+export type HostTaskKind = Exclude<TaskKind, ArchiveTaskKind | PassingKind>;
 export type HostTaskInput<K extends HostTaskKind> = Input<K>;
 export type WithoutArchive<K extends ArchiveTaskKind> = Omit<Input<K>, 'archive'>;
 
@@ -61,6 +67,7 @@ export async function runArchiveTask<K extends ArchiveTaskKind>(
 }
 
 export const dataTaskOf = (name: string): string => `${name}: data`;
+export const gatewayTaskOf = (name: string): string => `${name}: gateway`;
 
 type DataSession = {
   access(): Promise<ArchiveAccess>;
@@ -72,51 +79,56 @@ type DataSession = {
 async function openDataSession(name: string, kind: TaskKind, host: string, at: ArchiveReach, { archives, hosts, following, note }: Around): Promise<DataSession> {
   const server = await hosts.find(host);
   const ticket = await note(`${name}: ticket`, () => randomBytes(32).toString('hex'));
+  const repository = await archives.find(at.repository);
+  const gateway = await note(`${name}: gateway`, async () => await chooseGateway(repository, at.host, following));
   const near = await archives.access(at.repository, at.setId);
-  const limits = limitsOf(await archives.find(at.repository));
+  const limits = limitsOf(repository);
   if (near.location.kind !== 'directory') throw new Error('an archive of the catalog has a directory');
   const { path } = near.location;
   const ends = new AbortController();
   const lost = new AbortController();
+  const isEndless = kind === 'oplog';
+  const keep = { following, ends, lost };
+  const serving = keepTask(dataTaskOf(name), 'serve-archive', server, keep, async () => {
+    return await Promise.resolve({ directory: path, setId: at.setId, right: at.right, peer: at.host, isEndless, ticket, ...portsOf(server), limits });
+  });
+  const access = (by: HostRow, ports: readonly number[]): ArchiveAccess => ({ ...near, location: { kind: 'channel', host: by.address, name: server.id, ports: [...ports], ticket, limits } });
+  if (gateway === null) return { access: async () => access(server, await serving.ports), lost: lost.signal, end: async () => await end(ends, [serving]) };
+  const by = await hosts.find(gateway);
+  const passing = keepTask(gatewayTaskOf(name), 'relay-channels', by, keep, async () => {
+    return { asked: dataSessionName(ticket), isEndless, ...portsOf(by), to: { host: server.address, ports: await serving.ports } };
+  });
+  return { access: async () => access(by, await passing.ports), lost: lost.signal, end: async () => await end(ends, [passing, serving]) };
+}
+
+/** Where the host listens for data. A name may lead to a loopback address on the host itself. */
+function portsOf(row: HostRow): { listen: string; range: { from: number; to: number }; singlePort: number | null } {
+  return { listen: isIP(row.address) === 0 ? '0.0.0.0' : row.address, range: { from: row.data_from, to: row.data_to }, singlePort: row.single_port === 1 ? row.control_port : null };
+}
+
+type Kept = { readonly ports: Promise<number[]>; readonly over: Promise<unknown> };
+type Keeping = { readonly following: TaskFollowing; /** Aborted when the work has ended. */ readonly ends: AbortController; readonly lost: AbortController };
+
+/** A task that stands until the work has ended. When it ends before that, the work is lost. */
+function keepTask<K extends PassingKind>(name: string, kind: K, host: HostRow, { following, ends, lost }: Keeping, input: () => Promise<Input<K>>): Kept {
   const ports = Promise.withResolvers<number[]>();
   ports.promise.catch(() => {});
-  const serving = followTask(
-    dataTaskOf(name),
-    'serve-archive',
-    host,
-    async () => ({
-      directory: path,
-      setId: at.setId,
-      right: at.right,
-      peer: at.host,
-      isEndless: kind === 'oplog',
-      ticket,
-      // A name may lead to a loopback address on the host itself.
-      listen: isIP(server.address) === 0 ? '0.0.0.0' : server.address,
-      range: { from: server.data_from, to: server.data_to },
-      limits,
-    }),
-    { ...following, stop: ends.signal },
-    (key, value) => {
-      if (key === 'ready') ports.resolve(ready.parse(value).ports);
-    },
-  );
   const lose = (why: unknown): void => {
     ports.reject(why);
     if (!ends.signal.aborted && !following.closing.aborted) lost.abort(why);
   };
-  serving.then(
-    () => lose(dataSessionEnded({ host: server.name })),
+  const over = followTask(name, kind, host.id, input, { ...following, stop: ends.signal }, (key, value) => {
+    if (key === 'ready') ports.resolve(ready.parse(value).ports);
+  });
+  over.then(
+    () => lose(dataSessionEnded({ host: host.name })),
     (error: unknown) => lose(error),
   );
-  return {
-    access: async () => ({ ...near, location: { kind: 'channel', host: server.address, name: server.id, ports: await ports.promise, ticket, limits } }),
-    lost: lost.signal,
-    async end() {
-      ends.abort(stopped({ what: 'the data session' }));
-      await serving.catch(() => {
-        // The work has its own outcome, and what was left of the session ends by itself.
-      });
-    },
-  };
+  return { ports: ports.promise, over };
+}
+
+/** The work has its own outcome, and what was left of a session ends by itself. */
+async function end(ends: AbortController, kept: readonly Kept[]): Promise<void> {
+  ends.abort(stopped({ what: 'the data session' }));
+  await Promise.allSettled(kept.map(async ({ over }) => await over));
 }

@@ -7,6 +7,7 @@ import * as z from 'zod';
 import { bandwidthLimit, repositoryLocation, type ArchiveAccess, type BandwidthLimit, type RepositoryLocation } from '../contract/values.ts';
 import type { Repository } from '../contract/routes/repositories.ts';
 import { repositoryExists, repositoryUnknown } from './failures.ts';
+import { nameGateways, type Gateways } from './gateways.ts';
 import type { Sealer } from './sealing.ts';
 import type { Links } from './links.ts';
 import { localHost } from './hosts.ts';
@@ -61,6 +62,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
         is_default: wanted.isDefault ? 1 : 0,
         added_ms: clock.now(),
         limits: '[]',
+        gateways: JSON.stringify({ through: [], hosts: null } satisfies Gateways),
       };
       await repositories.add(row);
       return row;
@@ -68,14 +70,15 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
 
     async view(row: RepositoryRow): Promise<Repository> {
       const archives = await repositories.archives(row.id);
-      const [points, sets] = await Promise.all([catalog.points.list(), catalog.sets.list()]);
+      const [points, sets, hosts] = await Promise.all([catalog.points.list(), catalog.sets.list(), catalog.hosts.list()]);
       return {
         id: row.id,
         name: row.name,
-        host: (await catalog.hosts.find(row.host))?.name ?? row.host,
+        host: hosts.find(({ id }) => id === row.host)?.name ?? row.host,
         location: repositoryLocation.parse(JSON.parse(row.location)),
         isDefault: row.is_default === 1,
         limits: limitsOf(row),
+        gateways: nameGateways(row, hosts),
         addedAtMs: row.added_ms,
         passphraseFile: row.passphrase_file,
         archives: archives.map(({ set_id, set_name }) => ({
@@ -89,6 +92,11 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
 
     async setLimits(row: RepositoryRow, limits: readonly BandwidthLimit[]): Promise<RepositoryRow> {
       await repositories.setLimits(row.id, JSON.stringify(limits));
+      return await find(row.id);
+    },
+
+    async setGateways(row: RepositoryRow, gateways: Gateways): Promise<RepositoryRow> {
+      await repositories.setGateways(row.id, JSON.stringify(gateways));
       return await find(row.id);
     },
 

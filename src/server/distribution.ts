@@ -11,7 +11,7 @@ import { packageManifest, signedManifest, type PackageManifest, type PackageName
 import type { Admission } from './admission.ts';
 import { depotNotReached, noDepot } from './failures.ts';
 
-/** `isLocal`: it runs on this server's machine, which keeps its identity. */
+/** `isLocal`: it runs on this server's machine, which keeps its identity and asks it on the loopback address. */
 export type DistributionAddress = { readonly host: string; readonly apiPort: number; readonly installerPort: number; readonly isLocal: boolean };
 export type OfferedPackage = { readonly manifest: PackageManifest; readonly signed: SignedManifest };
 
@@ -49,7 +49,7 @@ export function openDistribution(options: { at: DistributionAddress | null; iden
     };
     // Whose certificate it is counts, not the name that it was dialled by.
     const tls = { ...tlsOptions(identity()), servername: '', checkServerIdentity: () => undefined };
-    return { host: at.host, port: at.apiPort, tls, distrust, notTrusted: notReached, notReached };
+    return { host: at.isLocal ? '127.0.0.1' : at.host, port: at.apiPort, tls, distrust, notTrusted: notReached, notReached };
   }
 
   const ask = async (wanted: Wanted): Promise<Buffer> => await askOnce(await asked(), { deadlineMs: answerMs, ...wanted });

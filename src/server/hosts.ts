@@ -12,6 +12,7 @@ import type { Host, HostKit, HostWish } from '../contract/routes/hosts.ts';
 import type { Admission } from './admission.ts';
 import type { Distribution } from './distribution.ts';
 import { hostBusy, hostExists, hostIsLocal, hostUnknown } from './failures.ts';
+import { gatewaysOf } from './gateways.ts';
 import type { Links } from './links.ts';
 import type { ServiceVersions } from './service-versions.ts';
 import { hashOf } from './sign-in.ts';
@@ -24,7 +25,7 @@ export type Announced = { readonly address: string; readonly enrolmentPort: numb
 
 export type Hosts = ReturnType<typeof openHosts>;
 
-export type HostChange = Partial<Pick<HostRow, 'control_port' | 'deployer_port' | 'data_from' | 'data_to'>>;
+export type HostChange = Partial<Pick<HostRow, 'control_port' | 'deployer_port' | 'data_from' | 'data_to' | 'single_port'>>;
 
 export function openHosts(options: { catalog: Catalog; links: Links; deployers: Links; admission: Admission; versions: ServiceVersions; distribution: Distribution; clock: Clock; announced: () => Announced }) {
   const { catalog, links, deployers, admission, versions, distribution, clock, announced } = options;
@@ -48,6 +49,7 @@ export function openHosts(options: { catalog: Catalog; links: Links; deployers: 
       deployerPort: row.deployer_port,
       dataFrom: row.data_from,
       dataTo: row.data_to,
+      singlePort: row.single_port === 1,
       dials: row.dials as Host['dials'],
       state: row.state as Host['state'],
       link: link.state,
@@ -87,6 +89,8 @@ export function openHosts(options: { catalog: Catalog; links: Links; deployers: 
     if (row.id === localHost) throw hostIsLocal({});
     const repository = (await catalog.repositories.list()).find(({ host }) => host === row.id);
     if (repository !== undefined) throw hostBusy({ host: row.name, why: `repository ${repository.name} is on it` });
+    const behind = (await catalog.repositories.list()).find((each) => gatewaysOf(each).through.includes(row.id));
+    if (behind !== undefined) throw hostBusy({ host: row.name, why: `repository ${behind.name} is reached through it` });
     const task = (await catalog.sessions.openTasks()).find(({ host }) => host === row.id);
     if (task !== undefined) throw hostBusy({ host: row.name, why: `session ${task.session} is at work there` });
   }
@@ -109,6 +113,7 @@ export function openHosts(options: { catalog: Catalog; links: Links; deployers: 
         deployer_port: wish.deployerPort,
         data_from: wish.dataFrom,
         data_to: wish.dataTo,
+        single_port: 0,
         dials: wish.dials,
         state: 'expected',
         added_ms: clock.now(),
@@ -149,7 +154,7 @@ export function openHosts(options: { catalog: Catalog; links: Links; deployers: 
     async placeLocal(address: { host: string; port: number }): Promise<HostRow> {
       const known = await catalog.hosts.find(localHost);
       if (known === undefined) {
-        await catalog.hosts.add({ id: localHost, name: localHost, address: address.host, control_port: address.port, deployer_port: 6160, data_from: 2500, data_to: 3300, dials: 'server', state: 'enrolled', added_ms: clock.now(), enrolled_ms: clock.now(), deployer_ms: null });
+        await catalog.hosts.add({ id: localHost, name: localHost, address: address.host, control_port: address.port, deployer_port: 6160, data_from: 2500, data_to: 3300, single_port: 0, dials: 'server', state: 'enrolled', added_ms: clock.now(), enrolled_ms: clock.now(), deployer_ms: null });
       } else await catalog.hosts.update(localHost, { address: address.host, control_port: address.port });
       return await find(localHost);
     },

@@ -1,20 +1,38 @@
-/** From what an operator wrote to a restore point and a moment, with every refusal made here, before a session begins. */
-import type { ClusterTime } from '../base/cluster-time.ts';
+/**
+ * From what an operator wrote to a restore point and a moment, with every refusal made here, before a session begins.
+ *
+ * The archive is seconds behind the set, and a restore often follows at once on what went wrong: a moment of these seconds is
+ * waited for while the set's oplog is followed, with a deadline, and the session says so.
+ */
+import type { Clock } from '../base/clock.ts';
+import { compareTimes, showTime, type ClusterTime } from '../base/cluster-time.ts';
+import { until } from '../base/deadline.ts';
+import { isFailure } from '../base/failure.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import type { Window } from '../contract/values.ts';
 import { momentUnreachable } from '../domain/failures.ts';
 import { endOf, parseMoment } from '../domain/moment.ts';
-import { chooseAt, chooseRestore, type Choice, type WindowFacts } from '../domain/restore-choice.ts';
+import { chooseAt, chooseRestore, mayStillCome, type Choice, type WindowFacts } from '../domain/restore-choice.ts';
 import type { Archives } from './archives.ts';
 import { pointUnknown } from './failures.ts';
-import type { Points } from './points.ts';
 import type { Links } from './links.ts';
+import type { OplogStandings } from './oplog-standings.ts';
+import type { Points } from './points.ts';
 
 export type ChosenMoment = { readonly point: string; readonly at: ClusterTime };
+/** `says`: how long the archive was waited for; null when it was not. */
+export type AwaitedMoment = ChosenMoment & { readonly says: string | null };
 export type Moments = ReturnType<typeof openMoments>;
 
-export function openMoments(options: { links: Links; archives: Archives; points: Points }) {
-  const { links, archives, points } = options;
+/** What is written now is archived within two flushes; the last second of an idle set is over with its next sign of life, 10 s later. */
+const usualWaitMs = 30_000;
+/** The set's clock may be ahead of this machine's. */
+const aheadSeconds = 10;
+
+type Options = { links: Links; archives: Archives; points: Points; standings: OplogStandings; clock: Clock; waitMs?: number };
+
+export function openMoments(options: Options) {
+  const { links, archives, points, standings, clock, waitMs = usualWaitMs } = options;
 
   /** What the repository holds right now, and the catalog's memory of it with it. */
   async function window(set: Pick<SetRow, 'id' | 'repository'>): Promise<Window> {
@@ -24,23 +42,41 @@ export function openMoments(options: { links: Links; archives: Archives; points:
     return found;
   }
 
+  /** `choose` again when the archive has come as far, if it is to be expected that it does. */
+  async function awaited(set: Pick<SetRow, 'id' | 'repository'>, found: Window, choose: (facts: WindowFacts) => Choice): Promise<AwaitedMoment> {
+    const first = choose(factsOf(found));
+    const isSoon = mayStillCome(factsOf(found), first) && first.at.t <= clock.now() / 1000 + aheadSeconds && (await standings.now(set.id)).state === 'following';
+    if (!isSoon) return { ...demand(first), says: null };
+    const begunMs = clock.monotonicMs();
+    await until('the archive', waitMs, async () => {
+      const { state, through } = await standings.now(set.id);
+      return state !== 'following' || (through !== null && compareTimes(through, first.at) >= 0) ? true : undefined;
+    }, { everyMs: 100, clock }).catch((error: unknown) => {
+      if (!isFailure(error, { code: 'base.deadline-passed' })) throw error;
+    });
+    const seconds = ((clock.monotonicMs() - begunMs) / 1000).toFixed(1);
+    const choice = choose(factsOf(await window(set)));
+    if (choice.kind === 'refused') throw momentUnreachable({ at: choice.at, lastSafe: choice.lastSafe, why: `${choice.why}, after ${seconds} s of waiting for more` });
+    return { ...demand(choice), says: `waited ${seconds} s until the archive held ${showTime(choice.at)}` };
+  }
+
   return {
     window,
-    async choose(set: SetRow, text: string): Promise<ChosenMoment> {
+    async choose(set: SetRow, text: string): Promise<AwaitedMoment> {
       const found = await window(set);
-      return demand(chooseRestore(factsOf(found), parseMoment(text, idsOf(found))));
+      const wanted = parseMoment(text, idsOf(found));
+      return await awaited(set, found, (facts) => chooseRestore(facts, wanted));
     },
     /** The moment of one given point; null stands for the point's own. */
-    async chooseOn(set: Pick<SetRow, 'id' | 'repository'>, point: string, text: string | null): Promise<{ at: ClusterTime | null }> {
-      if (text === null) return { at: null };
+    async chooseOn(set: Pick<SetRow, 'id' | 'repository'>, point: string, text: string | null): Promise<{ at: ClusterTime | null; says: string | null }> {
+      if (text === null) return { at: null, says: null };
       const found = await window(set);
       const facts = factsOf(found);
       const wanted = parseMoment(text, idsOf(found));
       const base = facts.points.find(({ id }) => id === point);
       if (base === undefined) throw pointUnknown({ point });
-      if (wanted.kind === 'time' || wanted.kind === 'second') return demand(chooseAt(facts, base, endOf(wanted)));
-      const choice = demand(chooseRestore(facts, wanted));
-      return demand(chooseAt(facts, base, choice.at));
+      const at = wanted.kind === 'time' || wanted.kind === 'second' ? endOf(wanted) : demand(chooseRestore(facts, wanted)).at;
+      return await awaited(set, found, (now) => chooseAt(now, base, at));
     },
     /** A border in time, wherever it lies: for searches. A second named as either border is searched. */
     async border(set: SetRow, edge: 'since' | 'until', text: string | null): Promise<ClusterTime | null> {

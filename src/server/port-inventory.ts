@@ -12,7 +12,8 @@ import type { HostRow } from '../catalog/hosts.ts';
 import type { OrderGiven, OrderName, OrderOutput } from '../contract/orders.ts';
 import type { CallOptions } from '../contract/link/caller.ts';
 import { discovered, hostAndPort } from '../contract/values.ts';
-import { isLoopback, usualSettings, type Inventory, type OutsideService, type PlannedHost, type PlannedSet } from '../domain/port-inventory.ts';
+import { isLoopback, usualSettings, type Inventory, type OutsideService, type PlannedHost, type PlannedSet, type RepositoryWay } from '../domain/port-inventory.ts';
+import { gatewaysOf, nameGateways } from './gateways.ts';
 import { lookOf } from './groups.ts';
 import { localHost } from './hosts.ts';
 import type { Services } from './services.ts';
@@ -30,15 +31,22 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
   const machine = { dial: hostname(), addresses: ownAddresses() };
   const rows = await sets.list();
   const looked = rows.map((row) => ({ row, ...discovered.parse(JSON.parse(row.discovered)) }));
-  const repositories = new Set((await catalog.repositories.list()).map(({ host }) => host));
+  const repositories = await catalog.repositories.list();
   const members = new Set(looked.flatMap(({ local }) => local.map(({ host }) => host ?? localHost)));
   const known = await hosts.list();
+  const ways = (row: HostRow): RepositoryWay[] => repositories.filter(({ host }) => host === row.id).map((repository) => nameGateways(repository, known)).map(({ through, hosts: behind }) => ({ gateways: through, hosts: behind }));
+  const isGateway = (row: HostRow): boolean => repositories.some((repository) => gatewaysOf(repository).through.includes(row.id));
   const keys = await hostKeys.list();
   const depot = distribution.at;
   const isDepot = (row: HostRow): boolean => depot !== null && !depot.isLocal && row.address === depot.host;
   const plannedHosts = await Promise.all(
     known.map(async (row): Promise<PlannedHost> => {
-      const works: PlannedHost['roles'] = [...(members.has(row.id) ? (['mongodb'] as const) : []), ...(repositories.has(row.id) ? (['repository'] as const) : []), ...(isDepot(row) ? (['distribution'] as const) : [])];
+      const works: PlannedHost['roles'] = [
+        ...(members.has(row.id) ? (['mongodb'] as const) : []),
+        ...(ways(row).length > 0 ? (['repository'] as const) : []),
+        ...(isGateway(row) ? (['gateway'] as const) : []),
+        ...(isDepot(row) ? (['distribution'] as const) : []),
+      ];
       const place = row.id === localHost ? machine : { dial: row.address, addresses: await addressesOf(row.address) };
       return {
         ...place,
@@ -50,7 +58,8 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
         deployerPort: row.deployer_port,
         controlPort: row.control_port,
         dataPorts: { from: row.data_from, to: row.data_to },
-        singlePort: false,
+        singlePort: row.single_port === 1,
+        ways: ways(row),
         dialling: row.dials === 'host' ? 'host' : 'server',
       };
     }),

@@ -8,9 +8,10 @@ import { openServerPlatform, target, type ServerPlatform } from '../../test/kit/
 import type { TaskKind } from '../contract/tasks.ts';
 
 /** Two points on a chain from 1000,1 to 2000,1: p1 with its checkpoint at 1100,1 and p2 at 1500,1. */
-async function openHistory(): Promise<ServerPlatform> {
-  const platform = await openServerPlatform();
+async function openHistory(timing: Parameters<typeof openServerPlatform>[0] = {}, prepare: (fake: ServerPlatform['fake']) => void = () => {}): Promise<ServerPlatform> {
+  const platform = await openServerPlatform(timing);
   const { fake } = platform;
+  prepare(fake);
   for (const [id, t] of [['p1', 1100], ['p2', 1500]] as const) {
     fake.points.push({ ...makePoint(fake), id, createdAtMs: t * 1000, checkpoint: { t, i: 1 }, top: { t: t + 5, i: 2, term: 1 } });
   }
@@ -47,13 +48,14 @@ for (const [at, point, moment] of [
 }
 
 for (const [at, code, words] of [
-  ['2000,2', 'domain.moment-unreachable', /archived oplog reaches 2000,1/],
+  ['2000,2', 'domain.moment-unreachable', /archived oplog reaches 2000,1, after 0\.\d s of waiting for more/],
+  ['4000000000,1', 'domain.moment-unreachable', /archived oplog reaches 2000,1$/],
   ['1000,1', 'domain.moment-unreachable', /oldest restore point begins at 1100,1/],
   ['1970-01-01T00:30:00', 'domain.moment-without-zone', /no time zone/],
   ['noon', 'domain.moment-not-understood', /not a moment/],
 ] as const) {
   test(`a restore to ${at} is refused before anything starts`, async () => {
-    await using platform = await openHistory();
+    await using platform = await openHistory({ archiveWaitMs: 300 });
     const refused = await platform.refused('restore.set', { params: { set: 'rs0' }, body: { at, members: [{ directory: '/x', host: 'h', port: 1 }] } });
     assert.deepEqual([refused.status, refused.code], [422, code]);
     assert.match(refused.message, words);
@@ -61,6 +63,32 @@ for (const [at, code, words] of [
     assert.deepEqual((await platform.ask('session.list', { query: { kind: 'restore-set' } })).sessions, []);
   });
 }
+
+test('a restore and a mount of a moment that is not archived yet wait for it, and their sessions say so', async () => {
+  const later = { t: 2003, i: 1, term: 1 };
+  await using platform = await openHistory({}, (fake) => {
+    fake.scripts.oplog = async (_input, voice) => {
+      while (!voice.signal.aborted) {
+        voice.emit({ kind: 'status', atMs: systemClock.now(), key: 'chain', value: { chain: 'c1', through: fake.through, committed: later } });
+        await systemClock.wait(50, voice.signal).catch(() => {});
+      }
+      return { through: null };
+    };
+  });
+  const { fake } = platform;
+  const asked = fake.answered.length;
+  const [restoring, publishing] = [platform.ask('restore.collections', { params: { set: 'rs0' }, body: { at: '2002,5', namespaces: ns } }), platform.ask('publication.start', { params: { set: 'rs0' }, body: { at: '2003,1' } })];
+  await until('both to ask what is archived', 10_000, () => (fake.answered.slice(asked).filter((order) => order === 'archive.window').length >= 2 ? true : undefined));
+  assert.equal(given(platform, 'restore-collections'), undefined);
+  fake.through = later;
+  const publication = await publishing;
+  await platform.ask('publication.stop', { params: { publication: publication.id } });
+  for (const session of [(await restoring).id, publication.session]) {
+    await platform.ended(session);
+    const lines = (await platform.events(session)).flatMap(({ event }) => (event.kind === 'line' ? [event.text] : []));
+    assert.match(lines[0] ?? '', /^waited \d+\.\d s until the archive held 200[23],[15]$/);
+  }
+});
 
 test('a moment behind a barrier is refused with the last safe one', async () => {
   await using platform = await openHistory();

@@ -76,7 +76,7 @@ export type ServerOptions = {
   version: string;
   log: Log;
   clock?: Clock;
-  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number };
+  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; archiveWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number };
   /** How hosts are reached that have nothing of ours; over SSH unless a test has its own. */
   contact?: HostContact;
 };
@@ -176,7 +176,7 @@ function compose(base: Base, about: Services['about']) {
   const points = openPoints({ catalog, archives });
   const standings = openOplogStandings(catalog, clock);
   const sets = openProtectedSets({ catalog, sealer, links, placement, clock, archives, standings, points });
-  const moments = openMoments({ links, archives, points });
+  const moments = openMoments({ links, archives, points, standings, clock, waitMs: timing.archiveWaitMs });
   const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
   const sessionLog = openSessionLog(catalog, clock);
   const flows = flowTable({ hosts, links, deployers, credentials, contact, distribution, hostServices, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });

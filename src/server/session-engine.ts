@@ -15,7 +15,7 @@ import { hostLost, hostUnreachable, sessionContinuous, sessionEnded, sessionNotF
 import type { Finished, Flow, FlowContext, Side } from './flow.ts';
 import type { Sealer } from './sealing.ts';
 import type { SessionLog } from './session-log.ts';
-import { dataTaskOf, runArchiveTask } from './archive-task.ts';
+import { dataTaskOf, gatewayTaskOf, runArchiveTask } from './archive-task.ts';
 import type { Archives } from './archives.ts';
 import type { Hosts } from './hosts.ts';
 import type { Links } from './links.ts';
@@ -34,6 +34,8 @@ export type NewSessionWish = {
   readonly wish: unknown;
   readonly reason?: string;
   readonly retryOf?: string;
+  /** What came before it, as the first line of its log. */
+  readonly says?: string | null;
 };
 
 export type SessionEngine = {
@@ -117,6 +119,7 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
       reason: wish.reason ?? null,
       retry_of: wish.retryOf ?? null,
     });
+    if (typeof wish.says === 'string') await sessionLog.keep(id, { kind: 'line', level: 'info', text: wish.says });
     await before?.(id);
     const row = await find(id);
     run(row);
@@ -280,7 +283,7 @@ async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSigna
       return await followTask(name, kind, host, async () => await Promise.resolve(input), { ...beside(side), ...patience });
     },
     async dropTask(name) {
-      for (const each of [name, dataTaskOf(name)]) {
+      for (const each of [name, dataTaskOf(name), gatewayTaskOf(name)]) {
         const task = await catalog.sessions.task(session, each);
         if (task !== undefined) await catalog.sessions.dropTask(task.task_id);
       }

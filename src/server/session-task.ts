@@ -48,7 +48,7 @@ export type OnStatus = (key: string, value: unknown) => Promise<void> | void;
 
 const minuteMs = 60_000;
 
-/** How long a task of each kind may say nothing while its host is there. A publication and a data session are quiet for as long as they are up. */
+/** How long a task of each kind may say nothing while its host is there. A publication, a data session and its gateway are quiet for as long as they are up. */
 const silences: Readonly<Record<TaskKind, number | null>> = {
   oplog: 10 * minuteMs,
   backup: 60 * minuteMs,
@@ -63,6 +63,7 @@ const silences: Readonly<Record<TaskKind, number | null>> = {
   sweep: 12 * 60 * minuteMs,
   'oplog-find': 60 * minuteMs,
   'serve-archive': null,
+  'relay-channels': null,
 };
 
 const taskUnknown = { code: 'agent.task-unknown' };

@@ -124,6 +124,19 @@ test('a data channel: a wrong ticket is refused, and so is another host, another
   assert.deepEqual(session.served.counts, { receivedBytes: 0, sentBytes: 0 });
 });
 
+test('a data channel: a ticket opens nothing once its session has ended, and nothing of the next one on the same ports', async (t) => {
+  const hosts = await openHosts(t);
+  const session = await openDataSession(t, hosts);
+  await (await session.open()).put(`${root}/points/p1`, Buffer.from('x'), 'new');
+  await session.served.close();
+  await assert.rejects(session.open({}, { reachMs: 500 }), { code: 'mover.host-not-reached' });
+  const [first] = session.served.ports;
+  const next = await openDataSession(t, hosts, { range: { from: first!, to: first! + 200 } });
+  assert.equal(next.served.ports[0], first);
+  await assert.rejects(session.open({ ports: [first!] }), { code: 'mover.channel-refused' });
+  assert.deepEqual(next.served.counts, { receivedBytes: 0, sentBytes: 0 });
+});
+
 test('a data channel: a peer without a certificate gets no byte, and one that does not greet is hung up on', async (t) => {
   const hosts = await openHosts(t);
   const { served } = await openDataSession(t, hosts);

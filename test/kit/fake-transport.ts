@@ -282,6 +282,11 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
       if (!voice.signal.aborted) await new Promise((resolve) => voice.signal.addEventListener('abort', resolve, { once: true }));
       return { why: 'stopped' as const, receivedBytes: 0, sentBytes: 0 };
     },
+    'relay-channels': async (_input, voice) => {
+      voice.emit({ kind: 'status', atMs: systemClock.now(), key: 'ready', value: { ports: [2600, 2601] } });
+      if (!voice.signal.aborted) await new Promise((resolve) => voice.signal.addEventListener('abort', resolve, { once: true }));
+      return { why: 'stopped' as const, relayedBytes: 0 };
+    },
   };
 }
 

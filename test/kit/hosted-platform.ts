@@ -64,8 +64,10 @@ export async function openHostedPlatform(names: readonly string[], options: { si
     if (options.restores?.includes(name) === true) await allowRestores(host);
     const kit = join(directory, `${name}.kit`);
     await platform.ok('node', 'add', name, host.address, '--kit', kit);
-    host.copyIn(kit, `${state}/kit.json`);
-    await host.ok('chown', ['tidemark:tidemark', `${state}/kit.json`]);
+    // In one step: the service is there already and may take it at once.
+    host.copyIn(kit, '/root/kit.json');
+    await host.ok('chown', ['tidemark:tidemark', '/root/kit.json']);
+    await host.ok('mv', ['/root/kit.json', `${state}/kit.json`]);
     await host.ok('systemctl', ['restart', 'tidemark-transport']);
   }
   for (const name of names) await connected(name);

@@ -10,7 +10,9 @@ import { systemClock } from '../../src/base/clock.ts';
 import { until } from '../../src/base/deadline.ts';
 import { openAuthority } from '../../src/server/authority.ts';
 import { joinServer, renewIdentity } from '../../src/agent/join.ts';
+import { dialLink } from '../../src/contract/link/dial.ts';
 import { readIdentity } from '../../src/contract/link/identity-file.ts';
+import { admitPart } from '../../src/contract/link/trust.ts';
 import { hostKit } from '../../src/contract/routes/hosts.ts';
 import { freePort, openPlatform, type Platform } from '../kit/platform.ts';
 import { openReplicaSet, type ReplicaSet } from '../kit/replica-set.ts';
@@ -125,4 +127,6 @@ test('a removed host is refused at once, and the others go on', async () => {
   assert.deepEqual((hosts as { name: string }[]).map(({ name }) => name).filter((name) => name === 'guest'), []);
   const held = await readIdentity(guest.identityFile);
   await assert.rejects(renewIdentity({ address: '127.0.0.1', enrolmentPort: ports.enrolmentPort }, held!, guest.identityFile), { code: 'server.enrolment-refused', message: /not on the list/ });
+  const dialling = { host: '127.0.0.1', port: ports.agentPort, identity: held!, admit: admitPart('server'), role: 'answerer', version: 'test' } as const;
+  await assert.rejects(dialLink(dialling), { code: 'contract.link-refused' });
 });

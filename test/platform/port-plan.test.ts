@@ -165,7 +165,7 @@ test('so it is where the server\'s machine has a repository of its own and anoth
 
 test('and so it is with a gateway in front of a repository, and with a host that is only restored to', { skip }, async () => {
   const roles: Record<string, HostRole[]> = { tide: ['gateway'], db1: ['mongodb'], db2: ['target'], store: ['repository'] };
-  const behind = planned.vary(({ name }) => ({ roles: roles[name]!, ...(name === 'store' && { gateway: 'tide' }) }), { sets: [] });
+  const behind = planned.vary(({ name }) => ({ roles: roles[name]!, ...(name === 'store' && { ways: [{ gateways: ['tide'], hosts: null }] }) }), { sets: [] });
   assert.deepEqual((await takeOutEachRule(behind, (row) => [13, 16].includes(row))).sort(), ['13 tide > store 2500-3300', '16 db1 > tide 2500-3300', '16 db2 > tide 2500-3300']);
   const straight = planned.vary(({ name }) => ({ roles: name === 'tide' ? [] : roles[name]! }), { sets: [] });
   assert.deepEqual((await takeOutEachRule(straight, (row) => row >= 27)).sort(), ['27 tide > db2 22', '27 tide > db2 6160', '27 tide > db2 6162', '28 db2 > store 2500-3300']);

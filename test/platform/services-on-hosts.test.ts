@@ -22,6 +22,7 @@ import { findMongod } from '../kit/mongod.ts';
 import { openPackages, type Packages } from '../kit/packages.ts';
 import { freePort, openPlatform, type CliResult, type Platform } from '../kit/platform.ts';
 import { openTestAuthority } from '../kit/test-authority.ts';
+import { isSilent, scanFrom } from '../kit/port-scan.ts';
 import { openWholeHosts, whyNoWholeHosts, type WholeHost, type WholeHosts } from '../kit/whole-host.ts';
 
 const skip = whyNoWholeHosts();
@@ -177,6 +178,12 @@ test('an installer brings the services to a host without SSH, once, and believes
 
   const brought = await platform.ok('node', 'install', 'vault');
   assert.deepEqual([brought.version, brought.hostKey], ['1.0.0', null]);
+});
+
+test('a scan of all ports of a managed host finds sshd and its two services, which say nothing before mutual TLS', limits, async () => {
+  const found = await scanFrom(vault, db);
+  assert.deepEqual(found.map(({ port }) => port), [22, 6160, 6162]);
+  for (const { port, toGarbage, toHttp, insideTls } of found.filter(({ port: number }) => number !== 22)) assert.deepEqual([isSilent(toGarbage), isSilent(toHttp), insideTls], [true, true, ''], `${port}: ${toGarbage} ${toHttp} ${insideTls}`);
 });
 
 test('a deployer renews its certificate by itself as a deployer, and orders from others than the server mean nothing to it', limits, async () => {

@@ -17,6 +17,7 @@ const functions: TaskFunctions = {
   check: async () => (await import('./check.ts')).checkArchive,
   sweep: async () => (await import('./sweep.ts')).sweepArchive,
   'serve-archive': async () => (await import('./serve-archive.ts')).serveArchive,
+  'relay-channels': async () => (await import('./relay-channels.ts')).relayChannels,
   'oplog-find': async () => (await import('./oplog-find.ts')).findInOplog,
 };
 

@@ -6,6 +6,16 @@ import * as groups from './0004-groups.ts';
 import * as services from './0005-services.ts';
 import * as limits from './0006-limits.ts';
 import * as enrolmentKeys from './0007-enrolment-keys.ts';
+import * as gateways from './0008-gateways.ts';
 
 /** By name, in alphabetical order. A migration that was released is never changed; the next one mends it. */
-export const migrations: Record<string, Migration> = { '0001-first': first, '0002-credentials': credentials, '0003-hosts': hosts, '0004-groups': groups, '0005-services': services, '0006-limits': limits, '0007-enrolment-keys': enrolmentKeys };
+export const migrations: Record<string, Migration> = {
+  '0001-first': first,
+  '0002-credentials': credentials,
+  '0003-hosts': hosts,
+  '0004-groups': groups,
+  '0005-services': services,
+  '0006-limits': limits,
+  '0007-enrolment-keys': enrolmentKeys,
+  '0008-gateways': gateways,
+};

@@ -72,16 +72,18 @@ export async function configureNode(invocation: Invocation): Promise<ExitCode> {
   const match = range === undefined ? undefined : /^(\d{1,5})-(\d{1,5})$/.exec(range);
   if (match === null) throw usageOf(invocation, `--data-ports ${range} is not FROM-TO`);
   const seconds = durationOf(invocation, 'wait');
+  const single = textOf(invocation, 'singlePort');
   const body = {
     controlPort: numberOf(invocation, 'controlPort', ports),
     deployerPort: numberOf(invocation, 'deployerPort', ports),
     ...(match !== undefined && { dataFrom: Number(match[1]), dataTo: Number(match[2]) }),
+    ...(single !== undefined && { singlePort: single === 'on' }),
     rights: textOf(invocation, 'rights') as 'read' | 'restore' | undefined,
     ...(seconds !== undefined && { sessionsWithinMs: seconds * 1000 }),
   };
   const client = await invocation.client();
   const session = await client.call('host.configure', { params: { host: invocation.args[0]! }, body });
-  return await answerWithSession(invocation, client, session, ({ result }) => (result?.kind === 'configure' ? `${result.host}: transport ${result.controlPort}, deployer ${result.deployerPort}, data ${result.dataFrom}–${result.dataTo}` : ''));
+  return await answerWithSession(invocation, client, session, ({ result }) => (result?.kind === 'configure' ? `${result.host}: transport ${result.controlPort}, deployer ${result.deployerPort}, data ${result.singlePort ? `on ${result.controlPort} too` : `${result.dataFrom}–${result.dataTo}`}` : ''));
 }
 
 export async function uninstallNode(invocation: Invocation): Promise<ExitCode> {

@@ -2,7 +2,7 @@ import type { Repository } from '../../contract/routes/repositories.ts';
 import type { Session } from '../../contract/sessions.ts';
 import { resolve } from 'node:path';
 import type { Client } from '../client.ts';
-import { textOf, type Invocation } from '../command.ts';
+import { listOf, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { plural, showBytes, showClusterTime, showMoment } from '../format.ts';
 import { hoursFrom, numberOf, usageOf } from '../numbers.ts';
@@ -51,6 +51,19 @@ export async function limitRepository(invocation: Invocation): Promise<ExitCode>
   return exitCodes.done;
 }
 
+export async function setGateways(invocation: Invocation): Promise<ExitCode> {
+  const [name, ...through] = invocation.args as string[];
+  const hosts = listOf(invocation, 'for');
+  const repository = await (await invocation.client()).call('repository.gateway', { params: { repository: name! }, body: { through, hosts: hosts.length === 0 ? null : hosts } });
+  invocation.answer(repository, () => `repository ${repository.name}: ${showGateways(repository.gateways)}`);
+  return exitCodes.done;
+}
+
+function showGateways({ through, hosts }: Repository['gateways']): string {
+  if (through.length === 0) return 'reached straight';
+  return `${hosts === null ? 'other hosts' : hosts.join(', ')} through ${through.join(' or ')}`;
+}
+
 type Limit = Repository['limits'][number];
 
 /** `200`, or `50@08:00-18:00`. */
@@ -76,6 +89,7 @@ function describeRepository(repository: Repository, timeZone: string): string {
       ['added', showMoment(repository.addedAtMs, timeZone)],
       ['passphrase', passphrase],
       ['limits', showLimits(repository.limits)],
+      ['gateways', showGateways(repository.gateways)],
     ]),
     ...(archives.length === 0 ? ['no archive yet'] : ['archives', ...archives]),
   ].join('\n');

@@ -71,7 +71,8 @@ function depotListen(invocation: Invocation, address: string): DepotListen | und
     const api = parseAddress(elsewhere, '--depot');
     return { isHere: false, api, installer: { host: api.host, port: Number(installerPort) } };
   }
-  return { isHere: true, api: parseAddress(`${address}:${textOf(invocation, 'depotPort') ?? '9380'}`, '--depot-port'), installer: parseAddress(`${address}:${installerPort}`, '--installer-port') };
+  // Of a distribution server here only the server asks; hosts come to its installer.
+  return { isHere: true, api: parseAddress(`127.0.0.1:${textOf(invocation, 'depotPort') ?? '9380'}`, '--depot-port'), installer: parseAddress(`${address}:${installerPort}`, '--installer-port') };
 }
 
 function readyOf(said: Record<string, unknown>, path: string, listen: { host: string; port: number }, transport: { host: string; port: number }, pid: number): Ready {

@@ -51,6 +51,19 @@ lowest counts. They take the place of those before; without any, nothing is limi
     load: async () => (await import('../commands/repository.ts')).limitRepository,
   },
   {
+    name: 'repository gateway',
+    takes: '<repository> [node]...',
+    summary: 'Name the gateway hosts that other hosts reach a repository through.',
+    text: `A gateway is a managed host that passes data channels on, unread, between hosts that cannot reach each other. Of several, one
+that is connected and has little to do is taken. They take the place of those before; without any, all hosts reach the
+repository's host straight. "ports matrix" and "ports export" follow at once. Running tasks keep what they started with.`,
+    options: [{ flags: '--for <node>', says: 'only this host goes through a gateway, the others straight; once for each', many: true }],
+    client: true,
+    examples: ['tidemark repository gateway main gate1 gate2', 'tidemark repository gateway main gate1 --for db1 --for db2', 'tidemark repository gateway main'],
+    see: ['tidemark repository show', 'tidemark ports matrix'],
+    load: async () => (await import('../commands/repository.ts')).setGateways,
+  },
+  {
     name: 'repository check',
     takes: '[repository]',
     summary: 'Check that a repository is whole, and say which restore points are hurt if it is not.',

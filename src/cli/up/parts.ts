@@ -23,7 +23,7 @@ export function localParts(options: {
   const { hosts } = options;
   const taking = hosts === undefined ? [] : ['--enrolment', at(hosts.enrolment), '--agents', at(hosts.agents), '--announce', hosts.announce];
   const depot = hosts?.depot;
-  if (depot !== undefined) taking.push('--depot', at(depot.api), '--installer-port', String(depot.installer.port), ...(depot.isHere ? ['--depot-is-here'] : []));
+  if (depot !== undefined) taking.push('--depot', at({ host: depot.installer.host, port: depot.api.port }), '--installer-port', String(depot.installer.port), ...(depot.isHere ? ['--depot-is-here'] : []));
   return [
     {
       name: 'server',

@@ -32,6 +32,8 @@ export const hostConfigureWish = z.object({
   deployerPort: port.optional(),
   dataFrom: port.optional(),
   dataTo: port.optional(),
+  /** Data channels come to the port of the transport service in place of the range. */
+  singlePort: z.boolean().optional(),
   /** `restore` lets the transport lay down whole sets for other users and start their mongods; `read` takes that away again. */
   rights: z.enum(['read', 'restore']).optional(),
   sessionsWithinMs: sessionsWithinMs.default(600_000),
@@ -46,6 +48,7 @@ export const host = z
     deployerPort: port,
     dataFrom: port,
     dataTo: port,
+    singlePort: z.boolean(),
     dials,
     state: z.enum(['expected', 'enrolled']),
     /** The link to its transport service. */

@@ -5,6 +5,17 @@ import type { Route } from '../route.ts';
 
 const repositoryParam = z.object({ repository: z.string().min(1) });
 
+/** Names of hosts. */
+export const repositoryGateways = z
+  .object({
+    /** Each of them passes on what other hosts send to the repository; none: all hosts reach it straight. */
+    through: z.array(z.string().min(1)).max(16),
+    /** The hosts that go through a gateway; null: all but the gateways. */
+    hosts: z.array(z.string().min(1)).max(1000).nullable().default(null),
+  })
+  .meta({ id: 'RepositoryGateways' });
+export type RepositoryGateways = z.infer<typeof repositoryGateways>;
+
 export const repository = z
   .object({
     id: z.string(),
@@ -15,6 +26,7 @@ export const repository = z
     isDefault: z.boolean(),
     /** How fast data may go to it from other hosts, and come from it. */
     limits: z.array(v.bandwidthLimit),
+    gateways: repositoryGateways,
     addedAtMs: z.number(),
     /** Where the passphrase was written when the server made it up; null when an operator chose it. */
     passphraseFile: z.string().nullable(),
@@ -69,6 +81,17 @@ export const repositoryRoutes = {
     status: 200,
     answer: repository,
     failures: ['server.repository-unknown'],
+  },
+  'repository.gateway': {
+    method: 'PUT',
+    path: '/api/v1/repositories/:repository/gateways',
+    permission: 'repositories.write',
+    summary: 'Name the gateway hosts that other hosts reach the repository through; holds for tasks that start from now on.',
+    params: repositoryParam,
+    body: repositoryGateways,
+    status: 200,
+    answer: repository,
+    failures: ['server.repository-unknown', 'server.host-unknown', 'server.question-not-understood'],
   },
   'repository.check': {
     method: 'POST',

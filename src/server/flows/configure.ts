@@ -1,5 +1,5 @@
 /**
- * Ports and rights of a host's services, changed through its deployer. A service that does not come back on its new port is
+ * Ports and rights of a host's services, changed through its deployer; whether data channels come to one port is the server's to say. A service that does not come back on its new port is
  * given the old one again: the transport by an order, the deployer by itself, because nobody can give it one then.
  *
  *   transport   configured ▶ healthy there ▶ the registry follows ▶ reached ─no─▶ configured back, the registry too
@@ -34,7 +34,6 @@ export function configureFlow(tools: Tools): Flow<ConfigureWish> {
     wish,
     async run(asked, context) {
       const host = await hosts.find(asked.host);
-      if (!hostServices.hasDeployer(host)) throw deployerMissing({ host: host.name });
       const before = await context.note('before', () => portsOf(host));
       const wanted: Ports = {
         control_port: asked.controlPort ?? before.control_port,
@@ -42,9 +41,13 @@ export function configureFlow(tools: Tools): Flow<ConfigureWish> {
         data_from: asked.dataFrom ?? before.data_from,
         data_to: asked.dataTo ?? before.data_to,
       };
+      const isOfServices = asked.rights !== undefined || (Object.keys(before) as (keyof Ports)[]).some((port) => before[port] !== wanted[port]);
+      if (isOfServices && !hostServices.hasDeployer(host)) throw deployerMissing({ host: host.name });
       if (asked.rights !== undefined || ['control_port', 'data_from', 'data_to'].some((port) => before[port as keyof Ports] !== wanted[port as keyof Ports])) await changeTransport(tools, host, before, wanted, asked, context);
       if (before.deployer_port !== wanted.deployer_port) await changeDeployer(tools, host, before.deployer_port, wanted.deployer_port, context);
-      return { state: 'success', result: { kind: 'configure', host: host.name, controlPort: wanted.control_port, deployerPort: wanted.deployer_port, dataFrom: wanted.data_from, dataTo: wanted.data_to } };
+      if (asked.singlePort !== undefined) await hosts.change(host.id, { single_port: asked.singlePort ? 1 : 0 });
+      const singlePort = (await hosts.find(host.id)).single_port === 1;
+      return { state: 'success', result: { kind: 'configure', host: host.name, singlePort, controlPort: wanted.control_port, deployerPort: wanted.deployer_port, dataFrom: wanted.data_from, dataTo: wanted.data_to } };
     },
   };
 }

@@ -34,7 +34,9 @@ export function hostHandlers(services: Services): Pick<Handlers, Names> {
       return await begin(services, host, { kind: 'update', wish: body });
     },
     'host.configure': async ({ params, body }) => {
-      const host = await withDeployer(services, params.host);
+      // Whether the range is used is the server's to decide: the services there need not change.
+      const isOfServices = [body.controlPort, body.deployerPort, body.dataFrom, body.dataTo, body.rights].some((value) => value !== undefined);
+      const host = isOfServices ? await withDeployer(services, params.host) : await managed(services, params.host);
       await demandPorts(services, host, body);
       return await begin(services, host, { kind: 'configure', wish: body });
     },
@@ -65,9 +67,10 @@ async function withDeployer(services: Services, name: string): Promise<HostRow> 
   return host;
 }
 
-async function demandPorts({ hosts }: Services, host: HostRow, wish: { controlPort?: number | undefined; deployerPort?: number | undefined; dataFrom?: number | undefined; dataTo?: number | undefined }): Promise<void> {
+async function demandPorts({ hosts }: Services, host: HostRow, wish: Pick<ConfigureWish, 'controlPort' | 'deployerPort' | 'dataFrom' | 'dataTo' | 'singlePort'>): Promise<void> {
   const { controlPort = host.control_port, deployerPort = host.deployer_port, dataFrom = host.data_from, dataTo = host.data_to } = wish;
   if (dataFrom > dataTo) throw questionNotUnderstood({ where: 'body', why: 'dataFrom must not be above dataTo' });
+  if (wish.singlePort === true && host.dials === 'host') throw questionNotUnderstood({ where: 'body', why: `${host.name} dials, so nothing can come to a port of its transport service but data channels` });
   if (controlPort === deployerPort) throw questionNotUnderstood({ where: 'body', why: `both services would have port ${controlPort}` });
   const other = (await hosts.list()).find((row) => row.id !== host.id && row.address === host.address && row.control_port === controlPort);
   if (other !== undefined) throw hostExists({ name: host.name, known: other.name, address: `${other.address}:${other.control_port}` });

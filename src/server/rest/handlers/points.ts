@@ -16,9 +16,9 @@ export function pointHandlers(services: Services): Pick<Handlers, PointRoutes> {
     'point.show': async ({ params }) => await show(params.point),
     'point.verify': async ({ params, body }) => {
       const row = await points.find(params.point);
-      const { at } = await moments.chooseOn({ id: row.set_id, repository: row.repository }, row.id, body.at);
+      const { at, says } = await moments.chooseOn({ id: row.set_id, repository: row.repository }, row.id, body.at);
       const wish: VerifyWish = { repository: row.repository, setId: row.set_id, point: row.id, level: body.level, at };
-      return await viewSession(await engine.start({ kind: 'verify', object: { kind: 'point', id: row.id, name: row.id }, setId: row.set_id, lane: null, wish }));
+      return await viewSession(await engine.start({ kind: 'verify', object: { kind: 'point', id: row.id, name: row.id }, setId: row.set_id, lane: null, wish, says }));
     },
     'point.hold': async ({ params, body }) => {
       const { id } = await points.find(params.point);

@@ -3,13 +3,14 @@ import type { RepositoryRow } from '../../../catalog/repositories.ts';
 import { isFailure } from '../../../base/failure.ts';
 import type { Session } from '../../../contract/sessions.ts';
 import { repositoryBusy } from '../../failures.ts';
+import { readGateways } from '../../gateway-wish.ts';
 import type { CheckWish } from '../../flows/check.ts';
 import type { SweepWish } from '../../flows/sweep.ts';
 import { laneOf } from '../../session-engine.ts';
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 
-type RepositoryRoutes = 'repository.add' | 'repository.list' | 'repository.show' | 'repository.limit' | 'repository.check' | 'repository.sweep';
+type RepositoryRoutes = 'repository.add' | 'repository.list' | 'repository.show' | 'repository.limit' | 'repository.gateway' | 'repository.check' | 'repository.sweep';
 
 export function repositoryHandlers(services: Services): Pick<Handlers, RepositoryRoutes> {
   const { archives, catalog, engine, viewSession } = services;
@@ -29,6 +30,10 @@ export function repositoryHandlers(services: Services): Pick<Handlers, Repositor
     'repository.list': async () => ({ repositories: await Promise.all((await catalog.repositories.list()).map(archives.view)) }),
     'repository.show': async ({ params }) => await archives.view(await archives.find(params.repository)),
     'repository.limit': async ({ params, body }) => await archives.view(await archives.setLimits(await archives.find(params.repository), body.limits)),
+    'repository.gateway': async ({ params, body }) => {
+      const row = await archives.find(params.repository);
+      return await archives.view(await archives.setGateways(row, readGateways(row, body, await services.hosts.list())));
+    },
     'repository.check': async ({ params, body }) => {
       const row = await archives.find(params.repository);
       return await start(row, 'check', { repository: row.id, readDataPercent: body.readDataPercent });

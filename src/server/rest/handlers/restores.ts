@@ -56,30 +56,30 @@ export function restoreHandlers(services: Services): Pick<Handlers, RestoreRoute
   return {
     'restore.set': async ({ params, body }) => {
       const set = await sets.find(params.set);
-      const { point, at } = await moments.choose(set, body.at);
+      const { point, at, says } = await moments.choose(set, body.at);
       const setName = body.name ?? discovered.parse(JSON.parse(set.discovered)).name;
       const members = await Promise.all(body.members.map(async ({ node, ...member }) => ({ ...member, node: (await services.hosts.find(node ?? body.node)).id })));
       requireFit(members);
       const wish: RestoreSetWish = { repository: set.repository, setId: set.id, point, at, setName, members, start: body.start, apply: body.apply };
-      return await startOnSet(services, set, { kind: 'restore-set', wish, reason: body.reason });
+      return await startOnSet(services, set, { kind: 'restore-set', wish, reason: body.reason, says });
     },
 
     'restore.collections': async ({ params, body }) => {
       const set = await sets.find(params.set);
-      const { point, at } = await moments.choose(set, body.at);
+      const { point, at, says } = await moments.choose(set, body.at);
       const wish: RestoreCollectionsWish = { setId: set.id, point, at, namespaces: body.namespaces, into: body.into ?? null, existing: body.existing, apply: body.apply };
-      return await startOnSet(services, set, { kind: 'restore-collections', wish, reason: body.reason });
+      return await startOnSet(services, set, { kind: 'restore-collections', wish, reason: body.reason, says });
     },
 
     'publication.start': async ({ params, body }) => {
       const set = await sets.find(params.set);
-      const { point, at } = await moments.choose(set, body.at);
+      const { point, at, says } = await moments.choose(set, body.at);
       const id = sortableId(clock);
       const expiresAtMs = clock.now() + body.expiresSeconds * 1000;
       const wish: PublishWish = { publication: id, repository: set.repository, setId: set.id, point, at, port: body.port, expiresAtMs, withUsers: body.withUsers };
       const row = { id, set_id: set.id, set_name: set.name, point, at: JSON.stringify(at), started_ms: clock.now(), expires_ms: expiresAtMs, state: 'starting', uri: null, says: null };
       // Its flow writes into this row, so the row is there first.
-      await startOnSet(services, set, { kind: 'publish', wish, reason: body.reason }, async (session) => await catalog.publications.add({ ...row, session }));
+      await startOnSet(services, set, { kind: 'publish', wish, reason: body.reason, says }, async (session) => await catalog.publications.add({ ...row, session }));
       return await view(await find(id));
     },
 
