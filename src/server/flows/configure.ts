@@ -1,6 +1,7 @@
 /**
- * Ports and rights of a host's services, changed through its deployer; whether data channels come to one port is the server's to say. A service that does not come back on its new port is
- * given the old one again: the transport by an order, the deployer by itself, because nobody can give it one then.
+ * Ports and rights of a host's services, changed through its deployer; whether data channels come to one port is the
+ * server's to say. A service that does not come back on its new port is given the old one again: the transport by an order,
+ * the deployer by itself, because nobody can give it one then.
  *
  *   transport   configured ▶ healthy there ▶ the registry follows ▶ reached ─no─▶ configured back, the registry too
  *   deployer    configured ▶ the registry follows ▶ reached ─no─▶ the registry goes back ▶ it comes back by itself, 60 s later

@@ -1,6 +1,7 @@
 import type { HostRow } from '../../../catalog/hosts.ts';
 import type { Session } from '../../../contract/sessions.ts';
 import { hostBusy, hostExists, hostIsLocal, deployerMissing, questionNotUnderstood } from '../../failures.ts';
+import type { ConfigureWish } from '../../flows/configure.ts';
 import type { HostChange } from '../../host-changes.ts';
 import { listHosts } from '../../host-filters.ts';
 import { localHost } from '../../hosts.ts';
