@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { systemClock } from '../base/clock.ts';
+import { systemClock, type Clock } from '../base/clock.ts';
 import { until } from '../base/deadline.ts';
 import { failWith, untilStopped } from '../../test/kit/fake-transport.ts';
 import { openServerPlatform, target, type ServerPlatform } from '../../test/kit/server-platform.ts';
@@ -33,6 +33,29 @@ test('a follower that fails is started again, and the standing says why meanwhil
   platform.fake.scripts.oplog = usual;
   await until('the oplog to be followed again', 20_000, async () => ((await set(platform)).oplog.state === 'following' ? true : undefined), { everyMs: 50 });
   assert.ok(followers(platform) >= 2);
+});
+
+test('a follower that archived something before it died is back after a second, however often; one that did not waits longer each time', async () => {
+  const waits: number[] = [];
+  const hasty: Clock = {
+    ...systemClock,
+    wait: async (ms, signal) => {
+      waits.push(ms);
+      await systemClock.wait(ms / 50, signal);
+    },
+  };
+  await using platform = await openServerPlatform({ alarmEveryMs: 777 }, { clock: hasty });
+  waits.length = 0;
+  let rounds = 0;
+  platform.fake.scripts.oplog = async (_input, voice) => {
+    rounds++;
+    const t = Math.min(rounds, 4);
+    voice.emit(status('chain', { chain: 'c1', through: { t, i: 1, term: 1 } }));
+    throw failWith('agent.mover-died');
+  };
+  await platform.ask('set.add', { body: { target } });
+  await until('eight rounds', 10_000, () => (rounds === 8 ? true : undefined), { everyMs: 10 });
+  assert.deepEqual(waits.filter((ms) => ms % 1_000 === 0 && ms < 60_000).slice(0, 7), [1_000, 1_000, 1_000, 1_000, 2_000, 4_000, 8_000]);
 });
 
 test('a server that restarts goes on with the same follower; a transport that restarts gets one new one', async () => {
