@@ -31,8 +31,8 @@ export type StruckHosts = AsyncDisposable & {
   cut(host: WholeHost): Promise<() => Promise<void>>;
 };
 
-const newBytes = 24e6;
-/** Of what the database's host sends, so that a backup takes long enough to be struck in its middle. */
+/** At this rate of what the database's host sends, a copy takes two seconds and more: long enough to be struck in its middle. */
+const newBytes = 12e6;
 const rate = '40mbit';
 /** There is no reflink here and one member: the copy fits between two checkpoints, also with a cut in its middle, because they are rare. */
 const window = ['--window-seconds', '600'];
@@ -103,7 +103,7 @@ export async function openStruckHosts(options: { isHasty?: boolean } = {}): Prom
     async onItsWay() {
       const stored = async (): Promise<number> => Number((await vault.ok('du', ['-sb', '/var/lib/tidemark-transport'])).split('\t')[0]);
       const first = await stored();
-      await until('bytes to arrive', 60_000, async () => ((await stored()) > first + 3e6 ? true : undefined), { everyMs: 50 });
+      await until('bytes to arrive', 60_000, async () => ((await stored()) > first + 1.5e6 ? true : undefined), { everyMs: 50 });
     },
     async holdProof() {
       const pid = await until('the database of the proof', 120_000, async () => proofOn(db), { everyMs: 20 });
