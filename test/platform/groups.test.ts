@@ -121,7 +121,7 @@ test('a set is found through one member, its hosts are deployed, and members tha
   const admin = await MongoClient.connect(`mongodb://tide:Pa55-word@${at.seed}/?directConnection=true&authSource=admin`);
   context.after(async () => await admin.close());
 
-  await using platform = await openPlatform({ args: ['--hosts', wholeHosts.gateway, '--enrolment-port', String(await freePort()), '--agent-port', String(await freePort())] });
+  await using platform = await openPlatform({ keptIn: [process.execPath], args: ['--hosts', wholeHosts.gateway, '--enrolment-port', String(await freePort()), '--agent-port', String(await freePort())] });
   await platform.ok('credential', 'add', 'admin', '--user', 'tmadmin', '--password-file', secret, '--sudo');
   await platform.ok('credential', 'add', 'db', '--for', 'database', '--user', 'tide', '--password-file', secret);
   await platform.ok('credential', 'add', 'db-tls', '--for', 'database', '--user', 'tide', '--password-file', secret, '--tls-ca', certificate.ca);

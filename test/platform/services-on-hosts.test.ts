@@ -48,7 +48,7 @@ before(async () => {
   // Whoever wants to come here by SSH comes to nothing.
   await vault.ok('systemctl', ['stop', 'ssh.service']);
   enrolmentPort = await freePort();
-  platform = await openPlatform({ args: ['--hosts', wholeHosts.gateway, '--enrolment-port', String(enrolmentPort), '--agent-port', String(await freePort()), '--depot-port', String(await freePort()), '--installer-port', String(await freePort())] });
+  platform = await openPlatform({ keptIn: [process.execPath], args: ['--hosts', wholeHosts.gateway, '--enrolment-port', String(enrolmentPort), '--agent-port', String(await freePort()), '--depot-port', String(await freePort()), '--installer-port', String(await freePort())] });
   const password = join(place, 'password');
   await writeFile(password, 'Pa55-word\n');
   await platform.ok('credential', 'add', 'admin', '--user', 'tmadmin', '--password-file', password, '--sudo');
