@@ -146,6 +146,7 @@ test('an installer brings the services to a host without SSH, once, and believes
   assert.notEqual(refused.code, 0);
   assert.match(refused.stderr, /not the one this installer is for/);
 
+  await until('the deployer to have enrolled', 60_000, async () => ((await nodeOf('vault')).deployer?.link === 'connected' ? true : undefined), { everyMs: 200 });
   const brought = await platform.ok('node', 'install', 'vault');
   assert.deepEqual([brought.version, brought.hostKey], ['1.0.0', null]);
 });
