@@ -27,7 +27,7 @@ const forHosts: readonly Wanted[] = [
   { name: 'systemd', isThere: anyFile('/lib/systemd/systemd') },
 ];
 
-/** File systems that tests make in a file, and hosts to sign in to, with services and firewalls. Without them those tests are skipped and say so. */
+/** File systems that tests make in a file, shells that read our completions, and hosts to sign in to, with services and firewalls. Without them those tests are skipped and say so. */
 const forTests: readonly Wanted[] = [
   { name: 'xfsprogs', isThere: program('mkfs.xfs') },
   { name: 'btrfs-progs', isThere: program('mkfs.btrfs') },
@@ -36,6 +36,8 @@ const forTests: readonly Wanted[] = [
   { name: 'openssh-server', isThere: program('sshd') },
   { name: 'sudo', isThere: program('sudo') },
   { name: 'tcsh', isThere: program('tcsh') },
+  { name: 'zsh', isThere: program('zsh') },
+  { name: 'fish', isThere: program('fish') },
   { name: 'nftables', isThere: program('nft') },
   { name: 'iptables', isThere: program('iptables-restore') },
   { name: 'ufw', isThere: program('ufw') },

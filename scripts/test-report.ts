@@ -5,7 +5,9 @@ import { inspect } from 'node:util';
 export type Tally = { passed: number; failed: number; skipped: number };
 type TestPass = EventData.TestPass;
 type TestFail = EventData.TestFail;
-type FileRun = Tally & { problems: string[]; skips: string[]; output: string[] };
+type FileRun = Tally & { problems: string[]; skips: string[]; output: string[]; startedMs: number; endedMs: number };
+/** `file` is where a test stands, `entryFile` the file whose run it belongs to; what is said of that file itself has only the first. */
+type Placed = { readonly file?: string; readonly entryFile?: string };
 
 const fileDeadlineMs = 10 * 60_000;
 
@@ -17,36 +19,37 @@ export async function runFiles(root: string, files: readonly string[], concurren
   const total: Tally = { passed: 0, failed: 0, skipped: 0 };
   if (files.length === 0) return total;
   const runs = new Map<string, FileRun>();
-  const runOf = (file: string | undefined): FileRun => {
-    const name = file === undefined ? '(no file)' : relative(root, file);
-    const known = runs.get(name) ?? { passed: 0, failed: 0, skipped: 0, problems: [], skips: [], output: [] };
+  const runOf = ({ file, entryFile = file }: Placed): FileRun => {
+    const name = entryFile === undefined ? '(no file)' : relative(root, entryFile);
+    const known = runs.get(name) ?? { passed: 0, failed: 0, skipped: 0, problems: [], skips: [], output: [], startedMs: performance.now(), endedMs: Number.NaN };
     runs.set(name, known);
     return known;
   };
   const finished = new Set<string>();
-  const started = new Map<string, number>();
   const stream = run({ files: files.map((file) => join(root, file)), concurrency, timeout: fileDeadlineMs, cwd: root });
-  stream.on('test:pass', (event: TestPass) => count(runOf(event.file), event));
-  stream.on('test:fail', (event: TestFail) => count(runOf(event.file), event));
-  stream.on('test:stdout', (event) => runOf(event.file).output.push(event.message));
-  stream.on('test:stderr', (event) => runOf(event.file).output.push(event.message));
-  stream.on('test:dequeue', (event) => void (event.file !== undefined && !started.has(event.file) && started.set(event.file, performance.now())));
-  const finish = (path: string): void => {
-    const result = runOf(path);
+  stream.on('test:pass', (event: TestPass) => count(runOf(event), event));
+  stream.on('test:fail', (event: TestFail) => count(runOf(event), event));
+  stream.on('test:stdout', (event) => runOf(event).output.push(event.message));
+  stream.on('test:stderr', (event) => runOf(event).output.push(event.message));
+  // Told when they happen. The others are told file after file in the order of the list, so that they may come late.
+  stream.on('test:dequeue', (event) => void runOf(event));
+  stream.on('test:complete', (event) => void (runOf(event).endedMs = performance.now()));
+  const finish = (name: string): void => {
+    const result = runOf({ file: join(root, name) });
     if (result.passed + result.failed + result.skipped === 0) {
       result.failed = 1;
       result.problems.push('the file ended without a test');
     }
-    report(relative(root, path), result, performance.now() - (started.get(path) ?? performance.now()), say);
+    report(name, result, say);
     for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += result[key];
-    finished.add(relative(root, path));
+    finished.add(name);
   };
-  stream.on('test:summary', (event) => void (event.file !== undefined && finish(event.file)));
+  stream.on('test:summary', ({ file }) => void (file !== undefined && finish(relative(root, file))));
   for await (const _ of stream);
   // A file that crashed or held no test sends no summary of its own.
-  for (const file of files) if (!finished.has(file)) finish(join(root, file));
-  // Tests that a suite declares for others are counted by the file they stand in.
-  for (const name of runs.keys()) if (!finished.has(name)) finish(join(root, name));
+  for (const file of files) if (!finished.has(file)) finish(file);
+  // Nothing that failed may be lost, wherever the runner says that it belongs.
+  for (const name of runs.keys()) if (!finished.has(name)) finish(name);
   return total;
 }
 
@@ -68,7 +71,8 @@ function count(file: FileRun, event: TestPass | TestFail): void {
   file.problems.push(`${event.name}\n${inspect(error.cause ?? error, { colors: false, depth: 6 })}`);
 }
 
-function report(name: string, result: FileRun, ms: number, say: (line: string) => void): void {
+function report(name: string, result: FileRun, say: (line: string) => void): void {
+  const ms = (Number.isNaN(result.endedMs) ? performance.now() : result.endedMs) - result.startedMs;
   const counts = [`${result.passed} passed`, ...(result.failed > 0 ? [`${result.failed} failed`] : []), ...(result.skipped > 0 ? [`${result.skipped} skipped`] : [])];
   say(`${result.failed > 0 ? 'FAIL' : 'ok  '}  ${name}  ${counts.join(', ')}  ${(ms / 1000).toFixed(1)} s`);
   for (const skip of result.skips) say(`      skipped  ${skip}`);

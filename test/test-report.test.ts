@@ -55,8 +55,10 @@ for (const name of ['crashes.test.ts', 'leaves.test.ts', 'empty.test.ts']) {
   });
 }
 
-test('a failed test of a suite that another file declares fails the run', () => {
+test('a test of a suite that another file declares is counted by the file that ran it, and fails the run', () => {
   writeFileSync(join(place, 'suite.ts'), files['suite.ts']!);
-  const { status, last } = runTests('borrows.test.ts');
-  assert.deepEqual([status, last], [1, '1 passed, 1 failed, 0 skipped']);
+  const { status, last, lines } = runTests('borrows.test.ts', 'good.test.ts');
+  assert.deepEqual([status, last], [1, '3 passed, 1 failed, 0 skipped']);
+  const told = lines.filter((line) => /^(ok|FAIL) /.test(line)).map((line) => line.replace(/ +\S*\//, ' ').replace(/ +[\d.]+ s$/, ''));
+  assert.deepEqual(told.sort(), ['FAIL borrows.test.ts  1 passed, 1 failed', 'ok good.test.ts  2 passed']);
 });

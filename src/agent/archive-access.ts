@@ -19,7 +19,7 @@ export async function openArchiveHere(access: ArchiveAccess): Promise<Archive> {
 }
 
 /** An archive wherever it is, for as long as the task's process lives. `share` is for tasks that start a mount, which opens it too. */
-export async function openArchiveAt(access: ArchiveAccess, context: Pick<TaskContext, 'identityFile'>, share: Share = 'all'): Promise<Archive> {
-  const { storage } = await openLocation(access.location, context.identityFile, share);
+export async function openArchiveAt(access: ArchiveAccess, context: Pick<TaskContext, 'identityFile' | 'signal'>, share: Share = 'all'): Promise<Archive> {
+  const { storage } = await openLocation(access.location, context.identityFile, share, context.signal);
   return await openArchive(storage, access.setId, Buffer.from(access.keyHex, 'hex'));
 }

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { generateKeyPairSync } from 'node:crypto';
 import { until } from '../base/deadline.ts';
 import { bring, makeSmallPackage, openScene, order, type Scene } from '../../test/kit/deployer-scene.ts';
+import { scratch } from '../../test/kit/scratch.ts';
 
 let scene: Scene;
-beforeEach(async () => (scene = await openScene(mkdtempSync(join(tmpdir(), 'tidemark-deployer-')))));
+beforeEach(async () => (scene = await openScene(mkdtempSync(join(scratch, 'tidemark-deployer-')))));
 afterEach(() => rmSync(scene.directory, { recursive: true }));
 
 async function withVersion(version: string) {

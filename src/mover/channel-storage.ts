@@ -21,7 +21,7 @@ export type ChannelStorage = Storage & {
   close(): void;
 };
 
-export type ChannelOptions = { readonly clock?: Clock } & Partial<Pick<RequestOptions, 'reachMs' | 'keptMs' | 'answerMs' | 'windowBytes'>>;
+export type ChannelOptions = { readonly clock?: Clock } & Partial<Pick<RequestOptions, 'reachMs' | 'keptMs' | 'answerMs' | 'windowBytes' | 'stop'>>;
 
 const readBytes = 2 << 20;
 /** Copied into memory of their own size. */

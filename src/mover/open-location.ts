@@ -11,15 +11,15 @@ export type Share = 'all' | 'task' | 'mount';
 
 export type OpenedLocation = { readonly storage: Storage; close(): void };
 
-/** Opens an archive's place, on this host or on another. `identityFile` is what this host shows there; read again for each channel. */
-export async function openLocation(location: ArchiveLocation, identityFile: string | undefined, share: Share): Promise<OpenedLocation> {
+/** Opens an archive's place, on this host or on another. `identityFile` is what this host shows there; read again for each channel. `stop` is that of the task. */
+export async function openLocation(location: ArchiveLocation, identityFile: string | undefined, share: Share, stop?: AbortSignal): Promise<OpenedLocation> {
   if (location.kind === 'directory') return { storage: await openDirectory(location.path), close: () => {} };
   const identity = async (): Promise<LinkIdentity> => {
     const found = identityFile === undefined ? undefined : await readIdentity(identityFile);
     if (found === undefined) throw identityMissing({ path: identityFile ?? 'none was given' });
     return found;
   };
-  const storage = await openChannelStorage({ ...location, ports: sharedPorts(location.ports, share) }, identity);
+  const storage = await openChannelStorage({ ...location, ports: sharedPorts(location.ports, share) }, identity, { stop });
   return { storage, close: () => storage.close() };
 }
 

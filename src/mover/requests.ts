@@ -7,7 +7,8 @@
  *
  * Requests of one object keep their order: they follow each other over one line while it holds, and after its loss they
  * are sent again in the order they were made in. A line carries a window of bytes that are not answered; callers wait
- * when all windows are full. The session is lost when no line was open for as long as the other side keeps it.
+ * when all windows are full. The session is lost when no line was open for as long as the other side keeps it, or for
+ * seconds when the task is to stop.
  */
 import { randomId } from '../base/ids.ts';
 import type { Clock } from '../base/clock.ts';
@@ -30,6 +31,8 @@ export type RequestOptions = {
   readonly keptMs: number;
   readonly answerMs: number;
   readonly windowBytes: number;
+  /** Aborted when the task was asked to stop: from then on a session without a channel is soon lost. */
+  readonly stop?: AbortSignal;
 };
 
 export type Asked<K extends DataAsk> = {
@@ -72,6 +75,8 @@ type Pending = {
 
 const smallBytes = 512;
 const watchMs = 500;
+/** Shorter than a transport waits before it kills a task that was asked to stop, so that the task can put in order what it leaves. */
+const stoppedKeptMs = 3_000;
 
 export function openRequests(options: RequestOptions): Requests {
   const { location, clock, throttle } = options;
@@ -213,7 +218,8 @@ export function openRequests(options: RequestOptions): Requests {
     if (lanes.some((lane) => lane.line.isOpen)) openMs = now;
     const why = lanes.find((lane) => lane.lastLoss !== undefined)?.lastLoss;
     if (!wasReached && now - startMs > options.reachMs) return fail(why ?? hostNotReached({ host: location.host, why: `no channel within ${options.reachMs / 1000} s` }));
-    if (now - openMs > options.keptMs) return fail(sessionLost({ host: location.name, seconds: Math.round(options.keptMs / 1000), why: why?.message ?? 'no channel' }, why));
+    const keptMs = options.stop?.aborted === true ? Math.min(stoppedKeptMs, options.keptMs) : options.keptMs;
+    if (now - openMs > keptMs) return fail(sessionLost({ host: location.name, seconds: Math.round((now - openMs) / 1000), why: why?.message ?? 'no channel' }, why));
     for (const lane of lanes) {
       const stuck = [...lane.sent.values()].find((one) => one.isWritten);
       if (stuck !== undefined && now - lane.movedMs > options.answerMs) {

@@ -10,11 +10,11 @@ import type { HostRow } from '../catalog/hosts.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Caller } from '../contract/link/caller.ts';
-import { dialOrders } from '../contract/link/dial.ts';
+import { dialOrders, type DialOptions } from '../contract/link/dial.ts';
 import type { LinkIdentity } from '../contract/link/trust.ts';
 import type { Admission } from './admission.ts';
 import { hostUnknown } from './failures.ts';
-import { keepLink, type LinkStanding, type TransportLink } from './transport-link.ts';
+import { keepLink, type LinkOptions, type LinkStanding, type TransportLink } from './transport-link.ts';
 
 export type Links = {
   /** The link of a host by its id. */
@@ -38,10 +38,13 @@ export type Links = {
   close(): Promise<void>;
 };
 
+/** In place of the usual ones. */
+export type LinkTiming = Pick<NonNullable<DialOptions['timing']>, 'pingMs' | 'deadMs'> & Pick<LinkOptions, 'shortestWaitMs'>;
+
 const roundMs = 60_000;
 
-export function openLinks(options: { part: 'transport' | 'deployer'; identity: () => LinkIdentity; admission: Admission; version: string; clock: Clock; log: Log }): Links {
-  const { part, admission, version, clock } = options;
+export function openLinks(options: { part: 'transport' | 'deployer'; identity: () => LinkIdentity; admission: Admission; version: string; clock: Clock; log: Log; timing?: LinkTiming }): Links {
+  const { part, admission, version, clock, timing } = options;
   const log = options.log.with({ service: part });
   const portOf = (host: HostRow): number => (part === 'transport' ? host.control_port : host.deployer_port);
   const links = new Map<string, TransportLink>();
@@ -57,7 +60,7 @@ export function openLinks(options: { part: 'transport' | 'deployer'; identity: (
   };
   const dialIt = async (host: HostRow): Promise<Caller> => {
     await admission.refresh();
-    return await dialOrders({ host: host.address, port: portOf(host), identity: options.identity(), version, admit: admission.part(part, host.id) });
+    return await dialOrders({ host: host.address, port: portOf(host), identity: options.identity(), version, admit: admission.part(part, host.id), timing });
   };
   const drop = async (id: string): Promise<void> => {
     const link = links.get(id);
@@ -108,6 +111,7 @@ export function openLinks(options: { part: 'transport' | 'deployer'; identity: (
         dial: async (signal) => (now().dials === 'host' ? await inboxOf(id).next(signal) : await dialIt(now())),
         clock,
         log,
+        shortestWaitMs: timing?.shortestWaitMs,
       });
       links.set(id, link);
       for (const listener of listeners) link.onConnect((caller) => listener(caller, link));

@@ -1,16 +1,25 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { systemClock } from '../base/clock.ts';
+import { systemClock, type Clock } from '../base/clock.ts';
 import { until } from '../base/deadline.ts';
 import { failWith, untilStopped } from '../../test/kit/fake-transport.ts';
 import { openServerPlatform, target, type ServerPlatform } from '../../test/kit/server-platform.ts';
 
 const set = async (platform: ServerPlatform) => await platform.ask('set.show', { params: { set: 'rs0' } });
 const followers = (platform: ServerPlatform): number => platform.fake.begun.filter(({ kind }) => kind === 'oplog').length;
+/** What the server waited for, and a fiftieth of it. */
+const waits: number[] = [];
+const hasty: Clock = {
+  ...systemClock,
+  wait: async (ms, signal) => {
+    waits.push(ms);
+    await systemClock.wait(ms / 50, signal);
+  },
+};
 const status = (key: string, value: unknown) => ({ kind: 'status' as const, atMs: systemClock.now(), key, value });
 
 test('adding a set follows its oplog at once, and the standing says how far', async () => {
-  await using platform = await openServerPlatform();
+  await using platform = await openServerPlatform({}, { clock: hasty });
   await platform.addSet();
   const { oplog } = await set(platform);
   assert.deepEqual([oplog.chain, oplog.through, oplog.lagSeconds], ['c1', { t: 2000, i: 1, term: 1 }, 0]);
@@ -21,7 +30,7 @@ test('adding a set follows its oplog at once, and the standing says how far', as
 });
 
 test('a follower that fails is started again, and the standing says why meanwhile', async () => {
-  await using platform = await openServerPlatform();
+  await using platform = await openServerPlatform({}, { clock: hasty });
   const usual = platform.fake.scripts.oplog;
   platform.fake.scripts.oplog = async () => Promise.reject(failWith('mongo.not-reached', 'no member answers'));
   await platform.ask('set.add', { body: { target } });
@@ -35,8 +44,23 @@ test('a follower that fails is started again, and the standing says why meanwhil
   assert.ok(followers(platform) >= 2);
 });
 
+test('a follower that archived something before it died is back after a second, however often; one that did not waits longer each time', async () => {
+  await using platform = await openServerPlatform({ alarmEveryMs: 777 }, { clock: hasty });
+  waits.length = 0;
+  let rounds = 0;
+  platform.fake.scripts.oplog = async (_input, voice) => {
+    rounds++;
+    const t = Math.min(rounds, 4);
+    voice.emit(status('chain', { chain: 'c1', through: { t, i: 1, term: 1 } }));
+    throw failWith('agent.mover-died');
+  };
+  await platform.ask('set.add', { body: { target } });
+  await until('eight rounds', 10_000, () => (rounds === 8 ? true : undefined), { everyMs: 10 });
+  assert.deepEqual(waits.filter((ms) => ms % 1_000 === 0 && ms < 60_000).slice(0, 7), [1_000, 1_000, 1_000, 1_000, 2_000, 4_000, 8_000]);
+});
+
 test('a server that restarts goes on with the same follower; a transport that restarts gets one new one', async () => {
-  await using platform = await openServerPlatform();
+  await using platform = await openServerPlatform({}, { clock: hasty });
   await platform.addSet();
   await platform.restartServer();
   await until('the oplog to be followed', 10_000, async () => ((await set(platform)).oplog.state === 'following' ? true : undefined), { everyMs: 20 });
@@ -48,7 +72,7 @@ test('a server that restarts goes on with the same follower; a transport that re
 });
 
 test('while the host is away no second follower is begun, however long it takes', async () => {
-  await using platform = await openServerPlatform({ hostLostMs: 100 });
+  await using platform = await openServerPlatform({ hostLostMs: 100 }, { clock: hasty });
   await platform.addSet();
   await platform.fake.cut();
   await until('the standing', 10_000, async () => ((await set(platform)).oplog.state === 'waiting' ? true : undefined), { everyMs: 20 });
@@ -62,7 +86,7 @@ for (const [key, value, what] of [
   ['barrier', { at: { t: 1500, i: 2, term: 1 }, what: 'setFeatureCompatibilityVersion', chain: 'c1' }, /setFeatureCompatibilityVersion at 1500,2/],
 ] as const) {
   test(`a ${key} notice is an alarm, told once, and one new base backup is started for it`, async () => {
-    await using platform = await openServerPlatform();
+    await using platform = await openServerPlatform({}, { clock: hasty });
     const usual = platform.fake.scripts.oplog;
     platform.fake.scripts.oplog = async (input, voice) => {
       voice.emit(status(key, value));
@@ -84,7 +108,7 @@ for (const [key, value, what] of [
 }
 
 test('an alarm during a backup is answered by another one after it', async () => {
-  await using platform = await openServerPlatform();
+  await using platform = await openServerPlatform({}, { clock: hasty });
   const raise = Promise.withResolvers<void>();
   const go = Promise.withResolvers<void>();
   const [oplog, copy] = [platform.fake.scripts.oplog, platform.fake.scripts.backup];
@@ -107,7 +131,7 @@ test('an alarm during a backup is answered by another one after it', async () =>
 });
 
 test('removing a set is planned first, then stops its follower and keeps its points', async () => {
-  await using platform = await openServerPlatform();
+  await using platform = await openServerPlatform({}, { clock: hasty });
   await platform.addSet();
   const backup = await platform.ended((await platform.ask('backup.run', { params: { set: 'rs0' }, body: {} })).id);
   assert.equal(backup.state, 'success');
@@ -130,7 +154,7 @@ test('removing a set is planned first, then stops its follower and keeps its poi
 });
 
 test('a set cannot be removed while something else works on it', async () => {
-  await using platform = await openServerPlatform();
+  await using platform = await openServerPlatform({}, { clock: hasty });
   await platform.addSet();
   platform.fake.scripts.backup = async (_input, voice) => {
     await untilStopped(voice);
@@ -142,7 +166,7 @@ test('a set cannot be removed while something else works on it', async () => {
 });
 
 test('a set is protected once, under one name', async () => {
-  await using platform = await openServerPlatform();
+  await using platform = await openServerPlatform({}, { clock: hasty });
   await platform.addSet();
   assert.equal((await platform.refused('set.add', { body: { target, name: 'other' } })).code, 'server.set-exists');
   platform.fake.discovered = { ...platform.fake.discovered, setId: 'f'.repeat(24) };

@@ -39,7 +39,7 @@ import { openInstallers } from './installers.ts';
 import { keepIdentities } from './identities.ts';
 import { keepTasksTidy } from './janitor.ts';
 import { keepLocksUndone } from './left-locks.ts';
-import { openLinks, type Links } from './links.ts';
+import { openLinks, type Links, type LinkTiming } from './links.ts';
 import { openMoments } from './moments.ts';
 import { openOplogStandings } from './oplog-standings.ts';
 import { openPlacement } from './placement.ts';
@@ -76,7 +76,7 @@ export type ServerOptions = {
   version: string;
   log: Log;
   clock?: Clock;
-  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; archiveWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number };
+  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; archiveWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number; link?: LinkTiming };
   /** How hosts are reached that have nothing of ours; over SSH unless a test has its own. */
   contact?: HostContact;
 };
@@ -111,7 +111,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const identities = await keepIdentities({ authority, files, hosts: names, clock, log, signal: ends.signal });
 
   const admission = await openAdmission(catalog, clock);
-  const linking = { identity: identities.server, admission, version, clock, log };
+  const linking = { identity: identities.server, admission, version, clock, log, timing: timing.link };
   const links = openLinks({ part: 'transport', ...linking });
   const deployers = openLinks({ part: 'deployer', ...linking });
   const distribution = openDistribution({ at: options.distribution ?? null, identity: identities.server, admission });

@@ -191,6 +191,20 @@ test('a serving end that is killed fails its client with a reason, and shows not
   assert.deepEqual((await Array.fromAsync(store.list(''))).map(({ name }) => name), [`${root}/points/p1`]);
 });
 
+test('a task that is asked to stop while the other end is gone is not kept waiting for it', async (t) => {
+  const { session, proxy } = await openCutScene(t);
+  const stop = new AbortController();
+  const storage = await session.open({ ports: proxy.ports }, { stop: stop.signal });
+  const put = async (name: string): Promise<unknown> => await storage.put(`${root}/points/${name}`, Buffer.from('x'), 'new').catch((error: { code: string }) => error.code);
+  stop.abort();
+  assert.equal(await put('p1'), 'stored', 'what it has to say while the other end is there is said');
+  proxy.setOpen(false);
+  proxy.cutAll();
+  const cutMs = performance.now();
+  assert.equal(await withDeadline('the end of the waiting', 15_000, async () => await put('p2')), 'mover.session-lost');
+  assert.ok(performance.now() - cutMs > 2_500, 'a short cut is still waited through');
+});
+
 test('a serving task that is stopped closes its ports, drops what is unfinished and says what went through', async (t) => {
   const hosts = await openHosts(t);
   await openDirectory(join(hosts.directory, 'store'), { create: true });

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { bring, makeSmallPackage, openScene, order } from '../kit/deployer-scene.ts';
+import { scratch } from '../kit/scratch.ts';
 
-const place = mkdtempSync(join(tmpdir(), 'tidemark-deployer-killed-'));
+const place = mkdtempSync(join(scratch, 'tidemark-deployer-killed-'));
 after(() => rmSync(place, { recursive: true }));
 const child = new URL('../kit/deployer-child.ts', import.meta.url).pathname;
 

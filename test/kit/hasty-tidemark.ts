@@ -23,7 +23,7 @@ async function serve(args: string[]): Promise<void> {
     announce: values.hosts!,
     version: 'test',
     log: silentLog,
-    timing: { hostLostMs: 8_000, stopWithinMs: 5_000 },
+    timing: { hostLostMs: 8_000, stopWithinMs: 5_000, link: { pingMs: 1_000, deadMs: 6_000 } },
   });
   const end = (): void => void server.close().finally(() => process.exit(0));
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, end);

@@ -43,9 +43,9 @@ export async function openHostedPlatform(names: readonly string[], options: { si
   const whole = stack.use(await openWholeHosts(names.length + 1, { units: ['mongod.service'], sizeMb: options.sizeMb }));
   const [tide, ...others] = whole.hosts as [WholeHost, ...WholeHost[]];
   const hosts = Object.fromEntries(names.map((name, k) => [name, others[k]!]));
-  const platform = stack.use(
-    await openPlatform({ command: ['nsenter', '-t', String(tide.pid()), '--net', process.execPath, new URL(options.isHasty === true ? './hasty-tidemark.ts' : '../../src/main/tidemark.ts', import.meta.url).pathname], args: ['--hosts', tide.address] }),
-  );
+  const node = ['nsenter', '-t', String(tide.pid()), '--net', process.execPath] as const;
+  const program = new URL(options.isHasty === true ? './hasty-tidemark.ts' : '../../src/main/tidemark.ts', import.meta.url).pathname;
+  const platform = stack.use(await openPlatform({ command: [...node, program], keptIn: node, args: ['--hosts', tide.address] }));
   const mongod = (await findMongod()).path;
   const connected = async (name: string): Promise<void> => {
     await until(`host ${name} to be connected`, 90_000, async () => {
@@ -56,7 +56,7 @@ export async function openHostedPlatform(names: readonly string[], options: { si
       throw new Error(`${error.message}; its service said: ${stdout}; ${JSON.stringify(await platform.ok('node', 'list'))}`, { cause: error });
     });
   };
-  for (const [name, host] of Object.entries(hosts)) {
+  const enrol = async ([name, host]: [string, WholeHost]): Promise<void> => {
     host.copyIn(mongod, '/usr/bin/mongod');
     host.copyIn(deb, '/root/transport.deb');
     await host.ok('useradd', ['--system', '--no-create-home', 'mongod']);
@@ -69,8 +69,9 @@ export async function openHostedPlatform(names: readonly string[], options: { si
     await host.ok('chown', ['tidemark:tidemark', '/root/kit.json']);
     await host.ok('mv', ['/root/kit.json', `${state}/kit.json`]);
     await host.ok('systemctl', ['restart', 'tidemark-transport']);
-  }
-  for (const name of names) await connected(name);
+    await connected(name);
+  };
+  await Promise.all(Object.entries(hosts).map(enrol));
   const owned = stack.move();
   return {
     platform,
@@ -110,7 +111,7 @@ async function startSet(hosts: readonly WholeHost[], { flags = [], name = 'rs0' 
 
 /** (Again) with these flags; it comes up with the host as well. */
 export async function startMember(host: WholeHost, name: string, flags: readonly string[]): Promise<void> {
-  const command = ['/usr/bin/mongod', '--dbpath', '/srv/mongod', '--port', String(mongodPort), '--bind_ip_all', '--replSet', name, '--wiredTigerCacheSizeGB', '0.25', '--setParameter', 'diagnosticDataCollectionEnabled=false', ...flags];
+  const command = ['/usr/bin/mongod', '--dbpath', '/srv/mongod', '--port', String(mongodPort), '--bind_ip_all', '--replSet', name, '--wiredTigerCacheSizeGB', '0.25', '--setParameter', 'diagnosticDataCollectionEnabled=false', '--setParameter', 'shutdownTimeoutMillisForSignaledShutdown=100', ...flags];
   host.write('/etc/systemd/system/mongod.service', `[Unit]\nDescription=mongod\n[Service]\nUser=mongod\nExecStart=${command.join(' ')}\nRestart=on-failure\n`);
   await host.ok('systemctl', ['daemon-reload']);
   await host.ok('systemctl', ['restart', 'mongod']);

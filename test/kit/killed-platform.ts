@@ -30,7 +30,7 @@ export async function openKilledPlatform(): Promise<KilledPlatform> {
   const set = stack.use(await openReplicaSet({ members: 2 }));
   const client = stack.use(await set.client());
   await client.db('shop').collection('orders').insertMany(Array.from({ length: 20_000 }, (_, n) => ({ n, text: `order ${n}`.repeat(8) })));
-  const platform = stack.use(await openPlatform());
+  const platform = stack.use(await openPlatform({ keptIn: [process.execPath] }));
   await platform.ok('set', 'add', set.uri);
   const firstPoint = (await platform.ok('backup', 'run', 'rs0')).point as string;
 

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { keptCompiled } from '../../src/base/compile-cache.ts';
 import { withDeadline } from '../../src/base/deadline.ts';
+import { openKeptCommands, type KeptCommands } from './kept-commands.ts';
 
 const environment = { ...process.env, ...keptCompiled(new URL('../../node_modules/.cache/', import.meta.url).pathname) };
 const program = new URL('../../src/main/tidemark.ts', import.meta.url).pathname;
@@ -46,6 +47,8 @@ export type PlatformOptions = {
   args?: readonly string[];
   /** How to start the command line; that of this checkout when left out. */
   command?: readonly [string, ...string[]];
+  /** What starts Node for one process that runs every command; left out, each command starts a process, as an operator does. */
+  keptIn?: readonly [string, ...string[]];
 };
 
 export async function openPlatform(options: PlatformOptions = {}): Promise<Platform> {
@@ -55,6 +58,7 @@ export async function openPlatform(options: PlatformOptions = {}): Promise<Platf
   const [rest, link] = [await freePort(), await freePort()];
   let up: ChildProcess | undefined;
   let ready: { url: string; tokenFile: string } | undefined;
+  let kept: KeptCommands | undefined;
 
   async function start(): Promise<void> {
     const child = spawn(node, [...first, 'up', '--data', dataDir, '--listen', `127.0.0.1:${rest}`, '--transport-listen', `127.0.0.1:${link}`, ...(options.args ?? []), '--json'], {
@@ -74,9 +78,10 @@ export async function openPlatform(options: PlatformOptions = {}): Promise<Platf
   }
 
   async function tidemark(...args: string[]): Promise<CliResult> {
-    const all = [...first, ...args, '--json', '--server', ready!.url, '--token-file', ready!.tokenFile];
+    const words = [...args, '--json', '--server', ready!.url, '--token-file', ready!.tokenFile];
+    if (options.keptIn !== undefined) return await (kept ??= openKeptCommands(options.keptIn, environment)).run(words);
     return await new Promise((resolve) => {
-      const child = execFile(node, all, { timeout: 600_000, maxBuffer: 256 << 20, env: environment }, (error, stdout, stderr) => {
+      const child = execFile(node, [...first, ...words], { timeout: 600_000, maxBuffer: 256 << 20, env: environment }, (error, stdout, stderr) => {
         let json: unknown = undefined;
         try {
           json = JSON.parse(stdout);
@@ -110,6 +115,7 @@ export async function openPlatform(options: PlatformOptions = {}): Promise<Platf
     },
     start,
     async [Symbol.asyncDispose]() {
+      kept?.close();
       if (up !== undefined && up.exitCode === null && up.signalCode === null) {
         up.kill('SIGTERM');
         await withDeadline('"tidemark up" to end', 60_000, async () => await ended(up!)).catch(async () => {

@@ -1,8 +1,6 @@
 /** A real server with its catalog, link and REST API, on a fake transport: whole sessions in milliseconds. */
-import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { request } from 'node:https';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { joinServer } from '../../src/agent/join.ts';
 import { openLog, type Log } from '../../src/base/log.ts';
@@ -12,6 +10,7 @@ import { endStates, type Session, type SessionEvent } from '../../src/contract/s
 import { openServer, type Server, type ServerOptions } from '../../src/server/server.ts';
 import { openFakeTransport, type FakeTransport } from './fake-transport.ts';
 import { freePort } from './platform.ts';
+import { scratch } from './scratch.ts';
 
 export type RawAnswer = { readonly status: number; readonly headers: Record<string, unknown>; readonly text: string; readonly json: any };
 
@@ -39,14 +38,13 @@ export const target = { hosts: [{ host: '127.0.0.1', port: 27017 }], credential:
 
 
 export async function openServerPlatform(timing: ServerOptions['timing'] = {}, more: Pick<ServerOptions, 'contact' | 'clock' | 'distribution'> = {}): Promise<ServerPlatform> {
-  // Memory, where there is any: what is tested here is not how fast a disk syncs.
-  const data = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'tm-server-'));
+  const data = await mkdtemp(join(scratch, 'tm-server-'));
   // The same after a restart: a kit that is under way names it.
   const [port, enrolmentPort] = [await freePort(), await freePort()];
   const logged: string[] = [];
   const log: Log = openLog((line) => logged.push(line));
   const start = async (): Promise<Server> =>
-    await openServer({ dataDirectory: data, listen: { host: '127.0.0.1', port: 0 }, transport: { host: '127.0.0.1', port }, enrolment: { host: '127.0.0.1', port: enrolmentPort }, agents: { host: '127.0.0.1', port: 0 }, announce: '127.0.0.1', version: '9.9.9', log, timing: { alarmEveryMs: 200, ...timing }, ...more });
+    await openServer({ dataDirectory: data, listen: { host: '127.0.0.1', port: 0 }, transport: { host: '127.0.0.1', port }, enrolment: { host: '127.0.0.1', port: enrolmentPort }, agents: { host: '127.0.0.1', port: 0 }, announce: '127.0.0.1', version: '9.9.9', log, timing: { alarmEveryMs: 200, link: { shortestWaitMs: 20 }, ...timing }, ...more });
   let server = await start();
   const fake = await openFakeTransport({ identityFile: join(data, 'transport.json'), port });
   const failure = await server.repositoryReady;

@@ -31,8 +31,8 @@ export type StruckHosts = AsyncDisposable & {
   cut(host: WholeHost): Promise<() => Promise<void>>;
 };
 
-const newBytes = 24e6;
-/** Of what the database's host sends, so that a backup takes long enough to be struck in its middle. */
+/** At this rate of what the database's host sends, a copy takes two seconds and more: long enough to be struck in its middle. */
+const newBytes = 12e6;
 const rate = '40mbit';
 /** There is no reflink here and one member: the copy fits between two checkpoints, also with a cut in its middle, because they are rare. */
 const window = ['--window-seconds', '600'];
@@ -45,7 +45,6 @@ export async function openStruckHosts(options: { isHasty?: boolean } = {}): Prom
   const set = stack.use(await hosted.startSet(['db'], { flags: ['--syncdelay', '600'] }));
   await hosted.addRepository('vault');
   await platform.ok('set', 'add', set.uri, '--repository', 'vault');
-  await slowDown(db);
 
   const show: StruckHosts['show'] = async (id) => await until('the server to answer', 60_000, async () => {
     const { code, json } = await platform.tidemark('session', 'show', id);
@@ -58,12 +57,12 @@ export async function openStruckHosts(options: { isHasty?: boolean } = {}): Prom
     }, { everyMs: 300 });
   let leases: string[] = [];
   const begin = async (): Promise<string> => {
-    await slowDown(db);
     await until('the database', 60_000, async () => {
       const documents = Array.from({ length: newBytes / 48e3 }, () => ({ bytes: randomBytes(48e3) }));
       return await set.client.db('shop').collection('blobs').insertMany(documents, { writeConcern: { w: 'majority', journal: true } }).catch(() => undefined);
     }, { everyMs: 500 });
     leases = await leasesOn(vault);
+    await slowDown(db);
     return (await platform.ok('backup', 'run', 'rs0', '--source', set.members[0]!, ...window, '--detach')).session as string;
   };
   const owned = stack.move();
@@ -83,6 +82,8 @@ export async function openStruckHosts(options: { isHasty?: boolean } = {}): Prom
       }, { everyMs: 100 });
     },
     async isWell(what, { vaultDied = false } = {}) {
+      // It may never have been slowed down.
+      await db.run('tc', ['qdisc', 'del', 'dev', 'eth0', 'root']);
       await hosted.connected('db');
       await hosted.connected('vault');
       await until(`the oplog to be followed after ${what}`, 120_000, async () => ((await platform.ok('set', 'show', 'rs0')).oplog.state === 'following' ? true : undefined), { everyMs: 500 });
@@ -103,7 +104,7 @@ export async function openStruckHosts(options: { isHasty?: boolean } = {}): Prom
     async onItsWay() {
       const stored = async (): Promise<number> => Number((await vault.ok('du', ['-sb', '/var/lib/tidemark-transport'])).split('\t')[0]);
       const first = await stored();
-      await until('bytes to arrive', 60_000, async () => ((await stored()) > first + 3e6 ? true : undefined), { everyMs: 50 });
+      await until('bytes to arrive', 60_000, async () => ((await stored()) > first + 1.5e6 ? true : undefined), { everyMs: 50 });
     },
     async holdProof() {
       const pid = await until('the database of the proof', 120_000, async () => proofOn(db), { everyMs: 20 });

@@ -121,7 +121,7 @@ test('a set is found through one member, its hosts get their services and newer 
   const admin = await MongoClient.connect(`mongodb://tide:Pa55-word@${at.seed}/?directConnection=true&authSource=admin`);
   context.after(async () => await admin.close());
 
-  await using platform = await openPlatform({ args: ['--hosts', wholeHosts.gateway, '--enrolment-port', String(await freePort()), '--agent-port', String(await freePort()), '--depot-port', String(await freePort()), '--installer-port', String(await freePort())] });
+  await using platform = await openPlatform({ keptIn: [process.execPath], args: ['--hosts', wholeHosts.gateway, '--enrolment-port', String(await freePort()), '--agent-port', String(await freePort()), '--depot-port', String(await freePort()), '--installer-port', String(await freePort())] });
   const offer = async (name: PackageName, version: string): Promise<unknown> => await platform.ok('package', 'add', (await packages.tar(name, version)).file, '--sign', '--depot-dir', join(platform.dataDir, 'depot'));
   await offer('tidemark-deployer', '1.0.0');
   await offer('tidemark-transport', '1.0.0');

@@ -125,25 +125,41 @@ test('the text for iptables opens a default-drop firewall as far as the plan goe
   }
 });
 
-/** Closes all firewalls but for the exported rules, looks, and takes each rule of these rows out by turns. */
+type Opening = { readonly at: number; readonly line: string; readonly closed: string };
+
+/** The lines of a machine's firewall that open something, and the entry that is closed when one of them is not there. */
+function openingsOf(machine: string, lines: readonly string[], isTaken: (row: number) => boolean): Opening[] {
+  return lines.flatMap((line, at): Opening[] => {
+    const rule = /^\t\tip saddr (\S+) tcp dport (.*) accept comment "row (\d+) (\w+): /.exec(line);
+    return rule === null || !isTaken(Number(rule[3])) ? [] : [{ at, line, closed: `${rule[3]} ${rule[4]} > ${machine} ${rule[2]!.replace(/[{}]/g, '').trim()}` }];
+  });
+}
+
+/**
+ * Closes all firewalls but for the exported rules, looks, and takes the rules of these rows out by turns: one on each
+ * machine at a time, because a rule says nothing of what goes to another machine.
+ */
 async function takeOutEachRule({ plan, rules }: Variation, isTaken: (row: number) => boolean): Promise<string[]> {
   const taken: string[] = [];
-  const texts = new Map(rules.map((each) => [each.machine, firewallText('nftables', each)]));
-  for (const [machine, text] of texts) await planned.closeFirewall(machine, text);
+  const firewalls = rules.map((each) => {
+    const lines = firewallText('nftables', each).split('\n');
+    return { machine: each.machine, lines, openings: openingsOf(each.machine, lines, isTaken) };
+  });
+  for (const { machine, lines } of firewalls) await planned.closeFirewall(machine, lines.join('\n'));
   try {
     assert.deepEqual(planned.badOf(plan, await planned.check(plan, { eachMs: 8_000 })), []);
-    for (const [machine, text] of texts) {
-      const lines = text.split('\n');
-      for (const [at, line] of lines.entries()) {
-        const rule = /^\t\tip saddr (\S+) tcp dport (.*) accept comment "row (\d+) (\w+): /.exec(line);
-        if (rule === null || !isTaken(Number(rule[3]))) continue;
-        const closed = `${rule[3]} ${rule[4]} > ${machine} ${rule[2]!.replace(/[{}]/g, '').trim()}`;
-        await planned.nft(machine, lines.toSpliced(at, 1).join('\n'));
-        assert.deepEqual(planned.badOf(plan, await planned.check(plan)), [`${closed}: timed-out, no answer within 3 s`], `without: ${line.trim()}`);
-        taken.push(closed);
+    for (let turn = 0; firewalls.some(({ openings }) => turn < openings.length); turn++) {
+      const out: Opening[] = [];
+      for (const { machine, lines, openings } of firewalls) {
+        const opening = openings[turn];
+        await planned.nft(machine, (opening === undefined ? lines : lines.toSpliced(opening.at, 1)).join('\n'));
+        if (opening !== undefined) out.push(opening);
       }
-      await planned.nft(machine, text);
+      const wanted = out.map(({ closed }) => `${closed}: timed-out, no answer within 3 s`).sort();
+      assert.deepEqual(planned.badOf(plan, await planned.check(plan)).sort(), wanted, `without: ${out.map(({ line }) => line.trim()).join('; ')}`);
+      taken.push(...out.map(({ closed }) => closed));
     }
+    for (const { machine, lines } of firewalls) await planned.nft(machine, lines.join('\n'));
     assert.deepEqual(planned.badOf(plan, await planned.check(plan, { eachMs: 8_000 })), [], 'all is well again');
     return taken;
   } finally {

@@ -53,7 +53,7 @@ before(async () => {
   // Whoever wants to come here by SSH comes to nothing.
   await vault.ok('systemctl', ['stop', 'ssh.service']);
   enrolmentPort = await freePort();
-  platform = await openPlatform({ args: ['--hosts', wholeHosts.gateway, '--enrolment-port', String(enrolmentPort), '--agent-port', String(await freePort()), '--depot', `${store.address}:9380`] });
+  platform = await openPlatform({ keptIn: [process.execPath], args: ['--hosts', wholeHosts.gateway, '--enrolment-port', String(enrolmentPort), '--agent-port', String(await freePort()), '--depot', `${store.address}:9380`] });
   const password = join(place, 'password');
   await writeFile(password, 'Pa55-word\n');
   await platform.ok('credential', 'add', 'admin', '--user', 'tmadmin', '--password-file', password, '--sudo');
@@ -176,6 +176,7 @@ test('an installer brings the services to a host without SSH, once, and believes
   assert.notEqual(refused.code, 0);
   assert.match(refused.stderr, /not the one this installer is for/);
 
+  await until('the deployer to have enrolled', 60_000, async () => ((await nodeOf('vault')).deployer?.link === 'connected' ? true : undefined), { everyMs: 200 });
   const brought = await platform.ok('node', 'install', 'vault');
   assert.deepEqual([brought.version, brought.hostKey], ['1.0.0', null]);
 });

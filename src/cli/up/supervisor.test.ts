@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
-import { systemClock } from '../../base/clock.ts';
+import { systemClock, type Clock } from '../../base/clock.ts';
 import { until } from '../../base/deadline.ts';
 import type { PartLog } from './part-log.ts';
 import { supervise, type Part, type Supervisor } from './supervisor.ts';
@@ -18,6 +18,7 @@ const programs = {
   good: `import { dieWithParent } from '${native}'; dieWithParent(15); process.on('SIGTERM', () => process.exit(0)); process.send({ kind: 'ready', pid: process.pid }); setInterval(() => {}, 1000);`,
   deaf: `process.on('SIGTERM', () => {}); process.send({ kind: 'ready', pid: process.pid }); setInterval(() => {}, 1000);`,
   broken: `console.error(JSON.stringify({ level: 'error', message: 'the catalog could not be opened', why: 'it is from the future' })); process.exit(3);`,
+  told: `console.log(process.pid); process.send({ kind: 'ready', pid: process.pid }); setInterval(() => {}, 1000);`,
   silent: `setInterval(() => {}, 1000);`,
 };
 
@@ -29,7 +30,7 @@ function part(name: string, program: keyof typeof programs, stopWithinMs = 10_00
   return { name, program: path, args: [], log, stopWithinMs };
 }
 
-function open(parts: Part[], options: { readyWithinMs?: number } = {}): { supervisor: Supervisor; said: string[] } {
+function open(parts: Part[], options: { readyWithinMs?: number; clock?: Clock } = {}): { supervisor: Supervisor; said: string[] } {
   const said: string[] = [];
   const supervisor = supervise(parts, { node: [process.execPath], clock: systemClock, say: (line) => void said.push(line), shortestWaitMs: 10, ...options });
   return { supervisor, said };
@@ -61,6 +62,21 @@ test('a part that is killed is started again, and both are said', async () => {
   process.kill(pidOf(await supervisor.ready, 'server'), 'SIGKILL');
   await until('the server to run again', 10_000, () => (said.some((line) => line === 'server runs again') ? true : undefined));
   assert.match(said[0]!, /^server ended with SIGKILL; it is started again in [\d.]+ s$/);
+  await supervisor.stop();
+});
+
+test('a part that ends again and again waits longer each time, until it has run for ten seconds', async () => {
+  const waits: number[] = [];
+  let nowMs = 0;
+  const server = part('server', 'told');
+  const { supervisor, said } = open([server], { clock: { ...systemClock, monotonicMs: () => nowMs, wait: async (ms) => void waits.push(ms) } });
+  await supervisor.ready;
+  for (const [round, ranMs] of [0, 9_999, 9_999, 10_000, 0].entries()) {
+    nowMs += ranMs;
+    process.kill(Number(server.log.tail().at(-1)), 'SIGKILL');
+    await until('the server to run again', 10_000, () => (said.filter((line) => line === 'server runs again').length > round && server.log.tail().length > round + 1 ? true : undefined));
+  }
+  assert.deepEqual(waits, [10, 20, 40, 10, 20]);
   await supervisor.stop();
 });
 

@@ -5,7 +5,7 @@
  *       │ ends or is silent for 90 s before the first time it was ready: `up` fails and says what it printed
  *       └─ stop: asked with SIGTERM in reverse order, killed when its time is over
  *
- * A part that ran for a minute starts again after the shortest wait. Each part asks the kernel to end it when this
+ * A part that ran for ten seconds starts again after the shortest wait. Each part asks the kernel to end it when this
  * process ends and has an IPC pipe that closes then, so a killed supervisor leaves nothing behind. Parts are in
  * sessions of their own: Ctrl-C reaches this process alone, and the order of the stop is kept.
  */
@@ -36,7 +36,7 @@ export type Supervisor = {
 export type SupervisorOptions = { node: readonly string[]; clock: Clock; say(line: string): void; readyWithinMs?: number; shortestWaitMs?: number };
 
 const longestWaitMs = 30_000;
-const steadyMs = 60_000;
+const steadyMs = 10_000;
 
 export function supervise(parts: readonly Part[], options: SupervisorOptions): Supervisor {
   const ends = new AbortController();

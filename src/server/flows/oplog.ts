@@ -1,13 +1,13 @@
 /**
  * The keeper of a set's oplog: one session that works for as long as the set is protected.
  *
- *   follow (task) ──ends, fails──▶ wait 1 s, doubled up to 60 s ──▶ follow again
+ *   follow (task) ──ends, fails──▶ wait 1 s, doubled up to 60 s while the archive does not grow ──▶ follow again
  *        │ host gone: the same task is waited for, without end; two followers of one chain must never be
  *        └ broken, barrier: an alarm, which asks for a new base backup (alarms.ts)
  */
 import * as z from 'zod';
 import { describe, isFailure } from '../../base/failure.ts';
-import { showTime } from '../../base/cluster-time.ts';
+import { compareTimes, showTime } from '../../base/cluster-time.ts';
 import { clusterTime, optime } from '../../contract/values.ts';
 import type { Alarms } from '../alarms.ts';
 import { hostLost } from '../failures.ts';
@@ -22,8 +22,6 @@ export type OplogWish = z.infer<typeof wish>;
 const chainStatus = z.object({ chain: z.string(), through: optime.nullable(), committed: optime.nullable().optional() });
 const brokenStatus = z.object({ atMs: z.number(), reason: z.string(), next: z.string(), after: clusterTime });
 const barrierStatus = z.object({ at: clusterTime, what: z.string(), chain: z.string() });
-
-const steadyMs = 300_000;
 
 export function oplogFlow({ sets, placement, standings, alarms }: { sets: ProtectedSets; placement: Placement; standings: OplogStandings; alarms: Alarms }): Flow<OplogWish> {
   return {
@@ -47,7 +45,7 @@ export function oplogFlow({ sets, placement, standings, alarms }: { sets: Protec
         }
       };
       for (let waitMs = 1_000; ; waitMs = Math.min(60_000, waitMs * 2)) {
-        const begunMs = clock.monotonicMs();
+        const { through: before } = await standings.now(setId);
         const name = `follow ${round}`;
         let says: string;
         try {
@@ -64,7 +62,8 @@ export function oplogFlow({ sets, placement, standings, alarms }: { sets: Protec
             continue;
           }
         }
-        if (clock.monotonicMs() - begunMs >= steadyMs) waitMs = 1_000;
+        const { through: after } = await standings.now(setId);
+        if (after !== null && (before === null || compareTimes(after, before) > 0)) waitMs = 1_000;
         await standings.change(setId, { state: 'waiting', says, session });
         if (says !== saidLast) await context.tell(`the oplog is not followed: ${says}; it is tried again all the time`, 'warning');
         saidLast = says;

@@ -1,0 +1,45 @@
+/** What the command line knows of this machine: its environment, terminal, signals, and the programs beside it. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../base/clock.ts';
+import { fromWire, type WireFailure } from '../base/failure.ts';
+import type { Surroundings } from '../cli/surroundings.ts';
+import { programs, version } from './installation.ts';
+
+const { env, stdout, stderr } = process;
+const depotProgram = new URL('depot.ts', import.meta.url).pathname;
+type Added = { added: Awaited<ReturnType<Surroundings['addPackage']>> } | { failure: WireFailure };
+
+export const surroundings: Surroundings = {
+  version,
+  terminal: {
+    stdout: (text) => void stdout.write(text),
+    stderr: (text) => void stderr.write(text),
+    isWatched: stderr.isTTY && env['TERM'] !== 'dumb',
+    columns: () => stderr.columns ?? 80,
+  },
+  clock: systemClock,
+  timeZone: Temporal.Now.timeZoneId(),
+  settings: { server: env['TIDEMARK_SERVER'], tokenFile: env['TIDEMARK_TOKEN_FILE'], caFile: env['TIDEMARK_CA_FILE'] },
+  dataDirectories: [process.getuid?.() === 0 ? '/var/lib/tidemark' : join(env['XDG_DATA_HOME'] ?? join(homedir(), '.local/share'), 'tidemark')],
+  onInterrupt(act) {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, act);
+    return () => {
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, act);
+    };
+  },
+  programs: { node: programs.node, server: new URL('server.ts', import.meta.url).pathname, transport: new URL('transport.ts', import.meta.url).pathname, depot: depotProgram },
+  processId: process.pid,
+  // Rooms with native code are loaded by the commands that need them: the others start faster without.
+  tryLock: async (fd) => (await import('../base/native.ts')).tryLockFile(fd),
+  inspectMachine: async (directory) => await (await import('../agent/findings.ts')).findings(directory),
+  // By its program: what lands on other hosts has no distribution server in it.
+  async addPackage(directory, file, isVouchedFor) {
+    const { requireProgram } = await import('../base/child-process.ts');
+    const [node, ...first] = programs.node;
+    const said = JSON.parse(await requireProgram(node!, [...first, depotProgram, '--data', directory, '--add', file, ...(isVouchedFor ? ['--sign'] : [])], { deadlineMs: 300_000 })) as Added;
+    if ('failure' in said) throw fromWire(said.failure);
+    return said.added;
+  },
+  openRepositoryDirect: async (directory, passphrase) => await (await import('./direct-repository.ts')).openRepositoryDirect(directory, passphrase),
+};
