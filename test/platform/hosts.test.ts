@@ -1,5 +1,6 @@
 /** Several hosts on one server: enrolled with kits, dialled from either side, data straight from the set's host to the repository's. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -29,7 +30,7 @@ before(async () => {
   base = await mkdtemp(join(tmpdir(), 'tm-hosts-'));
   set = await openReplicaSet({ members: 2 });
   client = await set.client();
-  await client.db('shop').collection('orders').insertMany(Array.from({ length: 5_000 }, (_, n) => ({ n, text: `order ${n}`.repeat(8) })));
+  await client.db('shop').collection('orders').insertMany(Array.from({ length: 5_000 }, (_, n) => ({ n, text: `order ${n}`, noise: randomBytes(400) })));
   ports = { enrolmentPort: await freePort(), agentPort: await freePort() };
   platform = await openPlatform({ args: ['--hosts', '127.0.0.1', '--enrolment-port', String(ports.enrolmentPort), '--agent-port', String(ports.agentPort), '--no-depot'] });
   vault = await openTransportHost(platform, { name: 'vault', ...ports, dataPorts: '32500-32540' });
