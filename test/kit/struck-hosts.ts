@@ -140,7 +140,7 @@ async function leftOn(host: WholeHost, name: string): Promise<string[]> {
   const movers = await count("pgrep -f '[/]lib/main/mover' || true");
   const others = await count("pgrep -af '[/]lib/main/(mount|guardian)|[m]ongod.*tidemark-transport' || true");
   const mounts = await count("grep -h fuse /proc/$(pgrep -of 'main/[t]ransport.js')/mountinfo | grep -v fusectl || true");
-  const tasks = await count('ls /var/lib/tidemark-transport/work/tasks');
+  const tasks = await count('ls /var/lib/tidemark-transport/tasks');
   return [
     ...(movers.length > 2 ? [`${name}: ${movers.length} movers`] : []),
     ...others.map((line) => `${name}: ${line}`),

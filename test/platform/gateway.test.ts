@@ -1,6 +1,6 @@
 /**
  * A repository that the database's host can reach through a gateway alone: its firewall and the repository's forbid the direct
- * way, and the server's rules are opened by nothing but what `ports export` printed.
+ * way, and are opened by nothing but what `ports export` printed.
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -163,4 +163,18 @@ test('the gateway\'s services are killed: the session fails with that reason, no
   }, { everyMs: 1_000 });
   assert.equal(made.verified, true);
   await isClean();
+});
+
+test('in single-port mode data comes to the ports of the transport services alone, on the gateway and behind it', limits, async () => {
+  for (const name of ['gate', 'vault']) await hosted.platform.ok('node', 'configure', name, '--single-port', 'on');
+  const { rows: matrix } = (await hosted.platform.ok('ports', 'matrix')) as { rows: { row: number; from: { name: string }; to: { name: string }; ports: object[] }[] };
+  const planned = matrix.filter(({ row, to }) => [13, 16, 20].includes(row) && to.name in hosted.hosts);
+  assert.deepEqual(planned.map(({ row, from, to, ports }) => [`${row} ${from.name} > ${to.name}`, ports]), [['16 db > gate', [{ from: 6162, to: 6162 }]], ['20 gate > vault', [{ from: 6162, to: 6162 }]]]);
+  await closeFirewalls();
+  const made = await until('a backup', 90_000, async () => {
+    const { code, json, stderr } = await hosted.platform.tidemark('backup', 'run', 'rs0', ...window);
+    assert.ok(code === 0 || code === 5, stderr);
+    return code === 0 ? json : undefined;
+  }, { everyMs: 1_000 });
+  assert.equal(made.verified, true);
 });
