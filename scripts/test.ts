@@ -4,8 +4,8 @@
  *   node scripts/test.ts [--unit | --platform] [--no-setup] [FILE…]
  *
  * `--unit` runs the tests beside the sources only (src, scripts); `--platform` those of the whole platform, and the faults
- * that need a whole host; `--no-setup` installs nothing. Unit files run side by side. Those that start databases, file
- * systems and hosts wait for most of their time and have machines, networks, ports and directories of their own: two at a time.
+ * that need a whole host; `--no-setup` installs nothing. Unit files run side by side, those that start databases and file
+ * systems one at a time, because they have deadlines of their own; those of them that mostly wait, two at a time.
  */
 import { existsSync, globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -21,10 +21,10 @@ const find = (pattern: string): string[] => globSync(pattern, { cwd: root }).sor
 const withMachines = /^test\/(fault|platform|compat|conformance)\//;
 
 /**
- * Started first, the longest first, so that none is left over at the end. They wait for hosts that start, for the loss of a
- * link to be noticed, for time to pass.
+ * They wait for most of their time, for hosts that start, for the loss of a link to be noticed, for processes to begin, and have
+ * machines, networks, ports and directories of their own: two at a time. The longest first, so that none is left over at the end.
  */
-const longest = [
+const inPairs = [
   'platform/survive-cuts',
   'platform/survive',
   'platform/services-on-hosts',
@@ -32,26 +32,33 @@ const longest = [
   'platform/long-cut',
   'platform/closed-firewalls',
   'fault/killed-restores',
-  'platform/torture-short',
   'platform/groups',
-  'platform/restore-over-hosts',
-  'platform/replay-native',
+  'platform/any-moment-back',
   'platform/port-plan',
+  'platform/restore-over-hosts',
+  'fault/deployer-killed-on-a-host',
   'platform/no-backup-byte',
   'platform/from-nothing',
+  'platform/archive-on-another-host',
+  'platform/bundle',
+  'fault/copy-lock-holder-killed',
+  'platform/copy-layouts',
+  'fault/deployer-killed',
+  'fault/kill-server-during-a-session',
+  'fault/data-channel-cut',
+  'fault/repository-crash',
+  'fault/repository-damage',
+  'fault/mount-killed',
 ].map((name) => `test/${name}.test.ts`);
-/** They are about when something happens, to less than seconds. */
-const timed = ['fault/copy-checkpoint-midway', 'fault/five-minutes-away', 'conformance/data-channel'].map((name) => `test/${name}.test.ts`);
-for (const file of [...longest, ...timed]) if (!existsSync(join(root, file))) throw new Error(`${file} is named in scripts/test.ts and is not there`);
+for (const file of inPairs) if (!existsSync(join(root, file))) throw new Error(`${file} is named in scripts/test.ts and is not there`);
 
 const unit = '{src,scripts}/**/*.test.ts';
 const wanted = flags.has('--unit') ? [unit] : flags.has('--platform') ? ['test/platform/*.test.ts', 'test/fault/*-on-a-host.test.ts'] : [unit, 'test/**/*.test.ts'];
 const files = named.length > 0 ? named.map((file) => relative(root, file)) : wanted.flatMap(find);
-const heavy = files.filter((file) => withMachines.test(file) && !timed.includes(file));
 const phases = [
   { files: files.filter((file) => !withMachines.test(file)), concurrency: availableParallelism() },
-  { files: [...longest.filter((file) => heavy.includes(file)), ...heavy.filter((file) => !longest.includes(file))], concurrency: 2 },
-  { files: files.filter((file) => timed.includes(file)), concurrency: 1 },
+  { files: inPairs.filter((file) => files.includes(file)), concurrency: 2 },
+  { files: files.filter((file) => withMachines.test(file) && !inPairs.includes(file)), concurrency: 1 },
 ];
 
 if (!flags.has('--no-setup') && !flags.has('--unit')) await prepareMachine('tests');
