@@ -5,9 +5,9 @@
  *
  * `--unit` runs the tests beside the sources only (src, scripts); `--platform` those of the whole platform, and the faults
  * that need a whole host; `--no-setup` installs nothing. Unit files run side by side, those that start databases and file
- * systems one at a time: they have deadlines of their own.
+ * systems one at a time, because they have deadlines of their own; those of them that mostly wait, two at a time.
  */
-import { globSync } from 'node:fs';
+import { existsSync, globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { prepareMachine } from './prepare-machine.ts';
@@ -18,14 +18,47 @@ const flags = new Set(process.argv.slice(2).filter((word) => word.startsWith('--
 const named = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 
 const find = (pattern: string): string[] => globSync(pattern, { cwd: root }).sort();
-const alone = /^test\/(fault|platform|compat|conformance)\//;
+const withMachines = /^test\/(fault|platform|compat|conformance)\//;
+
+/**
+ * They wait for most of their time, for hosts that start, for the loss of a link to be noticed, for processes to begin, and have
+ * machines, networks, ports and directories of their own: two at a time. The longest first, so that none is left over at the end.
+ */
+const inPairs = [
+  'platform/survive-cuts',
+  'platform/survive',
+  'platform/services-on-hosts',
+  'fault/killed-parts',
+  'platform/long-cut',
+  'platform/closed-firewalls',
+  'fault/killed-restores',
+  'platform/groups',
+  'platform/any-moment-back',
+  'platform/port-plan',
+  'platform/restore-over-hosts',
+  'fault/deployer-killed-on-a-host',
+  'platform/no-backup-byte',
+  'platform/from-nothing',
+  'platform/archive-on-another-host',
+  'platform/bundle',
+  'fault/copy-lock-holder-killed',
+  'platform/copy-layouts',
+  'fault/deployer-killed',
+  'fault/kill-server-during-a-session',
+  'fault/data-channel-cut',
+  'fault/repository-crash',
+  'fault/repository-damage',
+  'fault/mount-killed',
+].map((name) => `test/${name}.test.ts`);
+for (const file of inPairs) if (!existsSync(join(root, file))) throw new Error(`${file} is named in scripts/test.ts and is not there`);
 
 const unit = '{src,scripts}/**/*.test.ts';
 const wanted = flags.has('--unit') ? [unit] : flags.has('--platform') ? ['test/platform/*.test.ts', 'test/fault/*-on-a-host.test.ts'] : [unit, 'test/**/*.test.ts'];
 const files = named.length > 0 ? named.map((file) => relative(root, file)) : wanted.flatMap(find);
 const phases = [
-  { files: files.filter((file) => !alone.test(file)), concurrency: availableParallelism() },
-  { files: files.filter((file) => alone.test(file)), concurrency: 1 },
+  { files: files.filter((file) => !withMachines.test(file)), concurrency: availableParallelism() },
+  { files: inPairs.filter((file) => files.includes(file)), concurrency: 2 },
+  { files: files.filter((file) => withMachines.test(file) && !inPairs.includes(file)), concurrency: 1 },
 ];
 
 if (!flags.has('--no-setup') && !flags.has('--unit')) await prepareMachine('tests');
