@@ -7,7 +7,7 @@ import { open } from 'node:fs/promises';
 import type { ClusterTime } from '../base/cluster-time.ts';
 import type { DataDirectory, Table } from './wiredtiger/data-directory.ts';
 import { packUint } from './wiredtiger/integers.ts';
-import { isJournal, operationsOn, readRecords } from './wiredtiger/journal.ts';
+import { isEmptyFrom, isJournal, operationsOn, readRecords } from './wiredtiger/journal.ts';
 
 export type CopiedOplog = {
   /** By record id, in latin1. The entry at the checkpoint is one of them. */
@@ -37,11 +37,11 @@ export async function readCopiedOplog(data: DataDirectory, oplog: Table, checkpo
     bytes += value.length;
     return bytes <= mostBytes && entries.size <= mostEntries;
   };
-  for await (const { key, value } of oplog.rows(from)) if (!take(key, value)) return undefined;
+  for await (const { key, value, ends } of oplog.rows(from)) if (ends || !take(key, value)) return undefined;
   const parts = await data.journal();
   if (parts === undefined) return undefined;
   let end = 0;
-  for (const { path, from: offset } of parts) {
+  for (const [k, { path, from: offset }] of parts.entries()) {
     await using file = await open(path, 'r');
     if (!(await isJournal(file))) return undefined;
     end = offset;
@@ -53,6 +53,8 @@ export async function readCopiedOplog(data: DataDirectory, oplog: Table, checkpo
         if (!isKnown) return undefined;
       }
     }
+    // Recovery reads no file behind one whose end it does not know.
+    if (k < parts.length - 1 && !(await isEmptyFrom(file, end))) return undefined;
   }
   return entries.has(from.toString('latin1')) ? { entries, journal: parts.at(-1)!.path, end } : undefined;
 }

@@ -76,8 +76,8 @@ const pointValue = Buffer.from([0x00, 0x08]);
 /** The collection's only document, in place of the one that a copy of a primary brings along. */
 async function pointAt(target: ClusterTime, tables: ReadonlyMap<string, Table>): Promise<Buffer[] | undefined> {
   const [point, index] = [tables.get(pointName)!, tables.get(`${pointName} _id_`)!];
-  for await (const { key, value } of point.rows()) {
-    if (!key.equals(firstRecord) || BSON.deserialize(value)['_id'] !== pointId) return undefined;
+  for await (const { key, value, ends } of point.rows()) {
+    if (ends || !key.equals(firstRecord) || BSON.deserialize(value)['_id'] !== pointId) return undefined;
   }
   const document = BSON.serialize({ _id: pointId, oplogTruncateAfterPoint: stamp(target) });
   return [putRow(point.fileId, firstRecord, document), putRow(index.fileId, pointKey, pointValue)];

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { commitRecord, isJournal, operationsOn, putRow, readRecords } from './journal.ts';
+import { commitRecord, isEmptyFrom, isJournal, operationsOn, putRow, readRecords } from './journal.ts';
 
 let work: string;
 before(() => void (work = mkdtempSync(join(tmpdir(), 'tm-journal-'))));
@@ -46,6 +46,18 @@ test('reading ends where recovery does: at zeros, at a torn record, at bytes of 
   assert.deepEqual(await read(Buffer.concat([first, second.subarray(0, 256)])), only);
   assert.deepEqual(await read(Buffer.concat([first, Buffer.from('4f04030201', 'hex')])), only);
   assert.deepEqual(await read(Buffer.alloc(0)), { keys: [], end: 0 });
+});
+
+test('what follows the last record is nothing, or something', async () => {
+  const path = join(work, 'tail');
+  writeFileSync(path, Buffer.concat([record(1), Buffer.alloc(5 << 20), Buffer.from([1])]));
+  await using file = await open(path);
+  assert.equal(await isEmptyFrom(file, record(1).length), false);
+  await file.close();
+  truncateSync(path, record(1).length + (5 << 20));
+  await using cut = await open(path);
+  assert.equal(await isEmptyFrom(cut, record(1).length), true);
+  assert.equal(await isEmptyFrom(cut, 1 << 30), true);
 });
 
 test('an encrypted record is refused, a journal of another version is none of ours', async () => {

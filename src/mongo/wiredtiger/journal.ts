@@ -52,6 +52,17 @@ export async function* readRecords(file: FileHandle, offset: number): AsyncGener
   }
 }
 
+/** Whether nothing but zeros follows, or nothing at all. */
+export async function isEmptyFrom(file: FileHandle, offset: number): Promise<boolean> {
+  const window = Buffer.alloc(windowBytes);
+  for (let from = offset; ; ) {
+    const { bytesRead } = await file.read(window, 0, window.length, from);
+    if (bytesRead === 0) return true;
+    if (window.subarray(0, bytesRead).some((byte) => byte !== 0)) return false;
+    from += bytesRead;
+  }
+}
+
 /** Of the record at a place: 0 where there is none, more than there is where its head is cut off. */
 function nextLength(bytes: Buffer, at: number): number {
   if (at + headBytes > bytes.length) return headBytes;

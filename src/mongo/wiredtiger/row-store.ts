@@ -7,7 +7,8 @@ import { pageTypes, readPage, unpackAddress, type BlockAddress, type Page } from
 import { unpackUint, type Cursor } from './integers.ts';
 import { unpackSnappy } from './snappy.ts';
 
-export type Row = { readonly key: Buffer; readonly value: Buffer };
+/** `ends`: it was taken away or replaced, and is there for readers of an older moment; which of them see it only WiredTiger knows. */
+export type Row = { readonly key: Buffer; readonly value: Buffer; readonly ends: boolean };
 
 export type Tree = { readonly file: FileHandle; readonly allocationBytes: number; readonly root: BlockAddress };
 
@@ -85,16 +86,18 @@ async function* readLeaf(tree: Tree, page: Page): AsyncGenerator<Row> {
     if (cell.kind === 'address' || cell.kind === 'deleted') throw new RangeError('an address among rows');
     if (cell.kind === 'key') {
       // A key without a value stands for an empty one.
-      if (!isPaired) yield { key, value: Buffer.alloc(0) };
+      if (!isPaired) yield { key, value: nothing, ends: false };
       key = Buffer.concat([key.subarray(0, cell.prefix), bytes]);
       isPaired = false;
     } else {
-      yield { key, value: bytes };
+      yield { key, value: bytes, ends: cell.ends };
       isPaired = true;
     }
   }
-  if (!isPaired) yield { key, value: Buffer.alloc(0) };
+  if (!isPaired) yield { key, value: nothing, ends: false };
 }
+
+const nothing = Buffer.alloc(0);
 
 async function readOverflow({ file, allocationBytes }: Tree, packed: Buffer): Promise<Buffer> {
   const address = unpackAddress({ bytes: packed, at: 0 }, allocationBytes);
@@ -103,7 +106,7 @@ async function readOverflow({ file, allocationBytes }: Tree, packed: Buffer): Pr
   return page.body.subarray(0, page.entries);
 }
 
-type Cell = { readonly kind: 'key' | 'value' | 'address' | 'deleted'; readonly prefix: number; readonly isElsewhere: boolean; readonly bytes: Buffer };
+type Cell = { readonly kind: 'key' | 'value' | 'address' | 'deleted'; readonly prefix: number; readonly isElsewhere: boolean; readonly ends: boolean; readonly bytes: Buffer };
 
 /** Kinds of a long cell, in the upper half of its first byte. */
 const longKinds: Readonly<Record<number, Pick<Cell, 'kind' | 'isElsewhere'>>> = {
@@ -119,6 +122,8 @@ const longKinds: Readonly<Record<number, Pick<Cell, 'kind' | 'isElsewhere'>>> = 
 };
 const keyWithPrefix = 0x70;
 const hasTimes = 0x08;
+/** Of the times that a cell has, in the order of their bits: durable start, durable stop, start, stop, and transactions of both. */
+const ending = 0x04 | 0x10 | 0x40;
 const hasCount = 0x04;
 /** Long cells hold more than a short one could: the difference is not written. */
 const longestShort = 64;
@@ -133,13 +138,13 @@ function readCell(cursor: Cursor): Cell {
   const first = cursor.bytes.readUInt8(cursor.at++);
   switch (first & 0x03) {
     case 0x01:
-      return { kind: 'key', prefix: 0, isElsewhere: false, bytes: take(cursor, first >> 2) };
+      return { kind: 'key', prefix: 0, isElsewhere: false, ends: false, bytes: take(cursor, first >> 2) };
     case 0x02: {
       const prefix = cursor.bytes.readUInt8(cursor.at++);
-      return { kind: 'key', prefix, isElsewhere: false, bytes: take(cursor, first >> 2) };
+      return { kind: 'key', prefix, isElsewhere: false, ends: false, bytes: take(cursor, first >> 2) };
     }
     case 0x03:
-      return { kind: 'value', prefix: 0, isElsewhere: false, bytes: take(cursor, first >> 2) };
+      return { kind: 'value', prefix: 0, isElsewhere: false, ends: false, bytes: take(cursor, first >> 2) };
     default:
       return readLongCell(cursor, first);
   }
@@ -148,16 +153,18 @@ function readCell(cursor: Cursor): Cell {
 function readLongCell(cursor: Cursor, first: number): Cell {
   const type = first & 0xf0;
   const found = longKinds[type];
-  if (found === undefined) throw new RangeError(`cell of kind ${type} in the metadata`);
+  if (found === undefined) throw new RangeError(`cell of kind ${type}`);
   const prefix = type === keyWithPrefix ? cursor.bytes.readUInt8(cursor.at++) : 0;
+  let ends = false;
   if ((first & hasTimes) !== 0) {
     const given = cursor.bytes.readUInt8(cursor.at++);
+    ends = (given & ending) !== 0;
     for (let bit = 0x02; bit <= 0x40; bit <<= 1) if ((given & bit) !== 0) unpackUint(cursor);
   }
   if ((first & hasCount) !== 0) unpackUint(cursor);
   const isShortened = !found.isElsewhere && (found.kind === 'key' || (found.kind === 'value' && (first & (hasTimes | hasCount)) === 0));
   const bytes = take(cursor, unpackUint(cursor) + (isShortened ? longestShort : 0));
-  return { ...found, prefix, bytes };
+  return { ...found, prefix, ends, bytes };
 }
 
 function take(cursor: Cursor, bytes: number): Buffer {
