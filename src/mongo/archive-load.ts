@@ -40,6 +40,8 @@ export type Loaded = {
   readonly leftOut: number;
   /** The newest entry at or before the target, after: where recovery must end. */
   readonly last: Optime;
+  /** Where the comparison ended: the copy's own newest entry, or the target. */
+  readonly through: ClusterTime;
 };
 
 const batchDocuments = 5_000;
@@ -61,7 +63,7 @@ export async function loadArchive(client: MongoClient, socket: string, load: Loa
   await loader.flush();
   const added = await addMissing(load, top, async (entry) => await loader.add(entry));
   await loader.flush();
-  return { by: 'mongod', compared: compared.count, filled: compared.holes.length, last: compared.last, ...added };
+  return { by: 'mongod', compared: compared.count, filled: compared.holes.length, last: compared.last, through, ...added };
 }
 
 /** Hands over what the archive has after the copy's top, up to the target. `last` only where there is anything. */
@@ -92,7 +94,7 @@ async function endsOf(oplog: Collection): Promise<{ oldest: Optime | undefined; 
 }
 
 /** From the last entry at or before the checkpoint, which every recovery needs, through `through`. */
-async function* ownEntries(oplog: Collection, checkpoint: ClusterTime, through: ClusterTime): AsyncGenerator<readonly Buffer[]> {
+export async function* ownEntries(oplog: Collection, checkpoint: ClusterTime, through: ClusterTime): AsyncGenerator<readonly Buffer[]> {
   const options = { raw: true, sort: { $natural: -1 }, limit: 1 } as const;
   const [start] = await oplog.find<Buffer>({ ts: { $lte: stamp(checkpoint) } }, options).toArray();
   if (start === undefined) return;
@@ -105,12 +107,7 @@ async function* ownEntries(oplog: Collection, checkpoint: ClusterTime, through: 
   }
 }
 
-type Loader = {
-  add(document: Uint8Array): Promise<void>;
-  flush(): Promise<void>;
-  readonly count: number;
-  readonly last: Optime | undefined;
-};
+type Loader = { add(document: Uint8Array): Promise<void>; flush(): Promise<void> };
 
 /** Inserts are under way over all connections while the next is gathered; the oplog orders its entries by their time. */
 function openLoader(wires: readonly OpMsg[], load: Load): Loader {
@@ -119,7 +116,6 @@ function openLoader(wires: readonly OpMsg[], load: Load): Loader {
   let pending: Uint8Array[] = [];
   let bytes = 0;
   let count = 0;
-  let last: Uint8Array | undefined;
   const send = async (): Promise<void> => {
     const documents = pending;
     if (documents.length === 0) return;
@@ -139,7 +135,6 @@ function openLoader(wires: readonly OpMsg[], load: Load): Loader {
   };
   return {
     add: async (document) => {
-      last = document;
       if (document.length > userBytes) {
         await flush();
         await insertLarge(wires[0]!, document);
@@ -151,12 +146,6 @@ function openLoader(wires: readonly OpMsg[], load: Load): Loader {
       bytes += document.length;
     },
     flush,
-    get count() {
-      return count;
-    },
-    get last() {
-      return last === undefined ? undefined : readOptime(last);
-    },
   };
 }
 

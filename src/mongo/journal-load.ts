@@ -11,6 +11,7 @@
 import { open } from 'node:fs/promises';
 import { BSON } from 'mongodb';
 import { compareTimes, earliest, type ClusterTime } from '../base/cluster-time.ts';
+import { describe } from '../base/failure.ts';
 import { addMissing, type Load, type Loaded } from './archive-load.ts';
 import { readCopiedOplog, recordIdOf, type CopiedOplog } from './copied-oplog.ts';
 import { readOptime } from './oplog-entry.ts';
@@ -24,15 +25,18 @@ import { commitRecord, putRow } from './wiredtiger/journal.ts';
 const mostBytes = 1 << 30;
 const recordBytes = 1 << 20;
 
-/** `bytes`: of the entries between checkpoint and target. Answers undefined, with nothing changed, where these files have to be loaded by a mongod. */
-export async function loadIntoJournal(directory: string, load: Load, bytes: number): Promise<Loaded | undefined> {
-  if (bytes > mostBytes) return undefined;
-  const found = await lookInto(directory, load).catch((error: unknown) => {
-    // What cannot be unpacked is not what this version knows.
-    if (error instanceof RangeError) return undefined;
-    throw error;
+/** `bytes`: of the entries between checkpoint and target. Answers undefined, with nothing changed, where these files have to be loaded by a mongod, and says why. */
+export async function loadIntoJournal(directory: string, load: Load, bytes: number, onLeft: (why: string) => void): Promise<Loaded | undefined> {
+  const found = await lookInto(directory, load, bytes).catch((error: unknown) => {
+    // What cannot be unpacked, or is not where it is said to be, is not what this version knows.
+    const isOther = error instanceof RangeError || error instanceof BSON.BSONError || (error as NodeJS.ErrnoException).code === 'ENOENT';
+    if (!isOther) throw error;
+    return describe(error);
   });
-  if (found === undefined) return undefined;
+  if (typeof found === 'string') {
+    onLeft(found);
+    return undefined;
+  }
   const { oplog, copied, truncatePoint } = found;
   const own = [...copied.entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
   const top = readOptime(own.at(-1)!);
@@ -45,7 +49,7 @@ export async function loadIntoJournal(directory: string, load: Load, bytes: numb
   const added = await addMissing(load, top, add);
   await journal.flush();
   load.onEntries?.(added.appended);
-  return { by: 'journal', compared: compared.count, filled: compared.holes.length, last: compared.last, ...added };
+  return { by: 'journal', compared: compared.count, filled: compared.holes.length, last: compared.last, through, ...added };
 }
 
 async function* upTo(entries: readonly Buffer[], through: ClusterTime): AsyncGenerator<readonly Buffer[]> {
@@ -57,14 +61,19 @@ type Found = { /** The oplog's file. */ readonly oplog: number; readonly copied:
 const oplogName = 'local.oplog.rs';
 const pointName = 'local.replset.oplogTruncateAfterPoint';
 
-async function lookInto(directory: string, { checkpoint, target }: Load): Promise<Found | undefined> {
+/** Answers why not, where anything is not as this version knows it. */
+async function lookInto(directory: string, { checkpoint, target }: Load, bytes: number): Promise<Found | string> {
+  if (bytes > mostBytes) return `${(bytes / 1e6).toFixed(0)} MB of entries are more than a journal file takes`;
   await using data = await openDataDirectory(directory);
   const tables = await data?.tables([oplogName, pointName, `${pointName} _id_`]);
-  if (data === undefined || tables === undefined || [...tables.values()].some((table) => !table.isJournaled)) return undefined;
+  if (data === undefined || tables === undefined) return 'its catalogue is not one that this version reads';
+  if ([...tables.values()].some((table) => !table.isJournaled)) return 'its oplog is not journaled';
   const oplog = tables.get(oplogName)!;
   const truncatePoint = await pointAt(target, tables);
-  const copied = truncatePoint === undefined ? undefined : await readCopiedOplog(data, oplog, checkpoint);
-  return copied === undefined ? undefined : { oplog: oplog.fileId, copied, truncatePoint: truncatePoint! };
+  if (truncatePoint === undefined) return 'its truncate point is not where it is expected';
+  const copied = await readCopiedOplog(data, oplog, checkpoint);
+  if (copied === undefined) return 'its journal is of another kind, or has more entries above the checkpoint than are read so';
+  return { oplog: oplog.fileId, copied, truncatePoint };
 }
 
 const pointId = 'oplogTruncateAfterPoint';
@@ -92,7 +101,8 @@ async function openWriter({ journal, end }: CopiedOplog): Promise<JournalWriter>
   let operations: Buffer[] = [];
   const flush = async (): Promise<void> => {
     const record = commitRecord(operations);
-    await file.write(record, 0, record.length, at);
+    // A disk that fills up takes a part, and says so when it is asked again.
+    for (let done = 0; done < record.length; ) done += (await file.write(record, done, record.length - done, at + done)).bytesWritten;
     at += record.length;
     [operations, bytes] = [[], 0];
   };

@@ -2,7 +2,8 @@
  * Native replay: a copy is brought to a moment by mongod's own recovery (docs/design/native-replay.md).
  *
  *   refuse     version, reach and every entry of (checkpoint, target] are looked at; nothing has been started or written
- *   start 1    standalone: copy and archive are compared, the archive is loaded, recovery is told where to end
+ *   start 1    standalone: copy and archive are compared, the archive is loaded, recovery is told where to end; not needed
+ *              for files that are only looked at: their journal is written instead (journal-load.ts)
  *   start 2    recovery replays up to and including the target, read-only: the moment to look at everything
  *   verified   recovery began at the checkpoint, applied as many entries as there are, and ended at the last one
  *
@@ -15,10 +16,11 @@ import type { MongoClient } from 'mongodb';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { compareTimes, sameTime, showTime, type ClusterTime, type Optime } from '../base/cluster-time.ts';
 import { silentLog, type Log } from '../base/log.ts';
-import { loadArchive, showLoaded, type Load, type Loaded } from './archive-load.ts';
+import { loadArchive, ownEntries, showLoaded, type Load, type Loaded } from './archive-load.ts';
 import { loadIntoJournal } from './journal-load.ts';
 import { findWrongIndexes, rebuildIndexes, type WrongIndex } from './index-repair.ts';
 import { startMongod, type Ended, type Mongod, type MongodOptions } from './mongod.ts';
+import { compareOplogs } from './oplog-comparison.ts';
 import { readOptime } from './oplog-entry.ts';
 import { openSelection, type Selection } from './replay-selection.ts';
 import { prepareRecovery, type NewSet } from './recovery-documents.ts';
@@ -102,6 +104,8 @@ export async function bringTo(options: ReplayOptions): Promise<Replayed> {
   const logPath = options.logPath ?? join(options.socketDir, 'mongod.log');
   rmSync(join(options.dbPath, 'mongod.lock'), { force: true });
   const { loaded, replicaSetId } = (await journaling(options, scanned, selection)) ?? (await loading(options, logPath, scanned, selection));
+  const expected = scanned.last ?? loaded.last;
+  if (!sameTime(expected, loaded.last)) throw replayNotExact({ target, why: `the oplog ends with ${showTime(loaded.last)}, the archive with ${showTime(expected)}` });
   step('load', showLoaded(loaded));
   const load = watch();
   const base = { entries: scanned.entries, loaded, last: loaded.last, replicaSetId };
@@ -120,7 +124,8 @@ export async function bringTo(options: ReplayOptions): Promise<Replayed> {
 async function journaling(options: ReplayOptions, scanned: Scanned, selection: Selection | undefined): Promise<{ loaded: Loaded; replicaSetId: null } | undefined> {
   const isOwn = options.inspect && options.newSet === undefined && (options.wrap ?? []).length === 0;
   if (!isOwn || scanned.entries === 0) return undefined;
-  const loaded = await loadIntoJournal(options.dbPath, loadOf(options, scanned, selection), scanned.bytes);
+  const log = options.log ?? silentLog;
+  const loaded = await loadIntoJournal(options.dbPath, loadOf(options, scanned, selection), scanned.bytes, (why) => log.info('the archive is loaded by a mongod', { why }));
   return loaded === undefined ? undefined : { loaded, replicaSetId: null };
 }
 
@@ -142,11 +147,6 @@ async function loading(
     requireCheckpoint(await readRecovery(logPath, logStart), options);
     const socket = 'socket' in mongod.address ? mongod.address.socket : '';
     const loaded = await loadArchive(client, socket, loadOf(options, scanned, selection));
-    const expected = scanned.last ?? loaded.last;
-    if (!sameTime(expected, loaded.last)) {
-      const why = `the oplog ends with ${showTime(loaded.last)}, the archive with ${showTime(expected)}`;
-      throw replayNotExact({ target, why });
-    }
     return { loaded, replicaSetId: await prepareRecovery(client, target, options.newSet) };
   });
   requireClean('load the archive', await mongod.stop());
@@ -225,6 +225,12 @@ async function verify(
     wrong('mongod moved the end up to the checkpoint of the files');
   if (said.applied !== scanned.entries)
     wrong(`${said.applied ?? 'an unknown number of'} entries were applied, there are ${scanned.entries}`);
+  if (loaded.by === 'journal') {
+    // What our reader saw of the files before is what mongod sees now.
+    const own = ownEntries(client.db('local').collection('oplog.rs'), options.checkpoint, loaded.through);
+    const { holes } = await compareOplogs(own, loadOf(options, scanned, undefined), loaded.through);
+    if (holes.length > 0) wrong(`${holes.length} entries below ${showTime(loaded.through)} are missing`);
+  }
   const [newest] = await client
     .db('local')
     .collection('oplog.rs')

@@ -100,11 +100,12 @@ export async function openChunkIndex(storage: Storage, keys: ArchiveKeys, names:
     for await (const { name, bytes } of storage.list(names.packs)) {
       const pack = lastPart(name);
       let isKnown = recentPacks.has(pack);
-      if (isKnown) there.add(pack);
+      if (recentPacks.get(pack) === bytes) there.add(pack);
       for (const { one, present } of looked) {
         const number = one.segment.packNumber(pack);
         if (number < 0) continue;
-        present[number] = 1;
+        // One that was cut off has lost its headers, which stand at its end: it counts as gone.
+        if (one.segment.packAt(number).bytes === bytes) present[number] = 1;
         isKnown = true;
       }
       if (!isKnown) await takeUp(pack, bytes);

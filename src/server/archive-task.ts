@@ -113,6 +113,10 @@ type Keeping = { readonly following: TaskFollowing; /** Aborted when the work ha
 function keepTask<K extends PassingKind>(name: string, kind: K, host: HostRow, { following, ends, lost }: Keeping, input: () => Promise<Input<K>>): Kept {
   const ports = Promise.withResolvers<number[]>();
   ports.promise.catch(() => {});
+  // Whoever waits for the ports is stopped with the work, and not when this task has ended.
+  const onStop = (): void => ports.reject(following.stop.reason);
+  if (following.stop.aborted) onStop();
+  else following.stop.addEventListener('abort', onStop, { once: true });
   const lose = (why: unknown): void => {
     ports.reject(why);
     if (!ends.signal.aborted && !following.closing.aborted) lost.abort(why);
@@ -120,6 +124,7 @@ function keepTask<K extends PassingKind>(name: string, kind: K, host: HostRow, {
   const over = followTask(name, kind, host.id, input, { ...following, stop: ends.signal }, (key, value) => {
     if (key === 'ready') ports.resolve(ready.parse(value).ports);
   });
+  over.catch(() => {}).finally(() => following.stop.removeEventListener('abort', onStop));
   over.then(
     () => lose(dataSessionEnded({ host: host.name })),
     (error: unknown) => lose(error),

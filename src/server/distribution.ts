@@ -41,7 +41,8 @@ export function openDistribution(options: { at: DistributionAddress | null; iden
   async function asked(): Promise<Asked> {
     if (at === null) throw noDepot({});
     await admission.refresh();
-    const address = `${at.host}:${at.apiPort}`;
+    const host = at.isLocal ? '127.0.0.1' : at.host;
+    const address = `${host}:${at.apiPort}`;
     const notReached = (why: string, cause?: unknown): Error => depotNotReached({ address, why }, cause);
     const distrust = (socket: TLSSocket): string | undefined => {
       const judged = judge(socket, admission.part('depot'));
@@ -49,7 +50,7 @@ export function openDistribution(options: { at: DistributionAddress | null; iden
     };
     // Whose certificate it is counts, not the name that it was dialled by.
     const tls = { ...tlsOptions(identity()), servername: '', checkServerIdentity: () => undefined };
-    return { host: at.isLocal ? '127.0.0.1' : at.host, port: at.apiPort, tls, distrust, notTrusted: notReached, notReached };
+    return { host, port: at.apiPort, tls, distrust, notTrusted: notReached, notReached };
   }
 
   const ask = async (wanted: Wanted): Promise<Buffer> => await askOnce(await asked(), { deadlineMs: answerMs, ...wanted });

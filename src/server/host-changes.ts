@@ -46,7 +46,8 @@ export function openHostChanges(engineOf: () => SessionEngine) {
       const leave = (): void => {
         if (kind === 'opened' && !context.isClosing()) engineOf().stop(session).catch(() => {});
       };
-      signal.addEventListener('abort', leave, { once: true });
+      if (signal.aborted) leave();
+      else signal.addEventListener('abort', leave, { once: true });
       const row = await engineOf().ended(session).finally(() => signal.removeEventListener('abort', leave));
       signal.throwIfAborted();
       if (kind === 'opened') demandSuccess(row);

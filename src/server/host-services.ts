@@ -17,6 +17,8 @@ import type { Links } from './links.ts';
 
 export type HostServices = ReturnType<typeof openHostServices>;
 export type Described = OrderOutput<'deployer.describe'>;
+/** `waitMs`: for the link to be there. `beforeSent`: it is. */
+type Giving = { readonly waitMs?: number; readonly beforeSent?: () => Promise<void> };
 
 /** The code of agent/failures.ts: a change that another session or an earlier life of this one has begun. */
 const deployerBusy = { code: 'agent.deployer-busy' };
@@ -34,20 +36,24 @@ export function openHostServices({ links, deployers, distribution }: { links: Li
     return isThere;
   }
 
-  async function giveOnce<N extends DeployerOrder>(host: HostRow, name: N, input: OrderGiven<N>, context: FlowContext, waitMs: number): Promise<OrderOutput<N>> {
+  async function giveOnce<N extends DeployerOrder>(host: HostRow, name: N, input: OrderGiven<N>, context: FlowContext, { waitMs = reachMs, beforeSent }: Giving): Promise<OrderOutput<N>> {
     const onEvent = async (event: OrderEvent<N>): Promise<void> => {
       await context.tell((event as { step: string }).step);
     };
+    if (beforeSent !== undefined) {
+      await deployers.of(host.id).connected(waitMs, context.signal);
+      await beforeSent();
+    }
     return await deployers.of(host.id).call(name, input, { signal: context.signal, waitMs, onEvent });
   }
 
-  /** An order, given again when the link was lost under it or another change is on its way there. `waitMs` is for the link to be there. */
-  async function order<N extends DeployerOrder>(host: HostRow, name: N, input: OrderGiven<N>, context: FlowContext, waitMs = reachMs): Promise<OrderOutput<N>> {
+  /** An order, given again when the link was lost under it or another change is on its way there. */
+  async function order<N extends DeployerOrder>(host: HostRow, name: N, input: OrderGiven<N>, context: FlowContext, giving: Giving = {}): Promise<OrderOutput<N>> {
     if (!hasDeployer(host)) throw deployerMissing({ host: host.name });
     const untilMs = context.clock.monotonicMs() + patienceMs;
     for (;;) {
       try {
-        return await giveOnce(host, name, input, context, waitMs);
+        return await giveOnce(host, name, input, context, giving);
       } catch (error) {
         if (!isFailure(error, linkLost) && !isFailure(error, deployerBusy)) throw error;
         if (context.clock.monotonicMs() >= untilMs) throw error;

@@ -185,3 +185,20 @@ test('the key of one archive does not open another, and a damaged "about" is ref
   flip(storage, `archives/${setId}`, -1);
   await assert.rejects(openTestArchive(storage), (error) => isFailure(error, objectDamaged) || isFailure(error, keyWrong));
 });
+
+test('what a pack that was cut off had is missed at once, before any of it is read', async (t) => {
+  const { scene, storage } = await makeArchiveToHurt(t);
+  for (const name of [...storage.objects.keys()].filter(isOf('packs'))) {
+    const whole = storage.objects.get(name)!;
+    for (const length of [whole.bytes.length - 1, whole.bytes.length >> 1, 0]) {
+      storage.objects.set(name, { ...whole, bytes: whole.bytes.subarray(0, length) });
+      const archive = await openTestArchive(storage);
+      const reader = await archive.openReader();
+      const missing = await Promise.all(points.map(async (id) => (await reader.missingChunks(await archive.point(id))).length));
+      await reader.close();
+      assert.ok(missing.some((count) => count > 0), `${length} of ${whole.bytes.length} bytes of ${name}`);
+    }
+    storage.objects.set(name, whole);
+  }
+  assert.deepEqual(await hurtPoints(scene, storage), []);
+});

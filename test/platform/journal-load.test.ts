@@ -1,11 +1,13 @@
 /** What is read of WiredTiger's files without WiredTiger, and what is written into its journal, against a real mongod. */
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { appendFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { compareTimes, showTime, type ClusterTime } from '../../src/base/cluster-time.ts';
 import { readCopiedOplog, type CopiedOplog } from '../../src/mongo/copied-oplog.ts';
+import { loadIntoJournal } from '../../src/mongo/journal-load.ts';
 import { bringTo } from '../../src/mongo/native-replay.ts';
 import { readOptime } from '../../src/mongo/oplog-entry.ts';
 import { openDataDirectory } from '../../src/mongo/wiredtiger/data-directory.ts';
@@ -111,13 +113,30 @@ for (const [what, tail] of [
 }
 
 test('files of another kind are left to a mongod, and not touched', async () => {
-  const directory = join(work, 'foreign');
-  copyFiles(copy, directory);
-  writeFileSync(join(directory, 'WiredTiger.backup'), '');
-  assert.equal(await openDataDirectory(directory), undefined);
-  rmSync(join(directory, 'WiredTiger.backup'));
-  const second = join(directory, 'journal', 'WiredTigerLog.0000009999');
-  writeFileSync(second, Buffer.alloc(4096));
-  await using data = await openDataDirectory(directory);
-  assert.equal(await data!.journal(), undefined, 'journal files that are not one run');
+  const span = { checkpoint, target: oplog.entries.at(-1)!.at, archive: oplog.read };
+  for (const [what, change] of [
+    ['a backup cursor', (at: string) => writeFileSync(join(at, 'WiredTiger.backup'), '')],
+    ['journal files that are not one run', (at: string) => writeFileSync(join(at, 'journal', 'WiredTigerLog.0000009999'), Buffer.alloc(4096))],
+    ['no journal', (at: string) => rmSync(join(at, 'journal'), { recursive: true })],
+    ['a metadata that is cut off', (at: string) => truncateSync(join(at, 'WiredTiger.wt'), 4096)],
+    ['no catalogue', (at: string) => rmSync(join(at, '_mdb_catalog.wt'))],
+  ] as const) {
+    const directory = join(work, 'foreign');
+    copyFiles(copy, directory);
+    change(directory);
+    const before = fingerprint(directory);
+    const said: string[] = [];
+    assert.equal(await loadIntoJournal(directory, span, 1_000, (why) => said.push(why)), undefined, what);
+    assert.ok(said.length === 1 && said[0]!.length > 10, what);
+    assert.deepEqual(fingerprint(directory), before, what);
+    rmSync(directory, { recursive: true });
+  }
+  assert.equal(await loadIntoJournal(copy, span, 2 ** 31, () => {}), undefined, 'more than a journal file takes');
 });
+
+/** Sizes, and what the small files and the journal hold. */
+function fingerprint(directory: string): Record<string, string> {
+  const paths = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((path) => statSync(join(directory, path)).isFile());
+  const of = (path: string): string => (/WiredTiger/.test(path) ? createHash('sha256').update(readFileSync(join(directory, path))).digest('hex') : String(statSync(join(directory, path)).size));
+  return Object.fromEntries(paths.sort().map((path) => [path, of(path)]));
+}

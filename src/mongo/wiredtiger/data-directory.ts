@@ -69,8 +69,9 @@ export async function openDataDirectory(directory: string): Promise<DataDirector
         left.delete(name);
         found.set(name, taken);
       };
-      for await (const { value } of (await table(catalogue))?.rows() ?? []) {
+      for await (const { value, ends } of (await table(catalogue))?.rows() ?? []) {
         if (left.size === 0) break;
+        if (ends) continue;
         const { ns, ident, idxIdent } = BSON.deserialize(value) as { ns?: unknown; ident?: unknown; idxIdent?: Record<string, unknown> };
         if (typeof ns !== 'string' || !ns.startsWith('local.')) continue;
         await take(ns, ident);

@@ -65,16 +65,19 @@ async function uninstallAll(id: string, context: FlowContext, tools: Tools): Pro
 
 /** Answers null when it was done, or why it is not known. */
 async function tell(host: HostRow, context: FlowContext, tools: Tools): Promise<string | null> {
-  await context.note('told', async () => {
+  let isTold = await context.note('told', () => false);
+  if (!isTold) {
     await demandChangeable(host, tools);
     await tools.hostServices.describe(host, context);
-    return true;
-  });
+  }
+  const beforeSent = async (): Promise<void> => {
+    if (!isTold) await context.setNote('told', (isTold = true));
+  };
   try {
-    await tools.hostServices.order(host, 'deployer.uninstall-all', {}, context, tools.goneAfterMs ?? usuallyGoneAfterMs);
+    await tools.hostServices.order(host, 'deployer.uninstall-all', {}, context, { waitMs: tools.goneAfterMs ?? usuallyGoneAfterMs, beforeSent });
     return null;
   } catch (error) {
-    if (!isFailure(error, hostUnreachable)) throw error;
+    if (!isTold || !isFailure(error, hostUnreachable)) throw error;
     return describe(error);
   }
 }
