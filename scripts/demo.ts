@@ -8,7 +8,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openReplicaSet } from '../test/kit/replica-set.ts';
+import { checkpointMembers, openReplicaSet } from '../test/kit/replica-set.ts';
 import { loadDataSet, sizeOfDataSet } from './bench/data-set.ts';
 import { openVolume } from './bench/volume.ts';
 import { startTidemark } from './demo/commands.ts';
@@ -43,10 +43,7 @@ async function play(stack: AsyncDisposableStack): Promise<void> {
     await loadDataSet({ db, scale: Number(values.scale), seed: values.seed });
     await openAccounts(client);
     // As if it had been there for a while: else each proof would replay the load.
-    for (const member of set.members) {
-      await using own = await member.client();
-      await own.db('admin').command({ fsync: 1 });
-    }
+    await checkpointMembers(set);
   });
   const size = await sizeOfDataSet(db);
   stage.say(`MongoDB ${set.mongoVersion}, ${thousands(size.documents)} documents, ${megabytes(size.bsonBytes)}; four writers sell, pay in transactions and edit customers`);

@@ -5,7 +5,7 @@
  */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openReplicaSet, type ReplicaSet, type SetMember } from '../../test/kit/replica-set.ts';
+import { checkpointMembers, openReplicaSet, type ReplicaSet, type SetMember } from '../../test/kit/replica-set.ts';
 import { costOf, median, round, timed, type Cost } from './accounting.ts';
 import { loadDataSet } from './data-set.ts';
 import { findProgram, openRestic } from './peers.ts';
@@ -31,10 +31,7 @@ export async function benchImpact(run: Run): Promise<Measured> {
   await loadDataSet({ db: client.db('shop'), scale: run.scale, seed: run.seed });
   await set.settled();
   // A member that still writes out what was loaded would be measured with it.
-  for (const member of set.members) {
-    await using own = await member.client();
-    await own.db('admin').command({ fsync: 1 });
-  }
+  await checkpointMembers(set);
   const source = (await set.secondaries())[0]!;
   const product = stack.use(await openProduct(run.directory));
   const workload = startWorkload({ client, db: 'shop', scale: run.scale, seed: run.seed, rate: RATE });

@@ -25,19 +25,20 @@ export type MoverOptions = {
 
 const nextAfterMs = 5_000;
 
-/**
- * TLS hands out what it decrypts in buffers outside the heap, and only a collection of the young generation frees them:
- * with a small one that is often and cheap. It takes a third off the processor time of serving an archive.
- */
-const ofSessions = ['--max-semi-space-size=1', '--expose-gc'];
-const nodeOptions: Partial<Record<TaskKind, readonly string[]>> = { 'serve-archive': ofSessions, 'relay-channels': ofSessions };
+type Start = { readonly arguments: readonly string[]; readonly environment: NodeJS.ProcessEnv };
 
 /**
- * A data session is open for as long as a set is protected and mostly idle. The C library keeps what was freed unless it is
- * told so: large pieces of memory are mapped and unmapped one by one, and threads share one heap.
+ * TLS hands out what it decrypts in buffers outside the heap, and only a collection of the young generation frees them:
+ * with a small one that is often and cheap. It takes a third off the processor time of serving an archive. And a data session
+ * is open for as long as a set is protected and mostly idle. The C library keeps what was freed unless it is told so: large
+ * pieces of memory are mapped and unmapped one by one, and threads share one heap.
  */
-const frugal: NodeJS.ProcessEnv = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' };
-const memoryOptions: Partial<Record<TaskKind, NodeJS.ProcessEnv>> = { 'serve-archive': frugal, 'relay-channels': frugal };
+const ofSession: Start = {
+  arguments: ['--max-semi-space-size=1', '--expose-gc'],
+  environment: { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' },
+};
+/** Kinds that are started in a way of their own; the others take the process that waits. */
+const starts: Partial<Record<TaskKind, Start>> = { 'serve-archive': ofSession, 'relay-channels': ofSession };
 
 export function openMovers(options: MoverOptions): Movers {
   const { programs } = options;
@@ -47,8 +48,8 @@ export function openMovers(options: MoverOptions): Movers {
   let closed = false;
 
   const start = (kind: TaskKind | undefined): ChildProcess => {
-    const [own, memory] = kind === undefined ? [[], {}] : [nodeOptions[kind] ?? [], memoryOptions[kind]];
-    return fork(programs.mover, kind === undefined ? ['waits'] : [], { execPath: programs.node[0], execArgv: [...programs.node.slice(1), ...own], stdio: ['ignore', said, said, 'ipc'], env: { ...keptCompiled(options.workDirectory), ...memory } });
+    const own = kind === undefined ? undefined : starts[kind];
+    return fork(programs.mover, kind === undefined ? ['waits'] : [], { execPath: programs.node[0], execArgv: [...programs.node.slice(1), ...(own?.arguments ?? [])], stdio: ['ignore', said, said, 'ipc'], env: { ...keptCompiled(options.workDirectory), ...own?.environment } });
   };
 
   const prepare = (): void => {
@@ -70,7 +71,7 @@ export function openMovers(options: MoverOptions): Movers {
 
   return {
     take(kind) {
-      if (nodeOptions[kind] !== undefined || memoryOptions[kind] !== undefined || waiting?.connected !== true) return start(kind);
+      if (starts[kind] !== undefined || waiting?.connected !== true) return start(kind);
       const child = waiting;
       waiting = undefined;
       prepareIn(nextAfterMs);

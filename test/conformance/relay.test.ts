@@ -15,7 +15,7 @@ import { dataTlsOptions } from '../../src/mover/tls.ts';
 import { openDirectory } from '../../src/repository/storage/directory.ts';
 import type { Storage } from '../../src/repository/storage/storage.ts';
 import { openCuttingProxy } from '../kit/cutting-proxy.ts';
-import { openDataSession, openHosts, servedSet, type DataSession, type Hosts } from '../kit/data-session.ts';
+import { below, openDataSession, openHosts, servedSet, type DataSession, type Hosts } from '../kit/data-session.ts';
 import { freePorts } from '../kit/replica-set.ts';
 import { noise } from '../kit/archive-scene.ts';
 import { storageConformance } from './storage.ts';
@@ -42,25 +42,6 @@ async function openBehind(t: TestContext, options: Partial<RelayOptions> & { ser
   const { serve, ...more } = options;
   const session = await openDataSession(t, hosts, serve);
   return { hosts, session, relay: await openRelay(t, session.location.ticket, session.served.ports, more) };
-}
-
-/** The suite's names, below an oplog, where a session may do all that it may do anywhere. */
-function below(storage: Storage, prefix: string): Storage {
-  return {
-    place: storage.place,
-    async *list(wanted) {
-      for await (const object of storage.list(prefix + wanted)) yield { ...object, name: object.name.slice(prefix.length) };
-    },
-    stat: async (name) => {
-      const found = await storage.stat(prefix + name);
-      return found === undefined ? undefined : { ...found, name };
-    },
-    read: async (name, range) => await storage.read(prefix + name, range),
-    put: async (name, bytes, how) => await storage.put(prefix + name, bytes, how),
-    create: async (name) => await storage.create(prefix + name),
-    delete: async (name) => await storage.delete(prefix + name),
-    freeBytes: async () => await storage.freeBytes(),
-  };
 }
 
 storageConformance('a data channel through a gateway', async (t) => {

@@ -11,6 +11,7 @@ import type { ChannelLocation } from '../../src/contract/values.ts';
 import { openChannelStorage, type ChannelOptions, type ChannelStorage } from '../../src/mover/channel-storage.ts';
 import { serveArchive, type ServedArchive, type ServeOptions } from '../../src/mover/serve-archive.ts';
 import { openDirectory } from '../../src/repository/storage/directory.ts';
+import type { Storage } from '../../src/repository/storage/storage.ts';
 import { openAuthority, type Authority } from '../../src/server/authority.ts';
 import { freePorts } from './replica-set.ts';
 
@@ -56,5 +57,24 @@ export async function openDataSession(t: TestContext, hosts: Hosts, options: Par
       t.after(() => storage.close());
       return storage;
     },
+  };
+}
+
+/** The names of the suite, as names of an archive: below its oplog, where a session may do all that it may do anywhere. */
+export function below(storage: Storage, prefix: string): Storage {
+  return {
+    place: storage.place,
+    async *list(wanted) {
+      for await (const object of storage.list(prefix + wanted)) yield { ...object, name: object.name.slice(prefix.length) };
+    },
+    stat: async (name) => {
+      const found = await storage.stat(prefix + name);
+      return found === undefined ? undefined : { ...found, name };
+    },
+    read: async (name, range) => await storage.read(prefix + name, range),
+    put: async (name, bytes, how) => await storage.put(prefix + name, bytes, how),
+    create: async (name) => await storage.create(prefix + name),
+    delete: async (name) => await storage.delete(prefix + name),
+    freeBytes: async () => await storage.freeBytes(),
   };
 }

@@ -305,3 +305,11 @@ function makeKeyFile(directory: string): string {
   chmodSync(path, 0o600);
   return path;
 }
+
+/** What every member has by now is in a checkpoint of its own afterwards. */
+export async function checkpointMembers({ members }: Pick<ReplicaSet, 'members'>): Promise<void> {
+  for (const member of members) {
+    await using client = await member.client();
+    await client.db('admin').command({ fsync: 1 });
+  }
+}

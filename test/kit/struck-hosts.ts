@@ -87,12 +87,7 @@ export async function openStruckHosts(options: { isHasty?: boolean } = {}): Prom
       await hosted.connected('db');
       await hosted.connected('vault');
       await until(`the oplog to be followed after ${what}`, 120_000, async () => ((await platform.ok('set', 'show', 'rs0')).oplog.state === 'following' ? true : undefined), { everyMs: 500 });
-      // An alarm may have begun one by itself.
-      const made = await until('another backup to be over', 120_000, async () => {
-        const { code, json, stderr } = await platform.tidemark('backup', 'run', 'rs0', '--source', set.members[0]!, ...window);
-        assert.ok(code === 0 || code === 5, `the backup after ${what}: ${stderr}`);
-        return code === 0 ? json : undefined;
-      }, { everyMs: 1_000 });
+      const made = await nextBackup(hosted, what, ['--source', set.members[0]!, ...window], 120_000);
       assert.equal(made.verified, true, `the backup after ${what}`);
       // Nobody can withdraw the lease of a writer that a dead host served: it counts until its time is over.
       const fresh = async (): Promise<string[]> => (vaultDied ? [] : (await leasesOn(vault)).filter((lease) => !leases.includes(lease)));
@@ -114,11 +109,7 @@ export async function openStruckHosts(options: { isHasty?: boolean } = {}): Prom
         if (proofOn(db) === pid) process.kill(pid, 'SIGCONT');
       };
     },
-    async cut(host) {
-      const rules = 'table inet cut {\n chain in { type filter hook input priority -10; policy drop; iifname "lo" accept; }\n chain out { type filter hook output priority -10; policy drop; oifname "lo" accept; }\n}\n';
-      await host.ok('nft', ['-f', '-'], { input: rules });
-      return async () => void (await host.ok('nft', ['delete', 'table', 'inet', 'cut']));
-    },
+    cut,
     [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
   };
 }
@@ -156,4 +147,20 @@ async function leasesOn(host: WholeHost): Promise<string[]> {
 async function lockOf(set: HostedSet): Promise<string[]> {
   const { fsyncLock } = await set.client.db('admin').command({ currentOp: 1 });
   return fsyncLock === true ? ['the database is locked'] : [];
+}
+
+/** No packet in or out of the host until what is answered is called. */
+export async function cut(host: WholeHost): Promise<() => Promise<void>> {
+  const rules = 'table inet cut {\n chain in { type filter hook input priority -10; policy drop; iifname "lo" accept; }\n chain out { type filter hook output priority -10; policy drop; oifname "lo" accept; }\n}\n';
+  await host.ok('nft', ['-f', '-'], { input: rules });
+  return async () => void (await host.ok('nft', ['delete', 'table', 'inet', 'cut']));
+}
+
+/** A backup as soon as no other one is under way: an alarm may have begun one by itself. */
+export async function nextBackup({ platform }: HostedPlatform, what: string, args: readonly string[], withinMs: number): Promise<{ verified: boolean }> {
+  return await until('another backup to be over', withinMs, async () => {
+    const { code, json, stderr } = await platform.tidemark('backup', 'run', 'rs0', ...args);
+    assert.ok(code === 0 || code === 5, `the backup after ${what}: ${stderr}`);
+    return code === 0 ? json : undefined;
+  }, { everyMs: 1_000 });
 }

@@ -11,6 +11,7 @@ import { hashAll } from '../../src/mongo/dbhash.ts';
 import { endStates } from '../kit/killed-platform.ts';
 import { mongodPort, openHostedPlatform, repositoryOn, whyNoWholeHosts, type HostedPlatform, type HostedSet } from '../kit/hosted-platform.ts';
 import { isSilent, scanFrom } from '../kit/port-scan.ts';
+import { cut, nextBackup } from '../kit/struck-hosts.ts';
 import type { WholeHost } from '../kit/whole-host.ts';
 
 const skip = whyNoWholeHosts();
@@ -137,10 +138,9 @@ test('with the direct way forbidden: backup, proof, oplog and restore to a momen
 test('the gateway\'s network is away for 5 s: the session goes on where it was, and so does the oplog', limits, async () => {
   const session = await struckBackup();
   const { chain } = (await hosted.platform.ok('set', 'show', 'rs0')).oplog as { chain: string };
-  const cut = 'table inet cut {\n chain in { type filter hook input priority -10; policy drop; iifname "lo" accept; }\n chain out { type filter hook output priority -10; policy drop; oifname "lo" accept; }\n}\n';
-  await gate!.ok('nft', ['-f', '-'], { input: cut });
+  const mend = await cut(gate!);
   await gate!.ok('sleep', ['5']);
-  await gate!.ok('nft', ['delete', 'table', 'inet', 'cut']);
+  await mend();
   const { state, failure } = await ended(session, 90_000);
   assert.deepEqual([state, failure], ['success', null]);
   assert.equal((await hosted.platform.ok('set', 'show', 'rs0')).oplog.chain, chain, 'the oplog has no gap');
@@ -156,11 +156,7 @@ test('the gateway\'s services are killed: the session fails with that reason, no
   assert.match(failure.message, /gate/);
   await hosted.connected('gate');
   await until('the oplog to be followed', 90_000, async () => ((await hosted.platform.ok('set', 'show', 'rs0')).oplog.state === 'following' ? true : undefined), { everyMs: 500 });
-  const made = await until('another backup', 90_000, async () => {
-    const { code, json, stderr } = await hosted.platform.tidemark('backup', 'run', 'rs0', ...window);
-    assert.ok(code === 0 || code === 5, stderr);
-    return code === 0 ? json : undefined;
-  }, { everyMs: 1_000 });
+  const made = await nextBackup(hosted, 'the services of the gateway were killed', window, 90_000);
   assert.equal(made.verified, true);
   await isClean();
 });
@@ -171,10 +167,6 @@ test('in single-port mode data comes to the ports of the transport services alon
   const planned = matrix.filter(({ row, to }) => [13, 16, 20].includes(row) && to.name in hosted.hosts);
   assert.deepEqual(planned.map(({ row, from, to, ports }) => [`${row} ${from.name} > ${to.name}`, ports]), [['16 db > gate', [{ from: 6162, to: 6162 }]], ['20 gate > vault', [{ from: 6162, to: 6162 }]]]);
   await closeFirewalls();
-  const made = await until('a backup', 90_000, async () => {
-    const { code, json, stderr } = await hosted.platform.tidemark('backup', 'run', 'rs0', ...window);
-    assert.ok(code === 0 || code === 5, stderr);
-    return code === 0 ? json : undefined;
-  }, { everyMs: 1_000 });
+  const made = await nextBackup(hosted, 'single-port mode was set', window, 90_000);
   assert.equal(made.verified, true);
 });

@@ -38,15 +38,16 @@ export async function openDataDirectory(directory: string): Promise<DataDirector
     const configuration = await readConfiguration(turtle, metadata, path);
     const id = /(?:^|,)id=(\d+)(?:,|$)/.exec(configuration ?? '')?.[1];
     const name = nameCheckpoint(configuration ?? '');
-    const root = name === undefined ? undefined : unpackCheckpoint(name)?.root;
-    if (configuration === undefined || id === undefined || name === undefined) return undefined;
+    const checkpoint = name === undefined ? undefined : unpackCheckpoint(name);
+    if (configuration === undefined || id === undefined || checkpoint === undefined) return undefined;
+    const { root, allocationBytes } = checkpoint;
     return {
       fileId: Number(id),
       isJournaled: configuration.includes('log=(enabled=true)'),
       async *rows(from) {
         if (root === undefined) return;
         await using file = await open(join(directory, path));
-        yield* readRows({ file, root, allocationBytes: Number(name.slice(0, name.indexOf(' '))) }, from);
+        yield* readRows({ file, root, allocationBytes }, from);
       },
     };
   }

@@ -10,7 +10,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { crc32c } from './crc32c.ts';
 import { packUint, unpackUint, type Cursor } from './integers.ts';
-import { unpackSnappy } from './snappy.ts';
+import { unpackSnappyAt } from './snappy.ts';
 
 const alignment = 128;
 const headBytes = 16;
@@ -71,17 +71,12 @@ function nextLength(bytes: Buffer, at: number): number {
 }
 
 const compressed = 0x01;
-/** In front of what snappy has compressed stands how much that is. */
-const lengthBytes = 8;
 
 function unpackBody(record: Buffer): Buffer {
   const flags = record.readUInt16LE(8);
   if (flags === 0) return record.subarray(headBytes);
   if (flags !== compressed) throw new RangeError('a journal that is encrypted, or of another kind');
-  const from = headBytes + lengthBytes;
-  const bytes = Number(record.readBigUInt64LE(headBytes));
-  if (from + bytes > record.length) throw new RangeError('compressed bytes end behind their record');
-  return unpackSnappy(record.subarray(from, from + bytes), record.readUInt32LE(12));
+  return unpackSnappyAt(record, headBytes, record.readUInt32LE(12));
 }
 
 function isWhole(record: Buffer): boolean {

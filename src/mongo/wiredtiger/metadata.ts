@@ -9,6 +9,7 @@ import { findRow, readRows, type Tree } from './row-store.ts';
 
 /** Where a file's last checkpoint is: everything in the file that it needs, and where the list of what is free lies. */
 export type FileCheckpoint = {
+  readonly allocationBytes: number;
   readonly root: BlockAddress | undefined;
   readonly allocated: BlockAddress | undefined;
   readonly available: BlockAddress | undefined;
@@ -36,7 +37,7 @@ export function unpackCheckpoint(name: CheckpointName): FileCheckpoint | undefin
   const cursor: Cursor = { bytes: Buffer.from(address, 'hex'), at: 1 };
   if (cursor.bytes[0] !== cookieVersion) return undefined;
   const [root, allocated, available, discarded] = [unpackAddress(cursor, unit), unpackAddress(cursor, unit), unpackAddress(cursor, unit), unpackAddress(cursor, unit)];
-  return { root, allocated, available, discarded, bytes: unpackUint(cursor) };
+  return { allocationBytes: unit, root, allocated, available, discarded, bytes: unpackUint(cursor) };
 }
 
 /** Checkpoints by path of the file, as they are at the checkpoint that the turtle names. Undefined where there is none. */

@@ -5,7 +5,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { pageTypes, readPage, unpackAddress, type BlockAddress, type Page } from './block-file.ts';
 import { unpackUint, type Cursor } from './integers.ts';
-import { unpackSnappy } from './snappy.ts';
+import { unpackSnappyAt } from './snappy.ts';
 
 /** `ends`: it was taken away or replaced, and is there for readers of an older moment; which of them see it only WiredTiger knows. */
 export type Row = { readonly key: Buffer; readonly value: Buffer; readonly ends: boolean };
@@ -45,10 +45,9 @@ export async function findRow(tree: Tree, key: Buffer): Promise<Row | undefined>
 const compressedPage = 0x01;
 /** Compressed; all values are empty; none is. */
 const knownFlags = 0x07;
-/** Of each page, its headers first, this much is never compressed; what follows is the length of the compressed bytes. */
+/** Of each page, its headers first, this much is never compressed. */
 const plainBytes = 64;
 const headBytes = 40;
-const lengthBytes = 8;
 const mostPageBytes = 64 << 20;
 
 async function readRowPage({ file }: Tree, address: BlockAddress): Promise<Page> {
@@ -60,10 +59,7 @@ async function readRowPage({ file }: Tree, address: BlockAddress): Promise<Page>
 
 function unpackBody(body: Buffer): Buffer {
   const from = plainBytes - headBytes;
-  const bytes = Number(body.readBigUInt64LE(from));
-  const start = from + lengthBytes;
-  if (start + bytes > body.length) throw new RangeError('compressed bytes end behind their page');
-  return Buffer.concat([body.subarray(0, from), unpackSnappy(body.subarray(start, start + bytes), mostPageBytes)]);
+  return Buffer.concat([body.subarray(0, from), unpackSnappyAt(body, from, mostPageBytes)]);
 }
 
 function childrenOf({ allocationBytes }: Tree, page: Page): Child[] {

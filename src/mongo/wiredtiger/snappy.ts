@@ -15,6 +15,16 @@ export function unpackSnappy(packed: Buffer, mostBytes: number): Buffer {
   return bytes;
 }
 
+const lengthBytes = 8;
+
+/** As mongod's compressor for WiredTiger leaves it: in front stands how much what is compressed takes. */
+export function unpackSnappyAt(bytes: Buffer, from: number, mostBytes: number): Buffer {
+  const start = from + lengthBytes;
+  const end = start + Number(bytes.readBigUInt64LE(from));
+  if (end > bytes.length) throw new RangeError('compressed bytes end behind what holds them');
+  return unpackSnappy(bytes.subarray(start, end), mostBytes);
+}
+
 type Place = { at: number };
 
 function varint(packed: Buffer, cursor: Place): number {
