@@ -8,6 +8,7 @@ import type { Clock } from '../base/clock.ts';
 import { compareTimes, showTime, type ClusterTime } from '../base/cluster-time.ts';
 import { until } from '../base/deadline.ts';
 import { isFailure } from '../base/failure.ts';
+import { deadlinePassed } from '../base/failures.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import type { Window } from '../contract/values.ts';
 import { momentUnreachable } from '../domain/failures.ts';
@@ -52,7 +53,7 @@ export function openMoments(options: Options) {
       const { state, through } = await standings.now(set.id);
       return state !== 'following' || (through !== null && compareTimes(through, first.at) >= 0) ? true : undefined;
     }, { everyMs: 100, clock }).catch((error: unknown) => {
-      if (!isFailure(error, { code: 'base.deadline-passed' })) throw error;
+      if (!isFailure(error, deadlinePassed)) throw error;
     });
     const seconds = ((clock.monotonicMs() - begunMs) / 1000).toFixed(1);
     const choice = choose(factsOf(await window(set)));
