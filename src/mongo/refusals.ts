@@ -5,7 +5,7 @@ import { hostLabel, labelOfClient, runCommand, type HostAndPort } from './connec
 import { engineUnsupported, fileSystemFull, isArbiter, memberUnfit, notInitiated, notOnThisHost, oplogTooShort, standalone, versionUnsupported } from './failures.ts';
 import { findLocalMongod, type LocalMongod } from './local-mongod.ts';
 import { requireRights, rightsToCopy, rightsToRestore, rolesToRestore } from './rights.ts';
-import { oplogWindow } from './topology.ts';
+import { oplogWindow, type SetView } from './topology.ts';
 
 const SUPPORTED = ['6.0', '7.0', '8.0'];
 
@@ -72,11 +72,20 @@ export async function requireOplogHeadroom(client: MongoClient, address: string,
   if (hasSeconds < lockSeconds * 3) throw oplogTooShort({ address, needsSeconds: lockSeconds * 3, hasSeconds });
 }
 
-/** Seconds that the oplog will hold at the pace it was written so far: a young oplog is not full yet. */
-export async function oplogReach(client: MongoClient): Promise<number> {
+/**
+ * Seconds that the oplog will hold at the pace it was written so far: a young oplog is not full yet. The pace is counted up
+ * to now, not up to the newest entry: all entries of a young and idle set may be of the same second.
+ */
+async function oplogReach(client: MongoClient): Promise<number> {
+  const { localTime } = (await runCommand(client, 'admin', { hello: 1 })) as { localTime?: Date };
   const window = await oplogWindow(client);
   const [stats] = await client.db('local').collection('oplog.rs').aggregate([{ $collStats: { storageStats: {} } }]).toArray();
   const { size, maxSize } = (stats?.['storageStats'] ?? {}) as { size?: number; maxSize?: number };
   const share = size === undefined || maxSize === undefined || maxSize === 0 ? 1 : size / maxSize;
-  return (window?.seconds ?? 0) / Math.min(1, Math.max(share, 1e-6));
+  return secondsWritten(window, localTime) / Math.min(1, Math.max(share, 1e-6));
+}
+
+export function secondsWritten(window: SetView['oplog'], now: Date | undefined): number {
+  if (window === null) return 0;
+  return Math.max(1, window.seconds, (now?.getTime() ?? 0) / 1000 - window.oldest.t);
 }

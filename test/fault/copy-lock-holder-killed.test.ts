@@ -77,13 +77,28 @@ async function isLocked(): Promise<boolean> {
   return (await client.db('admin').command({ currentOp: 1 }))['fsyncLock'] === true;
 }
 
-function startCopying(lockMs?: number): { child: ChildProcess; line(wanted: string): Promise<string>; ended: Promise<void> } {
+type Copying = { child: ChildProcess; line(wanted: string): Promise<string>; guardian(): Promise<unknown>; ended: Promise<void> };
+
+function startCopying(lockMs?: number): Copying {
   const options: CopyingOptions = { address: member.address, host: member, dbPath: member.dbPath, workDirectory: work, method: 'lock', lockMs, guardianProgram: guardianProgram() };
-  const child = spawn(process.execPath, [path('../kit/copying-process.ts'), JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn(process.execPath, [path('../kit/copying-process.ts'), JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'pipe'] });
   const lines: string[] = [];
+  const logged: string[] = [];
   createInterface({ input: child.stdout! }).on('line', (line) => lines.push(line));
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  return { child, ended, line: async (wanted) => await until(`the line "${wanted}"`, 60_000, () => lines.find((line) => line.startsWith(wanted))) };
+  createInterface({ input: child.stderr! }).on('line', (line) => logged.push(line));
+  let isOver = false;
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve())).then(() => void (isOver = true));
+  /** A copy that ended will not come to what is waited for: what it said is the reason. */
+  const reach = async <T>(what: string, look: () => T | undefined): Promise<T> => {
+    const seen = await until(what, 60_000, () => look() ?? (isOver ? null : undefined), { everyMs: 5 }).catch((error: unknown) => assert.fail(`${String(error)}: ${[...lines, ...logged].join('; ')}`));
+    return seen ?? assert.fail(`the copy ended before ${what}: ${[...lines, ...logged].join('; ')}`);
+  };
+  return {
+    child,
+    ended,
+    line: async (wanted) => await reach(`the line "${wanted}"`, () => lines.find((line) => line.startsWith(wanted))),
+    guardian: async () => await reach('a guardian', () => guardians()[0]),
+  };
 }
 
 async function assertFree(within = 30_000): Promise<void> {
@@ -107,9 +122,9 @@ test('a mover killed at any moment leaves no lock: its guardian undoes it alone'
   let lockedWhenKilled = 0;
   for (let round = 0; round < 6; round++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    const { child, line, ended } = startCopying();
+    const { child, line, guardian, ended } = startCopying();
     // Odd rounds aim at the moments around the lock, even ones at any.
-    if (round % 2 === 1) await until('a guardian', 60_000, () => (guardians().length > 0 ? true : undefined), { everyMs: 5 });
+    if (round % 2 === 1) await guardian();
     if (round === 5) await line('final');
     else await pause(state % (round % 2 === 1 ? 400 : 1_500));
     child.kill('SIGKILL');
