@@ -153,7 +153,8 @@ async function loading(
   return done;
 }
 
-const recover = ['recoverFromOplogAsStandalone=true', 'takeUnstableCheckpointOnShutdown=true'];
+/** Larger batches than a secondary's 5,000: nobody reads meanwhile, and each batch waits for its slowest thread. Their bytes stay bounded by mongod's own limit. */
+const recover = ['recoverFromOplogAsStandalone=true', 'takeUnstableCheckpointOnShutdown=true', 'replBatchLimitOperations=50000'];
 
 /** Start 2. */
 async function replaying(

@@ -1,0 +1,76 @@
+/**
+ * The server's package as an operator installs it: the backup server under its unit on one whole host, the distribution
+ * server under its own on another, which enrols with a kit and hands out a package.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { test } from 'node:test';
+import { until } from '../../src/base/deadline.ts';
+import { openPackages } from '../kit/packages.ts';
+import { openWholeHosts, whyNoWholeHosts, type WholeHost } from '../kit/whole-host.ts';
+
+type Packages = { packages: { name: string; version: string }[] };
+
+const json = async <T>(host: WholeHost, ...words: string[]): Promise<T> => JSON.parse(await host.ok('tidemark', [...words, '--json'], { deadlineMs: 40_000 })) as T;
+
+async function install(host: WholeHost, deb: string): Promise<void> {
+  host.copyIn(deb, '/root/server.deb');
+  await host.ok('dpkg', ['-i', '/root/server.deb'], { deadlineMs: 60_000 });
+}
+
+/** A package with nothing in it but its name: what the distribution server hands out is not opened by it. */
+function smallPackage(place: string): string {
+  const stem = 'tidemark-transport-9.0.0';
+  mkdirSync(join(place, stem));
+  writeFileSync(join(place, stem, 'package.json'), JSON.stringify({ name: 'tidemark-transport', version: '9.0.0' }));
+  const file = join(place, `${stem}-linux-${process.arch}.tar.gz`);
+  execFileSync('tar', ['-czf', file, '-C', place, stem]);
+  return file;
+}
+
+test('server and distribution server run under the units of their package, each on a host of its own', { skip: whyNoWholeHosts(), timeout: 170_000 }, async (context) => {
+  const place = mkdtempSync(join(tmpdir(), 'tm-server-unit-'));
+  context.after(() => rmSync(place, { recursive: true, force: true }));
+  await using packages = await openPackages();
+  const deb = await packages.deb('tidemark-server', '1.0.0');
+  await using wholeHosts = await openWholeHosts(2, { sizeMb: 1_500 });
+  const [main, store] = wholeHosts.hosts as [WholeHost, WholeHost];
+  await install(main, deb);
+  await install(store, deb);
+
+  const up = `/opt/tidemark/server/current/bin/tidemark up --data /var/lib/tidemark --hosts ${main.address} --depot ${store.address}:9380`;
+  main.write('/etc/systemd/system/tidemark-server.service.d/hosts.conf', `[Service]\nExecStart=\nExecStart=${up}\n`);
+  await main.ok('systemctl', ['daemon-reload']);
+  await main.ok('systemctl', ['start', 'tidemark-server.service'], { deadlineMs: 40_000 });
+  await until('the server to answer', 40_000, async () => ((await main.run('tidemark', ['repository', 'list', '--json'])).code === 0 ? true : undefined), { everyMs: 300 });
+
+  await json(main, 'node', 'add', 'store', store.address);
+  await json(main, 'node', 'kit', 'store', '--part', 'depot', '--kit', '/root/kit.json');
+  store.write('/var/lib/tidemark/depot/kit.json', main.read('/root/kit.json'), 0o600);
+  await store.ok('systemctl', ['start', 'tidemark-depot.service'], { deadlineMs: 40_000 });
+  await until('the distribution server to answer', 40_000, async () => ((await main.run('tidemark', ['package', 'list', '--json'])).code === 0 ? true : undefined), { everyMs: 300 });
+  assert.deepEqual((await json<Packages>(main, 'package', 'list')).packages, []);
+
+  const file = smallPackage(place);
+  store.copyIn(file, `/root/${basename(file)}`);
+  await store.ok('tidemark', ['package', 'add', `/root/${basename(file)}`, '--sign', '--depot-dir', '/var/lib/tidemark/depot']);
+  assert.deepEqual((await json<Packages>(main, 'package', 'list')).packages.map(({ name, version }) => `${name} ${version}`), ['tidemark-transport 9.0.0']);
+
+  // Both come back by themselves, with what they knew.
+  for (const [host, unit] of [[main, 'tidemark-server'], [store, 'tidemark-depot']] as const) {
+    const pid = (await host.ok('systemctl', ['show', '--value', '--property=MainPID', `${unit}.service`])).trim();
+    await host.ok('kill', ['-9', pid]);
+    await until(`${unit} to run again`, 40_000, async () => {
+      const now = (await host.run('systemctl', ['show', '--value', '--property=MainPID', `${unit}.service`])).stdout.trim();
+      return now !== '0' && now !== pid ? true : undefined;
+    }, { everyMs: 300 });
+  }
+  const offered = await until('both to answer again', 60_000, async () => {
+    const { code, stdout } = await main.run('tidemark', ['package', 'list', '--json']);
+    return code === 0 ? (JSON.parse(stdout) as Packages) : undefined;
+  }, { everyMs: 500 });
+  assert.equal(offered.packages.length, 1);
+});
