@@ -42,6 +42,7 @@ const inPairs = [
   'platform/archive-on-another-host',
   'platform/bundle',
   'fault/copy-lock-holder-killed',
+  'platform/server-under-its-unit',
   'platform/copy-layouts',
   'fault/deployer-killed',
   'fault/kill-server-during-a-session',

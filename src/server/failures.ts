@@ -120,6 +120,12 @@ export const hostIsLocal = failure<Record<string, never>>('server.host-is-local'
   retry: 'never',
 });
 
+export const takesNoHosts = failure<Record<string, never>>('server.takes-no-hosts', {
+  says: () => 'this server takes no hosts: it was started without an address that hosts reach it at',
+  hint: 'Start it with "tidemark up --hosts ADDRESS"; under its unit, give the option in a drop-in and restart the service.',
+  retry: 'never',
+});
+
 export const hostBusy = failure<{ host: string; why: string }>('server.host-busy', {
   says: ({ host, why }) => `host ${host} is in use: ${why}`,
   hint: 'Remove or wait for what uses it first.',

@@ -11,7 +11,7 @@ import type { EnrolledPart } from '../contract/enrolment.ts';
 import type { Host, HostKit, HostWish } from '../contract/routes/hosts.ts';
 import type { Admission } from './admission.ts';
 import type { Distribution } from './distribution.ts';
-import { hostBusy, hostExists, hostIsLocal, hostUnknown } from './failures.ts';
+import { hostBusy, hostExists, hostIsLocal, takesNoHosts, hostUnknown } from './failures.ts';
 import { gatewaysOf } from './gateways.ts';
 import type { Links } from './links.ts';
 import type { ServiceVersions } from './service-versions.ts';
@@ -27,7 +27,7 @@ export type Hosts = ReturnType<typeof openHosts>;
 
 export type HostChange = Partial<Pick<HostRow, 'control_port' | 'deployer_port' | 'data_from' | 'data_to' | 'single_port'>>;
 
-export function openHosts(options: { catalog: Catalog; links: Links; deployers: Links; admission: Admission; versions: ServiceVersions; distribution: Distribution; clock: Clock; announced: () => Announced }) {
+export function openHosts(options: { catalog: Catalog; links: Links; deployers: Links; admission: Admission; versions: ServiceVersions; distribution: Distribution; clock: Clock; announced: () => Announced | null }) {
   const { catalog, links, deployers, admission, versions, distribution, clock, announced } = options;
 
   async function find(nameOrId: string): Promise<HostRow> {
@@ -62,15 +62,21 @@ export function openHosts(options: { catalog: Catalog; links: Links; deployers: 
     };
   }
 
+  function requireAnnounced(): Announced {
+    const where = announced();
+    if (where === null) throw takesNoHosts({});
+    return where;
+  }
+
   /** A new one-time token for one service of the host, or for the first that shows it; older ones that were not used open nothing any more. */
   async function kitFor(row: HostRow, part: EnrolledPart | null = null): Promise<HostKit> {
     if (row.id === localHost) throw hostIsLocal({});
+    const { address, enrolmentPort, controlPort, fingerprint } = requireAnnounced();
     const token = `te_${randomBytes(32).toString('base64url')}`;
     const expiresAtMs = clock.now() + tokenLivesMs;
     await catalog.hosts.expect(row.id, part, hashOf(token), expiresAtMs);
     // A transport needs no key, so a kit is made without one rather than not at all.
     const packageKey = distribution.at === null ? null : await distribution.key().catch(() => null);
-    const { address, enrolmentPort, controlPort, fingerprint } = announced();
     return {
       kind: 'tidemark-kit',
       host: row.name,
@@ -102,6 +108,7 @@ export function openHosts(options: { catalog: Catalog; links: Links; deployers: 
     list: async (): Promise<HostRow[]> => await catalog.hosts.list(),
 
     async add(wish: HostWish): Promise<{ host: HostRow; kit: HostKit }> {
+      requireAnnounced();
       const known = await catalog.hosts.list();
       const same = known.find((row) => row.name === wish.name || (row.address === wish.address && row.control_port === wish.controlPort));
       if (same !== undefined) throw hostExists({ name: wish.name, known: same.name, address: `${same.address}:${same.control_port}` });

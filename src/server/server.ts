@@ -116,7 +116,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const deployers = openLinks({ part: 'deployer', ...linking });
   const distribution = openDistribution({ at: options.distribution ?? null, identity: identities.server, admission });
   const versions = openServiceVersions({ distribution, links, deployers, version, clock, log });
-  const hosts = openHosts({ catalog, links, deployers, admission, versions, distribution, clock, announced: () => ({ address: announce, enrolmentPort: enrolment?.port ?? 0, controlPort: agents?.port ?? 0, fingerprint: authority.fingerprint }) });
+  const hosts = openHosts({ catalog, links, deployers, admission, versions, distribution, clock, announced: () => (enrolment === undefined || agents === undefined ? null : { address: announce, enrolmentPort: enrolment.port, controlPort: agents.port, fingerprint: authority.fingerprint }) });
   await hosts.placeLocal(options.transport);
   for (const host of await hosts.list()) {
     if (host.state === 'enrolled') await links.open(host);

@@ -14,7 +14,13 @@ import { openWholeHosts, whyNoWholeHosts, type WholeHost } from '../kit/whole-ho
 
 type Packages = { packages: { name: string; version: string }[] };
 
-const json = async <T>(host: WholeHost, ...words: string[]): Promise<T> => JSON.parse(await host.ok('tidemark', [...words, '--json'], { deadlineMs: 40_000 })) as T;
+/** A command on the host; when it fails, what the services there last said is the reason. */
+async function json<T>(host: WholeHost, ...words: string[]): Promise<T> {
+  const { code, stdout, stderr } = await host.run('tidemark', [...words, '--json'], { deadlineMs: 40_000 });
+  if (code === 0) return JSON.parse(stdout) as T;
+  const { stdout: log } = await host.run('tail', ['-n', '20', '/var/lib/tidemark/log/server.log']);
+  return assert.fail(`tidemark ${words.join(' ')} ended with ${code}: ${stderr}\n${log}`);
+}
 
 async function install(host: WholeHost, deb: string): Promise<void> {
   host.copyIn(deb, '/root/server.deb');
@@ -42,9 +48,12 @@ test('server and distribution server run under the units of their package, each 
   await install(store, deb);
 
   const up = `/opt/tidemark/server/current/bin/tidemark up --data /var/lib/tidemark --hosts ${main.address} --depot ${store.address}:9380`;
+  await until('the server to answer', 40_000, async () => ((await main.run('tidemark', ['repository', 'list', '--json'])).code === 0 ? true : undefined), { everyMs: 300 });
+  const refused = JSON.parse((await main.run('tidemark', ['node', 'add', 'store', store.address, '--json'])).stdout) as { failure: { code: string } };
+  assert.equal(refused.failure.code, 'server.takes-no-hosts', 'as the package starts it, it is alone');
   main.write('/etc/systemd/system/tidemark-server.service.d/hosts.conf', `[Service]\nExecStart=\nExecStart=${up}\n`);
   await main.ok('systemctl', ['daemon-reload']);
-  await main.ok('systemctl', ['start', 'tidemark-server.service'], { deadlineMs: 40_000 });
+  await main.ok('systemctl', ['restart', 'tidemark-server.service'], { deadlineMs: 40_000 });
   await until('the server to answer', 40_000, async () => ((await main.run('tidemark', ['repository', 'list', '--json'])).code === 0 ? true : undefined), { everyMs: 300 });
 
   await json(main, 'node', 'add', 'store', store.address);

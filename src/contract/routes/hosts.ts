@@ -124,7 +124,7 @@ export const hostRoutes = {
     body: hostWish,
     status: 200,
     answer: z.object({ host, kit: hostKit }),
-    failures: ['server.host-exists'],
+    failures: ['server.host-exists', 'server.takes-no-hosts'],
   },
   'host.kit': {
     method: 'POST',
@@ -135,7 +135,7 @@ export const hostRoutes = {
     body: z.object({ part: enrolledPart.nullable().default(null).meta({ description: 'the one service it is for; null: the transport or the deployer, whichever shows it first' }) }),
     status: 200,
     answer: hostKit,
-    failures: ['server.host-unknown', 'server.host-is-local'],
+    failures: ['server.host-unknown', 'server.host-is-local', 'server.takes-no-hosts'],
   },
   'host.installer': {
     method: 'POST',
@@ -146,7 +146,7 @@ export const hostRoutes = {
     body: z.object({ platform: packagePlatform.default('linux-x64') }),
     status: 200,
     answer: z.object({ host: z.string(), program: z.string(), version: z.string(), expiresAtMs: z.number() }).meta({ id: 'HostInstaller' }),
-    failures: ['server.host-unknown', 'server.host-is-local', 'server.no-depot', 'server.depot-not-reached'],
+    failures: ['server.host-unknown', 'server.host-is-local', 'server.takes-no-hosts', 'server.no-depot', 'server.depot-not-reached'],
   },
   'host.install': {
     method: 'POST',
@@ -160,7 +160,7 @@ export const hostRoutes = {
     }),
     status: 202,
     answer: session,
-    failures: ['server.host-unknown', 'server.host-is-local', 'server.host-busy', 'server.credential-unknown', 'server.no-depot'],
+    failures: ['server.host-unknown', 'server.host-is-local', 'server.host-busy', 'server.credential-unknown', 'server.takes-no-hosts', 'server.no-depot'],
   },
   'host.update': {
     method: 'POST',
