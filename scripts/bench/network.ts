@@ -117,7 +117,7 @@ async function storeOverNetwork(bed: Bed): Promise<Stored> {
   const ticket = randomBytes(32).toString('hex');
   const { address, enter } = bed.hosts.repository;
   // As a transport starts this task: agent/task-runner.ts.
-  const child = start([...enter, process.execPath, '--max-semi-space-size=1', '--expose-gc'], '../../src/main/mover.ts', { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' });
+  const child = start([...enter, process.execPath, '--max-semi-space-size=1', '--expose-gc', '--heap-growing-percent=300'], '../../src/main/mover.ts', { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' });
   try {
     const input = { directory: path, setId: SET_ID, right: 'append', peer: 'node', ticket, listen: address };
     const place = folder(bed.run, 'serving');
