@@ -52,7 +52,10 @@ export async function readNameServers(given?: readonly NameServerAddress[]): Pro
 export async function checkNames(known: KnownInventory, nameServers: NameServers, options: NameCheckOptions = {}): Promise<NameFinding[]> {
   const { inventory } = known;
   const { isWanted = () => true } = options;
-  const machines = namedMachines(inventory).filter(isWanted);
+  const all = namedMachines(inventory);
+  // One that stands alone needs no name.
+  if (all.length < 2) return [];
+  const machines = all.filter(isWanted);
   const [server] = inventory.servers;
   if (nameServers.servers.length === 0) return [{ machine: server?.name ?? 'server', kind: 'no-answer', name: server?.name ?? 'server', address: null, says: 'no name server is configured on the server\'s machine: neither in /etc/resolv.conf nor with --dns', record: null }];
   const sets = inventory.sets.filter(({ srv, members }) => srv !== undefined && machines.some(({ names, addresses }) => members.some(({ host }) => names.includes(host) || addresses.includes(host))));

@@ -128,6 +128,7 @@ test('names that lead nowhere or elsewhere are in the log of a rescan, each with
   await using named = await openServerPlatform({}, { contact: simulated.contact, dns: [{ address: '127.0.0.1', port }] });
   try {
     await using _server = await startDnsmasq('127.0.0.1', directory, ['--local=/test/', '--local=/arpa/', '--address=/db0.a.test/192.0.2.10'], port);
+    named.fake.ownName = (name) => ({ name, addresses: name === 'db0.a.test' ? ['192.0.2.10'] : [], says: name === 'db0.a.test' ? null : 'no such name', ms: 1 });
     named.fake.lookAtSet = () => setLook('c', 'rs0', [member(0, 'db0.a.test'), member(1, 'db1.a.test')]);
     await named.ask('group.add', { body: { name: 'shop', hostCredential: null, schedule: { kind: 'off' }, deployments: [{ host: 'seed', port: 1 }] } });
     const started = await named.ask('group.rescan', { params: { group: 'shop' }, body: {} });

@@ -83,7 +83,7 @@ async function check({ hosts, sets = [], servers = ['ns1'], looks = false }: Sce
 const show = ({ machine, kind, says, record }: NameFinding): string => `${machine} ${kind}: ${says}${record === null ? '' : ` | ${record}`}`.replaceAll(at('ns1'), 'NS1').replaceAll(at('ns2'), 'NS2').replaceAll(at('db1'), 'DB1').replaceAll(at('db2'), 'DB2').replaceAll(at('db2').split('.').reverse().join('.'), '2BD').replaceAll(at('db1').split('.').reverse().join('.'), '1BD');
 
 async function nft(name: string, rule: string | null): Promise<void> {
-  const { code, stderr } = await network.machine(name).run('nft', ['-f', '-'], rule === null ? 'flush ruleset\n' : `table inet t { chain c { type filter hook input priority 0; ${rule}; } }\n`);
+  const { code, stderr } = await network.machine(name).run('nft', ['-f', '-'], rule === null ? 'flush ruleset\n' : `table inet t {\n chain c {\n type filter hook input priority 0; policy accept;\n ${rule}\n }\n}\n`);
   assert.equal(code, 0, stderr);
 }
 

@@ -26,8 +26,7 @@ export function portHandlers(services: Services): Pick<Handlers, 'ports.matrix' 
       const { servers, hosts } = known.inventory;
       const all = ourMachines(servers, hosts);
       const machines = body.host === undefined ? undefined : all.filter((machine) => aliasesOf(known, body.host!).some((alias) => isSameMachine(alias, machine)));
-      // A machine that stands alone needs no name.
-      const isAboutNames = all.length > 1 && (body.rows === undefined || body.rows.includes(18));
+      const isAboutNames = body.rows === undefined || body.rows.includes(18);
       const [findings, names] = await Promise.all([
         checkPorts(entries, { hosts, linkOf: known.linkOf, eachMs: body.eachMs }),
         isAboutNames ? namesOf(known, machines) : [],
