@@ -103,7 +103,7 @@ test('names of both families are looked up both ways; what is missing and what i
 });
 
 test('an answer too long for a datagram is fetched over TCP, and where TCP is closed that is what is told', { skip }, async () => {
-  const hosts = [host('db1', { name: 'many', dial: `many.${zone}`, addresses: many })];
+  const hosts = [host('db1', { name: 'many', dial: `many.${zone}`, addresses: many }), host('db2')];
   const good = await check({ hosts });
   assert.match(good[0]!, /^many good: many\.tide\.test is at (10\.200\.0\.\d+, ){39}10\.200\.0\.\d+$/);
   await nft('ns1', 'tcp dport 53 reject with tcp reset');
@@ -116,8 +116,8 @@ test('an answer too long for a datagram is fetched over TCP, and where TCP is cl
 });
 
 test('of two name servers the one with an old copy is told, with how long it is kept and the record that is right', { skip }, async () => {
-  const found = await check({ hosts: [host('db1')], servers: ['ns2', 'ns1'] });
-  assert.deepEqual(found, [
+  const found = await check({ hosts: [host('db1'), host('db2')], servers: ['ns2', 'ns1'] });
+  assert.deepEqual(found.filter((line) => line.startsWith('db1')), [
     `db1 servers-differ: name servers differ about db1.${zone}: NS2 says 192.0.2.9 (kept for 600 s); NS1 says DB1, fd77::11 (kept for 600 s) | db1.${zone}. IN A DB1`,
     `db1 wrong-forward: db1.${zone} also leads to fd77::11, which it does not have; that record is to go: db1.${zone}. IN AAAA fd77::11`,
     `db1 servers-differ: name servers differ about the name of DB1: NS2 says that there is none; NS1 says db1.${zone} (kept for 600 s) | 1BD.in-addr.arpa. IN PTR db1.${zone}.`,
