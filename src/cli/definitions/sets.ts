@@ -10,8 +10,8 @@ export const setCommands: readonly CommandDefinition[] = [
 to follow its oplog. Passwords are read from files: what stands on a command line can be seen by every user. The user needs
 the roles backup, clusterMonitor and hostManager on admin.
 
-Behind mongodb+srv://NAME/ the members are looked up once, by this machine's name servers, and come from the set itself from then on;
-"tidemark ports check" says when the records no longer fit.
+Behind mongodb+srv://NAME/ the members are looked up once, by this machine's name servers, and come from the set itself
+from then on; "tidemark ports check" says when the records no longer fit.
 
 In place of a connection string, the name of a set that a group has found: it is reached at the members that are known
 there, with the group's credential for it.`,
