@@ -1,8 +1,10 @@
 /** What a try tells apart, on this machine alone; firewalls, routes and real services are in test/platform/port-plan.test.ts. */
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
+import { createServer as createHttpsServer } from 'node:https';
 import { createServer as createTlsServer } from 'node:tls';
 import { BSON } from 'mongodb';
 import { tlsOptions, type LinkIdentity } from '../contract/link/trust.ts';
@@ -82,9 +84,30 @@ test('each service is known by its first words', async () => {
 test('a service of ours is known by the certificate of our authority', async () => {
   const port = await listening(createTlsServer({ ...tlsOptions(await authority.issue('server', 'server')), requestCert: true }));
   assert.equal(await met({ port, service: 'tidemark' }), 'good: server server');
-  assert.equal(await met({ port, service: 'https' }), 'good: TLS');
+  assert.equal(await met({ port, service: 'https' }), 'wrong-service: it accepted the connection and then said nothing for 0.6 s');
   const closing = await listening(createTlsServer({ ...tlsOptions(await authority.issue('transport', 'db2')), requestCert: true }, (socket) => void socket.destroy()));
   assert.equal(await met({ port: closing, service: 'mongod' }), 'wrong-service: it closed the connection without a word of MongoDB');
+});
+
+test('an object storage is known by any answer over HTTP, with TLS or without, and neither is taken for the other', async () => {
+  const identity = await authority.issue('server', 'server');
+  const secure = await listening(createHttpsServer({ ...tlsOptions(identity), requestCert: false }, (_, response) => void response.writeHead(403).end()));
+  const plain = await listening(createHttpServer((_, response) => void response.writeHead(200).end()));
+  assert.equal(await met({ port: secure, service: 'https' }), 'good: HTTP, status 403, with TLS');
+  assert.equal(await met({ port: plain, service: 'http' }), 'good: HTTP, status 200');
+  assert.match(await met({ port: secure, service: 'http' }), /^wrong-service: /);
+  assert.equal(await met({ port: plain, service: 'https' }), 'wrong-service: it does not speak TLS');
+  const strict = await listening(createHttpsServer({ ...tlsOptions(identity), requestCert: true, rejectUnauthorized: true }, (_, response) => void response.end()));
+  assert.match(await met({ port: strict, service: 'https' }), /^tls-refused: the TLS handshake failed: .*certificate required/);
+  const old = await listening(createHttpsServer({ ...tlsOptions(identity), requestCert: false, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0' }));
+  assert.match(await met({ port: old, service: 'https' }), /^tls-refused: the TLS handshake failed: /);
+});
+
+test('a directory that does not take StartTLS is told from one that is none', async () => {
+  const result = (code: string) => (question: Buffer): Buffer => (question.includes('1.3.6.1.4.1.1466.20037') ? Buffer.from(`3084000000100201017884000000070a01${code}04000400`, 'hex') : Buffer.alloc(1));
+  assert.equal(await met({ port: await saying('', result('02')), service: 'ldap-starttls' }), 'tls-refused: the directory does not take StartTLS: LDAP result 2');
+  assert.match(await met({ port: await saying('', result('00')), service: 'ldap-starttls' }), /^wrong-service: it does not speak TLS|^wrong-service: it accepted/);
+  assert.match(await met({ port: await saying('', () => Buffer.from('300c02010165070a0100', 'hex')), service: 'ldap-starttls' }), /^wrong-service: /);
 });
 
 test('TLS of another authority, and of another version, is TLS refused', async () => {
@@ -95,7 +118,7 @@ test('TLS of another authority, and of another version, is TLS refused', async (
 });
 
 test('whoever speaks another language, or none, is the wrong service', async () => {
-  const services = ['ssh', 'tidemark', 'data', 'mongod', 'dns', 'ldap', 'ldaps', 'smb', 'postgresql', 'smtp', 'https'] as const;
+  const services = ['ssh', 'tidemark', 'data', 'mongod', 'dns', 'ldap', 'ldap-starttls', 'ldaps', 'smb', 'postgresql', 'smtp', 'https'] as const;
   const chatty = await saying('HTTP/1.1 400 Bad Request\r\n\r\n', () => 'HTTP/1.1 400 Bad Request\r\n\r\n');
   const closing = await listening(createServer((socket) => void socket.end()));
   const resetting = await listening(createServer((socket) => void socket.on('data', () => socket.resetAndDestroy())));

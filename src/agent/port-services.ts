@@ -1,11 +1,12 @@
 /** How each service is known by its first words over TCP. Nobody signs in, and nothing is changed on the other side. */
-import { X509Certificate } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { BSON } from 'mongodb';
 import { tlsOptions, type LinkIdentity } from '../contract/link/trust.ts';
 import type { ProbeTarget } from '../contract/ports.ts';
 import { dnsQuestion, isDnsAnswer, isLdapAnswer, ldapRootSearch } from './port-datagram.ts';
+import { resultOfStartTls, startTlsRequest } from './ldap-start-tls.ts';
 
 /** Somebody answered, and it is not what was wanted there. */
 export class Unexpected extends Error {
@@ -37,8 +38,10 @@ export async function talkTo(service: ProbeTarget['service'], dial: Dial): Promi
       return await dns(await dial.plain());
     case 'ldap':
       return await ldap(await dial.plain());
+    case 'ldap-starttls':
+      return await ldapStartTls(dial);
     case 'ldaps':
-      return await ldap(await anyTls(dial));
+      return await insideTls(await anyTls(dial), ldap);
     case 'smb':
       return await exchange(await dial.plain(), smbNegotiate(), (bytes) => (bytes.length < 8 ? undefined : /^[\xfe\xff]SMB$/.test(bytes.toString('latin1', 4, 8)) ? 'SMB' : false), 'SMB');
     case 'postgresql':
@@ -46,8 +49,9 @@ export async function talkTo(service: ProbeTarget['service'], dial: Dial): Promi
     case 'smtp':
       return await banner(await dial.plain(), /^220[ -][^\r\n]*/, 'SMTP');
     case 'https':
-      await anyTls(dial);
-      return 'TLS';
+      return `${await insideTls(await anyTls(dial), http)}, with TLS`;
+    case 'http':
+      return await http(await dial.plain());
     case 'tcp':
     case 'silent':
     case 'rpc':
@@ -63,7 +67,14 @@ async function exchange(socket: Socket, question: Uint8Array | undefined, read: 
     const other = (): void => reject(new Unexpected('wrong-service', bytes.length === 0 ? `it closed the connection without a word of ${wanted}` : `it does not speak ${wanted}; it said ${shown(bytes)}`));
     socket.on('data', (part: Buffer) => {
       bytes = Buffer.concat([bytes, part]);
-      const answer = attempt(() => read(bytes));
+      let answer: ReturnType<typeof read>;
+      try {
+        answer = read(bytes);
+      } catch (error) {
+        // What cannot be read is something else.
+        if (error instanceof Unexpected) return reject(error);
+        answer = false;
+      }
       if (typeof answer === 'string') resolve(answer);
       else if (answer === false || bytes.length > 65_536) other();
     });
@@ -82,15 +93,6 @@ async function banner(socket: Socket, wanted: RegExp, name: string): Promise<str
   return await exchange(socket, undefined, read, name);
 }
 
-/** What cannot be read is something else. */
-function attempt(read: () => string | undefined | false): string | undefined | false {
-  try {
-    return read();
-  } catch {
-    return false;
-  }
-}
-
 /** What a stranger said, in letters that no terminal takes for orders. */
 function shown(bytes: Buffer): string {
   return JSON.stringify(bytes.toString('latin1', 0, 40).replace(/[^\x20-\x7e]+/g, '.'));
@@ -104,13 +106,23 @@ async function ourTls(dial: Dial): Promise<string> {
   return `${subject.OU ?? 'a service'} ${subject.CN ?? ''}`.trim();
 }
 
-async function anyTls(dial: Dial): Promise<TLSSocket> {
-  return await handshake(dial, { rejectUnauthorized: false });
+/** Whether the certificate is one to trust is for those who send something there. */
+async function anyTls(dial: Dial, over?: Socket): Promise<TLSSocket> {
+  return await handshake(dial, { rejectUnauthorized: false, ...(over !== undefined && { socket: over }) });
+}
+
+/** A server that wants a certificate of ours says so after the handshake. */
+async function insideTls(secure: TLSSocket, talk: (socket: Socket) => Promise<string>): Promise<string> {
+  try {
+    return await talk(secure);
+  } catch (error) {
+    throw error instanceof Unexpected ? error : tlsProblem(error as NodeJS.ErrnoException);
+  }
 }
 
 async function handshake(dial: Dial, options: ConnectionOptions): Promise<TLSSocket> {
   return await new Promise((resolve, reject) => {
-    let accepted = false;
+    let accepted = options.socket !== undefined;
     const secure = dial.tls({ servername: '', ...options });
     secure.once('connect', () => (accepted = true));
     secure.once('secureConnect', () => resolve(secure));
@@ -181,17 +193,49 @@ async function ldap(socket: Socket): Promise<string> {
   return await exchange(socket, ldapRootSearch, (bytes) => (bytes.length < 7 ? undefined : isLdapAnswer(bytes) ? 'LDAP' : false), 'LDAP');
 }
 
-/** SMB 2.0.2 to 3.0.2, over TCP without NetBIOS. */
+async function ldapStartTls(dial: Dial): Promise<string> {
+  const socket = await dial.plain();
+  await exchange(socket, startTlsRequest, (bytes) => {
+    const result = resultOfStartTls(bytes);
+    if (typeof result !== 'number') return result;
+    if (result !== 0) throw new Unexpected('tls-refused', `the directory does not take StartTLS: LDAP result ${result}`);
+    return 'StartTLS';
+  }, 'LDAP');
+  // What comes from now on is for TLS to read.
+  socket.removeAllListeners('data');
+  return `${await insideTls(await anyTls(dial, socket), ldap)}, with StartTLS`;
+}
+
+/** Any answer will do: without a signature an object storage refuses, and is one. */
+async function http(socket: Socket): Promise<string> {
+  const read = (bytes: Buffer): string | undefined | false => {
+    const text = bytes.toString('latin1');
+    if (!text.includes('\n')) return undefined;
+    const status = /^HTTP\/1\.[01] (\d{3})/.exec(text)?.[1];
+    return status === undefined ? false : `HTTP, status ${status}`;
+  };
+  return await exchange(socket, Buffer.from('HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'), read, 'HTTP');
+}
+
+const smbDialects = [0x0202, 0x0210, 0x0300, 0x0302, 0x0311];
+
+/** SMB 2.0.2 to 3.1.1, over TCP without NetBIOS. The newest dialect wants a context: which hash guards the negotiation (SHA-512), and a salt. */
 function smbNegotiate(): Buffer {
-  const dialects = [0x0202, 0x0210, 0x0300, 0x0302];
-  const message = Buffer.alloc(4 + 64 + 36 + dialects.length * 2);
+  const contextAt = 4 + Math.ceil((64 + 36 + smbDialects.length * 2) / 8) * 8;
+  const salt = randomBytes(32);
+  const message = Buffer.alloc(contextAt + 14 + salt.length);
   message.writeUInt32BE(message.length - 4, 0);
   message.write('\xfeSMB', 4, 'latin1');
   message.writeUInt16LE(64, 8);
   message.writeUInt16LE(1, 18);
   message.writeUInt16LE(36, 68);
-  message.writeUInt16LE(dialects.length, 70);
+  message.writeUInt16LE(smbDialects.length, 70);
   message.writeUInt16LE(1, 72);
-  for (const [at, dialect] of dialects.entries()) message.writeUInt16LE(dialect, 104 + at * 2);
+  randomBytes(16).copy(message, 80);
+  message.writeUInt32LE(contextAt - 4, 96);
+  message.writeUInt16LE(1, 100);
+  for (const [at, dialect] of smbDialects.entries()) message.writeUInt16LE(dialect, 104 + at * 2);
+  for (const [at, word] of [1, 6 + salt.length, 0, 0, 1, salt.length, 1].entries()) message.writeUInt16LE(word, contextAt + at * 2);
+  salt.copy(message, contextAt + 14);
   return message;
 }

@@ -24,6 +24,7 @@ import { findings } from './findings.ts';
 import { lookAround } from './look-around.ts';
 import { beingUpdated } from './failures.ts';
 import { undoLocksOf } from './left-locks.ts';
+import { lookAtOwnNames } from './own-names.ts';
 import { listenForProbes } from './port-listener.ts';
 import { probePorts } from './port-probe.ts';
 import type { Programs } from './task-context.ts';
@@ -102,6 +103,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
       await listenForProbes(wanted, await ownIdentity(), async (ports) => await emit({ ports }), signal);
       return {};
     },
+    'names.look': async (wanted, { signal }) => await lookAtOwnNames(wanted, signal),
     'task.start': async ({ taskId, kind, input }) => {
       if (draining && !runner.list().some((task) => task.taskId === taskId)) throw beingUpdated({});
       await runner.start(taskId, kind, input);

@@ -1,14 +1,16 @@
 import type { MongoTarget } from '../contract/values.ts';
-import { takeUriApart } from '../contract/mongo-uri.ts';
+import { srvNameOf, takeUriApart } from '../contract/mongo-uri.ts';
 import { isGiven, textOf, type Given, type Invocation } from './command.ts';
 import { usageOf } from './numbers.ts';
+import { lookUpSrv } from './srv-look-up.ts';
 import { readFileOf } from './secret-file.ts';
 
 type Words = Given & Pick<Invocation, 'command'>;
 
 /** A connection string and the options beside it (definitions/options.ts: databaseSignIn) as one target. */
 export async function readTarget(uri: string, given: Words): Promise<MongoTarget> {
-  const { target, caFile, certificateKeyFile } = takeUriApart(uri);
+  const name = srvNameOf(uri);
+  const { target, caFile, certificateKeyFile } = takeUriApart(uri, name === undefined ? undefined : await lookUpSrv(name));
   const ca = textOf(given, 'tlsCa') ?? caFile;
   const certificate = textOf(given, 'x509') ?? textOf(given, 'tlsCertificate') ?? certificateKeyFile;
   const wantsTls = isGiven(given, 'tls') || ca !== undefined || certificate !== undefined || target.tls !== undefined;

@@ -83,3 +83,9 @@ export const nodeUnknown = failure<{ node: string }>('cli.node-unknown', {
   hint: 'Run "tidemark node list" for the hosts there are.',
   retry: 'never',
 });
+
+export const srvNotFound = failure<{ name: string; why: string }>('cli.srv-not-found', {
+  says: ({ name, why }) => `mongodb+srv://${name} leads to no replica set: ${why}`,
+  hint: 'See what "dig SRV _mongodb._tcp.NAME" and "dig TXT NAME" say on this machine, or name members with mongodb://HOST:PORT.',
+  retry: 'later',
+});

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isFailure } from '../base/failure.ts';
 import { uriNotUnderstood } from './failures.ts';
-import { takeUriApart } from './mongo-uri.ts';
+import { srvNameOf, takeUriApart } from './mongo-uri.ts';
 
 test('hosts, user, password and options of a connection string become fields', () => {
   const { target } = takeUriApart('mongodb://tide:p%40ss%3A%2F@db1.example:27018,[::1]:27019,db3/?replicaSet=rs0&authSource=staff&tls=true');
@@ -30,8 +30,21 @@ test('files for TLS are named to the client, which reads them; they do not becom
   assert.deepEqual(apart.target.credential, { kind: 'x509' });
 });
 
+const found = { hosts: [{ host: 'db1.a.test', port: 27018 }], replicaSet: 'rs0', authSource: 'staff' };
+
+test('members behind mongodb+srv come from DNS, with TLS and what the text says, unless the string says otherwise', () => {
+  assert.equal(srvNameOf('mongodb://db1'), undefined);
+  assert.equal(srvNameOf('mongodb+srv://tide:p%40ss@rs.a.test/shop?tls=false'), 'rs.a.test');
+  assert.deepEqual(takeUriApart('mongodb+srv://tide:secret@rs.a.test', found).target, { hosts: found.hosts, srv: 'rs.a.test', replicaSet: 'rs0', credential: { kind: 'scram', user: 'tide', password: 'secret', authSource: 'staff' }, tls: {} });
+  const { target } = takeUriApart('mongodb+srv://tide:secret@rs.a.test/?replicaSet=rs1&authSource=admin&ssl=false', found);
+  assert.deepEqual([target.replicaSet, target.credential, target.tls], ['rs1', { kind: 'scram', user: 'tide', password: 'secret', authSource: 'admin' }, undefined]);
+});
+
 for (const [uri, why] of [
-  ['mongodb+srv://cluster.example/', /DNS/],
+  ['mongodb+srv://rs.a.test:27017/', /without a port/],
+  ['mongodb+srv://rs.a.test,rs.b.test/', /one name/],
+  ['mongodb+srv://localhost/', /in full/],
+  ['mongodb+srv://rs.a.test/?srvServiceName=other', /other/],
   ['http://db1', /mongodb:\/\//],
   ['mongodb://db1:99999', /99999/],
   ['mongodb://db 1', /HOST/],

@@ -6,7 +6,7 @@
 import * as z from 'zod';
 import { hostLook } from './host-look.ts';
 import { deployerOrders } from './deployer-orders.ts';
-import { portRange, probeResult, probeTarget } from './ports.ts';
+import { ownName, portRange, probeResult, probeTarget, resolverSettings } from './ports.ts';
 import * as v from './values.ts';
 import { taskEvent, taskKinds, taskState, type TaskKind } from './tasks.ts';
 
@@ -69,6 +69,12 @@ const transportOrders = {
     output: z.object({}),
     event: z.object({ ports: z.array(z.int()) }),
     deadlineMs: 90_000,
+  },
+  /** What this host's own resolver makes of names, one after the other; those there was no time for are left out. */
+  'names.look': {
+    input: z.object({ names: z.array(z.string().min(1).max(255)).max(200) }),
+    output: z.object({ addresses: z.array(z.string()), resolver: resolverSettings, found: z.array(ownName) }),
+    deadlineMs: 30_000,
   },
   'task.start': { input: z.object({ taskId: z.string(), kind: taskKind, input: z.unknown() }), output: z.object({}), deadlineMs: 20_000 },
   /** Events from number `after` on, as a stream; ends with the task's final state. */

@@ -3,7 +3,7 @@ import * as z from 'zod';
 
 export const portRange = z.object({ from: z.int().min(1).max(65535), to: z.int().min(1).max(65535) });
 export const transportProtocol = z.enum(['tcp', 'udp']);
-export const portService = z.enum(['ssh', 'tidemark', 'data', 'mongod', 'dns', 'ldap', 'ldaps', 'smb', 'postgresql', 'smtp', 'https', 'tcp', 'silent', 'rpc']);
+export const portService = z.enum(['ssh', 'tidemark', 'data', 'mongod', 'dns', 'ldap', 'ldap-starttls', 'ldaps', 'smb', 'postgresql', 'smtp', 'https', 'http', 'tcp', 'silent', 'rpc']);
 
 /** What a host is to try. `service` says what must answer there. */
 export const probeTarget = z.object({ host: z.string().min(1).max(255), port: z.int().min(1).max(65535), protocol: transportProtocol, service: portService });
@@ -44,10 +44,19 @@ export const portFinding = z
 
 export const checkedRow = portRow.extend(portFinding.shape).meta({ id: 'CheckedPortRow' });
 
+/** docs/design/dns.md says what each means. `short-name` is said and not held against the plan. */
+export const nameKind = z.enum(['good', 'missing-forward', 'missing-reverse', 'wrong-forward', 'mismatch', 'several-reverse', 'short-name', 'search-list', 'no-answer', 'server-dead', 'server-cut-short', 'servers-differ', 'host-differs', 'host-slow', 'srv', 'txt']);
+
+/** How a host asks for names: its `/etc/resolv.conf`. */
+export const resolverSettings = z.object({ servers: z.array(z.string()), search: z.array(z.string()), timeoutSeconds: z.int(), attempts: z.int() });
+
+/** What a host's own resolver made of a name; `says` is why there is no address. */
+export const ownName = z.object({ name: z.string(), addresses: z.array(z.string()), says: z.string().nullable(), ms: z.number() });
+
 export const nameFinding = z
   .object({
-    machine: z.string(),
-    kind: z.enum(['good', 'missing-forward', 'missing-reverse', 'wrong-forward', 'mismatch', 'no-answer']),
+    machine: z.string().meta({ description: 'the machine, the set or the name server that it is about' }),
+    kind: nameKind,
     name: z.string(),
     address: z.string().nullable(),
     says: z.string(),
@@ -65,4 +74,5 @@ export type PortRowAnswer = z.infer<typeof portRow>;
 export type CheckedRow = z.infer<typeof checkedRow>;
 export type PortFinding = z.infer<typeof portFinding>;
 export type NameFinding = z.infer<typeof nameFinding>;
+export type OwnName = z.infer<typeof ownName>;
 export type ExportFormat = (typeof exportFormats)[number];

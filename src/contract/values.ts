@@ -18,6 +18,8 @@ export const databaseTls = z.object({ caPem: z.string().optional(), certificateP
 /** A replica set as it is reached: any of its members, and how to sign in. */
 export const mongoTarget = z.object({
   hosts: z.array(hostAndPort).min(1),
+  /** The name behind `mongodb+srv://` that these hosts were found by; they are not looked up again. */
+  srv: z.string().min(1).max(253).optional(),
   replicaSet: z.string().optional(),
   credential: databaseCredential,
   tls: databaseTls.optional(),

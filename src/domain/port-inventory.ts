@@ -40,10 +40,24 @@ export type PlannedSet = {
   readonly members: readonly SetMember[];
   /** Through which member the set is discovered; `host:port`, else the first member. */
   readonly seed?: string;
+  /** The name behind `mongodb+srv://` that it was added by. */
+  readonly srv?: string;
+  /** Its own name, where it is called otherwise here. */
+  readonly replicaSet?: string;
 };
-export type SetMember = { readonly host: string; readonly port: number; readonly addresses?: readonly string[] };
+/** `isShown`: applications see it; not a hidden member and not an arbiter. */
+export type SetMember = { readonly host: string; readonly port: number; readonly addresses?: readonly string[]; readonly isShown?: boolean };
 
 export type OutsideService = Machine & { readonly port: number };
+
+/**
+ * A repository on storage that runs nothing of ours: a share or an object storage. `gateway`: the host that alone opens it;
+ * null: each host that has data for it does. A repository in a directory is on a host, which has the role `repository`.
+ */
+export type OutsideStore = OutsideService & { readonly gateway: string | null } & ({ readonly kind: 'smb'; readonly netbios: boolean } | { readonly kind: 's3'; readonly tls: boolean });
+
+/** `isActiveDirectory`: its nearest server is looked for over UDP, too. */
+export type PlannedDirectory = { readonly servers: readonly OutsideService[]; readonly encryption: 'none' | 'starttls' | 'ldaps'; readonly isActiveDirectory: boolean };
 
 export type PortSettings = {
   readonly restPort: number;
@@ -57,9 +71,8 @@ export type PortSettings = {
   /** Networks (CIDR) from which people use the REST API and the console. */
   readonly operatorNetworks: readonly string[];
   readonly metricsNetworks: readonly string[];
-  readonly directory: (Machine & { readonly encryption: 'none' | 'starttls' | 'ldaps'; readonly ldapPort: number; readonly ldapsPort: number; readonly isActiveDirectory: boolean }) | null;
-  readonly shares: readonly (Machine & { readonly netbios: boolean; readonly gateway: string | null })[];
-  readonly objectStores: readonly (OutsideService & { readonly gateway: string | null })[];
+  readonly directory: PlannedDirectory | null;
+  readonly stores: readonly OutsideStore[];
   readonly postgresql: OutsideService | null;
   readonly mail: OutsideService | null;
   readonly syslog: (OutsideService & { readonly protocol: 'udp' | 'tcp' }) | null;
@@ -83,6 +96,10 @@ export const defaultPorts = {
   deployer: 6160,
   control: 6162,
   data: { from: 2500, to: 3300 },
+  smb: 445,
+  s3: 443,
+  ldap: 389,
+  ldaps: 636,
 } as const;
 
 export const usualSettings: PortSettings = {
@@ -96,8 +113,7 @@ export const usualSettings: PortSettings = {
   operatorNetworks: [],
   metricsNetworks: [],
   directory: null,
-  shares: [],
-  objectStores: [],
+  stores: [],
   postgresql: null,
   mail: null,
   syslog: null,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isSameMachine, usualSettings, type HostRole, type Inventory, type PlannedHost, type PlannedSet } from './port-inventory.ts';
+import { isSameMachine, usualSettings, type HostRole, type Inventory, type OutsideStore, type PlannedDirectory, type PlannedHost, type PlannedSet } from './port-inventory.ts';
 import { planPorts, showPorts, subtract, type PlanEntry } from './port-plan.ts';
 
 const address = (n: number): string => `10.0.0.${n}`;
@@ -26,7 +26,9 @@ const db2 = host('db2', 12, ['mongodb']);
 const store = host('store', 21, ['repository']);
 const set: PlannedSet = { name: 'rs0', members: [{ host: 'db1', port: 27017 }, { host: 'db2', port: 27100 }], seed: 'db2:27100' };
 const settings = usualSettings;
-const share = { name: 'nas', dial: 'nas', addresses: [address(40)], netbios: true, gateway: null };
+const share: OutsideStore = { kind: 'smb', ...outside('nas', 40, 445), netbios: true, gateway: null };
+const objects: OutsideStore = { kind: 's3', ...outside('s3', 60, 443), tls: true, gateway: null };
+const directory: PlannedDirectory = { servers: [outside('ad', 50, 389)], encryption: 'starttls', isActiveDirectory: true };
 
 const table: { rows: number[]; title: string; given: Inventory; expected: string[] }[] = [
   { rows: [1, 2, 3], title: 'the server reaches a host over SSH, its deployer and its transport', given: inventory([db1]), expected: ['1 tide > db1 tcp 22 ssh', '2 tide > db1 tcp 6160 tidemark', '3 tide > db1 tcp 6162 tidemark'] },
@@ -47,8 +49,10 @@ const table: { rows: number[]; title: string; given: Inventory; expected: string
   { rows: [12], title: 'every other member is reached on the port it was found on', given: inventory([db1, db2], { sets: [set] }), expected: ['12 tide > db1 tcp 27017 mongod'] },
   { rows: [13], title: 'data goes from each MongoDB host to each repository host', given: inventory([db1, store]), expected: ['13 db1 > store tcp 2500-3300 data'] },
   { rows: [14], title: 'a repository on Windows has dynamic ports besides', given: inventory([db1, host('win', 22, ['repository'], { platform: 'windows' })]), expected: ['14 db1 > win tcp 2500-3300 data', '14 db1 > win tcp 49152-65535 rpc optional'] },
-  { rows: [15], title: 'a host writes to a share itself', given: inventory([db1], { settings: { ...settings, shares: [share] } }), expected: ['15 db1 > nas tcp 445 smb', '15 db1 > nas udp 137-138 silent', '15 db1 > nas tcp 139 tcp'] },
-  { rows: [15, 16], title: 'or through a gateway in front of it', given: inventory([db1, host('gate', 23, ['gateway'])], { settings: { ...settings, shares: [{ ...share, netbios: false, gateway: 'gate' }] } }), expected: ['16 db1 > gate tcp 2500-3300 data', '16 gate > nas tcp 445 smb'] },
+  { rows: [15], title: 'a host writes to a share itself', given: inventory([db1], { settings: { ...settings, stores: [share] } }), expected: ['15 db1 > nas tcp 445 smb', '15 db1 > nas udp 137-138 silent', '15 db1 > nas tcp 139 tcp'] },
+  { rows: [15], title: 'with DNS names, and on another port, that port is all', given: inventory([db1, store], { settings: { ...settings, stores: [{ ...share, port: 4450, netbios: false }] } }), expected: ['15 db1 > nas tcp 4450 smb'] },
+  { rows: [15, 16], title: 'or through a gateway in front of it', given: inventory([db1, host('gate', 23, ['gateway'])], { settings: { ...settings, stores: [{ ...share, netbios: false, gateway: 'gate' }] } }), expected: ['16 db1 > gate tcp 2500-3300 data', '16 gate > nas tcp 445 smb'] },
+  { rows: [15, 16], title: 'a gateway with NetBIOS names asks for them itself, and one that has data of its own writes it itself', given: inventory([host('db1', 11, ['mongodb', 'gateway'], { singlePort: true }), db2], { settings: { ...settings, stores: [{ ...share, gateway: 'db1' }] } }), expected: ['16 db1 > nas tcp 445 smb', '16 db1 > nas udp 137-138 silent', '16 db1 > nas tcp 139 tcp', '16 db2 > db1 tcp 6162 tidemark'] },
   { rows: [13, 16], title: 'a repository behind a gateway is reached by the gateway alone', given: inventory([db1, host('gate', 23, ['gateway']), host('store', 21, ['repository'], { ways: [{ gateways: ['gate'], hosts: null }] })]), expected: ['13 gate > store tcp 2500-3300 data', '16 db1 > gate tcp 2500-3300 data'] },
   {
     rows: [13, 16, 20, 28],
@@ -57,12 +61,14 @@ const table: { rows: number[]; title: string; given: Inventory; expected: string
     expected: ['13 gate1 > store tcp 2500-3300 data', '13 gate2 > store tcp 2500-3300 data', '13 db2 > store tcp 2500-3300 data', '16 db1 > gate1 tcp 6162 tidemark', '16 db1 > gate2 tcp 2500-3300 data', '28 new > store tcp 2500-3300 data'],
   },
   { rows: [13, 16], title: 'of two repositories on a host, one may be behind a gateway', given: inventory([db1, host('gate', 23, ['gateway']), host('store', 21, ['repository'], { ways: [{ gateways: [], hosts: null }, { gateways: ['gate'], hosts: null }] })]), expected: ['13 db1 > store tcp 2500-3300 data', '13 gate > store tcp 2500-3300 data', '16 db1 > gate tcp 2500-3300 data'] },
-  { rows: [17], title: 'a directory is asked as its settings say', given: inventory([], { settings: { ...settings, directory: { name: 'ad', dial: 'ad', addresses: [address(50)], encryption: 'starttls', ldapPort: 389, ldapsPort: 636, isActiveDirectory: true } } }), expected: ['17 tide > ad tcp 389 ldap', '17 tide > ad udp 389 ldap optional'] },
-  { rows: [17], title: 'or by LDAPS alone', given: inventory([], { settings: { ...settings, directory: { name: 'ldap', dial: 'ldap', addresses: [], encryption: 'ldaps', ldapPort: 389, ldapsPort: 636, isActiveDirectory: false } } }), expected: ['17 tide > ldap tcp 636 ldaps'] },
+  { rows: [17], title: 'a directory is asked as its settings say', given: inventory([], { settings: { ...settings, directory } }), expected: ['17 tide > ad tcp 389 ldap-starttls', '17 tide > ad udp 389 ldap optional'] },
+  { rows: [17], title: 'or by LDAPS alone', given: inventory([], { settings: { ...settings, directory: { servers: [outside('ad1', 50, 636), outside('ad2', 51, 3269)], encryption: 'ldaps', isActiveDirectory: false } } }), expected: ['17 tide > ad1 tcp 636 ldaps', '17 tide > ad2 tcp 3269 ldaps'] },
+  { rows: [17], title: 'or without encryption, where that was asked for', given: inventory([], { settings: { ...settings, directory: { ...directory, encryption: 'none', isActiveDirectory: false } } }), expected: ['17 tide > ad tcp 389 ldap'] },
   { rows: [18], title: 'names are asked for over UDP and TCP', given: inventory([], { settings: { ...settings, dnsServers: [outside('ns', 53, 53)] } }), expected: ['18 tide > ns udp 53 dns', '18 tide > ns tcp 53 dns'] },
   { rows: [19, 26], title: 'people and Prometheus come to the REST port', given: inventory([], { settings: { ...settings, operatorNetworks: ['10.9.0.0/16'], metricsNetworks: ['10.8.0.5'] } }), expected: ['19 operators > tide tcp 9419 tidemark', '26 prometheus > tide tcp 9419 tidemark'] },
   { rows: [13, 20], title: 'in single-port mode one port stands for the range', given: inventory([db1, host('store', 21, ['repository'], { singlePort: true })]), expected: ['20 db1 > store tcp 6162 tidemark'] },
-  { rows: [21], title: 'objects go straight to the object storage', given: inventory([db1], { settings: { ...settings, objectStores: [{ ...outside('s3', 60, 443), gateway: null }] } }), expected: ['21 db1 > s3 tcp 443 https'] },
+  { rows: [21], title: 'objects go straight to the object storage', given: inventory([db1], { settings: { ...settings, stores: [objects] } }), expected: ['21 db1 > s3 tcp 443 https'] },
+  { rows: [16, 21], title: 'or by way of a gateway, on the port of the endpoint', given: inventory([db1, host('gate', 23, ['gateway'])], { settings: { ...settings, stores: [{ ...objects, port: 7480, tls: false, gateway: 'gate' }] } }), expected: ['16 db1 > gate tcp 2500-3300 data', '21 gate > s3 tcp 7480 http'] },
   {
     rows: [22, 23, 24, 25],
     title: 'the server reaches catalog, mail, syslog and SNMP',
@@ -111,11 +117,11 @@ const anyHost = fc.record({
   ways: fc.constantFrom(undefined, [{ gateways: ['h3'], hosts: null }], [{ gateways: ['h3', 'h4'], hosts: ['h1'] }, { gateways: [], hosts: null }]),
 });
 const anyInventory = fc
-  .record({ hosts: fc.uniqueArray(anyHost, { selector: ({ n }) => n, maxLength: 6 }), members: fc.uniqueArray(fc.integer({ min: 1, max: 8 }), { maxLength: 5 }), shareGateway: fc.constantFrom(null, 'h2') })
-  .map(({ hosts, members, shareGateway }) =>
+  .record({ hosts: fc.uniqueArray(anyHost, { selector: ({ n }) => n, maxLength: 6 }), members: fc.uniqueArray(fc.integer({ min: 1, max: 8 }), { maxLength: 5 }), storeGateway: fc.constantFrom(null, 'h2'), port: fc.constantFrom(445, 2600) })
+  .map(({ hosts, members, storeGateway, port }) =>
     inventory(
       hosts.map(({ n, roles, ...changes }) => host(`h${n}`, n, roles, changes as Partial<PlannedHost>)),
-      { sets: [{ name: 'rs', members: members.map((n) => ({ host: address(n), port: 27017 })) }], settings: { ...settings, shares: [{ ...share, gateway: shareGateway }], operatorNetworks: ['10.9.0.0/16'] } },
+      { sets: [{ name: 'rs', members: members.map((n) => ({ host: address(n), port: 27017 })) }], settings: { ...settings, stores: [{ ...share, port, gateway: storeGateway }, { ...objects, gateway: storeGateway }], directory, operatorNetworks: ['10.9.0.0/16'] } },
     ),
   );
 

@@ -5,14 +5,14 @@
  * machine needs nothing of a firewall to reach itself, so such pairs are left out. What an earlier entry of the same pair
  * opens, a later one does not list again: each port has one entry that opens it, and a closed port has one to name.
  */
-import { isLoopback, isSameMachine, type HostRole, type Inventory, type Machine, type PlannedHost, type PortRange, type PortSettings, type RepositoryWay, type SetMember } from './port-inventory.ts';
+import { defaultPorts, isLoopback, isSameMachine, type HostRole, type Inventory, type Machine, type OutsideStore, type PlannedHost, type PortRange, type PortSettings, type RepositoryWay, type SetMember } from './port-inventory.ts';
 
 /**
  * What must answer. `tidemark`: TLS with a certificate of this installation's authority; `data`: the same on a port where
  * nobody listens unless a job runs; `silent`: a protocol that never answers; `rpc`: Windows alone answers, after a question
  * on another port.
  */
-export type PortService = 'ssh' | 'tidemark' | 'data' | 'mongod' | 'dns' | 'ldap' | 'ldaps' | 'smb' | 'postgresql' | 'smtp' | 'https' | 'tcp' | 'silent' | 'rpc';
+export type PortService = 'ssh' | 'tidemark' | 'data' | 'mongod' | 'dns' | 'ldap' | 'ldap-starttls' | 'ldaps' | 'smb' | 'postgresql' | 'smtp' | 'https' | 'http' | 'tcp' | 'silent' | 'rpc';
 
 export type Party = Machine & {
   /** `host`: can be given orders; `network`: a range of addresses that people or other programs come from. */
@@ -197,8 +197,7 @@ function planData(add: Add, host: PlannedHost, from: Party, hosts: readonly Plac
         else for (const gateway of gateways) planThroughGateway(add, from, gateway, 'data channels to the gateway, which passes them on to the repository', (by) => planToRepository(add, undefined, by, store, party));
       }
     }
-    for (const share of settings.shares) planToShare(add, from, share, hosts);
-    for (const store of settings.objectStores) planToObjectStore(add, from, store, hosts);
+    for (const store of settings.stores) planToStore(add, from, store, hosts);
   }
 }
 
@@ -212,18 +211,19 @@ function planToRepository(add: Add, restoreRow: 28 | undefined, from: Party, sto
   if (store.platform === 'windows') add(14, from, to, dynamicRpc, { service: 'rpc', purpose: 'dynamic RPC for deployment', changedBy: operatingSystem, optional: true });
 }
 
-function planToShare(add: Add, from: Party, share: PortSettings['shares'][number], hosts: readonly Placed[]): void {
-  const place = outside(share);
-  const gateway = hosts.find(({ host }) => host.name === share.gateway);
-  if (gateway === undefined) {
-    add(15, from, place, 445, { service: 'smb', purpose: 'the host writes to the share itself', changedBy: 'address of the share' });
-    if (share.netbios) planNetbios(add, 15, from, place);
-    return;
-  }
-  planThroughGateway(add, from, gateway, 'data channels to the gateway, which writes to the share', (by) => {
-    add(16, by, place, 445, { service: 'smb', purpose: 'the gateway writes to the share', changedBy: 'address of the share' });
-    if (share.netbios) planNetbios(add, 16, by, place);
-  });
+/** Rows 15, 16 and 21: to storage that runs nothing of ours. */
+function planToStore(add: Add, from: Party, store: OutsideStore, hosts: readonly Placed[]): void {
+  const gateway = hosts.find(({ host }) => host.name === store.gateway);
+  if (gateway === undefined) return planToStorage(add, 15, from, store, 'the host');
+  const what = store.kind === 'smb' ? 'writes to the share' : 'writes to the object storage';
+  planThroughGateway(add, from, gateway, `data channels to the gateway, which ${what}`, (by) => planToStorage(add, 16, by, store, 'the gateway'));
+}
+
+function planToStorage(add: Add, shareRow: 15 | 16, by: Party, store: OutsideStore, who: string): void {
+  const place = outside(store);
+  if (store.kind === 's3') return add(21, by, place, store.port, { service: store.tls ? 'https' : 'http', purpose: 'object storage', changedBy: 'endpoint of the repository' });
+  add(shareRow, by, place, store.port, { service: 'smb', purpose: `${who} writes to the share`, changedBy: 'address of the share' });
+  if (store.netbios) planNetbios(add, shareRow, by, place);
 }
 
 /** Row 16: a host to the gateway; `onwards` is what the gateway itself reaches. */
@@ -233,21 +233,15 @@ function planThroughGateway(add: Add, from: Party, { host, party }: Placed, purp
   onwards(party);
 }
 
-function planToObjectStore(add: Add, from: Party, store: PortSettings['objectStores'][number], hosts: readonly Placed[]): void {
-  const toStore = (by: Party): void => add(21, by, outside(store), store.port, { service: 'https', purpose: 'object storage', changedBy: 'endpoint of the repository' });
-  const gateway = hosts.find(({ host }) => host.name === store.gateway);
-  if (gateway === undefined) toStore(from);
-  else planThroughGateway(add, from, gateway, 'data channels to the gateway, which writes to the object storage', toStore);
-}
-
 /** Row 17. */
 function planDirectory(add: Add, server: Party, { directory }: PortSettings): void {
   if (directory === null) return;
-  const to = outside(directory);
   const changedBy = 'directory settings';
-  if (directory.encryption === 'ldaps') add(17, server, to, directory.ldapsPort, { service: 'ldaps', purpose: 'LDAPS: sign-in, groups, computers for discovery', changedBy });
-  else add(17, server, to, directory.ldapPort, { service: 'ldap', purpose: `LDAP${directory.encryption === 'starttls' ? ' with StartTLS' : ''}: sign-in, groups, computers for discovery`, changedBy });
-  if (directory.isActiveDirectory) add(17, server, to, directory.ldapPort, { service: 'ldap', protocol: 'udp', purpose: 'finding the nearest domain controller', changedBy, optional: true });
+  const [service, how] = ({ none: ['ldap', 'LDAP'], starttls: ['ldap-starttls', 'LDAP with StartTLS'], ldaps: ['ldaps', 'LDAPS'] } as const)[directory.encryption];
+  for (const controller of directory.servers) {
+    add(17, server, outside(controller), controller.port, { service, purpose: `${how}: sign-in, groups, computers for discovery`, changedBy });
+    if (directory.isActiveDirectory) add(17, server, outside(controller), defaultPorts.ldap, { service: 'ldap', protocol: 'udp', purpose: 'finding the nearest domain controller', changedBy, optional: true });
+  }
 }
 
 /** Rows 18, 19 and 22 to 26. */

@@ -1,4 +1,4 @@
-/** The backup server as a process: `--data DIR --listen HOST:PORT --transport HOST:PORT [--enrolment HOST:PORT --agents HOST:PORT --announce ADDRESS --depot HOST:PORT --installer-port PORT [--depot-is-here]]`. Says `ready` to its supervisor. */
+/** The backup server as a process: `--data DIR --listen HOST:PORT --transport HOST:PORT [--enrolment HOST:PORT --agents HOST:PORT --announce ADDRESS --depot HOST:PORT --installer-port PORT [--depot-is-here]] [--dns ADDRESS[:PORT] …]`. Says `ready` to its supervisor. */
 import { parseArgs } from 'node:util';
 import { describe } from '../base/failure.ts';
 import { openLog } from '../base/log.ts';
@@ -7,7 +7,7 @@ import { openServer } from '../server/server.ts';
 import { addressOf } from './address-of.ts';
 import { version } from './installation.ts';
 
-const { values } = parseArgs({ options: { data: { type: 'string' }, listen: { type: 'string', default: '127.0.0.1:9419' }, transport: { type: 'string', default: '127.0.0.1:6162' }, enrolment: { type: 'string' }, agents: { type: 'string' }, announce: { type: 'string' }, depot: { type: 'string' }, 'installer-port': { type: 'string', default: '11731' }, 'depot-is-here': { type: 'boolean', default: false } } });
+const { values } = parseArgs({ options: { data: { type: 'string' }, listen: { type: 'string', default: '127.0.0.1:9419' }, transport: { type: 'string', default: '127.0.0.1:6162' }, enrolment: { type: 'string' }, agents: { type: 'string' }, announce: { type: 'string' }, depot: { type: 'string' }, 'installer-port': { type: 'string', default: '11731' }, 'depot-is-here': { type: 'boolean', default: false }, dns: { type: 'string', multiple: true } } });
 const log = openLog((line) => process.stderr.write(line)).with({ part: 'server' });
 
 const distribution = () => {
@@ -27,6 +27,7 @@ try {
     agents: values.agents === undefined ? null : addressOf(values.agents),
     announce: values.announce,
     distribution: distribution(),
+    ...(values.dns !== undefined && { dns: values.dns.map(addressOf).map(({ host, port }) => ({ address: host, port })) }),
     version,
     log,
   });

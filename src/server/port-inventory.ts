@@ -3,7 +3,6 @@
  * have enrolled or are expected, the members of protected sets and of those that groups have
  * found. All that is known of hosts comes in here and nowhere else.
  */
-import { getServers } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { hostname, networkInterfaces } from 'node:os';
 import { isIP } from 'node:net';
@@ -16,6 +15,7 @@ import { isLoopback, usualSettings, type Inventory, type OutsideService, type Pl
 import { gatewaysOf, nameGateways } from './gateways.ts';
 import { lookOf } from './groups.ts';
 import { localHost } from './hosts.ts';
+import type { NameServers } from './name-checks.ts';
 import type { Services } from './services.ts';
 
 /** What a check needs of a link to a host. */
@@ -25,10 +25,11 @@ export type KnownInventory = { readonly inventory: Inventory; linkOf(host: Plann
 
 const lookupMs = 3_000;
 
-type Known = Pick<Services, 'sets' | 'hosts' | 'links' | 'catalog' | 'hostKeys' | 'distribution' | 'about'>;
+type Known = Pick<Services, 'sets' | 'hosts' | 'links' | 'catalog' | 'hostKeys' | 'distribution' | 'nameServers' | 'about'>;
 
-export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distribution, about }: Known): Promise<KnownInventory> {
-  const machine = { dial: hostname(), addresses: ownAddresses() };
+export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distribution, nameServers, about }: Known): Promise<KnownInventory> {
+  const { url, hostPorts, announced } = about();
+  const machine = { dial: announced ?? hostname(), addresses: ownAddresses() };
   const rows = await sets.list();
   const looked = rows.map((row) => ({ row, ...discovered.parse(JSON.parse(row.discovered)) }));
   const repositories = await catalog.repositories.list();
@@ -65,19 +66,19 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
     }),
   );
   const planned: PlannedSet[] = [];
-  for (const { row, members: all } of looked) {
+  for (const { row, name: replicaSet, members: all } of looked) {
     const [seed] = hostAndPort.array().parse(JSON.parse(row.hosts));
-    const found = await Promise.all(all.map(async ({ host, port }) => ({ host, port, addresses: await addressesOf(host) })));
-    planned.push({ name: row.name, members: found, ...(seed !== undefined && { seed: `${seed.host}:${seed.port}` }) });
+    const found = await Promise.all(all.map(async ({ host, port, hidden, state }) => ({ host, port, addresses: await addressesOf(host), isShown: !hidden && state !== 'arbiter' })));
+    const { srv } = sets.target(row);
+    planned.push({ name: row.name, replicaSet, members: found, ...(seed !== undefined && { seed: `${seed.host}:${seed.port}` }), ...(srv !== undefined && { srv }) });
   }
   for (const row of (await catalog.groups.allSets()).filter(({ set_id }) => !rows.some(({ id }) => id === set_id))) {
     const { name, members: all } = lookOf(row);
     planned.push({ name, members: await Promise.all(all.map(async ({ host, port }) => ({ host, port, addresses: await addressesOf(host) }))), seed: `${row.seed_host}:${row.seed_port}` });
   }
-  const { url, hostPorts } = about();
-  const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, isDepotHere: depot?.isLocal === true, dnsServers: nameServers() };
+  const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, isDepotHere: depot?.isLocal === true, dnsServers: outsideServers(await nameServers()) };
   return {
-    inventory: { servers: [{ ...machine, name: machine.dial }], hosts: plannedHosts, sets: planned, settings },
+    inventory: { servers: [{ ...machine, name: hostname() }], hosts: plannedHosts, sets: planned, settings },
     linkOf: (host) => {
       const row = known.find(({ name, state }) => name === host.name && state === 'enrolled');
       return row === undefined ? undefined : links.of(row.id);
@@ -98,12 +99,7 @@ async function addressesOf(host: string): Promise<string[]> {
   return found.map(({ address }) => address);
 }
 
-/** Those of this machine's resolver settings; one on the machine itself needs no port of a network. */
-function nameServers(): OutsideService[] {
-  return getServers().flatMap((text) => {
-    const match = /^\[([^\]]+)\](?::(\d+))?$/.exec(text) ?? (isIP(text) !== 0 ? [text, text] : /^([^:]+):(\d+)$/.exec(text));
-    const address = match?.[1];
-    if (address === undefined || isLoopback(address)) return [];
-    return [{ name: address, dial: address, addresses: [address], port: Number(match?.[2] ?? 53) }];
-  });
+/** One on the server's own machine needs no port of a network. */
+function outsideServers(nameServers: NameServers | null): OutsideService[] {
+  return (nameServers?.servers ?? []).filter(({ address }) => !isLoopback(address)).map(({ address, port }) => ({ name: address, dial: address, addresses: [address], port }));
 }

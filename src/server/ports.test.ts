@@ -1,11 +1,16 @@
 /** The port plan over REST, on a fake transport; real machines and firewalls are in test/platform/port-plan.test.ts. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { declaredFailures } from '../base/failure.ts';
 import { isSameMachine, usualSettings, type PlannedHost } from '../domain/port-inventory.ts';
 import { planPorts } from '../domain/port-plan.ts';
 import type { ProbeTarget } from '../contract/ports.ts';
 import { portRangeUsedUp } from '../../test/kit/agent-failures.ts';
+import { startDnsmasq, whyNoDnsmasq } from '../../test/kit/dnsmasq.ts';
+import { freePorts } from '../../test/kit/replica-set.ts';
 import { openServerPlatform, type ServerPlatform } from '../../test/kit/server-platform.ts';
 import { checkPorts, isBad } from './port-check.ts';
 import type { PortCaller } from './port-inventory.ts';
@@ -50,6 +55,33 @@ test('an export has a text for each machine, or one for all', async () => {
   const json = await platform.ask('ports.export', { query: { format: 'json', host: 'local' } });
   assert.deepEqual(Object.keys((JSON.parse(json.texts[0]!.text) as { machines: object[] }).machines[0]!), ['machine', 'rules', 'closed']);
   assert.equal((await platform.refused('ports.export', { query: { format: 'csv', host: 'mars' } })).code, 'server.host-unknown');
+});
+
+test('names are checked at the name servers of the setting, which are row 18, and each finding has the record that mends it', { skip: whyNoDnsmasq() ?? false }, async () => {
+  const [port] = await freePorts(1) as [number];
+  const directory = mkdtempSync(join(tmpdir(), 'tm-names-'));
+  await using named = await openServerPlatform({}, { dns: [{ address: '127.0.0.1', port }, { address: '192.0.2.53', port: 53 }] });
+  const [first, ...others] = named.fake.discovered.members;
+  named.fake.discovered = { ...named.fake.discovered, members: [{ ...first!, host: 'db1.a.test' }, ...others.map((member, n) => ({ ...member, host: `192.0.2.${12 + n}` }))] };
+  named.fake.ownName = (name) => ({ name, addresses: ['192.0.2.77'], says: null, ms: 5_000 });
+  try {
+    await using _server = await startDnsmasq('127.0.0.1', directory, ['--local=/test/', '--local=/arpa/', '--address=/db1.a.test/192.0.2.11', '--ptr-record=12.2.0.192.in-addr.arpa,db2.a.test'], port);
+    await named.addSet();
+    const { rows } = await named.ask('ports.matrix', { query: {} });
+    assert.deepEqual(rows.filter(({ row }) => row === 18).map(({ to, protocol, ports }) => [to.name, protocol, ports[0]!.from]), [['192.0.2.53', 'udp', 53], ['192.0.2.53', 'tcp', 53]]);
+    const { ok, names } = await named.ask('ports.check', { body: { rows: [18] } });
+    assert.equal(ok, false);
+    assert.deepEqual(names.filter(({ kind, machine }) => kind !== 'good' && machine !== hostname()).map(({ machine, kind, record }) => [machine, kind, record]), [
+      ['192.0.2.53', 'server-dead', null],
+      ['192.0.2.12', 'missing-forward', 'db2.a.test. IN A 192.0.2.12'],
+      ['192.0.2.13', 'missing-reverse', null],
+      ['local', 'host-differs', null],
+      ['local', 'host-slow', null],
+    ]);
+    assert.deepEqual(names.filter(({ machine }) => machine === 'db1.a.test').map(({ kind, says }) => [kind, says]), [['good', 'db1.a.test is at 192.0.2.11']]);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 });
 
 const host = (name: string, n: number, roles: PlannedHost['roles']): PlannedHost => ({

@@ -1,10 +1,15 @@
 /** Groups and their rescans on a real server, with hosts that are simulated; whole hosts are in test/platform/groups.test.ts. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { until } from '../base/deadline.ts';
 import type { MemberLook, SetLook } from '../contract/values.ts';
 import type { Session } from '../contract/sessions.ts';
 import { failWith, untilStopped } from '../../test/kit/fake-transport.ts';
+import { startDnsmasq, whyNoDnsmasq } from '../../test/kit/dnsmasq.ts';
+import { freePorts } from '../../test/kit/replica-set.ts';
 import { openServerPlatform, target, type ServerPlatform } from '../../test/kit/server-platform.ts';
 import { foundMongod, openSimulatedHosts, type SimulatedHost, type SimulatedHosts } from '../../test/kit/simulated-hosts.ts';
 import { openTestDepot, placeDepot, type TestDepot } from '../../test/kit/test-depot.ts';
@@ -115,6 +120,26 @@ test('a member that joins is in scope and visited by the rescan that notices it;
   assert.deepEqual(session.steps.map(({ name }) => name), ['read settings', 'computers', 'sets', 'new computers']);
   const again = await rescan();
   assert.deepEqual(again.found.sets.map(({ joined, left, changed }) => [...joined, ...left, ...changed]), [[]], 'told once');
+});
+
+test('names that lead nowhere or elsewhere are in the log of a rescan, each with the record that mends it, and are no failure of it', { skip: whyNoDnsmasq() ?? false }, async () => {
+  const [port] = await freePorts(1) as [number];
+  const directory = mkdtempSync(join(tmpdir(), 'tm-names-'));
+  await using named = await openServerPlatform({}, { contact: simulated.contact, dns: [{ address: '127.0.0.1', port }] });
+  try {
+    await using _server = await startDnsmasq('127.0.0.1', directory, ['--local=/test/', '--local=/arpa/', '--address=/db0.a.test/192.0.2.10'], port);
+    named.fake.ownName = (name) => ({ name, addresses: name === 'db0.a.test' ? ['192.0.2.10'] : [], says: name === 'db0.a.test' ? null : 'no such name', ms: 1 });
+    named.fake.lookAtSet = () => setLook('c', 'rs0', [member(0, 'db0.a.test'), member(1, 'db1.a.test')]);
+    await named.ask('group.add', { body: { name: 'shop', hostCredential: null, schedule: { kind: 'off' }, deployments: [{ host: 'seed', port: 1 }] } });
+    const started = await named.ask('group.rescan', { params: { group: 'shop' }, body: {} });
+    const session = await named.ended(started.id);
+    assert.deepEqual(session.steps.map(({ name }) => name), ['read settings', 'computers', 'sets', 'names']);
+    assert.deepEqual(session.result?.kind === 'rescan' && session.result.sets.map(({ ok }) => ok), [true]);
+    const lines = (await named.events(started.id)).flatMap(({ event }) => (event.kind === 'line' && event.text.startsWith('name ') ? [`${event.level} ${event.text}`] : []));
+    assert.deepEqual(lines.filter((line) => line.includes('a.test')), ['warning name missing-forward: db1.a.test leads to no address']);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 });
 
 test('where new members are left, their computer is found, waits, and is not visited', async () => {

@@ -40,10 +40,13 @@ import { keepIdentities } from './identities.ts';
 import { keepTasksTidy } from './janitor.ts';
 import { keepLocksUndone } from './left-locks.ts';
 import { openLinks, type Links, type LinkTiming } from './links.ts';
+import { checkNames, readNameServers, type LookAtNames, type NameServers } from './name-checks.ts';
+import type { NameServerAddress } from './name-server.ts';
 import { openMoments } from './moments.ts';
 import { openOplogStandings } from './oplog-standings.ts';
 import { openPlacement } from './placement.ts';
 import { openPoints } from './points.ts';
+import { inventoryOf } from './port-inventory.ts';
 import { openProtectedSets } from './protected-sets.ts';
 import { keepRescansDue } from './rescan-scheduler.ts';
 import { openRescans } from './rescans.ts';
@@ -71,6 +74,8 @@ export type ServerOptions = {
   agents: Address | null;
   /** The address that hosts are told to reach this server at. */
   announce?: string;
+  /** Name servers that names are checked at, in place of those of this machine's resolver settings; none: names are not checked. */
+  dns?: readonly NameServerAddress[];
   /** The distribution server, when there is one. */
   distribution?: DistributionAddress | null;
   version: string;
@@ -125,7 +130,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const shown = { identity: identities.server(), catalog, authority, admission, links, deployers, clock, log };
   const enrolment = options.enrolment === null ? undefined : await openEnrolment({ ...options.enrolment, ...shown });
   const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.anyOf(['transport', 'deployer']), role: 'caller', version, log, onChannel: (channel) => (channel.peer.part === 'deployer' ? deployers : links).accept(channel.peer.name, openCaller(channel)) });
-  const { services, engine, alarms } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
+  const { services, engine, alarms } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, dns: options.dns }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
   keepTasksTidy({ links, catalog, log, signal: ends.signal });
   keepLocksUndone({ links, sets: services.sets, log, signal: ends.signal });
 
@@ -157,7 +162,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   return { url, tokenFile: files.token, caFile: files.ca, repositoryReady, close, [Symbol.asyncDispose]: close };
 }
 
-type Base = { data: string; caPem: string; catalog: Catalog; clock: Clock; log: Log; links: Links; deployers: Links; distribution: Distribution; versions: ServiceVersions; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']>; contact: HostContact | undefined };
+type Base = { data: string; caPem: string; catalog: Catalog; clock: Clock; log: Log; links: Links; deployers: Links; distribution: Distribution; versions: ServiceVersions; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']>; contact: HostContact | undefined; dns: readonly NameServerAddress[] | undefined };
 
 function compose(base: Base, about: Services['about']) {
   const { catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing } = base;
@@ -179,7 +184,12 @@ function compose(base: Base, about: Services['about']) {
   const moments = openMoments({ links, archives, points, standings, clock, waitMs: timing.archiveWaitMs });
   const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
   const sessionLog = openSessionLog(catalog, clock);
-  const flows = flowTable({ hosts, links, deployers, credentials, contact, distribution, hostServices, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
+  const nameServers = async (): Promise<NameServers | null> => await readNameServers(base.dns);
+  const lookAtNames: LookAtNames = async (isWanted, signal) => {
+    const at = await nameServers();
+    return at === null ? null : await checkNames(await inventoryOf(services), at, { isWanted, signal });
+  };
+  const flows = flowTable({ lookAtNames, hosts, links, deployers, credentials, contact, distribution, hostServices, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing });
   const keepOplog = async (set: SetRow): Promise<void> => {
     try {
@@ -190,7 +200,7 @@ function compose(base: Base, about: Services['about']) {
     }
   };
   const services: Services = {
-    catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, standings, moments, engine, sessionLog, keepOplog, about,
+    catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms };

@@ -20,6 +20,7 @@ import type { SessionEngine } from './session-engine.ts';
 import type { SessionLog } from './session-log.ts';
 import type { Hosts } from './hosts.ts';
 import type { Links } from './links.ts';
+import type { NameServers } from './name-checks.ts';
 import type { Placement } from './placement.ts';
 import type { HostReach } from './host-reach.ts';
 import type { LookAtSet } from './set-looks.ts';
@@ -51,7 +52,9 @@ export type Services = {
   readonly engine: SessionEngine;
   readonly sessionLog: SessionLog;
   viewSession(row: SessionRow): Promise<Session>;
+  /** Those that names are checked at; null: names are not checked. */
+  nameServers(): Promise<NameServers | null>;
   /** Opens the session that follows the set's oplog, unless it is open. */
   keepOplog(set: SetRow): Promise<void>;
-  about(): { version: string; startedAtMs: number; url: string; caFingerprint: string; /** Where hosts reach this server, when it takes any. */ hostPorts: { enrolmentPort?: number; agentControlPort?: number; depotPort?: number; installerPort?: number } };
+  about(): { version: string; startedAtMs: number; url: string; caFingerprint: string; /** The address that hosts are told to reach this server at. */ announced?: string; /** Where hosts reach this server, when it takes any. */ hostPorts: { enrolmentPort?: number; agentControlPort?: number; depotPort?: number; installerPort?: number } };
 };

@@ -5,7 +5,7 @@ import { awaitIdentity } from '../../src/contract/link/identity-file.ts';
 import type { OrderHandlers } from '../../src/contract/link/answerer.ts';
 import { openOrderServer, type LinkListener } from '../../src/contract/link/listen.ts';
 import { contractVersion } from '../../src/contract/orders.ts';
-import type { ProbeResult, ProbeTarget } from '../../src/contract/ports.ts';
+import type { OwnName, ProbeResult, ProbeTarget } from '../../src/contract/ports.ts';
 import type { TaskEvent, TaskInput, TaskKind, TaskOutput, TaskState } from '../../src/contract/tasks.ts';
 import type { HostLook } from '../../src/contract/host-look.ts';
 import type { Discovered, MongoTarget, PointSummary, SetLook, Window } from '../../src/contract/values.ts';
@@ -39,6 +39,8 @@ export type FakeTransport = {
   through: Optime;
   /** What a try of a port meets. */
   probe: (target: ProbeTarget) => ProbeResult;
+  /** What the host's own resolver makes of a name. */
+  ownName: (name: string) => OwnName;
   /** Orders that were answered, by name. */
   readonly answered: string[];
   /** Ends every link, as a cut cable does; tasks go on. */
@@ -72,6 +74,7 @@ export async function openFakeTransport(options: { identityFile: string; port: n
     proofs: [],
     through: { t: 2000, i: 1, term: 1 },
     probe: ({ host }) => ({ outcome: 'good', says: 'as wanted', address: host, ms: 1 }),
+    ownName: (name) => ({ name, addresses: [], says: 'no such name', ms: 1 }),
     answered: [],
     cut: async () => await listener.close(),
     mend: async () => void (listener = await listen()),
@@ -147,6 +150,7 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>): OrderHandler
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
       return {};
     },
+    'names.look': async ({ names }) => ({ addresses: [], resolver: { servers: [], search: [], timeoutSeconds: 5, attempts: 2 }, found: names.map((name) => fake.ownName(name)) }),
     'task.start': async ({ taskId, kind, input }) => {
       if (!tasks.has(taskId)) begin(fake, tasks, taskId, kind, input);
       return {};

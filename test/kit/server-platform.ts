@@ -37,14 +37,14 @@ export type ServerPlatform = {
 export const target = { hosts: [{ host: '127.0.0.1', port: 27017 }], credential: { kind: 'scram' as const, user: 'tide', password: 'very-secret-password', authSource: 'admin' } };
 
 
-export async function openServerPlatform(timing: ServerOptions['timing'] = {}, more: Pick<ServerOptions, 'contact' | 'clock' | 'distribution'> = {}): Promise<ServerPlatform> {
+export async function openServerPlatform(timing: ServerOptions['timing'] = {}, more: Pick<ServerOptions, 'contact' | 'clock' | 'distribution' | 'dns'> = {}): Promise<ServerPlatform> {
   const data = await mkdtemp(join(scratch, 'tm-server-'));
   // The same after a restart: a kit that is under way names it.
   const [port, enrolmentPort] = [await freePort(), await freePort()];
   const logged: string[] = [];
   const log: Log = openLog((line) => logged.push(line));
   const start = async (): Promise<Server> =>
-    await openServer({ dataDirectory: data, listen: { host: '127.0.0.1', port: 0 }, transport: { host: '127.0.0.1', port }, enrolment: { host: '127.0.0.1', port: enrolmentPort }, agents: { host: '127.0.0.1', port: 0 }, announce: '127.0.0.1', version: '9.9.9', log, timing: { alarmEveryMs: 200, link: { shortestWaitMs: 20 }, ...timing }, ...more });
+    await openServer({ dataDirectory: data, listen: { host: '127.0.0.1', port: 0 }, transport: { host: '127.0.0.1', port }, enrolment: { host: '127.0.0.1', port: enrolmentPort }, agents: { host: '127.0.0.1', port: 0 }, announce: '127.0.0.1', dns: [], version: '9.9.9', log, timing: { alarmEveryMs: 200, link: { shortestWaitMs: 20 }, ...timing }, ...more });
   let server = await start();
   const fake = await openFakeTransport({ identityFile: join(data, 'transport.json'), port });
   const failure = await server.repositoryReady;

@@ -7,8 +7,7 @@ import type { MachineRules } from '../../src/domain/firewall-rules.ts';
 import { firewallText } from '../../src/domain/firewall-text.ts';
 import type { HostRole } from '../../src/domain/port-inventory.ts';
 import type { PlanEntry } from '../../src/domain/port-plan.ts';
-import { checkNames } from '../../src/server/port-names.ts';
-import { startDnsmasq, whyNoDnsmasq } from '../kit/dnsmasq.ts';
+import { whyNoDnsmasq } from '../kit/dnsmasq.ts';
 import { whyNoNetwork } from '../kit/namespaces.ts';
 import { openPlannedNetwork, show, type PlannedNetwork, type Variation } from '../kit/planned-network.ts';
 
@@ -197,35 +196,4 @@ test('a range that is opened in part is not good', { skip }, async () => {
   } finally {
     await planned.openFirewall('store');
   }
-});
-
-test('names of all machines are looked up both ways at a real name server: good, missing, wrong and silent ones are told, with the record that mends each', { skip }, async () => {
-  const { network, directory } = planned;
-  const at = (name: string): string => network.machine(name).address;
-  const back = (name: string): string => `${at(name).split('.').reverse().join('.')}.in-addr.arpa`;
-  const records = [
-    `--host-record=tide.tide.test,${at('tide')}`,
-    '--address=/db1.tide.test/192.0.2.9',
-    `--ptr-record=${back('db1')},db1.tide.test`,
-    `--ptr-record=${back('db2')},old.tide.test`,
-    `--address=/store.tide.test/${at('store')}`,
-    '--local=/tide.test/',
-    '--local=/in-addr.arpa/',
-  ];
-  await using _server = await startDnsmasq(network.address, directory, records, 5353);
-  const { hosts } = planned.inventory;
-  const dns = { name: 'ns', dial: network.address, addresses: [network.address], port: 5353 };
-  const found = (await checkNames(hosts, [dns])).map(({ machine, kind, record }) => `${machine} ${kind}${record === null ? '' : ` | ${record}`}`);
-  assert.deepEqual(found, [
-    'tide good',
-    'tide good',
-    `db1 wrong-forward | db1.tide.test. IN A ${at('db1')}`,
-    'db1 good',
-    `db2 missing-forward | db2.tide.test. IN A ${at('db2')}`,
-    `db2 mismatch | ${back('db2')}. IN PTR db2.tide.test.`,
-    'store good',
-    `store missing-reverse | ${back('store')}. IN PTR store.tide.test.`,
-  ]);
-  const silent = await checkNames(hosts.slice(0, 1), [{ ...dns, port: 5354 }]);
-  assert.deepEqual(silent.map(({ kind }) => kind), ['no-answer', 'no-answer']);
 });

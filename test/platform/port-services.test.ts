@@ -64,23 +64,28 @@ test('a directory server is known over LDAP and LDAPS, and its ports are not tak
   await start('/usr/sbin/slapd', ['-f', config, '-h', `ldap://127.0.0.1:${plain} ldaps://127.0.0.1:${secure}`, '-d', '0'], plain);
   assert.equal(await met(plain, 'ldap'), 'good: LDAP');
   assert.equal(await met(secure, 'ldaps'), 'good: LDAP');
+  assert.equal(await met(plain, 'ldap-starttls'), 'good: LDAP, with StartTLS');
   assert.match(await met(plain, 'ldaps'), /^wrong-service: /);
   assert.match(await met(secure, 'ldap'), /^wrong-service: /);
 });
 
-test('a file server is known over SMB', { skip: missing('/usr/sbin/smbd') }, async () => {
-  const [port] = await freePorts(1) as [number];
-  const at = (name: string): string => {
-    mkdirSync(join(directory, name), { recursive: true });
-    return join(directory, name);
-  };
-  const config = join(directory, 'smb.conf');
-  const places = ['lock', 'state', 'cache', 'pid', 'private', 'ncalrpc'].map((name) => `${name === 'private' ? 'private dir' : name === 'ncalrpc' ? 'ncalrpc dir' : `${name} directory`} = ${at(`smb-${name}`)}`);
-  writeFileSync(config, ['[global]', 'smb ports = ' + port, 'interfaces = lo', 'bind interfaces only = yes', 'disable spoolss = yes', 'load printers = no', ...places, ''].join('\n'));
-  await start('/usr/sbin/smbd', ['-s', config, '-F', '--no-process-group', '-l', directory], port);
-  assert.equal(await met(port, 'smb'), 'good: SMB');
-  assert.match(await met(port, 'mongod'), /^wrong-service: /);
-});
+for (const [name, strict] of [['plain', []], ['strict', ['server min protocol = SMB3_11', 'server signing = mandatory', 'smb encrypt = required']]] as const) {
+  test(`a file server is known over SMB: ${name}`, { skip: missing('/usr/sbin/smbd') }, async () => {
+    const [port] = await freePorts(1) as [number];
+    const at = (part: string): string => {
+      const path = join(directory, `smb-${name}-${part}`);
+      mkdirSync(path, { recursive: true });
+      return path;
+    };
+    const config = join(directory, `smb-${name}.conf`);
+    const places = ['lock', 'state', 'cache', 'pid', 'private', 'ncalrpc'].map((part) => `${part === 'private' ? 'private dir' : part === 'ncalrpc' ? 'ncalrpc dir' : `${part} directory`} = ${at(part)}`);
+    writeFileSync(config, ['[global]', `smb ports = ${port}`, 'interfaces = lo', 'bind interfaces only = yes', 'disable spoolss = yes', 'load printers = no', ...places, ...strict, ''].join('\n'));
+    await start('/usr/sbin/smbd', ['-s', config, '-F', '--no-process-group', '-l', directory], port);
+    assert.equal(await met(port, 'smb'), 'good: SMB');
+    assert.match(await met(port, 'mongod'), /^wrong-service: /);
+    assert.match(await met(port, 'https'), /^wrong-service: /);
+  });
+}
 
 test('a PostgreSQL server is known before anybody signs in', { skip: process.getuid?.() === 0 ? missing(globSync('/usr/lib/postgresql/*/bin/initdb')[0]) : 'PostgreSQL is started as another user, which needs root' }, async () => {
   const programs = globSync('/usr/lib/postgresql/*/bin')[0]!;

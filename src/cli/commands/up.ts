@@ -1,9 +1,9 @@
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { textOf, type Invocation } from '../command.ts';
+import { listOf, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { usage } from '../failures.ts';
-import { parseAddress, requireFreePort, type Address } from '../up/address.ts';
+import { parseAddress, parseNameServer, requireFreePort, type Address } from '../up/address.ts';
 import { takeDataDirectory } from '../up/data-directory.ts';
 import { openPartLog } from '../up/part-log.ts';
 import { localParts, type DepotListen, type HostsListen } from '../up/parts.ts';
@@ -15,6 +15,7 @@ export async function runUp(invocation: Invocation): Promise<ExitCode> {
   const listen = parseAddress(textOf(invocation, 'listen') ?? '127.0.0.1:9419', '--listen');
   const transport = parseAddress(textOf(invocation, 'transportListen') ?? '127.0.0.1:6162', '--transport-listen');
   const hosts = hostsListen(invocation);
+  const nameServers = listOf(invocation, 'dns').map(parseNameServer);
   const path = resolve(textOf(invocation, 'data') ?? surroundings.dataDirectories[0]!);
   const directory = await takeDataDirectory(path, surroundings.processId, async (fd) => await surroundings.tryLock(fd));
   await using undo = new AsyncDisposableStack();
@@ -28,7 +29,7 @@ export async function runUp(invocation: Invocation): Promise<ExitCode> {
 
   await mkdir(join(path, 'log'), { recursive: true, mode: 0o700 });
   const logs = { server: openPartLog(join(path, 'log/server.log')), transport: openPartLog(join(path, 'log/transport.log')), depot: openPartLog(join(path, 'log/depot.log')) };
-  const parts = localParts({ path, listen, transport, hosts, programs: surroundings.programs, logs });
+  const parts = localParts({ path, listen, transport, hosts, nameServers, programs: surroundings.programs, logs });
   undo.defer(() => Object.values(logs).forEach((log) => log.close()));
   const supervisor = supervise(parts, { node: surroundings.programs.node, clock, say });
 

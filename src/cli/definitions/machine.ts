@@ -20,6 +20,7 @@ Commands on the same machine find the server by themselves when it runs on the d
       { flags: '--depot-port <port>', says: 'of the distribution server that runs with --hosts (9380)' },
       { flags: '--installer-port <port>', says: 'of its installer service (11731)' },
       { flags: '--depot <host:port>', says: 'a distribution server on another host in place of one here' },
+      { flags: '--dns <address>', says: 'name server to check names at, on another port as ADDRESS:PORT; several (those of /etc/resolv.conf)', many: true },
       { flags: '--no-depot', says: 'no distribution server: services are not installed or updated from here' },
     ],
     client: false,

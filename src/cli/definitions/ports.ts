@@ -18,7 +18,11 @@ export const portCommands: readonly CommandDefinition[] = [
     summary: 'Have every machine try the ports it must reach, and look all names up in both directions.',
     text: `Each try is made by the real From host. Data ports, where nobody listens unless a job runs, are listened on for the
 moment of the check. Outcomes: good, refused, timed-out, no-route, name-not-resolved, wrong-service, tls-refused, no-link
-(a host takes no orders now), not-tried (nothing that could be tried would prove anything; not held against the plan).`,
+(a host takes no orders now), not-tried (nothing that could be tried would prove anything; not held against the plan).
+
+Names of servers, hosts and members are asked for at each name server by itself, forward and in reverse, and on each host by its own
+resolver. What is wrong is listed with the record that mends it; docs/guide/when-a-name-is-wrong.md says what to do for each. A short
+name is listed and not held against the plan.`,
     options: [
       { flags: '--host <name>', says: 'only rows that come from this machine or lead to it' },
       { flags: '--row <n>', says: 'only this row of docs/reference/ports.md; may be given several times', many: true },

@@ -10,6 +10,9 @@ export const setCommands: readonly CommandDefinition[] = [
 to follow its oplog. Passwords are read from files: what stands on a command line can be seen by every user. The user needs
 the roles backup, clusterMonitor and hostManager on admin.
 
+Behind mongodb+srv://NAME/ the members are looked up once, by this machine's name servers, and come from the set itself
+from then on; "tidemark ports check" says when the records no longer fit.
+
 In place of a connection string, the name of a set that a group has found: it is reached at the members that are known
 there, with the group's credential for it.`,
     options: [
@@ -22,6 +25,7 @@ there, with the group's credential for it.`,
     examples: [
       `tidemark set add 'mongodb://127.0.0.1:27017/?replicaSet=rs0'`,
       'tidemark set add mongodb://db1:27017,db2:27017 --user tidemark --password-file /root/db-password --tls-ca /etc/ssl/db-ca.pem',
+      'tidemark set add mongodb+srv://rs.example.net/ --user tidemark --password-file /root/db-password',
       'tidemark set add rs0 --group shop',
     ],
     see: ['tidemark set show', 'tidemark backup run'],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { parseAddress, requireFreePort } from './address.ts';
+import { parseAddress, parseNameServer, requireFreePort } from './address.ts';
 import { findPortOwner } from '../../base/port-owner.ts';
 
 for (const host of ['127.0.0.1', '::1']) {
@@ -25,4 +25,14 @@ test('addresses are HOST:PORT, with brackets for IPv6', () => {
   for (const text of ['9419', '127.0.0.1', '127.0.0.1:', '127.0.0.1:0', '127.0.0.1:70000', '::1:9419', 'a b:1']) {
     assert.throws(() => parseAddress(text, '--listen'), { code: 'cli.usage' }, text);
   }
+});
+
+test('a name server is an address, on port 53 unless another is given', () => {
+  assert.deepEqual(['10.0.0.53', 'fd00::53', '10.0.0.53:5353', '[fd00::53]:5353'].map(parseNameServer), [
+    { host: '10.0.0.53', port: 53 },
+    { host: 'fd00::53', port: 53 },
+    { host: '10.0.0.53', port: 5353 },
+    { host: 'fd00::53', port: 5353 },
+  ]);
+  for (const text of ['ns.example', 'ns.example:53', '10.0.0.53:0', '']) assert.throws(() => parseNameServer(text), { code: 'cli.usage' }, text);
 });

@@ -15,6 +15,7 @@ export function localParts(options: {
   listen: Address;
   transport: Address;
   hosts?: HostsListen;
+  nameServers: readonly Address[];
   programs: Surroundings['programs'];
   logs: { server: PartLog; transport: PartLog; depot: PartLog };
 }): Part[] {
@@ -28,7 +29,7 @@ export function localParts(options: {
     {
       name: 'server',
       program: programs.server,
-      args: ['--data', path, '--listen', at(options.listen), '--transport', at(options.transport), ...taking],
+      args: ['--data', path, '--listen', at(options.listen), '--transport', at(options.transport), ...taking, ...options.nameServers.flatMap((address) => ['--dns', at(address)])],
       environment: keptCompiled(path),
       log: logs.server,
       stopWithinMs: 15_000,

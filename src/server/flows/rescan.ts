@@ -1,7 +1,7 @@
 /**
  * A rescan: looks at a group's computers and sets again, and brings services where they are wanted.
  *
- *   read settings ─▶ computers ─▶ sets ─▶ new computers ─▶ done
+ *   read settings ─▶ computers ─▶ sets ─▶ new computers ─▶ names ─▶ done
  *
  * What each computer and each set came to is noted before it is saved, so that a rescan that is taken up after a restart
  * saves the same and visits nobody twice. One that fails has its own outcome and stops no other.
@@ -17,6 +17,8 @@ import { compareMembers } from '../../domain/set-members.ts';
 import { rescanReachedNothing, setChanged } from '../failures.ts';
 import type { Finished, Flow, FlowContext } from '../flow.ts';
 import { lookOf, optionsOf, type Groups } from '../groups.ts';
+import { isNameBad, type NamedMachine } from '../../domain/name-records.ts';
+import type { LookAtNames } from '../name-checks.ts';
 import type { Placement } from '../placement.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
 import type { ServiceVersions } from '../service-versions.ts';
@@ -26,7 +28,7 @@ import { visitComputer, type Visit, type VisitDeadlines, type VisitServices } fr
 const wish = z.object({ group: z.string(), computer: z.string().nullable(), set: z.string().nullable() });
 export type RescanWish = z.infer<typeof wish>;
 
-export type RescanServices = VisitServices & { groups: Groups; lookAtSet: LookAtSet; sets: ProtectedSets; placement: Placement; versions: ServiceVersions; rescanMs?: Partial<VisitDeadlines> };
+export type RescanServices = VisitServices & { groups: Groups; lookAtSet: LookAtSet; lookAtNames: LookAtNames; sets: ProtectedSets; placement: Placement; versions: ServiceVersions; rescanMs?: Partial<VisitDeadlines> };
 
 const limit = 8;
 const setMs = 120_000;
@@ -56,10 +58,30 @@ export function rescanFlow(services: RescanServices): Flow<RescanWish> {
       if (sets.length > 0) await context.step('sets');
       const seen = await atOnce(limit, sets, async (set) => await oneSet(group, set, context, services));
       await visit('new computers', (await scope()).filter(({ name }) => !visited.has(name)));
+      await sayNames(await scope(), context, services);
       const there = new Set((await catalog.groups.computers(group.id)).map(({ name }) => name));
       return conclude(group, [...visited.values()].filter(({ computer }) => there.has(computer)), seen);
     },
   };
+}
+
+/** What is wrong with names is in the log; nothing of the rescan has failed for it. */
+async function sayNames(computers: readonly GroupComputerRow[], context: FlowContext, { lookAtNames }: RescanServices): Promise<void> {
+  const places = new Set(computers.flatMap(({ name, address }) => [name, address]));
+  const isWanted = ({ machine, names, addresses, isServer }: NamedMachine): boolean => isServer || [machine, ...names, ...addresses].some((place) => places.has(place));
+  await context.note('names', async () => {
+    try {
+      const found = await lookAtNames(isWanted, context.signal);
+      if (found === null) return false;
+      await context.step('names');
+      for (const finding of found) if (finding.kind !== 'good') await context.tell(`name ${finding.kind}: ${finding.says}${finding.record === null ? '' : `; mend it with ${finding.record}`}`, isNameBad(finding) ? 'warning' : 'info');
+      if (!found.some(isNameBad)) await context.tell('all names are as they should be');
+    } catch (error) {
+      context.signal.throwIfAborted();
+      await context.tell(`names could not be checked: ${sentenceOf(error)}`, 'warning');
+    }
+    return true;
+  });
 }
 
 function conclude(group: GroupRow, computers: readonly ComputerOutcome[], sets: readonly SetOutcome[]): Finished {

@@ -6,6 +6,7 @@ import type { Groups } from '../groups.ts';
 import type { HostReach } from '../host-reach.ts';
 import type { WantedServices } from '../wanted-services.ts';
 import type { ServiceVersions } from '../service-versions.ts';
+import type { LookAtNames } from '../name-checks.ts';
 import type { LookAtSet } from '../set-looks.ts';
 import type { VisitDeadlines } from '../computer-visit.ts';
 import type { Flow } from '../flow.ts';
@@ -28,7 +29,7 @@ import { uninstallFlow } from './uninstall.ts';
 import { updateFlow } from './update.ts';
 import { verifyFlow } from './verify.ts';
 
-export type FlowServices = DeployServices & { wantedServices: WantedServices; versions: ServiceVersions; hostReach: HostReach; groups: Groups; lookAtSet: LookAtSet; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number; findWaitMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number };
+export type FlowServices = DeployServices & { wantedServices: WantedServices; versions: ServiceVersions; hostReach: HostReach; groups: Groups; lookAtSet: LookAtSet; lookAtNames: LookAtNames; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number; findWaitMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number };
 
 /** One flow for each kind of session. */
 export function flowTable(services: FlowServices): Readonly<Record<SessionKind, Flow>> {

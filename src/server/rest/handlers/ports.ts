@@ -2,31 +2,36 @@ import { firewallCsv, firewallText } from '../../../domain/firewall-text.ts';
 import { firewallRules, ourMachines } from '../../../domain/firewall-rules.ts';
 import { isSameMachine, type Machine } from '../../../domain/port-inventory.ts';
 import { planPorts, type Party, type PlanEntry } from '../../../domain/port-plan.ts';
-import type { PortRowAnswer } from '../../../contract/ports.ts';
+import type { NameFinding, PortRowAnswer } from '../../../contract/ports.ts';
 import { hostUnknown } from '../../failures.ts';
 import { checkPorts, isBad } from '../../port-check.ts';
 import { inventoryOf, type KnownInventory } from '../../port-inventory.ts';
-import { checkNames } from '../../port-names.ts';
+import { isNameBad, type NamedMachine } from '../../../domain/name-records.ts';
+import { checkNames } from '../../name-checks.ts';
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 
 export function portHandlers(services: Services): Pick<Handlers, 'ports.matrix' | 'ports.check' | 'ports.export'> {
+  const namesOf = async (known: KnownInventory, machines: readonly Machine[] | undefined): Promise<NameFinding[]> => {
+    const nameServers = await services.nameServers();
+    const isWanted = (named: NamedMachine): boolean => machines?.some(({ name, addresses }) => name === named.machine || addresses.some((address) => named.addresses.includes(address))) ?? true;
+    return nameServers === null ? [] : await checkNames(known, nameServers, { isWanted });
+  };
   return {
     'ports.matrix': async ({ query }) => ({ rows: chosen(await inventoryOf(services), query.host).map(viewRow) }),
 
     'ports.check': async ({ body }) => {
       const known = await inventoryOf(services);
       const entries = chosen(known, body.host).filter(({ row }) => body.rows === undefined || body.rows.includes(row));
-      const { servers, hosts, settings } = known.inventory;
+      const { servers, hosts } = known.inventory;
       const all = ourMachines(servers, hosts);
-      const machines = all.filter((machine) => body.host === undefined || aliasesOf(known, body.host).some((alias) => isSameMachine(alias, machine)));
-      // A machine that stands alone needs no name.
-      const isAboutNames = all.length > 1 && (body.rows === undefined || body.rows.includes(18));
+      const machines = body.host === undefined ? undefined : all.filter((machine) => aliasesOf(known, body.host!).some((alias) => isSameMachine(alias, machine)));
+      const isAboutNames = body.rows === undefined || body.rows.includes(18);
       const [findings, names] = await Promise.all([
         checkPorts(entries, { hosts, linkOf: known.linkOf, eachMs: body.eachMs }),
-        isAboutNames ? checkNames(machines, settings.dnsServers) : [],
+        isAboutNames ? namesOf(known, machines) : [],
       ]);
-      const ok = !findings.some(isBad) && names.every(({ kind }) => kind === 'good');
+      const ok = !findings.some(isBad) && !names.some(isNameBad);
       return { ok, checkedAtMs: services.clock.now(), rows: entries.map((entry, at) => ({ ...viewRow(entry), ...findings[at]! })), names };
     },
 
