@@ -176,7 +176,8 @@ export const taskKinds = {
   'serve-archive': {
     input: z.object({
       /** The repository's. */
-      directory: z.string().min(1),
+      location: v.repositoryLocation,
+      secret: v.locationSecret,
       setId: z.string().regex(/^[0-9a-f]{24}$/),
       right: z.enum(['read', 'append']),
       /** Name of the host that may come, as its certificate has it. */

@@ -128,8 +128,8 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>): OrderHandler
     'set.look': async ({ target }) => await fake.lookAtSet(target),
     'set.discover': async () => fake.discovered,
     'set.undo-leftovers': async () => ({ undone: [] }),
-    'repository.open': async ({ location, create }) => ({ repositoryId: `repo-${location.path.length}`, keyHex, created: create }),
-    'archive.open': async ({ location, setId: id }) => ({ archive: { location, setId: id, keyHex } }),
+    'repository.open': async ({ location, create }) => ({ repositoryId: `repo-${JSON.stringify(location).length}`, keyHex, created: create }),
+    'archive.open': async () => ({ keyHex }),
     'archive.window': async () => windowOf(fake),
     'point.delete': async ({ point }) => {
       fake.points.splice(fake.points.findIndex(({ id }) => id === point), 1);

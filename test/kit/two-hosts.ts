@@ -107,7 +107,7 @@ export async function openTwoHosts(t: TestContext, say: (line: string) => void =
 
   const archive: TwoHosts['archive'] = async (setId) => {
     const { key } = await makeArchive(await openDirectory(store), repositoryKey, setId, 'rs0');
-    return { location: { kind: 'directory', path: store }, setId, keyHex: Buffer.from(key).toString('hex') };
+    return { location: { kind: 'directory', path: store }, secret: null, setId, keyHex: Buffer.from(key).toString('hex') };
   };
 
   return {
@@ -123,7 +123,7 @@ export async function openTwoHosts(t: TestContext, say: (line: string) => void =
       const [from] = await freePorts(1);
       const local = await archive(setId);
       const serving = await start('repository', 'serve-archive', {
-        directory: store,
+        location: { kind: 'directory', path: store },
         setId,
         right,
         peer: 'node1',

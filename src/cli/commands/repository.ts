@@ -1,23 +1,26 @@
 import type { Repository } from '../../contract/routes/repositories.ts';
+import { isOpenedStraight, showPlace } from '../../contract/repository-place.ts';
 import type { Session } from '../../contract/sessions.ts';
-import { resolve } from 'node:path';
 import type { Client } from '../client.ts';
 import { listOf, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { plural, showBytes, showClusterTime, showMoment } from '../format.ts';
 import { hoursFrom, numberOf, usageOf } from '../numbers.ts';
+import { readPlace } from '../repository-place.ts';
 import { readFileOf } from '../secret-file.ts';
 import { answerWithSession } from '../session-answer.ts';
 import { showFields, showTable } from '../table.ts';
 
 export async function addRepository(invocation: Invocation): Promise<ExitCode> {
-  const [name, directory] = invocation.args as [string, string];
+  const [name, written] = invocation.args as [string, string];
+  const gateway = textOf(invocation, 'gateway');
+  const node = textOf(invocation, 'node') ?? gateway ?? 'local';
+  const place = await readPlace(written, invocation, { isLocal: node === 'local', straight: gateway === undefined });
+  if (gateway !== undefined && place.location.kind === 'directory') throw usageOf(invocation, '--gateway is for a share or a bucket; the host of a directory is named with --node');
   const passphrase = await readFileOf('passphrase file', textOf(invocation, 'passphraseFile')!);
-  const node = textOf(invocation, 'node') ?? 'local';
-  const path = node === 'local' ? resolve(directory) : directory;
-  const body = { name, host: node, location: { kind: 'directory', path } as const, passphrase, create: invocation.options['create'] !== false };
+  const body = { name, host: node, ...place, passphrase, create: invocation.options['create'] !== false };
   const repository = await (await invocation.client()).call('repository.add', { body });
-  invocation.answer(repository, () => `repository ${repository.name} in ${repository.location.path}, ${plural(repository.archives.length, 'archive')}`);
+  invocation.answer(repository, () => `repository ${repository.name} in ${showPlace(repository.location)}, ${plural(repository.archives.length, 'archive')}`);
   return exitCodes.done;
 }
 
@@ -29,7 +32,7 @@ export async function listRepositories(invocation: Invocation): Promise<ExitCode
         { title: 'REPOSITORY', cell: (row) => `${row.name}${row.isDefault ? ' (default)' : ''}` },
         { title: 'SETS', cell: (row) => String(row.archives.length), right: true },
         { title: 'POINTS', cell: (row) => String(row.archives.reduce((sum, archive) => sum + archive.points, 0)), right: true },
-        { title: 'PLACE', cell: (row) => `${row.host === 'local' ? '' : `${row.host}:`}${row.location.path}` },
+        { title: 'PLACE', cell: placeOf },
       ],
       answer.repositories,
     ),
@@ -59,6 +62,11 @@ export async function setGateways(invocation: Invocation): Promise<ExitCode> {
   return exitCodes.done;
 }
 
+function placeOf({ host, location }: Pick<Repository, 'host' | 'location'>): string {
+  if (location.kind === 'directory') return `${host === 'local' ? '' : `${host}:`}${location.path}`;
+  return `${showPlace(location)}${isOpenedStraight(location) ? '' : ` through ${host}`}`;
+}
+
 function showGateways({ through, hosts }: Repository['gateways']): string {
   if (through.length === 0) return 'reached straight';
   return `${hosts === null ? 'other hosts' : hosts.join(', ')} through ${through.join(' or ')}`;
@@ -85,7 +93,7 @@ function describeRepository(repository: Repository, timeZone: string): string {
   return [
     showFields([
       ['repository', `${repository.name}${repository.isDefault ? ' (default)' : ''}`],
-      ['place', `${repository.host === 'local' ? '' : `${repository.host}:`}${repository.location.path}`],
+      ['place', placeOf(repository)],
       ['added', showMoment(repository.addedAtMs, timeZone)],
       ['passphrase', passphrase],
       ['limits', showLimits(repository.limits)],

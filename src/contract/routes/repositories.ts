@@ -45,6 +45,7 @@ export const repositoryRoutes = {
       name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
       host: z.string().min(1).default('local').meta({ description: 'the host it is on' }),
       location: v.repositoryLocation,
+      secret: v.locationSecret.meta({ description: 'the password of a share, or the secret access key of a bucket' }),
       passphrase: z.string().min(8),
       create: z.boolean().default(true).meta({ description: 'false: only open one that exists' }),
     }),

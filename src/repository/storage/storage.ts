@@ -25,6 +25,8 @@ export type Storage = {
   delete(name: string): Promise<void>;
   /** Null where the place does not say. */
   freeBytes(): Promise<number | null>;
+  /** Gives connections back. Absent where there are none. */
+  close?(): Promise<void>;
 };
 
 export type StorageWriter = {
