@@ -23,7 +23,7 @@ export async function openLocation({ location, secret }: Pick<ArchiveAccess, 'lo
     return found;
   };
   const storage = await openChannelStorage({ ...location, ports: sharedPorts(location.ports, share) }, identity, { stop });
-  return { storage, close: () => storage.close() };
+  return { storage, close: () => void storage.close() };
 }
 
 /** The first half is the task's; a session of one port cannot be shared. */
