@@ -78,7 +78,8 @@ export async function benchNetwork(run: Run): Promise<Measured> {
   };
 }
 
-async function quiescedFiles(run: Run): Promise<{ copy: string; dataSet: object }> {
+/** The files of a real member with the data set, copied under a lock. */
+export async function quiescedFiles(run: Run): Promise<{ copy: string; dataSet: object }> {
   const volume = run.stack.use(await openVolume(run.directory, 'volume', 20, run.say));
   await using set = await openReplicaSet({ members: 1, name: 'shop', directory: join(volume.directory, 'set'), oplogSizeMb: 2000, cacheGb: 1 });
   await using client = await set.client();

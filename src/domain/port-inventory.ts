@@ -59,7 +59,8 @@ export type PortSettings = {
   readonly metricsNetworks: readonly string[];
   readonly directory: (Machine & { readonly encryption: 'none' | 'starttls' | 'ldaps'; readonly ldapPort: number; readonly ldapsPort: number; readonly isActiveDirectory: boolean }) | null;
   readonly shares: readonly (Machine & { readonly netbios: boolean; readonly gateway: string | null })[];
-  readonly objectStores: readonly (OutsideService & { readonly gateway: string | null })[];
+  /** `keeper`: the host that the repository is on, which looks after it though it may store nothing there itself. */
+  readonly objectStores: readonly (OutsideService & { readonly isEncrypted: boolean; readonly gateway: string | null; readonly keeper: string | null })[];
   readonly postgresql: OutsideService | null;
   readonly mail: OutsideService | null;
   readonly syslog: (OutsideService & { readonly protocol: 'udp' | 'tcp' }) | null;

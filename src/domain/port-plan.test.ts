@@ -62,7 +62,9 @@ const table: { rows: number[]; title: string; given: Inventory; expected: string
   { rows: [18], title: 'names are asked for over UDP and TCP', given: inventory([], { settings: { ...settings, dnsServers: [outside('ns', 53, 53)] } }), expected: ['18 tide > ns udp 53 dns', '18 tide > ns tcp 53 dns'] },
   { rows: [19, 26], title: 'people and Prometheus come to the REST port', given: inventory([], { settings: { ...settings, operatorNetworks: ['10.9.0.0/16'], metricsNetworks: ['10.8.0.5'] } }), expected: ['19 operators > tide tcp 9419 tidemark', '26 prometheus > tide tcp 9419 tidemark'] },
   { rows: [13, 20], title: 'in single-port mode one port stands for the range', given: inventory([db1, host('store', 21, ['repository'], { singlePort: true })]), expected: ['20 db1 > store tcp 6162 tidemark'] },
-  { rows: [21], title: 'objects go straight to the object storage', given: inventory([db1], { settings: { ...settings, objectStores: [{ ...outside('s3', 60, 443), gateway: null }] } }), expected: ['21 db1 > s3 tcp 443 https'] },
+  { rows: [21], title: 'objects go straight to the object storage', given: inventory([db1], { settings: { ...settings, objectStores: [{ ...outside('s3', 60, 443), isEncrypted: true, gateway: null, keeper: null }] } }), expected: ['21 db1 > s3 tcp 443 https'] },
+  { rows: [16, 21], title: 'objects go through the gateway of a bucket, which alone reaches the object storage', given: inventory([db1, host('gate', 23, ['gateway'])], { settings: { ...settings, objectStores: [{ ...outside('s3', 60, 7480), isEncrypted: false, gateway: 'gate', keeper: 'gate' }] } }), expected: ['16 db1 > gate tcp 2500-3300 data', '21 gate > s3 tcp 7480 tcp'] },
+  { rows: [21], title: 'the host that keeps a bucket\'s repository reaches it, too', given: inventory([db1, store], { settings: { ...settings, objectStores: [{ ...outside('s3', 60, 443), isEncrypted: true, gateway: null, keeper: 'store' }] } }), expected: ['21 db1 > s3 tcp 443 https', '21 store > s3 tcp 443 https'] },
   {
     rows: [22, 23, 24, 25],
     title: 'the server reaches catalog, mail, syslog and SNMP',

@@ -198,8 +198,8 @@ function planData(add: Add, host: PlannedHost, from: Party, hosts: readonly Plac
       }
     }
     for (const share of settings.shares) planToShare(add, from, share, hosts);
-    for (const store of settings.objectStores) planToObjectStore(add, from, store, hosts);
   }
+  for (const store of settings.objectStores) if (isMongodb || isTarget || store.keeper === host.name) planToObjectStore(add, from, store, hosts);
 }
 
 function planToRepository(add: Add, restoreRow: 28 | undefined, from: Party, store: PlannedHost, to: Party): void {
@@ -234,7 +234,7 @@ function planThroughGateway(add: Add, from: Party, { host, party }: Placed, purp
 }
 
 function planToObjectStore(add: Add, from: Party, store: PortSettings['objectStores'][number], hosts: readonly Placed[]): void {
-  const toStore = (by: Party): void => add(21, by, outside(store), store.port, { service: 'https', purpose: 'object storage', changedBy: 'endpoint of the repository' });
+  const toStore = (by: Party): void => add(21, by, outside(store), store.port, { service: store.isEncrypted ? 'https' : 'tcp', purpose: 'object storage', changedBy: 'endpoint of the repository' });
   const gateway = hosts.find(({ host }) => host.name === store.gateway);
   if (gateway === undefined) toStore(from);
   else planThroughGateway(add, from, gateway, 'data channels to the gateway, which writes to the object storage', toStore);

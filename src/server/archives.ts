@@ -119,6 +119,12 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
       await repositories.putArchive({ repository: repository.id, set_id: setId, set_name: setName, sealed_key });
     },
 
+    /** What a host needs to open the place itself, without a key to what is in it. */
+    async place(repositoryId: string): Promise<{ location: RepositoryLocation; secret: string | null }> {
+      const row = await find(repositoryId);
+      return { location: locationOf(row), secret: secretOf(row) };
+    },
+
     async list(repositoryId: string): Promise<{ setId: string; setName: string }[]> {
       return (await repositories.archives(repositoryId)).map(({ set_id, set_name }) => ({ setId: set_id, setName: set_name }));
     },

@@ -16,6 +16,7 @@ import { isLoopback, usualSettings, type Inventory, type OutsideService, type Pl
 import { gatewaysOf, nameGateways } from './gateways.ts';
 import { lookOf } from './groups.ts';
 import { localHost } from './hosts.ts';
+import { isServedByItsHost, objectStoresOf } from './port-places.ts';
 import type { Services } from './services.ts';
 
 /** What a check needs of a link to a host. */
@@ -34,8 +35,9 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
   const repositories = await catalog.repositories.list();
   const members = new Set(looked.flatMap(({ local }) => local.map(({ host }) => host ?? localHost)));
   const known = await hosts.list();
-  const ways = (row: HostRow): RepositoryWay[] => repositories.filter(({ host }) => host === row.id).map((repository) => nameGateways(repository, known)).map(({ through, hosts: behind }) => ({ gateways: through, hosts: behind }));
-  const isGateway = (row: HostRow): boolean => repositories.some((repository) => gatewaysOf(repository).through.includes(row.id));
+  const ways = (row: HostRow): RepositoryWay[] => repositories.filter((repository) => repository.host === row.id && isServedByItsHost(repository)).map((repository) => nameGateways(repository, known)).map(({ through, hosts: behind }) => ({ gateways: through, hosts: behind }));
+  const objectStores = await objectStoresOf(repositories, known, addressesOf);
+  const isGateway = (row: HostRow): boolean => objectStores.some(({ gateway }) => gateway === row.name) || repositories.some((repository) => gatewaysOf(repository).through.includes(row.id));
   const keys = await hostKeys.list();
   const depot = distribution.at;
   const isDepot = (row: HostRow): boolean => depot !== null && !depot.isLocal && row.address === depot.host;
@@ -75,7 +77,7 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
     planned.push({ name, members: await Promise.all(all.map(async ({ host, port }) => ({ host, port, addresses: await addressesOf(host) }))), seed: `${row.seed_host}:${row.seed_port}` });
   }
   const { url, hostPorts } = about();
-  const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, isDepotHere: depot?.isLocal === true, dnsServers: nameServers() };
+  const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, isDepotHere: depot?.isLocal === true, objectStores, dnsServers: nameServers() };
   return {
     inventory: { servers: [{ ...machine, name: machine.dial }], hosts: plannedHosts, sets: planned, settings },
     linkOf: (host) => {

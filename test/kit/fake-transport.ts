@@ -275,6 +275,7 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
     'start-members': async () => ({}),
     'restore-collections': async ({ at, apply }) => restored(at, apply),
     check: async () => ({ ok: true, points: 1, chunks: 5, packs: 1, readBytes: 100, damage: [], hurtPoints: [], hurtOplog: [] }),
+    'test-storage': async () => ({ ok: true, findings: [{ what: 'clock', level: 'good', says: 'as here' }], speeds: [], freeBytes: 1000, clockApartMs: 0 }),
     sweep: async () => ({ freedBytes: 77, deletedPacks: 1, rewrittenPacks: 0, keptBytes: 1000 }),
     'oplog-find': async () => ({ matches: [{ at: { t: 1990, i: 2, term: 1 }, wallMs: 1, op: 'c', ns: 'shop.$cmd', what: 'drop orders', entry: '{}' }], examined: 10, truncated: false, searchedThrough: { t: fakeOf().through.t, i: fakeOf().through.i } }),
     'serve-archive': async (_input, voice) => {

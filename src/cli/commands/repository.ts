@@ -1,7 +1,7 @@
 import type { Repository } from '../../contract/routes/repositories.ts';
 import { isOpenedStraight, showPlace } from '../../contract/repository-place.ts';
 import type { Session } from '../../contract/sessions.ts';
-import type { Client } from '../client.ts';
+import { chosenRepository } from '../chosen-repository.ts';
 import { listOf, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { plural, showBytes, showClusterTime, showMoment } from '../format.ts';
@@ -42,7 +42,7 @@ export async function listRepositories(invocation: Invocation): Promise<ExitCode
 
 export async function showRepository(invocation: Invocation): Promise<ExitCode> {
   const client = await invocation.client();
-  const repository = await client.call('repository.show', { params: { repository: await nameOf(invocation, client) } });
+  const repository = await client.call('repository.show', { params: { repository: await chosenRepository(invocation, client) } });
   invocation.answer(repository, () => describeRepository(repository, invocation.surroundings.timeZone));
   return exitCodes.done;
 }
@@ -103,21 +103,11 @@ function describeRepository(repository: Repository, timeZone: string): string {
   ].join('\n');
 }
 
-/** The one named, else the default one. */
-async function nameOf(invocation: Invocation, client: Client): Promise<string> {
-  const [name] = invocation.args;
-  if (name !== undefined) return name;
-  const { repositories } = await client.call('repository.list');
-  const chosen = repositories.find((repository) => repository.isDefault) ?? (repositories.length === 1 ? repositories[0] : undefined);
-  if (chosen === undefined) throw usageOf(invocation, 'there is no default repository; name one');
-  return chosen.name;
-}
-
 export async function checkRepository(invocation: Invocation): Promise<ExitCode> {
   const client = await invocation.client();
   const wanted = invocation.options['readData'];
   const readDataPercent = wanted === true ? 100 : (numberOf(invocation, 'readData', { from: 0, to: 100 }) ?? 0);
-  const session = await client.call('repository.check', { params: { repository: await nameOf(invocation, client) }, body: { readDataPercent } });
+  const session = await client.call('repository.check', { params: { repository: await chosenRepository(invocation, client) }, body: { readDataPercent } });
   return await answerWithSession(invocation, client, session, (ended) => describeCheck(ended, invocation.surroundings.timeZone));
 }
 
@@ -134,7 +124,7 @@ function describeCheck({ result }: Session, timeZone: string): string {
 
 export async function sweepRepository(invocation: Invocation): Promise<ExitCode> {
   const client = await invocation.client();
-  const session = await client.call('repository.sweep', { params: { repository: await nameOf(invocation, client) } });
+  const session = await client.call('repository.sweep', { params: { repository: await chosenRepository(invocation, client) } });
   return await answerWithSession(invocation, client, session, describeSweep);
 }
 

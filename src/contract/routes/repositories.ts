@@ -105,6 +105,20 @@ export const repositoryRoutes = {
     answer: session,
     failures: ['server.repository-unknown', 'server.host-unreachable'],
   },
+  'repository.test': {
+    method: 'POST',
+    path: '/api/v1/repositories/:repository/test',
+    permission: 'repositories.maintain',
+    summary: 'Try whether the place of the repository keeps what a repository needs, and how fast it is; leaves nothing there.',
+    params: repositoryParam,
+    body: z.object({
+      host: z.string().min(1).nullable().default(null).meta({ description: 'the host that tries it; null: the one that the repository is on' }),
+      megabytes: z.int().min(1).max(4096).default(64).meta({ description: 'of the largest object that is written' }),
+    }),
+    status: 202,
+    answer: session,
+    failures: ['server.repository-unknown', 'server.host-unknown', 'server.host-unreachable', 'server.question-not-understood'],
+  },
   'repository.sweep': {
     method: 'POST',
     path: '/api/v1/repositories/:repository/sweep',

@@ -11,6 +11,6 @@ export async function openStorage({ location, secret }: StoragePlace, options: {
     case 'smb':
       return await (await import('./smb.ts')).openShare(location, secret ?? '', options);
     case 's3':
-      return await (await import('./s3.ts')).openBucket(location, secret ?? '');
+      return await (await import('./s3.ts')).openBucket(location, secret ?? '', options);
   }
 }
