@@ -43,7 +43,7 @@ export async function openObjectStore(options: { memoryBytes?: number } = {}): P
   const conf = join(root, 'ceph.conf');
   const fsid = randomUUID();
   const monitor = `[v2:127.0.0.1:${v2},v1:127.0.0.1:${v1}]`;
-  writeFileSync(conf, configuration(root, fsid, monitor, port!, options.memoryBytes ?? 4 << 30));
+  writeFileSync(conf, configuration(root, fsid, monitor, port!, options.memoryBytes ?? 4 * 2 ** 30));
   const children = new Set<ChildProcess>();
   const stop = async (child: ChildProcess): Promise<void> => {
     children.delete(child);
@@ -70,7 +70,7 @@ export async function openObjectStore(options: { memoryBytes?: number } = {}): P
     let gateway = begin('radosgw', '-n', 'client.rgw', '--rgw-zone=default');
     const answers = async (): Promise<void> => {
       await until('the object store', 120_000, async () => {
-        if (gateway.exitCode !== null) throw new Error(`radosgw ended with ${gateway.exitCode}: ${readFileSync(join(root, 'log', 'radosgw.out'), 'utf8').slice(-2000)}`);
+        if (gateway.exitCode !== null || gateway.signalCode !== null) throw new Error(`radosgw ended with ${gateway.exitCode ?? gateway.signalCode}: ${readFileSync(join(root, 'log', 'radosgw.out'), 'utf8').slice(-2000)}`);
         return await fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.status, () => undefined);
       });
     };
@@ -121,8 +121,11 @@ async function startCluster({ root, fsid, monitor, begin, ask }: Cluster): Promi
   await until('the monitor', 60_000, async () => await ask('ceph', '--connect-timeout', '10', 'osd', 'new', osd).then(() => true, () => undefined));
   await ask('ceph', 'auth', 'get-or-create', 'osd.0', 'mon', 'allow profile osd', 'mgr', 'allow profile osd', 'osd', 'allow *', '-o', join(root, 'osd/keyring'));
   await ask('ceph-osd', '-i', '0', '--mkfs', '--osd-uuid', osd);
-  begin('ceph-osd', '-i', '0');
-  await until('the OSD', 60_000, async () => ((await ask('ceph', 'osd', 'stat')).includes('1 up') ? true : undefined));
+  const store = begin('ceph-osd', '-i', '0');
+  await until('the OSD', 60_000, async () => {
+    if (store.exitCode !== null || store.signalCode !== null) throw new Error(`ceph-osd ended with ${store.exitCode ?? store.signalCode}: ${readFileSync(join(root, 'log', 'ceph-osd.out'), 'utf8').slice(-2000)}`);
+    return (await ask('ceph', 'osd', 'stat')).includes('1 up') ? true : undefined;
+  });
 }
 
 function configuration(root: string, fsid: string, monitor: string, port: number, memoryBytes: number): string {
