@@ -283,7 +283,7 @@ test('a test of a repository is a task of its host, and what is not kept is a wa
   platform.fake.scripts['test-storage'] = async () => ({ ok: false, findings: [{ what: 'a list has everything', level: 'bad', says: '3 of 64' }], speeds: [], freeBytes: null, clockApartMs: 0 });
   const bad = await platform.ended((await platform.ask('repository.test', { params: { repository: 'default' }, body: {} })).id);
   assert.deepEqual([bad.state, bad.warnings, bad.result?.kind === 'test' && bad.result.ok], ['warning', 1, false]);
-  await assert.rejects(platform.ask('repository.test', { params: { repository: 'default' }, body: { host: 'nobody' } }), { code: 'server.host-unknown' });
+  await assert.rejects(platform.ask('repository.test', { params: { repository: 'default' }, body: { host: 'nobody' } }), /server\.host-unknown/);
 });
 
 test('a sweep runs once at a time in a repository and says how much it freed', async () => {
