@@ -14,6 +14,7 @@ const benches: Record<string, { summary: string; load: () => Promise<Bench> }> =
   publish: { summary: 'from the command to the first query', load: async () => (await import('./bench/publish.ts')).benchPublish },
   impact: { summary: 'what an application feels during a first full', load: async () => (await import('./bench/impact.ts')).benchImpact },
   network: { summary: 'a first full to another host, against the same store on one host', load: async () => (await import('./bench/network.ts')).benchNetwork },
+  storage: { summary: 'a first full and a restore in each kind of place, against the raw transfer of the same bytes', load: async () => (await import('./bench/storage.ts')).benchStorage },
   hosts: { summary: 'a server with 500 idle hosts: memory, processor time, connections', load: async () => (await import('./bench/hosts.ts')).benchHosts },
   memory: { summary: 'peak memory of mover and repository', load: async () => (await import('./bench/memory.ts')).benchMemory },
 };

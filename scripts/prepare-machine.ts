@@ -27,6 +27,14 @@ const forHosts: readonly Wanted[] = [
   { name: 'systemd', isThere: anyFile('/lib/systemd/systemd') },
 ];
 
+/** A real S3 store: Ceph's gateway, with a monitor and an OSD behind it. */
+const forBuckets: readonly Wanted[] = [
+  { name: 'radosgw', isThere: program('radosgw') },
+  { name: 'ceph-mon', isThere: program('ceph-mon') },
+  { name: 'ceph-osd', isThere: program('ceph-osd') },
+  { name: 'ceph-common', isThere: program('ceph') },
+];
+
 /** File systems that tests make in a file, shells that read our completions, and hosts to sign in to, with services and firewalls. Without them those tests are skipped and say so. */
 const forTests: readonly Wanted[] = [
   { name: 'xfsprogs', isThere: program('mkfs.xfs') },
@@ -43,6 +51,7 @@ const forTests: readonly Wanted[] = [
   { name: 'ufw', isThere: program('ufw') },
   { name: 'dnsmasq-base', isThere: program('dnsmasq') },
   { name: 'slapd', isThere: program('slapd') },
+  ...forBuckets,
 ];
 
 const startPolicy = '/usr/sbin/policy-rc.d';

@@ -37,6 +37,8 @@ const inPairs = [
   'platform/port-plan',
   'platform/restore-over-hosts',
   'fault/deployer-killed-on-a-host',
+  'platform/backup-in-a-bucket',
+  'conformance/s3',
   'platform/no-backup-byte',
   'platform/from-nothing',
   'platform/archive-on-another-host',

@@ -78,7 +78,8 @@ export async function benchNetwork(run: Run): Promise<Measured> {
   };
 }
 
-async function quiescedFiles(run: Run): Promise<{ copy: string; dataSet: object }> {
+/** The files of a real member with the data set, copied under a lock. */
+export async function quiescedFiles(run: Run): Promise<{ copy: string; dataSet: object }> {
   const volume = run.stack.use(await openVolume(run.directory, 'volume', 20, run.say));
   await using set = await openReplicaSet({ members: 1, name: 'shop', directory: join(volume.directory, 'set'), oplogSizeMb: 2000, cacheGb: 1 });
   await using client = await set.client();
@@ -104,7 +105,7 @@ async function freshStore(run: Run): Promise<{ path: string; access: ArchiveAcce
   const path = join(run.directory, 'store');
   rmSync(path, { recursive: true, force: true });
   const { key } = await makeArchive(await openDirectory(path, { create: true }), Buffer.alloc(32, 5), SET_ID, 'shop');
-  return { path, access: { location: { kind: 'directory', path }, setId: SET_ID, keyHex: Buffer.from(key).toString('hex') } };
+  return { path, access: { location: { kind: 'directory', path }, secret: null, setId: SET_ID, keyHex: Buffer.from(key).toString('hex') } };
 }
 
 async function storeLocally(bed: Bed): Promise<Stored> {
@@ -119,7 +120,7 @@ async function storeOverNetwork(bed: Bed): Promise<Stored> {
   // As a transport starts this task: agent/task-runner.ts.
   const child = start([...enter, process.execPath, '--max-semi-space-size=1', '--expose-gc', '--heap-growing-percent=300'], '../../src/main/mover.ts', { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' });
   try {
-    const input = { directory: path, setId: SET_ID, right: 'append', peer: 'node', ticket, listen: address };
+    const input = { location: { kind: 'directory', path }, setId: SET_ID, right: 'append', peer: 'node', ticket, listen: address };
     const place = folder(bed.run, 'serving');
     const ready = new Promise<number[]>((resolve, reject) => {
       child.on('message', (message: FromMover) => {

@@ -1,25 +1,30 @@
-import { mkdir } from 'node:fs/promises';
 import { openLocation, type Share } from '../mover/open-location.ts';
-import { openDirectory } from '../repository/storage/directory.ts';
+import type { StoragePlace } from '../repository/storage/location.ts';
+import { openStorage } from '../repository/storage/open-storage.ts';
 import type { Storage } from '../repository/storage/storage.ts';
 import { openArchive, type Archive } from '../repository/archive.ts';
-import type { ArchiveAccess, RepositoryLocation } from '../contract/values.ts';
+import type { ArchiveAccess } from '../contract/values.ts';
 import { archiveElsewhere } from './failures.ts';
 import type { TaskContext } from './task-context.ts';
 
-export async function openStorage(location: RepositoryLocation, options: { create: boolean } = { create: false }): Promise<Storage> {
-  if (options.create) await mkdir(location.path, { recursive: true, mode: 0o700 });
-  return await openDirectory(location.path);
+/** Works with a repository that this host opens itself. */
+export async function withStorage<T>(place: StoragePlace, options: { create: boolean }, work: (storage: Storage) => Promise<T>): Promise<T> {
+  const storage = await openStorage(place, options);
+  try {
+    return await work(storage);
+  } finally {
+    await storage.close?.();
+  }
 }
 
-/** An archive on this host: what quick orders are about. */
-export async function openArchiveHere(access: ArchiveAccess): Promise<Archive> {
-  if (access.location.kind !== 'directory') throw archiveElsewhere({ setId: access.setId, host: access.location.name });
-  return await openArchive(await openDirectory(access.location.path), access.setId, Buffer.from(access.keyHex, 'hex'));
+/** Works with an archive that this host opens itself: what quick orders are about. */
+export async function withArchiveHere<T>({ location, secret, setId, keyHex }: ArchiveAccess, work: (archive: Archive) => Promise<T>): Promise<T> {
+  if (location.kind === 'channel') throw archiveElsewhere({ setId, host: location.name });
+  return await withStorage({ location, secret }, { create: false }, async (storage) => await work(await openArchive(storage, setId, Buffer.from(keyHex, 'hex'))));
 }
 
 /** An archive wherever it is, for as long as the task's process lives. `share` is for tasks that start a mount, which opens it too. */
 export async function openArchiveAt(access: ArchiveAccess, context: Pick<TaskContext, 'identityFile' | 'signal'>, share: Share = 'all'): Promise<Archive> {
-  const { storage } = await openLocation(access.location, context.identityFile, share, context.signal);
+  const { storage } = await openLocation(access, context.identityFile, share, context.signal);
   return await openArchive(storage, access.setId, Buffer.from(access.keyHex, 'hex'));
 }

@@ -17,7 +17,7 @@ import { dropClonesWhereTight, dropDeadClones } from '../mongo/copy/leftovers.ts
 import { removeStaleMongods } from '../mongo/mongod-marker.ts';
 import { removeStaleMounts } from '../mount/stale.ts';
 import { createRepository, makeArchive, openRepository } from '../repository/repository.ts';
-import { openArchiveHere, openStorage } from './archive-access.ts';
+import { withArchiveHere, withStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
 import { lookAtSet } from './set-look.ts';
 import { findings } from './findings.ts';
@@ -79,23 +79,24 @@ export async function openTransport(options: { workDirectory: string; programs: 
     'set.look': async ({ target }) => await lookAtSet(target),
     'set.discover': async ({ target }) => await discover(target, copies),
     'set.undo-leftovers': async ({ target }) => ({ undone: await undoLocksOf(target, copies, log) }),
-    'repository.open': async ({ location, passphrase, create }) => {
-      const storage = await openStorage(location, { create });
-      const made = create && (await storage.stat('tidemark.json')) === undefined;
-      const { id, key } = made ? await createRepository(storage, passphrase) : await openRepository(storage, passphrase);
-      return { repositoryId: id, keyHex: Buffer.from(key).toString('hex'), created: made };
-    },
-    'archive.open': async ({ location, repositoryKeyHex, setId, setName }) => {
-      const { key } = await makeArchive(await openStorage(location), Buffer.from(repositoryKeyHex, 'hex'), setId, setName);
-      return { archive: { location, setId, keyHex: Buffer.from(key).toString('hex') } };
-    },
-    'archive.window': async ({ archive }) => await windowOf(await openArchiveHere(archive), systemClock.now()),
+    'repository.open': async ({ location, secret, passphrase, create }) =>
+      await withStorage({ location, secret }, { create }, async (storage) => {
+        const made = create && (await storage.stat('tidemark.json')) === undefined;
+        const { id, key } = made ? await createRepository(storage, passphrase) : await openRepository(storage, passphrase);
+        return { repositoryId: id, keyHex: Buffer.from(key).toString('hex'), created: made };
+      }),
+    'archive.open': async ({ location, secret, repositoryKeyHex, setId, setName }) =>
+      await withStorage({ location, secret }, { create: false }, async (storage) => {
+        const { key } = await makeArchive(storage, Buffer.from(repositoryKeyHex, 'hex'), setId, setName);
+        return { keyHex: Buffer.from(key).toString('hex') };
+      }),
+    'archive.window': async ({ archive }) => await withArchiveHere(archive, async (opened) => await windowOf(opened, systemClock.now())),
     'point.delete': async ({ archive, point }) => {
-      await (await openArchiveHere(archive)).deletePoint(point);
+      await withArchiveHere(archive, async (opened) => await opened.deletePoint(point));
       return {};
     },
     'point.record-proof': async ({ archive, point, proof }) => {
-      await (await openArchiveHere(archive)).recordProof(point, proof);
+      await withArchiveHere(archive, async (opened) => await opened.recordProof(point, proof));
       return {};
     },
     'ports.probe': async ({ targets, eachMs }, { signal }) => ({ results: await probePorts(targets, { identity: await ownIdentity(), eachMs, signal }) }),

@@ -67,6 +67,8 @@ export type Tables = {
     /** The host it is on. */
     host: string;
     location: string;
+    /** What opens the location, where its kind asks for a secret. */
+    sealed_secret: string | null;
     sealed_passphrase: string;
     sealed_key: string;
     passphrase_file: string | null;

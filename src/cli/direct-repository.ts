@@ -16,7 +16,7 @@ type CollectionRestore = Pick<RouteAsked<'restore.collections'>['body'], 'at' | 
  */
 export type DirectRepository = {
   readonly id: string;
-  readonly path: string;
+  readonly place: string;
   sets(): Promise<DirectSet[]>;
   /** `set` by name or id. */
   restoreSet(set: string, question: SetRestore, watch: DirectWatch): Promise<TaskOutput<'restore-set'> & { point: string; uri: string | null }>;

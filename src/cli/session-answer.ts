@@ -37,6 +37,6 @@ export function concludeSession(invocation: Invocation, watched: Watched, text: 
   else if (session.state === 'stopped') invocation.say(`session ${session.id} was stopped`);
   if (session.state === 'warning') invocation.say(`finished with ${session.warnings} warning(s); see "tidemark session show ${session.id}"`);
   invocation.answer(document(session), () => (session.result === null ? '' : text(session)));
-  const isDamaged = session.result?.kind === 'check' && !session.result.ok;
-  return isDamaged ? exitCodes.failed : exitCodeOfSession(session);
+  const isBad = (session.result?.kind === 'check' || session.result?.kind === 'test') && !session.result.ok;
+  return isBad ? exitCodes.failed : exitCodeOfSession(session);
 }

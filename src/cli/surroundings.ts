@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { DirectRepository } from './direct-repository.ts';
+import type { WrittenPlace } from './repository-place.ts';
 
 /** Where the words go. `columns` is asked each time: windows are resized. */
 export type Terminal = {
@@ -30,5 +31,5 @@ export type Surroundings = {
   inspectMachine(directory: string): Promise<readonly { what: string; ok: boolean; says: string }[]>;
   /** Puts a package into the directory of a distribution server; with `isVouchedFor` its key signs what others have built. */
   addPackage(depotDirectory: string, file: string, isVouchedFor: boolean): Promise<{ name: string; version: string; platform: string; bytes: number; before: boolean }>;
-  openRepositoryDirect(directory: string, passphrase: string): Promise<DirectRepository>;
+  openRepositoryDirect(place: WrittenPlace, passphrase: string): Promise<DirectRepository>;
 };

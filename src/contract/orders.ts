@@ -39,14 +39,14 @@ const transportOrders = {
   'set.undo-leftovers': { input: z.object({ target: v.mongoTarget }), output: z.object({ undone: z.array(z.string()) }), deadlineMs: 60_000 },
   /** Makes a repository, or opens the one that is there; answers the key that opens all of it. */
   'repository.open': {
-    input: z.object({ location: v.repositoryLocation, passphrase: z.string().min(1), create: z.boolean() }),
+    input: z.object({ location: v.repositoryLocation, secret: v.locationSecret, passphrase: z.string().min(1), create: z.boolean() }),
     output: z.object({ repositoryId: z.string(), keyHex: z.string(), created: z.boolean() }),
     deadlineMs: 60_000,
   },
   /** The key of one set's archive, made from the repository's key; makes the archive when it is not there. */
   'archive.open': {
-    input: z.object({ location: v.repositoryLocation, repositoryKeyHex: z.string(), setId: z.string(), setName: z.string() }),
-    output: z.object({ archive: v.archiveAccess }),
+    input: z.object({ location: v.repositoryLocation, secret: v.locationSecret, repositoryKeyHex: z.string(), setId: z.string(), setName: z.string() }),
+    output: z.object({ keyHex: v.archiveAccess.shape.keyHex }),
     deadlineMs: 30_000,
   },
   'archive.window': { input: z.object({ archive: v.archiveAccess }), output: v.window, deadlineMs: 60_000 },

@@ -5,7 +5,7 @@ import * as v from './values.ts';
 import { rescanResult } from './groups.ts';
 import { taskKinds } from './tasks.ts';
 
-export const sessionKinds = ['backup', 'verify', 'publish', 'restore-set', 'restore-collections', 'check', 'sweep', 'oplog-find', 'oplog', 'deploy', 'update', 'configure', 'uninstall', 'rescan'] as const;
+export const sessionKinds = ['backup', 'verify', 'publish', 'restore-set', 'restore-collections', 'check', 'test', 'sweep', 'oplog-find', 'oplog', 'deploy', 'update', 'configure', 'uninstall', 'rescan'] as const;
 export const sessionKind = z.enum(sessionKinds);
 export type SessionKind = (typeof sessionKinds)[number];
 
@@ -63,6 +63,7 @@ export const sessionResult = z
     z.object({ kind: z.literal('uninstall'), host: z.string(), all: z.boolean(), data: z.boolean() }),
     rescanResult,
     z.object({ kind: z.literal('check'), ok: z.boolean(), archives: z.array(taskKinds.check.output.extend({ set: z.string() })) }),
+    taskKinds['test-storage'].output.extend({ kind: z.literal('test'), /** That tried it. */ host: z.string() }),
     z.object({ kind: z.literal('sweep'), freedBytes: z.number(), archives: z.array(taskKinds.sweep.output.extend({ set: z.string() })) }),
     taskKinds['oplog-find'].output.extend({
       kind: z.literal('oplog-find'),

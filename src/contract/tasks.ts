@@ -147,6 +147,20 @@ export const taskKinds = {
       hurtOplog: z.array(z.object({ after: v.clusterTime, through: v.clusterTime })),
     }),
   },
+  /** Tries whether a repository's place keeps what a repository needs, and how fast it is; leaves nothing there. */
+  'test-storage': {
+    input: z.object({ location: v.repositoryLocation, secret: v.locationSecret, megabytes: z.int().min(1).max(4096) }),
+    output: z.object({
+      /** Every promise is kept, and nothing would eat a repository. */
+      ok: z.boolean(),
+      findings: z.array(z.object({ what: z.string(), level: z.enum(['good', 'doubtful', 'bad']), says: z.string() })),
+      speeds: z.array(z.object({ what: z.string(), bytes: z.number(), writeSeconds: z.number(), readSeconds: z.number() })),
+      /** Null where the place does not say. */
+      freeBytes: z.number().nullable(),
+      /** How far the times that the place gives are ahead of the host's clock. */
+      clockApartMs: z.number(),
+    }),
+  },
   /** Gives back the space of chunks that no point needs. */
   sweep: {
     input: z.object({ archive: v.archiveAccess }),
@@ -176,7 +190,8 @@ export const taskKinds = {
   'serve-archive': {
     input: z.object({
       /** The repository's. */
-      directory: z.string().min(1),
+      location: v.repositoryLocation,
+      secret: v.locationSecret,
       setId: z.string().regex(/^[0-9a-f]{24}$/),
       right: z.enum(['read', 'append']),
       /** Name of the host that may come, as its certificate has it. */

@@ -25,8 +25,50 @@ export const mongoTarget = z.object({
   tls: databaseTls.optional(),
 });
 
-/** Where a repository's bytes are. More kinds follow. */
-export const repositoryLocation = z.discriminatedUnion('kind', [z.object({ kind: z.literal('directory'), path: z.string().min(1) })]);
+const directoryLocation = z.object({ kind: z.literal('directory'), path: z.string().min(1) });
+
+/** Whether each host opens the place itself; otherwise the repository's host does, and the others send to it. */
+const isStraight = z.boolean().default(true);
+
+/** A folder on an SMB 3 share. Its secret is the user's password. */
+const smbLocation = z.object({
+  kind: z.literal('smb'),
+  server: z.string().min(1).max(253),
+  port: z.int().min(1).max(65535).default(445),
+  share: z.string().regex(/^[^/\\]{1,80}$/),
+  /** Below the share, with '/'; empty: the share's top. */
+  path: z.string().max(500).default(''),
+  user: z.string().min(1),
+  /** Empty: an account of the server itself. */
+  domain: z.string().default(''),
+  /** `required` refuses a server that does not encrypt; signing is always required. */
+  encryption: z.enum(['required', 'if-offered']).default('if-offered'),
+  /** Names of servers are looked up by NetBIOS (ports 137–139), too. */
+  netbios: z.boolean().default(false),
+  straight: isStraight,
+});
+
+/** A prefix in a bucket of an S3-compatible store. Its secret is the secret access key. */
+const s3Location = z.object({
+  kind: z.literal('s3'),
+  /** http:// or https://, with the port if it is not the usual one. */
+  endpoint: z.url({ protocol: /^https?$/ }),
+  bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/),
+  /** Without '/' at its ends; empty: the whole bucket. */
+  prefix: z.string().max(500).default(''),
+  region: z.string().min(1).default('us-east-1'),
+  style: z.enum(['path', 'virtual-host']).default('path'),
+  accessKeyId: z.string().min(1),
+  /** PEM of the authority that signed the store's certificate; null: those that the host trusts. */
+  caPem: z.string().nullable().default(null),
+  straight: isStraight,
+});
+
+/** Where a repository's bytes are. */
+export const repositoryLocation = z.discriminatedUnion('kind', [directoryLocation, smbLocation, s3Location]);
+
+/** What opens the place, where its kind asks for one: never in an answer, never in a log. */
+export const locationSecret = z.string().min(1).nullable().default(null);
 
 export const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/);
 
@@ -55,6 +97,7 @@ export const archiveLocation = z.discriminatedUnion('kind', [...repositoryLocati
 /** One set's archive inside a repository, with the key that opens this archive and no other. */
 export const archiveAccess = z.object({
   location: archiveLocation,
+  secret: locationSecret,
   setId: z.string().regex(/^[0-9a-f]{24}$/),
   keyHex: z.string().regex(/^[0-9a-f]{64}$/),
 });
@@ -155,6 +198,8 @@ export type MongoTarget = z.infer<typeof mongoTarget>;
 export type DatabaseCredential = z.infer<typeof databaseCredential>;
 export type ArchiveAccess = z.infer<typeof archiveAccess>;
 export type RepositoryLocation = z.infer<typeof repositoryLocation>;
+export type SmbLocation = z.infer<typeof smbLocation>;
+export type S3Location = z.infer<typeof s3Location>;
 export type ArchiveLocation = z.infer<typeof archiveLocation>;
 export type ChannelLocation = z.infer<typeof channelLocation>;
 export type BandwidthLimit = z.infer<typeof bandwidthLimit>;

@@ -52,9 +52,10 @@ export type OutsideService = Machine & { readonly port: number };
 
 /**
  * A repository on storage that runs nothing of ours: a share or an object storage. `gateway`: the host that alone opens it;
- * null: each host that has data for it does. A repository in a directory is on a host, which has the role `repository`.
+ * null: each host that has data for it does. `keeper`: the host that looks after it though it may store nothing there itself.
+ * A repository in a directory is on a host, which has the role `repository`.
  */
-export type OutsideStore = OutsideService & { readonly gateway: string | null } & ({ readonly kind: 'smb'; readonly netbios: boolean } | { readonly kind: 's3'; readonly tls: boolean });
+export type OutsideStore = OutsideService & { readonly gateway: string | null; readonly keeper: string | null } & ({ readonly kind: 'smb'; readonly netbios: boolean } | { readonly kind: 's3'; readonly tls: boolean });
 
 /** `isActiveDirectory`: its nearest server is looked for over UDP, too. */
 export type PlannedDirectory = { readonly servers: readonly OutsideService[]; readonly encryption: 'none' | 'starttls' | 'ldaps'; readonly isActiveDirectory: boolean };

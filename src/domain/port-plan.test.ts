@@ -26,8 +26,8 @@ const db2 = host('db2', 12, ['mongodb']);
 const store = host('store', 21, ['repository']);
 const set: PlannedSet = { name: 'rs0', members: [{ host: 'db1', port: 27017 }, { host: 'db2', port: 27100 }], seed: 'db2:27100' };
 const settings = usualSettings;
-const share: OutsideStore = { kind: 'smb', ...outside('nas', 40, 445), netbios: true, gateway: null };
-const objects: OutsideStore = { kind: 's3', ...outside('s3', 60, 443), tls: true, gateway: null };
+const share: OutsideStore = { kind: 'smb', ...outside('nas', 40, 445), netbios: true, gateway: null, keeper: null };
+const objects: OutsideStore = { kind: 's3', ...outside('s3', 60, 443), tls: true, gateway: null, keeper: null };
 const directory: PlannedDirectory = { servers: [outside('ad', 50, 389)], encryption: 'starttls', isActiveDirectory: true };
 
 const table: { rows: number[]; title: string; given: Inventory; expected: string[] }[] = [
@@ -69,6 +69,7 @@ const table: { rows: number[]; title: string; given: Inventory; expected: string
   { rows: [13, 20], title: 'in single-port mode one port stands for the range', given: inventory([db1, host('store', 21, ['repository'], { singlePort: true })]), expected: ['20 db1 > store tcp 6162 tidemark'] },
   { rows: [21], title: 'objects go straight to the object storage', given: inventory([db1], { settings: { ...settings, stores: [objects] } }), expected: ['21 db1 > s3 tcp 443 https'] },
   { rows: [16, 21], title: 'or by way of a gateway, on the port of the endpoint', given: inventory([db1, host('gate', 23, ['gateway'])], { settings: { ...settings, stores: [{ ...objects, port: 7480, tls: false, gateway: 'gate' }] } }), expected: ['16 db1 > gate tcp 2500-3300 data', '21 gate > s3 tcp 7480 http'] },
+  { rows: [21], title: 'the host that keeps a bucket\'s repository reaches it, too', given: inventory([db1, store], { settings: { ...settings, stores: [{ ...objects, keeper: 'store' }] } }), expected: ['21 db1 > s3 tcp 443 https', '21 store > s3 tcp 443 https'] },
   {
     rows: [22, 23, 24, 25],
     title: 'the server reaches catalog, mail, syslog and SNMP',

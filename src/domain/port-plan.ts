@@ -197,8 +197,8 @@ function planData(add: Add, host: PlannedHost, from: Party, hosts: readonly Plac
         else for (const gateway of gateways) planThroughGateway(add, from, gateway, 'data channels to the gateway, which passes them on to the repository', (by) => planToRepository(add, undefined, by, store, party));
       }
     }
-    for (const store of settings.stores) planToStore(add, from, store, hosts);
   }
+  for (const store of settings.stores) if (isMongodb || isTarget || store.keeper === host.name) planToStore(add, from, store, hosts);
 }
 
 function planToRepository(add: Add, restoreRow: 28 | undefined, from: Party, store: PlannedHost, to: Party): void {

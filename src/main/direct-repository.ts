@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openArchiveHere, openStorage } from '../agent/archive-access.ts';
+import { withArchiveHere, withStorage } from '../agent/archive-access.ts';
 import { openTaskRunner, type TaskRunner } from '../agent/task-runner.ts';
 import { windowOf } from '../agent/window.ts';
 import { systemClock } from '../base/clock.ts';
@@ -15,7 +15,9 @@ import { randomId } from '../base/ids.ts';
 import { silentLog } from '../base/log.ts';
 import type { DirectRepository, DirectWatch } from '../cli/direct-repository.ts';
 import { setNotInRepository } from '../cli/failures.ts';
+import type { WrittenPlace } from '../cli/repository-place.ts';
 import { uriOfSet } from '../contract/mongo-uri.ts';
+import { showPlace } from '../contract/repository-place.ts';
 import { taskKinds, type TaskEvent, type TaskKind, type TaskOutput } from '../contract/tasks.ts';
 import type { ArchiveAccess, Window } from '../contract/values.ts';
 import { momentUnreachable } from '../domain/failures.ts';
@@ -28,13 +30,11 @@ import { programs } from './installation.ts';
 
 type Opened = { readonly setId: string; readonly setName: string; readonly access: ArchiveAccess };
 
-export async function openRepositoryDirect(directory: string, passphrase: string): Promise<DirectRepository> {
-  const location = { kind: 'directory', path: directory } as const;
-  const storage = await openStorage(location);
-  const { id, key } = await openRepository(storage, passphrase);
-  const archives = (await listArchives(storage, key)).map((archive) => {
-    const access = { location, setId: archive.setId, keyHex: Buffer.from(archive.key).toString('hex') };
-    return { setId: archive.setId, setName: archive.setName, access };
+export async function openRepositoryDirect(place: WrittenPlace, passphrase: string): Promise<DirectRepository> {
+  const { id, archives } = await withStorage(place, { create: false }, async (storage) => {
+    const opened = await openRepository(storage, passphrase);
+    const found = (await listArchives(storage, opened.key)).map(({ setId, setName, key }): Opened => ({ setId, setName, access: { ...place, setId, keyHex: Buffer.from(key).toString('hex') } }));
+    return { id: opened.id, archives: found };
   });
   const workDirectory = await mkdtemp(join(tmpdir(), 'tidemark-open-'));
   const cleanUp = async (task: string): Promise<void> => {
@@ -50,7 +50,7 @@ export async function openRepositoryDirect(directory: string, passphrase: string
   };
   return {
     id,
-    path: directory,
+    place: showPlace(place.location),
     sets: async () => await Promise.all(archives.map(async ({ setId, setName, access }) => ({ setId, setName, window: await lookAt(access) }))),
     async restoreSet(set, question, watch) {
       const { access, setName } = find(set);
@@ -75,7 +75,7 @@ export async function openRepositoryDirect(directory: string, passphrase: string
 }
 
 async function lookAt(access: ArchiveAccess): Promise<Window> {
-  return await windowOf(await openArchiveHere(access), systemClock.now());
+  return await withArchiveHere(access, async (archive) => await windowOf(archive, systemClock.now()));
 }
 
 async function choose(access: ArchiveAccess, at: string): Promise<{ point: string; at: ClusterTime; notes: string[] }> {

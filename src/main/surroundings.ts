@@ -41,5 +41,5 @@ export const surroundings: Surroundings = {
     if ('failure' in said) throw fromWire(said.failure);
     return said.added;
   },
-  openRepositoryDirect: async (directory, passphrase) => await (await import('./direct-repository.ts')).openRepositoryDirect(directory, passphrase),
+  openRepositoryDirect: async (place, passphrase) => await (await import('./direct-repository.ts')).openRepositoryDirect(place, passphrase),
 };

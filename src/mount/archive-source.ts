@@ -6,7 +6,7 @@ import type { OpenSource, SourceFile } from './point-source.ts';
 const defaultCacheBytes = 128 << 20;
 
 export const openArchiveSource: OpenSource = async ({ archive: access, point: pointId, identityFile, cacheBytes }) => {
-  const { storage, close } = await openLocation(access.location, identityFile, 'mount');
+  const { storage, close } = await openLocation(access, identityFile, 'mount');
   const archive = await openArchive(storage, access.setId, Buffer.from(access.keyHex, 'hex'));
   const point = await archive.point(pointId);
   const reader = await archive.openReader({ cacheBytes: cacheBytes ?? defaultCacheBytes });

@@ -18,7 +18,7 @@ export type ChannelStorage = Storage & {
   readonly appendOnly: true;
   /** Of bodies, those sent again included. */
   readonly sentBytes: number;
-  close(): void;
+  close(): Promise<void>;
 };
 
 export type ChannelOptions = { readonly clock?: Clock } & Partial<Pick<RequestOptions, 'reachMs' | 'keptMs' | 'answerMs' | 'windowBytes' | 'stop'>>;
@@ -121,7 +121,7 @@ export async function openChannelStorage(location: ChannelLocation, identity: ()
     async freeBytes() {
       return (await requests.ask({ kind: 'free', head: {} })).head.bytes;
     },
-    close: () => requests.close(),
+    close: async () => requests.close(),
   };
 }
 

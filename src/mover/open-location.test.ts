@@ -14,6 +14,6 @@ test('a mover and its mount have every port between them, and none in common', (
 
 test('a host without an identity fails at once, and says which file it looked for', async () => {
   const location = { kind: 'channel' as const, host: '127.0.0.1', name: 'store1', ports: [1], ticket: '0'.repeat(64), limits: [] };
-  await assert.rejects(openLocation(location, undefined, 'all'), { code: 'mover.identity-missing' });
-  await assert.rejects(openLocation(location, '/nowhere/identity.json', 'all'), /nowhere\/identity\.json/);
+  await assert.rejects(openLocation({ location, secret: null }, undefined, 'all'), { code: 'mover.identity-missing' });
+  await assert.rejects(openLocation({ location, secret: null }, '/nowhere/identity.json', 'all'), /nowhere\/identity\.json/);
 });

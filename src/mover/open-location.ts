@@ -1,7 +1,7 @@
 import { readIdentity } from '../contract/link/identity-file.ts';
 import type { LinkIdentity } from '../contract/link/trust.ts';
-import type { ArchiveLocation } from '../contract/values.ts';
-import { openDirectory } from '../repository/storage/directory.ts';
+import type { ArchiveAccess } from '../contract/values.ts';
+import { openStorage } from '../repository/storage/open-storage.ts';
 import type { Storage } from '../repository/storage/storage.ts';
 import { openChannelStorage } from './channel-storage.ts';
 import { identityMissing } from './failures.ts';
@@ -12,15 +12,18 @@ export type Share = 'all' | 'task' | 'mount';
 export type OpenedLocation = { readonly storage: Storage; close(): void };
 
 /** Opens an archive's place, on this host or on another. `identityFile` is what this host shows there; read again for each channel. `stop` is that of the task. */
-export async function openLocation(location: ArchiveLocation, identityFile: string | undefined, share: Share, stop?: AbortSignal): Promise<OpenedLocation> {
-  if (location.kind === 'directory') return { storage: await openDirectory(location.path), close: () => {} };
+export async function openLocation({ location, secret }: Pick<ArchiveAccess, 'location' | 'secret'>, identityFile: string | undefined, share: Share, stop?: AbortSignal): Promise<OpenedLocation> {
+  if (location.kind !== 'channel') {
+    const storage = await openStorage({ location, secret });
+    return { storage, close: () => void storage.close?.() };
+  }
   const identity = async (): Promise<LinkIdentity> => {
     const found = identityFile === undefined ? undefined : await readIdentity(identityFile);
     if (found === undefined) throw identityMissing({ path: identityFile ?? 'none was given' });
     return found;
   };
   const storage = await openChannelStorage({ ...location, ports: sharedPorts(location.ports, share) }, identity, { stop });
-  return { storage, close: () => storage.close() };
+  return { storage, close: () => void storage.close() };
 }
 
 /** The first half is the task's; a session of one port cannot be shared. */

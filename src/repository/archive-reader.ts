@@ -2,6 +2,7 @@ import type { ArchiveParts } from './archive-parts.ts';
 import { chunkBytes, holeId, otherPacks, type ChunkId } from './chunk.ts';
 import { openChunkIndex, type ChunkIndex } from './chunk-index.ts';
 import { isFailure } from '../base/failure.ts';
+import { isOfPlace } from './damage.ts';
 import { chunkMissing } from './failures.ts';
 import { chunkCount, chunkLength, decodeList, listLength } from './file-map.ts';
 import { tagBytes } from './keys.ts';
@@ -99,7 +100,7 @@ async function isWhole(index: ChunkIndex, packs: PackStore, id: ChunkId): Promis
     if (!index.hasPack(place.pack)) continue;
     if (otherPacks(place.bytes - tagBytes) === 0) return true;
     const header = await packs.readHeader(id, place).catch((error: unknown) => {
-      if (!isFailure(error)) throw error;
+      if (!isFailure(error) || isOfPlace(error)) throw error;
       // Another place may have it whole.
       return undefined;
     });
@@ -110,7 +111,7 @@ async function isWhole(index: ChunkIndex, packs: PackStore, id: ChunkId): Promis
 
 /** A map that is there and cannot be read is as bad as one that is not. */
 function unreadable(error: unknown, file: StoredFile, missing: ChunkId[]): ChunkId[] {
-  if (!isFailure(error)) throw error;
+  if (!isFailure(error) || isOfPlace(error)) throw error;
   missing.push(...file.map);
   return [];
 }

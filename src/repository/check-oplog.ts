@@ -1,5 +1,6 @@
 import { compareTimes, sameTime, showTime, type ClusterTime } from '../base/cluster-time.ts';
 import { isFailure } from '../base/failure.ts';
+import { isOfPlace } from './damage.ts';
 import type { CheckRun } from './check.ts';
 import { readChain, type StoredChain } from './oplog-chain.ts';
 import { listAllSlices, openSlice, readBlock, requireFollowing, wayFrom } from './oplog-reader.ts';
@@ -28,7 +29,7 @@ async function readStart(run: CheckRun, chain: string): Promise<StoredChain | un
   try {
     return await readChain(run.parts, chain);
   } catch (error) {
-    if (!isFailure(error)) throw error;
+    if (!isFailure(error) || isOfPlace(error)) throw error;
     run.damage.push({ object: run.parts.names.chainStart(chain), what: error.message });
     return undefined;
   }
@@ -71,7 +72,7 @@ async function checkSlice(run: CheckRun, chain: string, stored: StoredChain, sli
     }
     return opened;
   } catch (error) {
-    if (!isFailure(error)) throw error;
+    if (!isFailure(error) || isOfPlace(error)) throw error;
     run.damage.push({ object: slice.name, what: error.message });
     return undefined;
   }
@@ -83,7 +84,7 @@ async function checkBarriers(run: CheckRun, chain: string): Promise<void> {
     try {
       openObject(keys.object, name, await storage.read(name));
     } catch (error) {
-      if (!isFailure(error)) throw error;
+      if (!isFailure(error) || isOfPlace(error)) throw error;
       run.damage.push({ object: name, what: error.message });
     }
   }

@@ -1,4 +1,5 @@
 import { isFailure } from '../base/failure.ts';
+import { isOfPlace } from './damage.ts';
 import type { ChunkHeader, ChunkId } from './chunk.ts';
 import type { CheckRun } from './check.ts';
 import { openLayPool, type LayPool } from './lay-pool.ts';
@@ -49,7 +50,7 @@ async function checkTrailer(run: CheckRun, found: Findings, pack: string, bytes:
     for (const place of trailer.places) trailer.header(place);
     return trailer;
   } catch (error) {
-    if (!isFailure(error)) throw error;
+    if (!isFailure(error) || isOfPlace(error)) throw error;
     found.bad.add(pack);
     run.damage.push({ object: run.parts.names.pack(pack), what: error.message });
     return undefined;
@@ -92,7 +93,7 @@ async function ownFrames(run: CheckRun, trailer: Trailer, id: ChunkId, header: C
   try {
     return { frames, sealed: await run.parts.packs.readFrames(trailer.pack, from, end - from, id) };
   } catch (error) {
-    if (!isFailure(error)) throw error;
+    if (!isFailure(error) || isOfPlace(error)) throw error;
     run.damage.push({ object: run.parts.names.pack(trailer.pack), what: error.message });
     return { frames, sealed: undefined };
   }

@@ -1,4 +1,5 @@
 import { isFailure } from '../base/failure.ts';
+import { isOfPlace } from './damage.ts';
 import { frameBytes, frameLength, holeId, otherPacks, type ChunkId, type Frame } from './chunk.ts';
 import type { ChunkIndex } from './chunk-index.ts';
 import type { ChunkMarks } from './chunk-marks.ts';
@@ -37,7 +38,7 @@ async function isPointSound(run: CheckRun, id: string, chunks: ChunkCheck): Prom
   try {
     point = await run.parts.points.read(id);
   } catch (error) {
-    if (!isFailure(error)) throw error;
+    if (!isFailure(error) || isOfPlace(error)) throw error;
     run.damage.push({ object: run.parts.names.point(id), what: error.message });
     return false;
   }
@@ -83,7 +84,7 @@ function chunkCheck(run: CheckRun, index: ChunkIndex, packs: PackFindings, marks
       for (const [at, frame] of header.frames.entries()) if (!(await isFrameSound(id, frame, place.pack, frameLength(header.bytes, at)))) return false;
       return true;
     } catch (error) {
-      if (!isFailure(error)) throw error;
+      if (!isFailure(error) || isOfPlace(error)) throw error;
       return false;
     }
   };
@@ -107,7 +108,7 @@ function chunkCheck(run: CheckRun, index: ChunkIndex, packs: PackFindings, marks
       try {
         ids.push(...decodeList(await plain.readChunk(list, listLength(file.bytes, at))));
       } catch (error) {
-        if (!isFailure(error)) throw error;
+        if (!isFailure(error) || isOfPlace(error)) throw error;
         run.damage.push({ object: parts.names.packs, what: error.message });
         return undefined;
       }

@@ -18,7 +18,7 @@ import { openChunkIndex, type ChunkIndex } from './chunk-index.ts';
 import { checkOplog } from './check-oplog.ts';
 import { checkPacks, type PackFindings } from './check-packs.ts';
 import { checkPoints } from './check-points.ts';
-import type { Damage } from './damage.ts';
+import { isOfPlace, type Damage } from './damage.ts';
 import { distrust } from './distrusted.ts';
 import { randomSeed } from './sample.ts';
 
@@ -80,7 +80,7 @@ async function distrustDamaged(run: CheckRun, { bad, badFrames }: PackFindings):
     const unread = await distrust(run.parts, new Set([...bad, ...badFrames.keys()]), systemClock);
     run.damage.push(...unread);
   } catch (error) {
-    if (!isFailure(error)) throw error;
+    if (!isFailure(error) || isOfPlace(error)) throw error;
     run.damage.push({ object: run.parts.names.distrustedAll, what: `backups may go on building on damaged packs: ${error.message}` });
   }
 }
@@ -90,7 +90,7 @@ async function checkIndex(run: CheckRun, index: ChunkIndex): Promise<void> {
     try {
       for await (const _ of segment.runs()) run.progress(0);
     } catch (error) {
-      if (!isFailure(error)) throw error;
+      if (!isFailure(error) || isOfPlace(error)) throw error;
       run.damage.push({ object: segment.name, what: error.message });
     }
   }

@@ -10,6 +10,7 @@
 import { isFailure } from '../base/failure.ts';
 import { randomId } from '../base/ids.ts';
 import type { ChunkId } from './chunk.ts';
+import { isOfPlace } from './damage.ts';
 import { indexDamaged, objectMissing, objectShort } from './failures.ts';
 import { encodePackTable, openSegmentBuilder, type PackSize } from './index-segment.ts';
 import type { ArchiveKeys } from './keys.ts';
@@ -88,7 +89,7 @@ export async function openChunkIndex(storage: Storage, keys: ArchiveKeys, names:
       recentPacks.set(pack, bytes);
       for (const place of trailer.places) recent.set(place.id, { pack, packBytes: bytes, offset: place.offset, bytes: place.bytes });
     } catch (error) {
-      if (!isFailure(error)) throw error;
+      if (!isFailure(error) || isOfPlace(error)) throw error;
       problems.push({ object: names.pack(pack), what: error.message });
     }
   };

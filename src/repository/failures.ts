@@ -36,6 +36,54 @@ export const placeMissing = failure<{ place: string }>('repository.place-missing
   retry: 'later',
 });
 
+export const bucketNotReached = failure<{ place: string; why: string }>('repository.bucket-not-reached', {
+  says: ({ place, why }) => `${place} is not reached: ${why}`,
+  hint: 'See whether the store runs, whether its name and port are right, and whether a firewall lets this host through.',
+  retry: 'later',
+});
+
+export const bucketTlsRefused = failure<{ place: string; why: string }>('repository.bucket-tls-refused', {
+  says: ({ place, why }) => `the certificate that ${place} shows is not accepted: ${why}`,
+  hint: 'Give the authority that signed it with --ca, or the name that stands in it.',
+  retry: 'never',
+});
+
+export const bucketMissing = failure<{ place: string }>('repository.bucket-missing', {
+  says: ({ place }) => `there is no bucket ${place}`,
+  hint: 'Buckets are never made here. Make it, or correct its name, the endpoint or --virtual-host.',
+  retry: 'never',
+});
+
+export const bucketKeyWrong = failure<{ place: string; what: string }>('repository.bucket-key-wrong', {
+  says: ({ place, what }) => `${place} refuses the key: ${what}`,
+  hint: 'Correct --access-key or the file of --secret-key-file. A region that the store does not sign for is refused like this, too.',
+  retry: 'never',
+});
+
+export const bucketDenied = failure<{ place: string; object: string }>('repository.bucket-denied', {
+  says: ({ place, object }) => `the key may not do this in ${place}: ${object}`,
+  hint: 'The key needs to list the bucket and its uploads, and to get, put and delete objects below the prefix.',
+  retry: 'never',
+});
+
+export const bucketClockApart = failure<{ place: string; seconds: number }>('repository.bucket-clock-apart', {
+  says: ({ place, seconds }) => `the clock of ${place} is ${Math.abs(seconds)} s ${seconds < 0 ? 'behind' : 'ahead of'} the one here`,
+  hint: 'Set the clocks right; a store takes no request that is signed more than fifteen minutes off.',
+  retry: 'later',
+});
+
+export const bucketRefused = failure<{ place: string; object: string; why: string }>('repository.bucket-refused', {
+  says: ({ place, object, why }) => `${place} refused a request for ${object}: ${why}`,
+  hint: 'The text after the colon is the store\'s. Its log may say more.',
+  retry: 'later',
+});
+
+export const bucketUnfit = failure<{ place: string; what: string }>('repository.bucket-unfit', {
+  says: ({ place, what }) => `${place} cannot hold a repository: ${what}`,
+  hint: 'What a store must be able to do is in docs/design/storage-kinds.md.',
+  retry: 'never',
+});
+
 export const repositoryExists = failure<{ place: string }>('repository.exists', {
   says: ({ place }) => `${place} already holds a repository`,
   hint: 'Open it with its passphrase, or choose another place.',

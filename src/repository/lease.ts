@@ -13,6 +13,7 @@
 import { isFailure } from '../base/failure.ts';
 import { sortableId } from '../base/ids.ts';
 import type { Clock } from '../base/clock.ts';
+import { isOfPlace } from './damage.ts';
 import { leaseLost, objectMissing } from './failures.ts';
 import { isDead, thisHolder, type Holder } from './lease-holder.ts';
 import { lastPart, type ObjectNames } from './object-names.ts';
@@ -103,7 +104,7 @@ export async function listLeases({ storage, names, objectKey, clock }: Parts): P
       found.push({ name, kind, ...state });
     } catch (error) {
       if (isFailure(error, objectMissing)) continue;
-      if (!isFailure(error)) throw error;
+      if (!isFailure(error) || isOfPlace(error)) throw error;
       found.push({ name, kind, startedMs: modifiedMs, untilMs: modifiedMs + leaseMs });
     }
   }

@@ -1,7 +1,7 @@
 /**
  * A task and the archive it works with, wherever the two are.
  *
- *   same host     the task gets the archive's path
+ *   same host     the task gets the archive's place; so it does wherever each host opens the place by itself
  *   other host    data session (task serve-archive) on the repository's host ──ready {ports}──▶ the task, on its own host
  *                                        └────────── stopped when the task has ended ◀──────────┘
  *   by a gateway  data session ──ready {ports}──▶ task relay-channels on the gateway ──ready {ports}──▶ the task
@@ -15,9 +15,10 @@ import * as z from 'zod';
 import { stopped } from '../base/failures.ts';
 import type { HostRow } from '../catalog/hosts.ts';
 import { dataSessionName } from '../contract/data-channel.ts';
+import { isOpenedStraight } from '../contract/repository-place.ts';
 import type { taskKinds, TaskKind, TaskOutput } from '../contract/tasks.ts';
 import type { ArchiveAccess } from '../contract/values.ts';
-import { limitsOf, type Archives } from './archives.ts';
+import { limitsOf, locationOf, type Archives } from './archives.ts';
 import { dataSessionEnded } from './failures.ts';
 import { chooseGateway } from './gateways.ts';
 import type { Hosts } from './hosts.ts';
@@ -51,8 +52,9 @@ export async function runArchiveTask<K extends ArchiveTaskKind>(
 ): Promise<TaskOutput<K>> {
   const { archives, following } = around;
   const withArchive = async (archive: ArchiveAccess): Promise<Input<K>> => ({ ...(await input()), archive }) as unknown as Input<K>;
-  const { host } = await archives.find(at.repository);
-  const isNear = host === at.host || (await following.catalog.sessions.task(following.session, name))?.outcome != null;
+  const repository = await archives.find(at.repository);
+  const { host } = repository;
+  const isNear = host === at.host || isOpenedStraight(locationOf(repository)) || (await following.catalog.sessions.task(following.session, name))?.outcome != null;
   if (isNear) return await followTask(name, kind, at.host, async () => await withArchive(await archives.access(at.repository, at.setId)), following, onStatus);
   const session = await openDataSession(name, kind, host, at, around);
   // Without its archive the task would only wait until its channels are given up.
@@ -83,16 +85,16 @@ async function openDataSession(name: string, kind: TaskKind, host: string, at: A
   const gateway = await note(`${name}: gateway`, async () => await chooseGateway(repository, at.host, following));
   const near = await archives.access(at.repository, at.setId);
   const limits = limitsOf(repository);
-  if (near.location.kind !== 'directory') throw new Error('an archive of the catalog has a directory');
-  const { path } = near.location;
+  const { location, secret } = near;
+  if (location.kind === 'channel') throw new Error('an archive of the catalog is not behind a channel');
   const ends = new AbortController();
   const lost = new AbortController();
   const isEndless = kind === 'oplog';
   const keep = { following, ends, lost };
   const serving = keepTask(dataTaskOf(name), 'serve-archive', server, keep, async () => {
-    return await Promise.resolve({ directory: path, setId: at.setId, right: at.right, peer: at.host, isEndless, ticket, ...portsOf(server), limits });
+    return await Promise.resolve({ location, secret, setId: at.setId, right: at.right, peer: at.host, isEndless, ticket, ...portsOf(server), limits });
   });
-  const access = (by: HostRow, ports: readonly number[]): ArchiveAccess => ({ ...near, location: { kind: 'channel', host: by.address, name: server.id, ports: [...ports], ticket, limits } });
+  const access = (by: HostRow, ports: readonly number[]): ArchiveAccess => ({ ...near, secret: null, location: { kind: 'channel', host: by.address, name: server.id, ports: [...ports], ticket, limits } });
   if (gateway === null) return { access: async () => access(server, await serving.ports), lost: lost.signal, end: async () => await end(ends, [serving]) };
   const by = await hosts.find(gateway);
   const passing = keepTask(gatewayTaskOf(name), 'relay-channels', by, keep, async () => {

@@ -7,18 +7,23 @@ import * as z from 'zod';
 import { bandwidthLimit, repositoryLocation, type ArchiveAccess, type BandwidthLimit, type RepositoryLocation } from '../contract/values.ts';
 import type { Repository } from '../contract/routes/repositories.ts';
 import { repositoryExists, repositoryUnknown } from './failures.ts';
+import { showPlace } from '../contract/repository-place.ts';
 import { nameGateways, type Gateways } from './gateways.ts';
 import type { Sealer } from './sealing.ts';
 import type { Links } from './links.ts';
 import { localHost } from './hosts.ts';
 
-export type NewRepository = { name: string; /** The id of the host it is on; the server's own by default. */ host?: string; location: RepositoryLocation; passphrase: string; create: boolean; isDefault: boolean; passphraseFile: string | null };
+export type NewRepository = { name: string; /** The id of the host it is on; the server's own by default. */ host?: string; location: RepositoryLocation; secret: string | null; passphrase: string; create: boolean; isDefault: boolean; passphraseFile: string | null };
 
 const storedLimits = z.array(bandwidthLimit);
 
 /** How fast data may go between the repository and another host. */
 export function limitsOf(row: RepositoryRow): BandwidthLimit[] {
   return storedLimits.parse(JSON.parse(row.limits));
+}
+
+export function locationOf(row: RepositoryRow): RepositoryLocation {
+  return repositoryLocation.parse(JSON.parse(row.location));
 }
 
 export type Archives = ReturnType<typeof openArchives>;
@@ -31,6 +36,10 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
     const row = await repositories.find(nameOrId);
     if (row === undefined) throw repositoryUnknown({ repository: nameOrId });
     return row;
+  }
+
+  function secretOf(row: RepositoryRow): string | null {
+    return row.sealed_secret === null ? null : sealer.open(row.sealed_secret, `repositories.secret:${row.id}`);
   }
 
   return {
@@ -47,15 +56,16 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
       const location = JSON.stringify(wanted.location);
       const host = wanted.host ?? localHost;
       const same = known.find((row) => row.name === wanted.name || (row.location === location && row.host === host));
-      if (same !== undefined) throw repositoryExists({ name: same.name === wanted.name ? wanted.name : wanted.location.path, known: same.name });
-      const { repositoryId, keyHex } = await links.of(host).call('repository.open', { location: wanted.location, passphrase: wanted.passphrase, create: wanted.create });
+      if (same !== undefined) throw repositoryExists({ name: same.name === wanted.name ? wanted.name : showPlace(wanted.location), known: same.name });
+      const { repositoryId, keyHex } = await links.of(host).call('repository.open', { location: wanted.location, secret: wanted.secret, passphrase: wanted.passphrase, create: wanted.create });
       const twin = known.find(({ id }) => id === repositoryId);
-      if (twin !== undefined) throw repositoryExists({ name: wanted.location.path, known: twin.name });
+      if (twin !== undefined) throw repositoryExists({ name: showPlace(wanted.location), known: twin.name });
       const row: RepositoryRow = {
         id: repositoryId === '' ? sortableId(clock) : repositoryId,
         name: wanted.name,
         host,
         location,
+        sealed_secret: wanted.secret === null ? null : sealer.seal(wanted.secret, `repositories.secret:${repositoryId}`),
         sealed_passphrase: sealer.seal(wanted.passphrase, `repositories.passphrase:${repositoryId}`),
         sealed_key: sealer.seal(keyHex, `repositories.key:${repositoryId}`),
         passphrase_file: wanted.passphraseFile,
@@ -75,7 +85,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
         id: row.id,
         name: row.name,
         host: hosts.find(({ id }) => id === row.host)?.name ?? row.host,
-        location: repositoryLocation.parse(JSON.parse(row.location)),
+        location: locationOf(row),
         isDefault: row.is_default === 1,
         limits: limitsOf(row),
         gateways: nameGateways(row, hosts),
@@ -102,11 +112,17 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
 
     /** Makes the set's archive in the repository, or finds it; its key is kept sealed. */
     async open(repository: RepositoryRow, setId: string, setName: string): Promise<void> {
-      const location = repositoryLocation.parse(JSON.parse(repository.location));
+      const location = locationOf(repository);
       const repositoryKeyHex = sealer.open(repository.sealed_key, `repositories.key:${repository.id}`);
-      const { archive } = await links.of(repository.host).call('archive.open', { location, repositoryKeyHex, setId, setName });
-      const sealed_key = sealer.seal(archive.keyHex, `archives.key:${repository.id}:${setId}`);
+      const { keyHex } = await links.of(repository.host).call('archive.open', { location, secret: secretOf(repository), repositoryKeyHex, setId, setName });
+      const sealed_key = sealer.seal(keyHex, `archives.key:${repository.id}:${setId}`);
       await repositories.putArchive({ repository: repository.id, set_id: setId, set_name: setName, sealed_key });
+    },
+
+    /** What a host needs to open the place itself, without a key to what is in it. */
+    async place(repositoryId: string): Promise<{ location: RepositoryLocation; secret: string | null }> {
+      const row = await find(repositoryId);
+      return { location: locationOf(row), secret: secretOf(row) };
     },
 
     async list(repositoryId: string): Promise<{ setId: string; setName: string }[]> {
@@ -114,10 +130,10 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
     },
 
     /** The repository that holds points of a set that is not protected any more, by its replica set's name or id. */
-    async ofSet(nameOrId: string): Promise<{ name: string; path: string } | undefined> {
-      for (const { id, name, location } of await repositories.list()) {
-        const isThere = (await repositories.archives(id)).some(({ set_id, set_name }) => set_id === nameOrId || set_name === nameOrId);
-        if (isThere) return { name, path: repositoryLocation.parse(JSON.parse(location)).path };
+    async ofSet(nameOrId: string): Promise<{ name: string; place: string } | undefined> {
+      for (const row of await repositories.list()) {
+        const isThere = (await repositories.archives(row.id)).some(({ set_id, set_name }) => set_id === nameOrId || set_name === nameOrId);
+        if (isThere) return { name: row.name, place: showPlace(locationOf(row)) };
       }
       return undefined;
     },
@@ -126,7 +142,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
       const repository = await find(repositoryId);
       const archive = await repositories.archive(repositoryId, setId);
       if (archive === undefined) throw repositoryUnknown({ repository: `${repository.name} (archive of ${setId})` });
-      return { location: repositoryLocation.parse(JSON.parse(repository.location)), setId, keyHex: sealer.open(archive.sealed_key, `archives.key:${repositoryId}:${setId}`) };
+      return { location: locationOf(repository), secret: secretOf(repository), setId, keyHex: sealer.open(archive.sealed_key, `archives.key:${repositoryId}:${setId}`) };
     },
   };
 }

@@ -35,7 +35,7 @@ export async function ensureDefaultRepository(options: {
       passphrase = newPassphrase();
       await writeSecret(passphraseFile, `${passphrase}\n`);
     }
-    await archives.add({ name: 'default', location: { kind: 'directory', path: join(data, 'repository') }, passphrase, create: true, isDefault: true, passphraseFile });
+    await archives.add({ name: 'default', location: { kind: 'directory', path: join(data, 'repository') }, secret: null, passphrase, create: true, isDefault: true, passphraseFile });
     log.info('default repository made; keep a copy of its passphrase somewhere else', { passphraseFile });
   };
   const again = async (): Promise<void> => {

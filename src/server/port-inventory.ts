@@ -16,6 +16,7 @@ import { gatewaysOf, nameGateways } from './gateways.ts';
 import { lookOf } from './groups.ts';
 import { localHost } from './hosts.ts';
 import type { NameServers } from './name-checks.ts';
+import { isServedByItsHost, storesOf } from './port-places.ts';
 import type { Services } from './services.ts';
 
 /** What a check needs of a link to a host. */
@@ -35,8 +36,9 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
   const repositories = await catalog.repositories.list();
   const members = new Set(looked.flatMap(({ local }) => local.map(({ host }) => host ?? localHost)));
   const known = await hosts.list();
-  const ways = (row: HostRow): RepositoryWay[] => repositories.filter(({ host }) => host === row.id).map((repository) => nameGateways(repository, known)).map(({ through, hosts: behind }) => ({ gateways: through, hosts: behind }));
-  const isGateway = (row: HostRow): boolean => repositories.some((repository) => gatewaysOf(repository).through.includes(row.id));
+  const ways = (row: HostRow): RepositoryWay[] => repositories.filter((repository) => repository.host === row.id && isServedByItsHost(repository)).map((repository) => nameGateways(repository, known)).map(({ through, hosts: behind }) => ({ gateways: through, hosts: behind }));
+  const stores = await storesOf(repositories, known, addressesOf);
+  const isGateway = (row: HostRow): boolean => stores.some(({ gateway }) => gateway === row.name) || repositories.some((repository) => gatewaysOf(repository).through.includes(row.id));
   const keys = await hostKeys.list();
   const depot = distribution.at;
   const isDepot = (row: HostRow): boolean => depot !== null && !depot.isLocal && row.address === depot.host;
@@ -76,7 +78,7 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
     const { name, members: all } = lookOf(row);
     planned.push({ name, members: await Promise.all(all.map(async ({ host, port }) => ({ host, port, addresses: await addressesOf(host) }))), seed: `${row.seed_host}:${row.seed_port}` });
   }
-  const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, isDepotHere: depot?.isLocal === true, dnsServers: outsideServers(await nameServers()) };
+  const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, isDepotHere: depot?.isLocal === true, stores, dnsServers: outsideServers(await nameServers()) };
   return {
     inventory: { servers: [{ ...machine, name: hostname() }], hosts: plannedHosts, sets: planned, settings },
     linkOf: (host) => {

@@ -22,7 +22,7 @@ export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; l
     const row = await catalog.sets.find(nameOrId);
     if (row !== undefined) return row;
     const kept = await archives.ofSet(nameOrId);
-    throw setUnknown({ set: nameOrId, keptIn: kept?.name ?? null, place: kept?.path ?? null });
+    throw setUnknown({ set: nameOrId, keptIn: kept?.name ?? null, place: kept?.place ?? null });
   }
 
   async function view(row: SetRow): Promise<ProtectedSet> {

@@ -19,7 +19,7 @@ const saysNothing = new RegExp(
     'agent\\.(mover-died|too-many-tasks|oplog-not-archived-yet|task-|port-in-use|space-missing|repository-full)',
     'mount\\.(refused|no-|silent)',
     'mongo\\.(binary-|not-reached|no-|server-|file-system-full|oplog-|replay-(archive-broken|beyond-archive|gap|not-covered|barrier|before-checkpoint|entry-too-large|version))',
-    'repository\\.(oplog-|chain-|storage-full)',
+    'repository\\.(oplog-|chain-|storage-full|bucket-|share-)',
   ].join('|')})`,
 );
 

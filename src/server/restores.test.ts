@@ -275,6 +275,17 @@ test('a check goes through every archive; damage is a warning with the points it
   assert.ok(hurt.result?.kind === 'check' && !hurt.result.ok);
 });
 
+test('a test of a repository is a task of its host, and what is not kept is a warning; another host opens only what every host opens', async () => {
+  await using platform = await openHistory();
+  const fine = await platform.ended((await platform.ask('repository.test', { params: { repository: 'default' }, body: { megabytes: 5 } })).id);
+  assert.ok(fine.state === 'success' && fine.result?.kind === 'test' && fine.result.host === 'local');
+  assert.deepEqual([given(platform, 'test-storage')['megabytes'], (given(platform, 'test-storage')['location'] as { kind: string }).kind], [5, 'directory']);
+  platform.fake.scripts['test-storage'] = async () => ({ ok: false, findings: [{ what: 'a list has everything', level: 'bad', says: '3 of 64' }], speeds: [], freeBytes: null, clockApartMs: 0 });
+  const bad = await platform.ended((await platform.ask('repository.test', { params: { repository: 'default' }, body: {} })).id);
+  assert.deepEqual([bad.state, bad.warnings, bad.result?.kind === 'test' && bad.result.ok], ['warning', 1, false]);
+  await assert.rejects(platform.ask('repository.test', { params: { repository: 'default' }, body: { host: 'nobody' } }), /server\.host-unknown/);
+});
+
 test('a sweep runs once at a time in a repository and says how much it freed', async () => {
   await using platform = await openHistory();
   const go = Promise.withResolvers<void>();

@@ -5,8 +5,8 @@ import { isFailure } from '../../src/base/failure.ts';
 import { objectMissing, objectShort } from '../../src/repository/failures.ts';
 import type { Storage } from '../../src/repository/storage/storage.ts';
 
-/** What every storage promises. `open` gives an empty one; `again` opens the same place a second time. */
-export function storageConformance(what: string, open: (t: TestContext) => Promise<{ storage: Storage; again: () => Promise<Storage> }>): void {
+/** What every storage promises. `open` gives an empty one; `again` opens the same place a second time; `many` objects are listed. */
+export function storageConformance(what: string, open: (t: TestContext) => Promise<{ storage: Storage; again: () => Promise<Storage> }>, options: { many?: number } = {}): void {
   const names = async (storage: Storage, prefix: string): Promise<string[]> => {
     const found: string[] = [];
     for await (const { name } of storage.list(prefix)) found.push(name);
@@ -104,5 +104,58 @@ export function storageConformance(what: string, open: (t: TestContext) => Promi
     await assert.rejects(storage.read('a/1', { from: 0, bytes: 5 }), (error) => isFailure(error, objectMissing));
     assert.deepEqual(await names(storage, ''), []);
     assert.equal(await storage.put('a/1', Buffer.alloc(3), 'new'), 'stored');
+  });
+
+  test(`${what}: a large object written in uneven pieces is exactly those pieces, beside another one that is given up`, async (t) => {
+    const { storage, again } = await open(t);
+    const sizes = [1, 70_000, 5 << 20, 8 << 20, 3, (9 << 20) + 7, 100];
+    const bytes = randomBytes(sizes.reduce((sum, size) => sum + size, 0));
+    const [writer, dropped] = [await storage.create('packs/aa/one'), await storage.create('packs/aa/two')];
+    let at = 0;
+    for (const size of sizes) {
+      await writer.append(bytes.subarray(at, at + size));
+      await dropped.append(bytes.subarray(at, at + size));
+      at += size;
+    }
+    assert.deepEqual(await names(await again(), ''), []);
+    await dropped.abort();
+    await writer.commit();
+    const other = await again();
+    assert.deepEqual(await names(other, ''), ['packs/aa/one']);
+    assert.ok(Buffer.from(await other.read('packs/aa/one')).equals(bytes));
+    for (const from of [0, (8 << 20) - 10, bytes.length - 20]) assert.ok(Buffer.from(await other.read('packs/aa/one', { from, bytes: 20 })).equals(bytes.subarray(from, from + 20)), `at ${from}`);
+  });
+
+  test(`${what}: two writers of different objects at once do not mix, and an empty object is one`, async (t) => {
+    const { storage, again } = await open(t);
+    const contents = Array.from({ length: 8 }, (_, k) => randomBytes(k * 40_001));
+    const other = await again();
+    await Promise.all(
+      contents.map(async (bytes, k) => {
+        const writer = await (k % 2 === 0 ? storage : other).create(`at/once/${k}`);
+        for (let at = 0; at < bytes.length; at += 50_000) await writer.append(bytes.subarray(at, at + 50_000));
+        await writer.commit();
+      }),
+    );
+    for (const [k, bytes] of contents.entries()) assert.ok(Buffer.from(await storage.read(`at/once/${k}`)).equals(bytes), String(k));
+  });
+
+  test(`${what}: a list of many objects misses none and has none twice, also while others come and go`, async (t) => {
+    const { storage, again } = await open(t);
+    const many = options.many ?? 300;
+    const inAll = Array.from({ length: many }, (_, k) => `many/${(k % 7).toString()}/${k.toString().padStart(6, '0')}`);
+    for (let from = 0; from < many; from += 32) await Promise.all(inAll.slice(from, from + 32).map(async (name) => await storage.put(name, Buffer.from('x'), 'new')));
+    const other = await again();
+    const [listed] = await Promise.all([
+      names(other, 'many/'),
+      (async () => {
+        for (let k = 0; k < 20; k++) {
+          await storage.put(`many/3/passing-${k}`, Buffer.from('x'), 'new');
+          await storage.delete(`many/3/passing-${k}`);
+        }
+      })(),
+    ]);
+    const steady = listed.filter((name) => !name.includes('passing'));
+    assert.deepEqual(steady, inAll.toSorted());
   });
 }

@@ -163,7 +163,7 @@ async function startServing(t: TestContext, hosts: Hosts, ticket: string): Promi
     await ended;
   });
   const [from] = await freePorts(1);
-  const input = { directory: join(hosts.directory, 'store'), setId: servedSet, right: 'append', peer: 'node1', ticket, listen: '127.0.0.1', range: { from, to: from! + 50 }, channels: 2 };
+  const input = { location: { kind: 'directory', path: join(hosts.directory, 'store') }, setId: servedSet, right: 'append', peer: 'node1', ticket, listen: '127.0.0.1', range: { from, to: from! + 50 }, channels: 2 };
   const ready = new Promise<number[]>((resolve, reject) => {
     child.on('message', (message: FromMover) => {
       if (message.kind === 'failed') reject(fromWire(message.failure));

@@ -131,8 +131,8 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>): OrderHandler
     'set.look': async ({ target }) => await fake.lookAtSet(target),
     'set.discover': async () => fake.discovered,
     'set.undo-leftovers': async () => ({ undone: [] }),
-    'repository.open': async ({ location, create }) => ({ repositoryId: `repo-${location.path.length}`, keyHex, created: create }),
-    'archive.open': async ({ location, setId: id }) => ({ archive: { location, setId: id, keyHex } }),
+    'repository.open': async ({ location, create }) => ({ repositoryId: `repo-${JSON.stringify(location).length}`, keyHex, created: create }),
+    'archive.open': async () => ({ keyHex }),
     'archive.window': async () => windowOf(fake),
     'point.delete': async ({ point }) => {
       fake.points.splice(fake.points.findIndex(({ id }) => id === point), 1);
@@ -279,6 +279,7 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
     'start-members': async () => ({}),
     'restore-collections': async ({ at, apply }) => restored(at, apply),
     check: async () => ({ ok: true, points: 1, chunks: 5, packs: 1, readBytes: 100, damage: [], hurtPoints: [], hurtOplog: [] }),
+    'test-storage': async () => ({ ok: true, findings: [{ what: 'clock', level: 'good', says: 'as here' }], speeds: [], freeBytes: 1000, clockApartMs: 0 }),
     sweep: async () => ({ freedBytes: 77, deletedPacks: 1, rewrittenPacks: 0, keptBytes: 1000 }),
     'oplog-find': async () => ({ matches: [{ at: { t: 1990, i: 2, term: 1 }, wallMs: 1, op: 'c', ns: 'shop.$cmd', what: 'drop orders', entry: '{}' }], examined: 10, truncated: false, searchedThrough: { t: fakeOf().through.t, i: fakeOf().through.i } }),
     'serve-archive': async (_input, voice) => {

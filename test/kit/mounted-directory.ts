@@ -12,7 +12,7 @@ import { openMountProcess, type ToMountProcess } from '../../src/mount/mount-pro
 import type { OpenSource, SourceAccess, SourceFile } from '../../src/mount/point-source.ts';
 
 export const accessTo = (directory: string): SourceAccess => ({
-  archive: { location: { kind: 'directory', path: directory }, setId: '0'.repeat(24), keyHex: '0'.repeat(64) },
+  archive: { location: { kind: 'directory', path: directory }, secret: null, setId: '0'.repeat(24), keyHex: '0'.repeat(64) },
   point: 'point',
 });
 

@@ -11,10 +11,10 @@ import { openTransport, type Transport } from '../../src/agent/transport.ts';
 import { openOrderServer, type LinkListener } from '../../src/contract/link/listen.ts';
 import type { LinkIdentity } from '../../src/contract/link/trust.ts';
 import type { TaskEvent, TaskInput, TaskKind, TaskOutput } from '../../src/contract/tasks.ts';
-import type { ArchiveAccess, BandwidthLimit, Window } from '../../src/contract/values.ts';
+import type { ArchiveAccess, BandwidthLimit, RepositoryLocation, Window } from '../../src/contract/values.ts';
 import { programs } from '../../src/main/installation.ts';
 import { makeArchive } from '../../src/repository/repository.ts';
-import { openDirectory } from '../../src/repository/storage/directory.ts';
+import { openStorage } from '../../src/repository/storage/open-storage.ts';
 import { freePorts } from './replica-set.ts';
 import { openHosts } from './data-session.ts';
 
@@ -47,10 +47,12 @@ const repositoryKey = Buffer.alloc(32, 7);
 const never = new AbortController().signal;
 const call = { peer: { part: 'server', name: 'server', serial: '', validToMs: 0 } };
 
-export async function openTwoHosts(t: TestContext, say: (line: string) => void = () => {}): Promise<TwoHosts> {
+/** `elsewhere`: the repository is there in place of a folder of its host. */
+export async function openTwoHosts(t: TestContext, say: (line: string) => void = () => {}, elsewhere?: { location: RepositoryLocation; secret: string }): Promise<TwoHosts> {
   const hosts = await openHosts(t);
   const store = join(hosts.directory, 'store');
   await mkdir(store);
+  const place = elsewhere ?? { location: { kind: 'directory' as const, path: store }, secret: null };
   const open = async (name: string, identity: LinkIdentity): Promise<Transport> => {
     const identityFile = join(hosts.directory, `${name}.json`);
     const { keyPem, certificatePem, caPem } = identity;
@@ -106,8 +108,10 @@ export async function openTwoHosts(t: TestContext, say: (line: string) => void =
   };
 
   const archive: TwoHosts['archive'] = async (setId) => {
-    const { key } = await makeArchive(await openDirectory(store), repositoryKey, setId, 'rs0');
-    return { location: { kind: 'directory', path: store }, setId, keyHex: Buffer.from(key).toString('hex') };
+    const storage = await openStorage(place);
+    const { key } = await makeArchive(storage, repositoryKey, setId, 'rs0');
+    await storage.close?.();
+    return { ...place, setId, keyHex: Buffer.from(key).toString('hex') };
   };
 
   return {
@@ -123,7 +127,7 @@ export async function openTwoHosts(t: TestContext, say: (line: string) => void =
       const [from] = await freePorts(1);
       const local = await archive(setId);
       const serving = await start('repository', 'serve-archive', {
-        directory: store,
+        ...place,
         setId,
         right,
         peer: 'node1',
@@ -137,7 +141,7 @@ export async function openTwoHosts(t: TestContext, say: (line: string) => void =
         limits: [],
       });
       const { ports } = (await serving.status('ready')) as { ports: number[] };
-      const access: ArchiveAccess = { ...local, location: { kind: 'channel', host: '127.0.0.1', name: 'store1', ports, ticket, limits } };
+      const access: ArchiveAccess = { ...local, secret: null, location: { kind: 'channel', host: '127.0.0.1', name: 'store1', ports, ticket, limits } };
       try {
         const value = await work(access);
         await serving.stop();

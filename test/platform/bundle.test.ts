@@ -31,11 +31,29 @@ async function contentOf(name: PackageName): Promise<{ packages: string[]; rooms
   return { packages: [...new Set(modules.flatMap(packageOf))].sort(), rooms: [...new Set(rooms)].sort(), native };
 }
 
+const isOfBuckets = (name: string): boolean => /^@(aws|aws-sdk|aws-crypto|smithy)\//.test(name);
+
 test('what lands on a MongoDB host has no web framework, no catalog, no certificate authority and no room of the server', async () => {
   const transport = await contentOf('tidemark-transport');
-  assert.deepEqual(transport.packages, ['@mongodb-js/saslprep', 'bson', 'commander', 'memory-pager', 'mongodb', 'mongodb-connection-string-url', 'punycode', 'sparse-bitfield', 'tr46', 'webidl-conversions', 'whatwg-url', 'ws', 'yaml', 'zod']);
+  assert.ok(transport.packages.includes('@aws-sdk/client-s3'));
+  assert.deepEqual(transport.packages.filter((name) => !isOfBuckets(name)), ['@mongodb-js/saslprep', 'bson', 'commander', 'memory-pager', 'mongodb', 'mongodb-connection-string-url', 'punycode', 'sparse-bitfield', 'tr46', 'webidl-conversions', 'whatwg-url', 'ws', 'yaml', 'zod']);
   assert.deepEqual(transport.rooms, ['agent', 'base', 'cli', 'contract', 'domain', 'look', 'main', 'mongo', 'mount', 'mover', 'repository']);
   assert.equal(transport.native.length, 2, transport.native.join());
+});
+
+test('the library of buckets is in files that no program loads before it opens a bucket', async () => {
+  const { directory, programs } = await packages.laidOut('tidemark-transport');
+  const withLibrary = new Set(programs.filter(({ modules }) => modules.flatMap(packageOf).some(isOfBuckets)).map(({ file }) => file));
+  const loadedWith = (file: string, seen: Set<string> = new Set()): Set<string> => {
+    if (seen.has(file)) return seen;
+    seen.add(file);
+    const text = readFileSync(join(directory, 'lib/main', file), 'utf8');
+    for (const [, other] of text.matchAll(/(?:^|[;\n}])\s*(?:import|export)(?:[^'"();]*?from)?\s*["']\.\/([^"']+\.js)["']/g)) loadedWith(other!, seen);
+    return seen;
+  };
+  assert.ok(withLibrary.size > 0);
+  assert.ok(loadedWith('mover.js').size > 3, 'imports were found');
+  for (const file of ['mover.js', 'transport.js', 'mount.js', 'tidemark.js']) assert.deepEqual([...loadedWith(file)].filter((one) => withLibrary.has(one)), [], file);
 });
 
 test('the deployer, which is root, holds nothing that reads a database or a repository', async () => {

@@ -46,7 +46,7 @@ async function store(bench: MountBench): Promise<Stored> {
   }
   await writer.publish({ id: 'p1', checkpoint: { t: 100, i: 1 }, top: { t: 110, i: 1, term: 1 }, about: {}, files });
   await writer.close();
-  const access = { archive: { location: { kind: 'directory' as const, path: repository }, setId, keyHex: Buffer.from(key).toString('hex') }, point: 'p1' };
+  const access = { archive: { location: { kind: 'directory' as const, path: repository }, secret: null, setId, keyHex: Buffer.from(key).toString('hex') }, point: 'p1' };
   return { access, contents, repository };
 }
 

@@ -30,7 +30,7 @@ before(async () => {
   writeFileSync(password, 'admin');
   await platform.ok('set', 'add', `mongodb://${set.members[0]!.name}/?replicaSet=rs0`, '--user', 'admin', '--password-file', password);
   await platform.ok('backup', 'run', 'rs0');
-  repository = await openRepositoryDirect(join(platform.dataDir, 'repository'), readFileSync(join(platform.dataDir, 'repository.passphrase'), 'utf8').trim());
+  repository = await openRepositoryDirect({ location: { kind: 'directory', path: join(platform.dataDir, 'repository') }, secret: null }, readFileSync(join(platform.dataDir, 'repository.passphrase'), 'utf8').trim());
 });
 after(async () => {
   await repository?.close();

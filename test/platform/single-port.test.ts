@@ -27,7 +27,7 @@ test('an archive is written and read over channels that come to the port of orde
       await scene.store(archive, 'p1', contents);
       await scene.requireExact(archive, 'p1', contents);
       assert.equal((await caller.call('host.describe', {})).version, '0');
-      storage.close();
+      await storage.close();
     },
     { singlePort: true },
   );

@@ -72,7 +72,8 @@ test('a transport under its unit backs up the mongod of another user and opens w
     assert.match(local[0]!.dbPath, /^(\/proc\/\d+\/root)?\/srv\/mongod$/);
     const location = { kind: 'directory', path: '/var/lib/tidemark-transport/repository' } as const;
     const { keyHex } = await transport.call('repository.open', { location, passphrase: 'for a test', create: true });
-    const { archive } = await transport.call('archive.open', { location, repositoryKeyHex: keyHex, setId, setName: 'rs0' });
+    const opened = await transport.call('archive.open', { location, repositoryKeyHex: keyHex, setId, setName: 'rs0' });
+    const archive = { location, secret: null, setId, keyHex: opened.keyHex };
     // The keeper of the oplog, as the server has one for each set: a point is proved against what was archived.
     const follower = randomId();
     await transport.call('task.start', { taskId: follower, kind: 'oplog', input: { archive, target, setName: 'rs0', flushSeconds: 1 } });

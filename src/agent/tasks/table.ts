@@ -15,6 +15,7 @@ const functions: TaskFunctions = {
   'start-members': async () => (await import('./start-members.ts')).startMembersHere,
   'restore-collections': async () => (await import('./restore-collections.ts')).restoreCollections,
   check: async () => (await import('./check.ts')).checkArchive,
+  'test-storage': async () => (await import('./test-storage.ts')).testStorage,
   sweep: async () => (await import('./sweep.ts')).sweepArchive,
   'serve-archive': async () => (await import('./serve-archive.ts')).serveArchive,
   'relay-channels': async () => (await import('./relay-channels.ts')).relayChannels,

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { stopped } from '../../base/failures.ts';
 import type { TaskEvent } from '../../contract/tasks.ts';
 import { isGiven, listOf, textOf, type Invocation } from '../command.ts';
@@ -10,13 +9,15 @@ import { isApplied, usageOf } from '../numbers.ts';
 import { openProgress, type Progress } from '../progress.ts';
 import { describeRestore } from '../restore-text.ts';
 import { readMembers, readNamespaces } from '../restore-words.ts';
+import { readPlace } from '../repository-place.ts';
 import { readFileOf } from '../secret-file.ts';
 import { describeWindow } from './window.ts';
 
 export async function openWithPassphrase(invocation: Invocation): Promise<ExitCode> {
   const wants = wantedWork(invocation);
   const passphrase = await readFileOf('passphrase file', textOf(invocation, 'passphraseFile')!);
-  const repository = await invocation.surroundings.openRepositoryDirect(resolve(invocation.args[0]!), passphrase);
+  const place = await readPlace(invocation.args[0]!, invocation, { isLocal: true, straight: true });
+  const repository = await invocation.surroundings.openRepositoryDirect(place, passphrase);
   try {
     if (wants === 'list') await list(invocation, repository);
     else await restore(invocation, repository, wants);
@@ -47,8 +48,8 @@ async function list(invocation: Invocation, repository: DirectRepository): Promi
   const all = await repository.sets();
   const sets = all.filter((set) => wanted === undefined || set.setName === wanted || set.setId === wanted);
   if (wanted !== undefined && sets.length === 0) throw setNotInRepository({ set: wanted, sets: all.map(({ setName }) => setName) });
-  const document = { repository: repository.id, path: repository.path, sets: sets.map(({ setId, setName, window }) => ({ setId, setName, ...window })) };
-  invocation.answer(document, () => [`repository ${repository.id} in ${repository.path}`, ...sets.map((set) => describeSet(set, invocation.surroundings.timeZone))].join('\n\n'));
+  const document = { repository: repository.id, path: repository.place, sets: sets.map(({ setId, setName, window }) => ({ setId, setName, ...window })) };
+  invocation.answer(document, () => [`repository ${repository.id} in ${repository.place}`, ...sets.map((set) => describeSet(set, invocation.surroundings.timeZone))].join('\n\n'));
 }
 
 function describeSet({ setName, window }: DirectSet, timeZone: string): string {

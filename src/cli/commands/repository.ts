@@ -1,23 +1,26 @@
 import type { Repository } from '../../contract/routes/repositories.ts';
+import { isOpenedStraight, showPlace } from '../../contract/repository-place.ts';
 import type { Session } from '../../contract/sessions.ts';
-import { resolve } from 'node:path';
-import type { Client } from '../client.ts';
+import { chosenRepository } from '../chosen-repository.ts';
 import { listOf, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { plural, showBytes, showClusterTime, showMoment } from '../format.ts';
 import { hoursFrom, numberOf, usageOf } from '../numbers.ts';
+import { readPlace } from '../repository-place.ts';
 import { readFileOf } from '../secret-file.ts';
 import { answerWithSession } from '../session-answer.ts';
 import { showFields, showTable } from '../table.ts';
 
 export async function addRepository(invocation: Invocation): Promise<ExitCode> {
-  const [name, directory] = invocation.args as [string, string];
+  const [name, written] = invocation.args as [string, string];
+  const gateway = textOf(invocation, 'gateway');
+  const node = textOf(invocation, 'node') ?? gateway ?? 'local';
+  const place = await readPlace(written, invocation, { isLocal: node === 'local', straight: gateway === undefined });
+  if (gateway !== undefined && place.location.kind === 'directory') throw usageOf(invocation, '--gateway is for a share or a bucket; the host of a directory is named with --node');
   const passphrase = await readFileOf('passphrase file', textOf(invocation, 'passphraseFile')!);
-  const node = textOf(invocation, 'node') ?? 'local';
-  const path = node === 'local' ? resolve(directory) : directory;
-  const body = { name, host: node, location: { kind: 'directory', path } as const, passphrase, create: invocation.options['create'] !== false };
+  const body = { name, host: node, ...place, passphrase, create: invocation.options['create'] !== false };
   const repository = await (await invocation.client()).call('repository.add', { body });
-  invocation.answer(repository, () => `repository ${repository.name} in ${repository.location.path}, ${plural(repository.archives.length, 'archive')}`);
+  invocation.answer(repository, () => `repository ${repository.name} in ${showPlace(repository.location)}, ${plural(repository.archives.length, 'archive')}`);
   return exitCodes.done;
 }
 
@@ -29,7 +32,7 @@ export async function listRepositories(invocation: Invocation): Promise<ExitCode
         { title: 'REPOSITORY', cell: (row) => `${row.name}${row.isDefault ? ' (default)' : ''}` },
         { title: 'SETS', cell: (row) => String(row.archives.length), right: true },
         { title: 'POINTS', cell: (row) => String(row.archives.reduce((sum, archive) => sum + archive.points, 0)), right: true },
-        { title: 'PLACE', cell: (row) => `${row.host === 'local' ? '' : `${row.host}:`}${row.location.path}` },
+        { title: 'PLACE', cell: placeOf },
       ],
       answer.repositories,
     ),
@@ -39,7 +42,7 @@ export async function listRepositories(invocation: Invocation): Promise<ExitCode
 
 export async function showRepository(invocation: Invocation): Promise<ExitCode> {
   const client = await invocation.client();
-  const repository = await client.call('repository.show', { params: { repository: await nameOf(invocation, client) } });
+  const repository = await client.call('repository.show', { params: { repository: await chosenRepository(invocation, client) } });
   invocation.answer(repository, () => describeRepository(repository, invocation.surroundings.timeZone));
   return exitCodes.done;
 }
@@ -57,6 +60,11 @@ export async function setGateways(invocation: Invocation): Promise<ExitCode> {
   const repository = await (await invocation.client()).call('repository.gateway', { params: { repository: name! }, body: { through, hosts: hosts.length === 0 ? null : hosts } });
   invocation.answer(repository, () => `repository ${repository.name}: ${showGateways(repository.gateways)}`);
   return exitCodes.done;
+}
+
+function placeOf({ host, location }: Pick<Repository, 'host' | 'location'>): string {
+  if (location.kind === 'directory') return `${host === 'local' ? '' : `${host}:`}${location.path}`;
+  return `${showPlace(location)}${isOpenedStraight(location) ? '' : ` through ${host}`}`;
 }
 
 function showGateways({ through, hosts }: Repository['gateways']): string {
@@ -85,7 +93,7 @@ function describeRepository(repository: Repository, timeZone: string): string {
   return [
     showFields([
       ['repository', `${repository.name}${repository.isDefault ? ' (default)' : ''}`],
-      ['place', `${repository.host === 'local' ? '' : `${repository.host}:`}${repository.location.path}`],
+      ['place', placeOf(repository)],
       ['added', showMoment(repository.addedAtMs, timeZone)],
       ['passphrase', passphrase],
       ['limits', showLimits(repository.limits)],
@@ -95,21 +103,11 @@ function describeRepository(repository: Repository, timeZone: string): string {
   ].join('\n');
 }
 
-/** The one named, else the default one. */
-async function nameOf(invocation: Invocation, client: Client): Promise<string> {
-  const [name] = invocation.args;
-  if (name !== undefined) return name;
-  const { repositories } = await client.call('repository.list');
-  const chosen = repositories.find((repository) => repository.isDefault) ?? (repositories.length === 1 ? repositories[0] : undefined);
-  if (chosen === undefined) throw usageOf(invocation, 'there is no default repository; name one');
-  return chosen.name;
-}
-
 export async function checkRepository(invocation: Invocation): Promise<ExitCode> {
   const client = await invocation.client();
   const wanted = invocation.options['readData'];
   const readDataPercent = wanted === true ? 100 : (numberOf(invocation, 'readData', { from: 0, to: 100 }) ?? 0);
-  const session = await client.call('repository.check', { params: { repository: await nameOf(invocation, client) }, body: { readDataPercent } });
+  const session = await client.call('repository.check', { params: { repository: await chosenRepository(invocation, client) }, body: { readDataPercent } });
   return await answerWithSession(invocation, client, session, (ended) => describeCheck(ended, invocation.surroundings.timeZone));
 }
 
@@ -126,7 +124,7 @@ function describeCheck({ result }: Session, timeZone: string): string {
 
 export async function sweepRepository(invocation: Invocation): Promise<ExitCode> {
   const client = await invocation.client();
-  const session = await client.call('repository.sweep', { params: { repository: await nameOf(invocation, client) } });
+  const session = await client.call('repository.sweep', { params: { repository: await chosenRepository(invocation, client) } });
   return await answerWithSession(invocation, client, session, describeSweep);
 }
 

@@ -24,6 +24,21 @@ export const databaseSignIn: readonly OptionDefinition[] = [
   { flags: '--tls-certificate <file>', says: 'client certificate and key (PEM) for the connection; implies --tls' },
 ];
 
+export const placeForms = `A place is a directory, a folder on an SMB 3 share (smb://server[:port]/share[/folder]) or a prefix in a bucket of an
+S3-compatible store (s3:https://host[:port]/bucket[/prefix]).`;
+
+export const placeOptions: readonly OptionDefinition[] = [
+  { flags: '--share-user <name>', says: 'share: the user, also DOMAIN\\user' },
+  { flags: '--share-password-file <file>', says: 'share: file with the password' },
+  { flags: '--encryption <how>', says: 'share: required, or if-offered (default); signing is always required', choices: ['required', 'if-offered'] },
+  { flags: '--netbios', says: 'share: look the server up by its NetBIOS name, too' },
+  { flags: '--access-key <id>', says: 'bucket: the access key\'s id' },
+  { flags: '--secret-key-file <file>', says: 'bucket: file with the secret access key' },
+  { flags: '--region <name>', says: 'bucket: the region requests are signed for (us-east-1)' },
+  { flags: '--virtual-host', says: 'bucket: its name is part of the host name, not of the path' },
+  { flags: '--ca <file>', says: 'bucket: certificate of the authority of the store (those this machine trusts)' },
+];
+
 export const momentForms = `--at takes: latest; the id of a restore point; a time with a zone (2026-11-23T14:05:00+01:00 or …Z; without a
 zone it is refused), everything up to the end of that second; a cluster time 1795464567,96, the state just after that
 operation; before:1795464567,96, the state just before it.`;

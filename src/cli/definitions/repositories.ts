@@ -1,20 +1,29 @@
 import type { CommandDefinition } from '../command.ts';
-import { apply, databaseSignIn, momentForms, plan } from './options.ts';
+import { apply, databaseSignIn, momentForms, placeForms, placeOptions, plan } from './options.ts';
 
 export const repositoryCommands: readonly CommandDefinition[] = [
   {
     name: 'repository add',
-    takes: '<name> <directory>',
-    summary: 'Make a backup repository in a directory, or take up the one that is there.',
-    text: `Everything in it is encrypted with a key that only the passphrase opens. Keep the passphrase somewhere else than on
+    takes: '<name> <place>',
+    summary: 'Make a backup repository, or take up the one that is there.',
+    text: `${placeForms} Every host opens a share or a bucket by itself; with --gateway
+one host does it for all, and the others send their data to it.
+
+Everything in it is encrypted with a key that only the passphrase opens. Keep the passphrase somewhere else than on
 this machine: without it the backups cannot be read by anyone.`,
     options: [
       { flags: '--passphrase-file <file>', says: 'file with the passphrase, 8 characters or more', required: true },
       { flags: '--node <name>', says: 'the host that the directory is on (the server\'s own)' },
+      { flags: '--gateway <node>', says: 'share or bucket: only this host opens it' },
+      ...placeOptions,
       { flags: '--no-create', says: 'fail unless a repository is there' },
     ],
     client: true,
-    examples: ['tidemark repository add main /srv/backup --passphrase-file /root/passphrase'],
+    examples: [
+      'tidemark repository add main /srv/backup --passphrase-file /root/passphrase',
+      `tidemark repository add share smb://files.example/backup/mongo --share-user 'BACKUP\\tidemark' --share-password-file /root/smb --passphrase-file /root/passphrase`,
+      'tidemark repository add bucket s3:https://store.example:7480/backup --access-key AKTIDEMARK --secret-key-file /root/s3 --passphrase-file /root/passphrase',
+    ],
     see: ['tidemark repository open'],
     load: async () => (await import('../commands/repository.ts')).addRepository,
   },
@@ -78,6 +87,23 @@ Without a name, the default repository.`,
     load: async () => (await import('../commands/repository.ts')).checkRepository,
   },
   {
+    name: 'repository test',
+    takes: '[repository]',
+    summary: 'Try whether the place of a repository keeps what a repository needs, and how fast it is.',
+    text: `Writes, reads, lists and deletes objects of its own, and looks at what the place does by itself: rules that delete, versions,
+locks. Leaves nothing there. Without a name, the default repository.`,
+    options: [
+      { flags: '--node <name>', says: 'the host that tries it (the one the repository is on); for a share or a bucket that hosts open themselves' },
+      { flags: '--size <megabytes>', says: 'of the largest object that is written (64)' },
+    ],
+    client: true,
+    long: true,
+    examples: ['tidemark repository test', 'tidemark repository test NAME --node db1 --size 512'],
+    exits: { 0: 'every promise is kept', 1: 'one is not, or it could not be tried', 3: 'kept, with something to see to' },
+    see: ['tidemark repository check', 'docs/guide/repositories.md'],
+    load: async () => (await import('../commands/repository-test.ts')).testRepository,
+  },
+  {
     name: 'repository sweep',
     takes: '[repository]',
     summary: 'Give back the space of chunks that no restore point needs.',
@@ -93,7 +119,7 @@ Without a name, the default repository.`,
   },
   {
     name: 'repository open',
-    takes: '<directory>',
+    takes: '<place>',
     summary: 'Read a repository with its passphrase alone: no server, no catalog.',
     text: `Lists the sets in it with their restore points and windows. With --set and --at it restores: a whole set with --to-dir,
 or collections with --ns and --into. Restores print their plan and change nothing without --apply.
@@ -101,6 +127,7 @@ or collections with --ns and --into. Restores print their plan and change nothin
 ${momentForms}`,
     options: [
       { flags: '--passphrase-file <file>', says: 'file with the passphrase', required: true },
+      ...placeOptions,
       { flags: '--set <set>', says: 'only this set, by name or id' },
       { flags: '--at <moment>', says: 'restore this moment' },
       { flags: '--to-dir <dir:port>', says: 'restore the whole set: a member\'s data directory and port; once for each', many: true },

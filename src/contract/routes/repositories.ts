@@ -45,6 +45,7 @@ export const repositoryRoutes = {
       name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
       host: z.string().min(1).default('local').meta({ description: 'the host it is on' }),
       location: v.repositoryLocation,
+      secret: v.locationSecret.meta({ description: 'the password of a share, or the secret access key of a bucket' }),
       passphrase: z.string().min(8),
       create: z.boolean().default(true).meta({ description: 'false: only open one that exists' }),
     }),
@@ -103,6 +104,20 @@ export const repositoryRoutes = {
     status: 202,
     answer: session,
     failures: ['server.repository-unknown', 'server.host-unreachable'],
+  },
+  'repository.test': {
+    method: 'POST',
+    path: '/api/v1/repositories/:repository/test',
+    permission: 'repositories.maintain',
+    summary: 'Try whether the place of the repository keeps what a repository needs, and how fast it is; leaves nothing there.',
+    params: repositoryParam,
+    body: z.object({
+      host: z.string().min(1).nullable().default(null).meta({ description: 'the host that tries it; null: the one that the repository is on' }),
+      megabytes: z.int().min(1).max(4096).default(64).meta({ description: 'of the largest object that is written' }),
+    }),
+    status: 202,
+    answer: session,
+    failures: ['server.repository-unknown', 'server.host-unknown', 'server.host-unreachable', 'server.question-not-understood'],
   },
   'repository.sweep': {
     method: 'POST',

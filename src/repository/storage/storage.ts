@@ -7,6 +7,9 @@
  */
 export type StoredObject = { readonly name: string; readonly bytes: number; readonly modifiedMs: number };
 
+/** Something a place does to objects, or does not tell. `bad`: a repository there would be lost. */
+export type PlaceFinding = { readonly what: string; readonly level: 'good' | 'doubtful' | 'bad'; readonly says: string };
+
 export type Storage = {
   /** For messages. */
   readonly place: string;
@@ -25,6 +28,10 @@ export type Storage = {
   delete(name: string): Promise<void>;
   /** Null where the place does not say. */
   freeBytes(): Promise<number | null>;
+  /** What the place does by itself: rules, versions, locks. Absent where there is no such thing. */
+  findings?(): Promise<PlaceFinding[]>;
+  /** Gives connections back. Absent where there are none. */
+  close?(): Promise<void>;
 };
 
 export type StorageWriter = {

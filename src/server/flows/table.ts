@@ -25,6 +25,7 @@ import { restoreCollectionsFlow } from './restore-collections.ts';
 import { rescanFlow } from './rescan.ts';
 import { restoreSetFlow } from './restore-set.ts';
 import { sweepFlow } from './sweep.ts';
+import { testRepositoryFlow } from './test-repository.ts';
 import { uninstallFlow } from './uninstall.ts';
 import { updateFlow } from './update.ts';
 import { verifyFlow } from './verify.ts';
@@ -40,6 +41,7 @@ export function flowTable(services: FlowServices): Readonly<Record<SessionKind, 
     'restore-set': restoreSetFlow(services) as Flow,
     'restore-collections': restoreCollectionsFlow(services) as Flow,
     check: checkFlow(services) as Flow,
+    test: testRepositoryFlow(services) as Flow,
     sweep: sweepFlow(services) as Flow,
     'oplog-find': oplogFindFlow(services) as Flow,
     oplog: oplogFlow(services) as Flow,

@@ -2,20 +2,23 @@ import { laneTaken } from '../../../catalog/failures.ts';
 import type { RepositoryRow } from '../../../catalog/repositories.ts';
 import { isFailure } from '../../../base/failure.ts';
 import type { Session } from '../../../contract/sessions.ts';
-import { repositoryBusy } from '../../failures.ts';
+import { questionNotUnderstood, repositoryBusy } from '../../failures.ts';
+import { isOpenedStraight } from '../../../contract/repository-place.ts';
+import { locationOf } from '../../archives.ts';
 import { readGateways } from '../../gateway-wish.ts';
 import type { CheckWish } from '../../flows/check.ts';
 import type { SweepWish } from '../../flows/sweep.ts';
+import type { TestRepositoryWish } from '../../flows/test-repository.ts';
 import { laneOf } from '../../session-engine.ts';
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 
-type RepositoryRoutes = 'repository.add' | 'repository.list' | 'repository.show' | 'repository.limit' | 'repository.gateway' | 'repository.check' | 'repository.sweep';
+type RepositoryRoutes = 'repository.add' | 'repository.list' | 'repository.show' | 'repository.limit' | 'repository.gateway' | 'repository.check' | 'repository.test' | 'repository.sweep';
 
 export function repositoryHandlers(services: Services): Pick<Handlers, RepositoryRoutes> {
   const { archives, catalog, engine, viewSession } = services;
 
-  async function start(row: RepositoryRow, kind: 'check' | 'sweep', wish: CheckWish | SweepWish): Promise<Session> {
+  async function start(row: RepositoryRow, kind: 'check' | 'test' | 'sweep', wish: CheckWish | TestRepositoryWish | SweepWish): Promise<Session> {
     const object = { kind: 'repository', id: row.id, name: row.name } as const;
     try {
       return await viewSession(await engine.start({ kind, object, setId: null, lane: laneOf(kind, row.id), wish }));
@@ -37,6 +40,12 @@ export function repositoryHandlers(services: Services): Pick<Handlers, Repositor
     'repository.check': async ({ params, body }) => {
       const row = await archives.find(params.repository);
       return await start(row, 'check', { repository: row.id, readDataPercent: body.readDataPercent });
+    },
+    'repository.test': async ({ params, body }) => {
+      const row = await archives.find(params.repository);
+      const host = body.host === null ? row.host : (await services.hosts.find(body.host)).id;
+      if (host !== row.host && !isOpenedStraight(locationOf(row))) throw questionNotUnderstood({ where: 'body', why: `repository ${row.name} is opened by its own host only` });
+      return await start(row, 'test', { repository: row.id, host, megabytes: body.megabytes });
     },
     'repository.sweep': async ({ params }) => {
       const row = await archives.find(params.repository);

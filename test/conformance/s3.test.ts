@@ -1,0 +1,189 @@
+/** Storage in a bucket of a real store (Ceph's gateway): the promises of every storage, and what cuts, lost answers and quotas do to them. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { connect, type AddressInfo } from 'node:net';
+import { after, before, test, type TestContext } from 'node:test';
+import { createServer } from 'node:tls';
+import { ListMultipartUploadsCommand, PutBucketLifecycleConfigurationCommand } from '@aws-sdk/client-s3';
+import { randomId } from '../../src/base/ids.ts';
+import type { LinkIdentity } from '../../src/contract/link/trust.ts';
+import { tryStorage } from '../../src/repository/storage-trial.ts';
+import type { S3Location } from '../../src/repository/storage/location.ts';
+import { openBucket, type BucketOptions } from '../../src/repository/storage/s3.ts';
+import { dropAbandoned } from '../../src/repository/storage/s3-abandoned.ts';
+import { openRequests, usualTimes } from '../../src/repository/storage/s3-requests.ts';
+import type { Storage } from '../../src/repository/storage/storage.ts';
+import { openCuttingProxy } from '../kit/cutting-proxy.ts';
+import { openTestAuthority } from '../kit/test-authority.ts';
+import { openObjectStore, whyNoObjectStore, type ObjectStore } from '../kit/object-store.ts';
+import { storageConformance } from './storage.ts';
+
+const skip = whyNoObjectStore();
+const bucket = 'conformance';
+let store: ObjectStore;
+before(async () => {
+  if (skip !== undefined) return;
+  store = await openObjectStore();
+  await store.bucket(bucket);
+});
+after(async () => await store?.[Symbol.asyncDispose]());
+
+async function open(t: TestContext, location: S3Location, options: BucketOptions = {}): Promise<Storage> {
+  const storage = await openBucket(location, store.secret, options);
+  t.after(async () => await storage.close?.());
+  return storage;
+}
+
+if (skip === undefined) {
+  storageConformance(
+    'a bucket',
+    async (t) => {
+      const location = store.at(bucket, { prefix: `of/${randomId()}` });
+      return { storage: await open(t, location, { create: true }), again: async () => await open(t, location) };
+    },
+    // A page is a thousand.
+    { many: 1_050 },
+  );
+}
+
+test('a bucket: connections cut in the middle of any call lose nothing, and what was stored once is told as stored', { skip }, async (t) => {
+  const proxy = await openCuttingProxy(t, [store.port]);
+  const large = randomBytes((9 << 20) + 5);
+  const work = async (): Promise<void> => {
+    const location = store.at(bucket, { port: proxy.ports[0]!, prefix: `cut/${randomId()}` });
+    const storage = await open(t, location);
+    assert.equal(await storage.put('a/one', large.subarray(0, 300_000), 'new'), 'stored');
+    assert.equal(await storage.put('a/one', large.subarray(0, 10), 'new'), 'exists');
+    assert.equal(await storage.put('sign', Buffer.from('1'), 'replace'), 'stored');
+    assert.ok(Buffer.from(await storage.read('a/one')).equals(large.subarray(0, 300_000)));
+    assert.equal((await storage.stat('a/one'))?.bytes, 300_000);
+    assert.deepEqual((await Array.fromAsync(storage.list(''))).map(({ name }) => name), ['a/one', 'sign']);
+    await storage.delete('sign');
+    assert.equal(await storage.stat('sign'), undefined);
+    const writer = await storage.create('packs/one');
+    await writer.append(large);
+    await writer.commit();
+    const direct = await open(t, { ...location, endpoint: `http://127.0.0.1:${store.port}` });
+    assert.ok(Buffer.from(await direct.read('packs/one')).equals(large));
+  };
+  await work();
+  const whole = proxy.bytes;
+  // The last bytes are the answer to the end of the upload: what is cut there was carried out.
+  const places = [...Array.from({ length: 9 }, (_, k) => Math.floor(((k + 0.5) * whole) / 9)), whole - 1200, whole - 500, whole - 20, 200, 1200, 2000];
+  for (const at of places) {
+    proxy.cutAt(proxy.bytes + at);
+    await work();
+  }
+  assert.ok(proxy.cuts >= places.length - 3, `${proxy.cuts} of ${places.length} cuts came in time`);
+});
+
+test('a bucket: a store that is killed and started again while objects are written loses none of them', { skip }, async (t) => {
+  const storage = await open(t, store.at(bucket, { prefix: `killed/${randomId()}` }));
+  const bytes = randomBytes(12 << 20);
+  const writing = Promise.all(
+    Array.from({ length: 6 }, async (_, k) => {
+      const writer = await storage.create(`packs/${k}`);
+      for (let at = 0; at < bytes.length; at += 1 << 20) await writer.append(bytes.subarray(at, at + (1 << 20)));
+      await writer.commit();
+      return await storage.put(`points/${k}`, bytes.subarray(0, 5_000), 'new');
+    }),
+  );
+  await store.kill();
+  await store.start();
+  assert.deepEqual([...new Set(await writing)], ['stored']);
+  for (let k = 0; k < 6; k++) assert.ok(Buffer.from(await storage.read(`packs/${k}`)).equals(bytes), String(k));
+});
+
+test('a bucket: an upload that nobody ended is taken back when it is a day old, and not before', { skip }, async (t) => {
+  const location = store.at(bucket, { prefix: `left/${randomId()}` });
+  const storage = await open(t, location);
+  const writer = await storage.create('packs/one');
+  await writer.append(randomBytes(9 << 20));
+  const requests = openRequests(location, store.secret, 'here', usualTimes);
+  t.after(() => requests.close());
+  const left = async (): Promise<number> => (await store.client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: location.prefix }))).Uploads?.length ?? 0;
+  const soon = Date.now() + 80_000_000;
+  assert.equal(await dropAbandoned(requests, bucket, `${location.prefix}/`, soon), 0);
+  assert.equal(await left(), 1);
+  assert.equal(await dropAbandoned(requests, bucket, `${location.prefix}/`, soon + 7_200_000), 1);
+  assert.equal(await left(), 0);
+  await assert.rejects(async () => {
+    await writer.append(randomBytes(9 << 20));
+    await writer.commit();
+  }, { code: 'repository.bucket-refused' });
+  assert.equal(await storage.stat('packs/one'), undefined);
+});
+
+test('a bucket: a writer that is given up leaves no upload', { skip }, async (t) => {
+  const location = store.at(bucket, { prefix: `given-up/${randomId()}` });
+  const writer = await (await open(t, location)).create('packs/one');
+  await writer.append(randomBytes(20 << 20));
+  await writer.abort();
+  const { Uploads } = await store.client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: location.prefix }));
+  assert.equal(Uploads?.length ?? 0, 0);
+});
+
+test('a bucket whose quota is used up says that it is full, and what was stored before is whole', { skip }, async (t) => {
+  const location = await store.bucket('small');
+  const storage = await open(t, location);
+  await storage.put('one', randomBytes(1000), 'new');
+  await store.admin('quota', 'enable', '--quota-scope=bucket', '--bucket=small', '--max-objects=2');
+  await storage.put('two', randomBytes(1000), 'new');
+  await assert.rejects(storage.put('three', randomBytes(1000), 'new'), { code: 'repository.storage-full' });
+  assert.equal((await storage.read('one')).length, 1000);
+});
+
+test('a bucket: wrong keys, a bucket that is not there and a port where nothing listens are told apart', { skip }, async (t) => {
+  const refused = async (location: S3Location, secret: string, code: string): Promise<void> => await assert.rejects(openBucket(location, secret, { times: { reachMs: 1_000 } }), { code });
+  const [proxy] = (await openCuttingProxy(t, [store.port])).ports;
+  assert.ok(proxy !== undefined);
+  await refused(store.at(bucket), 'another secret', 'repository.bucket-key-wrong');
+  await refused(store.at(bucket, { accessKeyId: 'AKSTRANGER' }), store.secret, 'repository.bucket-key-wrong');
+  await refused(store.at('nowhere'), store.secret, 'repository.bucket-missing');
+  await refused(store.at(bucket, { port: 1 }), store.secret, 'repository.bucket-not-reached');
+  await refused(store.at(bucket, { endpoint: 'http://no-such-store.invalid' }), store.secret, 'repository.bucket-not-reached');
+  await refused(store.at(bucket, { endpoint: `https://127.0.0.1:${store.port}` }), store.secret, 'repository.bucket-tls-refused');
+});
+
+test('a bucket: a certificate is accepted from the authority that was named, for the name that was dialled, and no other', { skip }, async (t) => {
+  await using authority = await openTestAuthority();
+  const [own, other] = [await authority.issue('server', 'store'), await authority.issue('server', 'store', ['store.example'])];
+  const listen = async ({ keyPem, certificatePem }: LinkIdentity): Promise<string> => {
+    const server = createServer({ key: keyPem, cert: certificatePem }, (socket) => {
+      const inner = connect(store.port, '127.0.0.1');
+      socket.pipe(inner).pipe(socket);
+      for (const one of [socket, inner]) one.on('error', () => void (socket.destroy(), inner.destroy()));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => server.close());
+    return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  };
+  const endpoint = await listen(own);
+  const prefix = `tls/${randomId()}`;
+  const storage = await open(t, store.at(bucket, { endpoint, prefix, caPem: own.caPem }));
+  assert.equal(await storage.put('one', randomBytes(70_000), 'new'), 'stored');
+  const writer = await storage.create('two');
+  await writer.append(randomBytes(9 << 20));
+  await writer.commit();
+  assert.equal((await storage.read('two')).length, 9 << 20);
+  const refused = { code: 'repository.bucket-tls-refused' };
+  await assert.rejects(openBucket(store.at(bucket, { endpoint }), store.secret), refused);
+  await assert.rejects(openBucket(store.at(bucket, { endpoint: await listen(other), caPem: own.caPem }), store.secret), refused);
+});
+
+test('a bucket whose rules would delete the repository is refused, and the trial of a place names the rule', { skip }, async (t) => {
+  const location = await store.bucket('eaten', { prefix: 'mongo' });
+  const rule = (Prefix: string) => ({ ID: 'tidy', Status: 'Enabled' as const, Filter: { Prefix }, Expiration: { Days: 30 } });
+  const setRules = async (prefix: string) => await store.client.send(new PutBucketLifecycleConfigurationCommand({ Bucket: 'eaten', LifecycleConfiguration: { Rules: [rule(prefix)] } }));
+  await setRules('logs/');
+  const storage = await open(t, location, { create: true });
+  const good = await tryStorage(storage, { bytes: 10 << 20 });
+  assert.deepEqual(good.findings.filter(({ level }) => level !== 'good'), []);
+  assert.ok(good.ok && good.findings.length >= 10 && good.speeds.length === 2);
+  await setRules('mon');
+  await assert.rejects(openBucket(location, store.secret, { create: true }), { code: 'repository.bucket-unfit', message: /rule tidy deletes objects after 30 days/ });
+  const report = await tryStorage(storage, { bytes: 1 << 20 });
+  assert.deepEqual(report.findings.filter(({ level }) => level === 'bad').map(({ what }) => what), ['lifecycle rules']);
+  assert.equal(report.ok, false);
+  assert.deepEqual(await Array.fromAsync(storage.list('')), []);
+});
