@@ -31,7 +31,7 @@ async function contentOf(name: PackageName): Promise<{ packages: string[]; rooms
   return { packages: [...new Set(modules.flatMap(packageOf))].sort(), rooms: [...new Set(rooms)].sort(), native };
 }
 
-const isOfBuckets = (name: string): boolean => /^@(aws|aws-sdk|aws-crypto|smithy)\//.test(name);
+const isOfBuckets = (name: string): boolean => /^(@(aws|aws-sdk|aws-crypto|smithy)\/|bowser$)/.test(name);
 
 test('what lands on a MongoDB host has no web framework, no catalog, no certificate authority and no room of the server', async () => {
   const transport = await contentOf('tidemark-transport');

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { eventsOf, sessionAnswer } from '../../../test/kit/answers.ts';
 import { openCommandLine } from '../../../test/kit/command-line.ts';
+import type { RouteAsked } from '../../contract/routes.ts';
 import { openRestServer } from '../../../test/kit/rest-server.ts';
 
 test('gateways of a repository are named, with the hosts that go through them', async () => {
@@ -24,4 +28,35 @@ test('a place that does not keep what a repository needs ends with 1 and says wh
   const { code, stdout } = await cli.run('repository', 'test', 'main', '--node', 'db1');
   assert.equal(code, 1);
   assert.match(stdout, /^BAD {8}lifecycle rules: rule tidy deletes objects after 30 days\none object of 64 MiB: written at 32\.0 MB\/s, read at 64\.0 MB\/s\nfree space: the place does not say/);
+});
+
+test('a bucket is named by its address, its key comes from a file, and one host opens it for all where a gateway is named', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'tm-cli-'));
+  const [secret, passphrase] = ['secret', 'passphrase'].map((name) => join(directory, name)) as [string, string];
+  writeFileSync(secret, 'the secret\n');
+  writeFileSync(passphrase, 'a passphrase\n');
+  const asked: RouteAsked<'repository.add'>['body'][] = [];
+  await using server = await openRestServer({
+    'repository.add': ({ body }) => {
+      asked.push(body);
+      return { id: 'r1', name: body.name, host: body.host, location: body.location, isDefault: false, limits: [], gateways: { through: [], hosts: null }, addedAtMs: 0, passphraseFile: null, archives: [] };
+    },
+  });
+  await using cli = await openCommandLine(server);
+  try {
+    const add = async (...words: string[]) => await cli.run('repository', 'add', 'bucket', ...words, '--passphrase-file', passphrase);
+    const key = ['--access-key', 'AK', '--secret-key-file', secret];
+    assert.match((await add('s3:https://store.example:7480/backup/mongo/', ...key)).stdout, /repository bucket in s3:https:\/\/store\.example:7480\/backup\/mongo, 0 archives/);
+    const straight = { kind: 's3', endpoint: 'https://store.example:7480', bucket: 'backup', prefix: 'mongo', region: 'us-east-1', style: 'path', accessKeyId: 'AK', caPem: null, straight: true };
+    assert.deepEqual([asked[0]!.location, asked[0]!.secret, asked[0]!.host], [straight, 'the secret', 'local']);
+    await add('s3:http://store.example/backup', ...key, '--gateway', 'gate1', '--virtual-host', '--region', 'eu');
+    assert.deepEqual([asked[1]!.location, asked[1]!.host], [{ ...straight, endpoint: 'http://store.example', prefix: '', region: 'eu', style: 'virtual-host', straight: false }, 'gate1']);
+    for (const [words, says] of [[['s3:https://store.example', ...key], /the bucket/], [['s3:https://AK:secret@store.example/b', ...key], /--secret-key-file/], [['s3:https://store.example/backup', '--access-key', 'AK'], /needs --secret-key-file/], [['s3:store/backup', ...key], /store\/backup is not of the form/]] as const) {
+      const { code, stderr } = await add(...words);
+      assert.deepEqual([code, says.test(stderr)], [2, true], stderr);
+    }
+    assert.equal(asked.length, 2);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
