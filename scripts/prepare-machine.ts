@@ -3,7 +3,7 @@
  * real mongod, found or fetched once (test/kit/mongod.ts).
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { findMongod } from '../test/kit/mongod.ts';
@@ -27,6 +27,18 @@ const forHosts: readonly Wanted[] = [
   { name: 'systemd', isThere: anyFile('/lib/systemd/systemd') },
 ];
 
+/** A domain controller of Active Directory. */
+const forDirectory: readonly Wanted[] = [
+  { name: 'samba', isThere: program('smbd') },
+  { name: 'samba-ad-dc', isThere: program('samba') },
+  { name: 'samba-ad-provision', isThere: anyFile('/usr/share/samba/setup/provision.ldif') },
+  { name: 'samba-dsdb-modules', isThere: () => globSync('/usr/lib/*/samba/ldb/samba_dsdb.so').length > 0 },
+  { name: 'samba-vfs-modules', isThere: () => globSync('/usr/lib/*/samba/vfs/acl_xattr.so').length > 0 },
+  { name: 'winbind', isThere: program('winbindd') },
+  { name: 'ldb-tools', isThere: program('ldbadd') },
+  { name: 'python3-markdown', isThere: anyFile('/usr/lib/python3/dist-packages/markdown/__init__.py') },
+];
+
 /** File systems that tests make in a file, shells that read our completions, and hosts to sign in to, with services and firewalls. Without them those tests are skipped and say so. */
 const forTests: readonly Wanted[] = [
   { name: 'xfsprogs', isThere: program('mkfs.xfs') },
@@ -43,6 +55,7 @@ const forTests: readonly Wanted[] = [
   { name: 'ufw', isThere: program('ufw') },
   { name: 'dnsmasq-base', isThere: program('dnsmasq') },
   { name: 'slapd', isThere: program('slapd') },
+  ...forDirectory,
 ];
 
 const startPolicy = '/usr/sbin/policy-rc.d';

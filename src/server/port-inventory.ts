@@ -11,8 +11,9 @@ import { withDeadline } from '../base/deadline.ts';
 import type { HostRow } from '../catalog/hosts.ts';
 import type { OrderGiven, OrderName, OrderOutput } from '../contract/orders.ts';
 import type { CallOptions } from '../contract/link/caller.ts';
+import type { DirectorySettings } from '../contract/directory.ts';
 import { discovered, hostAndPort } from '../contract/values.ts';
-import { isLoopback, usualSettings, type Inventory, type OutsideService, type PlannedHost, type PlannedSet, type RepositoryWay } from '../domain/port-inventory.ts';
+import { isLoopback, usualSettings, type Inventory, type OutsideService, type PlannedHost, type PlannedSet, type PortSettings, type RepositoryWay } from '../domain/port-inventory.ts';
 import { gatewaysOf, nameGateways } from './gateways.ts';
 import { lookOf } from './groups.ts';
 import { localHost } from './hosts.ts';
@@ -25,9 +26,9 @@ export type KnownInventory = { readonly inventory: Inventory; linkOf(host: Plann
 
 const lookupMs = 3_000;
 
-type Known = Pick<Services, 'sets' | 'hosts' | 'links' | 'catalog' | 'hostKeys' | 'distribution' | 'about'>;
+type Known = Pick<Services, 'sets' | 'hosts' | 'links' | 'catalog' | 'hostKeys' | 'distribution' | 'about'> & { directory: Pick<Services['directory'], 'settings'> };
 
-export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distribution, about }: Known): Promise<KnownInventory> {
+export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distribution, directory, about }: Known): Promise<KnownInventory> {
   const machine = { dial: hostname(), addresses: ownAddresses() };
   const rows = await sets.list();
   const looked = rows.map((row) => ({ row, ...discovered.parse(JSON.parse(row.discovered)) }));
@@ -75,7 +76,7 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
     planned.push({ name, members: await Promise.all(all.map(async ({ host, port }) => ({ host, port, addresses: await addressesOf(host) }))), seed: `${row.seed_host}:${row.seed_port}` });
   }
   const { url, hostPorts } = about();
-  const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, isDepotHere: depot?.isLocal === true, dnsServers: nameServers() };
+  const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, isDepotHere: depot?.isLocal === true, dnsServers: nameServers(), directory: await directoryOf(await directory.settings()) };
   return {
     inventory: { servers: [{ ...machine, name: machine.dial }], hosts: plannedHosts, sets: planned, settings },
     linkOf: (host) => {
@@ -83,6 +84,15 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
       return row === undefined ? undefined : links.of(row.id);
     },
   };
+}
+
+/** Its servers as one row: the first is tried, rules name the addresses of all. UDP is for finding a server, and ours are named. */
+async function directoryOf(settings: DirectorySettings | undefined): Promise<PortSettings['directory']> {
+  const [first] = settings?.servers ?? [];
+  if (settings === undefined || first === undefined) return null;
+  const addresses = (await Promise.all(settings.servers.map(async ({ host }) => await addressesOf(host)))).flat();
+  const ports = settings.encryption === 'ldaps' ? { ldapPort: 389, ldapsPort: first.port } : { ldapPort: first.port, ldapsPort: 636 };
+  return { name: settings.realm, dial: first.host, addresses: [...new Set(addresses)], encryption: settings.encryption, ...ports, isActiveDirectory: false };
 }
 
 /** Addresses that others can have this machine by; a machine without a network has its loopback. */

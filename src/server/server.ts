@@ -42,6 +42,8 @@ import { keepLocksUndone } from './left-locks.ts';
 import { openLinks, type Links, type LinkTiming } from './links.ts';
 import { openMoments } from './moments.ts';
 import { openOplogStandings } from './oplog-standings.ts';
+import { openPeople, type PeopleOptions } from './people/people.ts';
+import { openReach } from './people/reach.ts';
 import { openPlacement } from './placement.ts';
 import { openPoints } from './points.ts';
 import { openProtectedSets } from './protected-sets.ts';
@@ -79,6 +81,7 @@ export type ServerOptions = {
   timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; archiveWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number; link?: LinkTiming };
   /** How hosts are reached that have nothing of ours; over SSH unless a test has its own. */
   contact?: HostContact;
+  people?: PeopleOptions;
 };
 
 export type Server = {
@@ -125,13 +128,13 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const shown = { identity: identities.server(), catalog, authority, admission, links, deployers, clock, log };
   const enrolment = options.enrolment === null ? undefined : await openEnrolment({ ...options.enrolment, ...shown });
   const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.anyOf(['transport', 'deployer']), role: 'caller', version, log, onChannel: (channel) => (channel.peer.part === 'deployer' ? deployers : links).accept(channel.peer.name, openCaller(channel)) });
-  const { services, engine, alarms } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
+  const { services, engine, alarms } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, people: options.people }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
   keepTasksTidy({ links, catalog, log, signal: ends.signal });
   keepLocksUndone({ links, sets: services.sets, log, signal: ends.signal });
 
-  const gate = openGate(catalog, clock);
+  const gate = openGate(catalog, clock, services.roles);
   const streams = { 'session.events': sessionStream(engine, services.sessionLog, ends.signal) };
-  const rest = openRest({ identity: identities.server(), gate, handlers: allHandlers(services), streams, log });
+  const rest = openRest({ identity: identities.server(), gate, reach: openReach(catalog), audit: services.audit, handlers: allHandlers(services), streams, log });
   identities.onRenewed(() => {
     for (const shows of [rest, enrolment, agents]) shows?.renew(identities.server());
   });
@@ -143,6 +146,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   for (const set of await services.sets.list()) await services.keepOplog(set);
   const due = keepRescansDue({ catalog, start: async (group) => void (await services.rescans.start(group, { reason: 'scheduled' })), clock, log, signal: ends.signal });
   services.rescans.onWake(due.wake);
+  services.directory.keepChecked(ends.signal);
   const answering = alarms.keepAnswering(async (setId, reason) => await startBaseBackup(services, setId, reason), ends.signal);
 
   const close = async (): Promise<void> => {
@@ -157,13 +161,14 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   return { url, tokenFile: files.token, caFile: files.ca, repositoryReady, close, [Symbol.asyncDispose]: close };
 }
 
-type Base = { data: string; caPem: string; catalog: Catalog; clock: Clock; log: Log; links: Links; deployers: Links; distribution: Distribution; versions: ServiceVersions; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']>; contact: HostContact | undefined };
+type Base = { data: string; caPem: string; catalog: Catalog; clock: Clock; log: Log; links: Links; deployers: Links; distribution: Distribution; versions: ServiceVersions; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']>; contact: HostContact | undefined; people: PeopleOptions | undefined };
 
 function compose(base: Base, about: Services['about']) {
   const { catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing } = base;
   const archives = openArchives({ catalog, sealer, links, clock });
   const credentials = openCredentials({ catalog, sealer, clock });
   const hostKeys = openHostKeys({ catalog, clock });
+  const people = openPeople({ catalog, clock, log, sealer, data: base.data }, base.people);
   const contact = base.contact ?? contactOverSsh(hostKeys);
   const hostServices = openHostServices({ links, deployers, distribution });
   const hostChanges = openHostChanges(() => engine);
@@ -190,7 +195,7 @@ function compose(base: Base, about: Services['about']) {
     }
   };
   const services: Services = {
-    catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, standings, moments, engine, sessionLog, keepOplog, about,
+    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, standings, moments, engine, sessionLog, keepOplog, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms };
