@@ -29,7 +29,7 @@ test('a name is looked for by what it is typed as, and one of another domain is 
   assert.equal(text('compad\\anna'), '(sAMAccountName=anna)');
   assert.equal(text('anna@comp.test'), '(|(userPrincipalName=anna@comp.test)(sAMAccountName=anna))');
   assert.equal(text('anna@other.test'), '(|(userPrincipalName=anna@other.test))');
-  for (const nobody of ['OTHER\\anna', 'COMPAD\\', '\\anna', '@comp.test', 'anna@', 'COMPAD\\anna@comp.test']) assert.equal(text(nobody), undefined, nobody);
+  for (const nobody of ['anna\0', 'anna\0x@comp.test', 'OTHER\\anna', 'COMPAD\\', '\\anna', '@comp.test', 'anna@', 'COMPAD\\anna@comp.test']) assert.equal(text(nobody), undefined, nobody);
   assert.equal(text('anna@other.test', { ...settings, kind: 'ldap', nameAttribute: 'uid' }), undefined);
 });
 

