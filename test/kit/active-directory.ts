@@ -3,13 +3,13 @@
  * own, run on a machine of the test's network with processes, mounts and a name of its own.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runProgram } from '../../src/base/child-process.ts';
 import { until } from '../../src/base/deadline.ts';
 import type { LinkIdentity } from '../../src/contract/link/trust.ts';
 import type { TestMachine } from './namespaces.ts';
+import { scratch } from './scratch.ts';
 
 export const domain = { realm: 'comp.test', netbios: 'COMPAD', base: 'DC=comp,DC=test', people: 'OU=People,DC=comp,DC=test', computers: 'OU=DBServers,DC=comp,DC=test' };
 
@@ -32,8 +32,9 @@ export function whyNoActiveDirectory(): string | undefined {
 /** `unicodePwd` as the directory takes it. */
 export const adPassword = (password: string): string => `:: ${Buffer.from(`"${password}"`, 'utf16le').toString('base64')}`;
 
-export async function openActiveDirectory(machine: TestMachine, identity: LinkIdentity, entries: readonly LdifEntry[]): Promise<ActiveDirectory> {
-  const directory = mkdtempSync(join(tmpdir(), 'tm-ad-'));
+/** `stored`: changes to what is kept in the domain's own file, which no rule of the directory is asked about: an old password, say. */
+export async function openActiveDirectory(machine: TestMachine, identity: LinkIdentity, entries: readonly LdifEntry[], stored: string): Promise<ActiveDirectory> {
+  const directory = mkdtempSync(join(scratch, 'tm-ad-'));
   const config = join(directory, 'etc/smb.conf');
   // Its processes have been killed, and may still be ending.
   const close = (): void => rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
@@ -42,7 +43,8 @@ export async function openActiveDirectory(machine: TestMachine, identity: LinkId
     for (const [name, text] of [['key.pem', identity.keyPem], ['cert.pem', identity.certificatePem], ['ca.pem', identity.caPem]] as const) writeFileSync(join(directory, 'tls', name), text, { mode: 0o600 });
     await provision(machine, directory);
     complete(config, directory);
-    await ldb(machine, 'ldbadd', directory, entries.map(ldifOf).join('\n'));
+    await ldb(machine, 'ldbadd', 'private/sam.ldb', directory, entries.map(ldifOf).join('\n'));
+    await ldb(machine, 'ldbmodify', `private/sam.ldb.d/${partition(directory)}`, directory, stored);
     const inside = `hostname dc1; mkdir -p /run/samba; mount -t tmpfs tmpfs /run/samba; mkdir -p /run/samba/winbindd; exec samba -s ${config} -F --no-process-group -l ${directory}/log`;
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', 'ip', 'netns', 'exec', machine.namespace, 'unshare', '--uts', '--mount', '--pid', '--mount-proc', '--fork', '--kill-child', 'bash', '-c', inside], { stdio: ['ignore', 'pipe', 'pipe'] });
     let said = '';
@@ -62,7 +64,7 @@ export async function openActiveDirectory(machine: TestMachine, identity: LinkId
       await stop();
       throw error;
     }
-    return { address: machine.address, modify: async (ldif) => await ldb(machine, 'ldbmodify', directory, ldif), [Symbol.asyncDispose]: stop };
+    return { address: machine.address, modify: async (ldif) => await ldb(machine, 'ldbmodify', 'private/sam.ldb', directory, ldif), [Symbol.asyncDispose]: stop };
   } catch (error) {
     close();
     throw error;
@@ -86,11 +88,17 @@ function complete(config: string, directory: string): void {
   writeFileSync(config, readFileSync(config, 'utf8').replace('[global]', `[global]\n\t${more.join('\n\t')}`));
 }
 
-async function ldb(machine: TestMachine, program: 'ldbadd' | 'ldbmodify', directory: string, ldif: string): Promise<void> {
+async function ldb(machine: TestMachine, program: 'ldbadd' | 'ldbmodify', database: string, directory: string, ldif: string): Promise<void> {
   const file = join(directory, 'change.ldif');
   writeFileSync(file, ldif);
-  const { code, stdout, stderr } = await runProgram('ip', ['netns', 'exec', machine.namespace, program, '-H', join(directory, 'private/sam.ldb'), file], { deadlineMs: 60_000 });
+  const { code, stdout, stderr } = await runProgram('ip', ['netns', 'exec', machine.namespace, program, '--nosync', '-H', join(directory, database), file], { deadlineMs: 60_000 });
   if (code !== 0) throw new Error(`${program} ended with ${code}: ${stderr.slice(0, 2_000)}${stdout.slice(-500)}`);
+}
+
+function partition(directory: string): string {
+  const found = readdirSync(join(directory, 'private/sam.ldb.d')).find((name) => /^DC(=|%3D)COMP,DC(=|%3D)TEST\.ldb$/i.test(name));
+  if (found === undefined) throw new Error('the domain has no file of its own');
+  return found;
 }
 
 function ldifOf({ dn, ...attributes }: LdifEntry): string {
