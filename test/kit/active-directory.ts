@@ -36,8 +36,7 @@ export const adPassword = (password: string): string => `:: ${Buffer.from(`"${pa
 export async function openActiveDirectory(machine: TestMachine, identity: LinkIdentity, entries: readonly LdifEntry[], stored: string): Promise<ActiveDirectory> {
   const directory = mkdtempSync(join(scratch, 'tm-ad-'));
   const config = join(directory, 'etc/smb.conf');
-  // Its processes have been killed, and may still be ending.
-  const close = (): void => rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  const close = (): void => rmSync(directory, { recursive: true, force: true });
   try {
     for (const name of ['pid', 'ncalrpc', 'log', 'tls']) mkdirSync(join(directory, name));
     for (const [name, text] of [['key.pem', identity.keyPem], ['cert.pem', identity.certificatePem], ['ca.pem', identity.caPem]] as const) writeFileSync(join(directory, 'tls', name), text, { mode: 0o600 });
@@ -53,6 +52,8 @@ export async function openActiveDirectory(machine: TestMachine, identity: LinkId
     const stop = async (): Promise<void> => {
       child.kill('SIGKILL');
       await ended;
+      // Its processes end after it, and make their directories again where those are gone.
+      await until('the processes of the directory to end', 10_000, async () => ((await runProgram('ip', ['netns', 'pids', machine.namespace], { deadlineMs: 5_000 })).stdout.trim() === '' ? true : undefined));
       close();
     };
     try {
