@@ -3,7 +3,7 @@
  * real mongod, found or fetched once (test/kit/mongod.ts).
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { findMongod } from '../test/kit/mongod.ts';
@@ -33,6 +33,16 @@ const forBuckets: readonly Wanted[] = [
   { name: 'ceph-mon', isThere: program('ceph-mon') },
   { name: 'ceph-osd', isThere: program('ceph-osd') },
   { name: 'ceph-common', isThere: program('ceph') },
+/** A domain controller of Active Directory. */
+const forDirectory: readonly Wanted[] = [
+  { name: 'samba', isThere: program('smbd') },
+  { name: 'samba-ad-dc', isThere: program('samba') },
+  { name: 'samba-ad-provision', isThere: anyFile('/usr/share/samba/setup/provision.ldif') },
+  { name: 'samba-dsdb-modules', isThere: () => globSync('/usr/lib/*/samba/ldb/samba_dsdb.so').length > 0 },
+  { name: 'samba-vfs-modules', isThere: () => globSync('/usr/lib/*/samba/vfs/acl_xattr.so').length > 0 },
+  { name: 'winbind', isThere: program('winbindd') },
+  { name: 'ldb-tools', isThere: program('ldbadd') },
+  { name: 'python3-markdown', isThere: anyFile('/usr/lib/python3/dist-packages/markdown/__init__.py') },
 ];
 
 /** File systems that tests make in a file, shells that read our completions, and hosts to sign in to, with services and firewalls. Without them those tests are skipped and say so. */
@@ -52,6 +62,7 @@ const forTests: readonly Wanted[] = [
   { name: 'dnsmasq-base', isThere: program('dnsmasq') },
   { name: 'slapd', isThere: program('slapd') },
   ...forBuckets,
+  ...forDirectory,
 ];
 
 const startPolicy = '/usr/sbin/policy-rc.d';

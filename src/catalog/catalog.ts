@@ -7,6 +7,8 @@ import { hostStore } from './hosts.ts';
 import { migrations } from './migrations/table.ts';
 import { certificateStore, settingStore, tokenStore } from './access.ts';
 import { credentialStore, hostKeyStore } from './credentials.ts';
+import { auditStore } from './audit.ts';
+import { attemptStore, directoryStore, roleStore, userStore, userTokenStore } from './people.ts';
 import { pointStore } from './points.ts';
 import { publicationStore } from './publications.ts';
 import { repositoryStore } from './repositories.ts';
@@ -36,6 +38,12 @@ export async function openCatalogOn(dialect: Dialect, options: { eventsKept?: nu
     hosts: hostStore(db),
     groups: groupStore(db),
     tokens: tokenStore(db),
+    users: userStore(db),
+    userTokens: userTokenStore(db),
+    attempts: attemptStore(db),
+    roles: roleStore(db),
+    directory: directoryStore(db),
+    audit: auditStore(db),
     credentials: credentialStore(db),
     hostKeys: hostKeyStore(db),
     repositories: repositoryStore(db),

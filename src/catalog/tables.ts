@@ -133,4 +133,34 @@ export type Tables = {
   session_notes: { session: string; name: string; sealed_value: string };
   session_tasks: { task_id: string; session: string; name: string; kind: string; host: string; is_accepted: number; after: number; outcome: string | null };
   publications: { id: string; set_id: string; set_name: string; point: string; at: string; session: string; started_ms: number; expires_ms: number; state: string; uri: string | null; says: string | null };
+  users: {
+    id: string;
+    name: string;
+    /** `local` or `directory`. */
+    source: string;
+    /** JSON: names of roles; of a directory user as its groups were at the last check. */
+    roles: string;
+    /** scrypt$…; null for the directory's. */
+    password: string | null;
+    must_change: number;
+    /** Its secret is there from `begin` on, and asked for once `totp_on` is 1. */
+    sealed_totp: string | null;
+    totp_on: number;
+    /** The step of the newest code that was used: it and those before it are used up. */
+    totp_step: number;
+    is_disabled: number;
+    /** What the directory calls the account for as long as it is there. */
+    directory_key: string | null;
+    says: string | null;
+    checked_ms: number | null;
+    added_ms: number;
+    last_sign_in_ms: number | null;
+  };
+  user_tokens: { id: string; user_id: string; kind: string; name: string | null; role: string | null; hash: string; from_address: string; created_ms: number; expires_ms: number; used_ms: number | null };
+  /** `name` is a keyed hash of what was typed, whether there is such a user or not. */
+  sign_in_failures: { name: string; count: number; since_ms: number; locked_until_ms: number | null };
+  roles: { name: string; permissions: string; objects: string | null; targets: string | null; added_ms: number };
+  /** One row: `settings` is a document of the contract. */
+  directories: { id: string; settings: string; sealed_password: string; changed_ms: number };
+  audit: { number: number; at_ms: number; who: string; from_address: string; what: string; object: string; outcome: string; reason: string | null; hash: string };
 };

@@ -1,9 +1,11 @@
 import type { CommandDefinition } from './command.ts';
 import { credentialCommands } from './definitions/credentials.ts';
+import { directoryCommands } from './definitions/directory.ts';
 import { groupCommands } from './definitions/groups.ts';
 import { machineCommands } from './definitions/machine.ts';
 import { nodeCommands } from './definitions/nodes.ts';
 import { packageCommands } from './definitions/packages.ts';
+import { peopleCommands } from './definitions/people.ts';
 import { pointCommands } from './definitions/points.ts';
 import { portCommands } from './definitions/ports.ts';
 import { repositoryCommands } from './definitions/repositories.ts';
@@ -24,6 +26,8 @@ export const definitions: readonly CommandDefinition[] = [
   ...repositoryCommands,
   ...sessionCommands,
   ...portCommands,
+  ...peopleCommands,
+  ...directoryCommands,
   ...machineCommands.filter((command) => command.name === 'completion'),
 ];
 
@@ -41,5 +45,11 @@ export const nouns: Readonly<Record<string, string>> = {
   publish: 'look at a moment without copying it',
   repository: 'where backups are kept',
   session: 'work that runs or ran',
+  user: 'who may sign in',
+  'second-factor': 'one\'s own authenticator',
+  role: 'what users may do',
+  token: 'how programs sign in',
+  audit: 'what people did',
+  directory: 'Active Directory or LDAP: its users, groups and computers',
   ports: 'which machine must reach which, and whether it does',
 };

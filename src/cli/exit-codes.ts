@@ -11,7 +11,7 @@ export const exitCodes = { done: 0, failed: 1, usage: 2, part: 3, notAllowed: 4,
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 const usageCodes = /^cli\.usage$|^domain\.moment-(not-understood|without-zone)$|^(contract\.uri|agent\.match)-not-understood$|^server\.(question|request|time-zone)-\S+$/;
-const notAllowedCodes = /^server\.(not-allowed|not-signed-in|sign-in-\S+|token-\S+|point-held)$/;
+const notAllowedCodes = /^server\.(not-allowed|not-in-reach|user-protected|not-signed-in|sign-in-\S+|point-held)$/;
 const busyCodes = /-busy$|^agent\.too-many-tasks$|^cli\.data-directory-in-use$|-locked$|^server\.too-many-\S+$/;
 
 export function exitCodeOf(failure: Pick<WireFailure, 'code'>): ExitCode {

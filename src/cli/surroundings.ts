@@ -21,6 +21,10 @@ export type Surroundings = {
   readonly settings: { readonly server?: string; readonly tokenFile?: string; readonly caFile?: string };
   /** Data directories where a local server may have left its address and token, the likeliest first. */
   readonly dataDirectories: readonly string[];
+  /** Where `login` keeps what it got. */
+  readonly signInFile: string;
+  /** Asks on the terminal without showing what is typed; undefined where nobody sits at one. */
+  askSecret(question: string): Promise<string | undefined>;
   /** Calls `act` for every Ctrl-C and SIGTERM until the answered function is called; then they have their usual effect again. */
   onInterrupt(act: () => void): () => void;
   /** The programs `up` starts. */

@@ -28,7 +28,15 @@ export const permissions = {
   'ports.read': 'See the port plan, and export it as firewall rules.',
   'ports.check': 'Have hosts try the ports of the plan.',
   'sessions.read': 'See and watch sessions.',
-  'sessions.write': 'Stop and retry sessions.',
+  'sessions.write': 'Stop sessions; to retry one takes the permission that started it, too.',
+  'people.read': 'See users, roles and the tokens of others.',
+  'people.write': 'Add, change, disable and remove users and roles; revoke the tokens of others.',
+  'directory.read': 'See how the directory is reached, and which of its groups have which roles.',
+  'directory.write': 'Set, test and remove the directory.',
+  'audit.read': 'See the audit and verify it.',
+  /** No role has these two. */
+  self: 'One\'s own password, second factor and tokens. Whoever signed in has it.',
+  anyone: 'Sign in. The one route that is answered without a token.',
 } as const;
 export type Permission = keyof typeof permissions;
 

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { fromWire, type WireFailure } from '../base/failure.ts';
+import { askSecret } from './ask-secret.ts';
 import type { Surroundings } from '../cli/surroundings.ts';
 import { programs, version } from './installation.ts';
 
@@ -22,6 +23,8 @@ export const surroundings: Surroundings = {
   timeZone: Temporal.Now.timeZoneId(),
   settings: { server: env['TIDEMARK_SERVER'], tokenFile: env['TIDEMARK_TOKEN_FILE'], caFile: env['TIDEMARK_CA_FILE'] },
   dataDirectories: [process.getuid?.() === 0 ? '/var/lib/tidemark' : join(env['XDG_DATA_HOME'] ?? join(homedir(), '.local/share'), 'tidemark')],
+  signInFile: join(env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'tidemark', 'sign-in.json'),
+  askSecret,
   onInterrupt(act) {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, act);
     return () => {

@@ -300,6 +300,12 @@ export const groupExists = failure<{ name: string }>('server.group-exists', {
   retry: 'never',
 });
 
+export const groupEmpty = failure<{ name: string; candidates: number }>('server.group-empty', {
+  says: ({ name, candidates }) => (candidates === 0 ? `group ${name} would have no set` : `on none of the ${candidates} candidates for group ${name} a member of a set answers that no group has`),
+  hint: 'Name a member of each set with --set.',
+  retry: 'never',
+});
+
 export const groupBusy = failure<{ group: string; session: string }>('server.group-busy', {
   says: ({ group, session }) => `session ${session} is at work on group ${group}`,
   hint: 'Wait until it has ended, or stop it with "tidemark session stop".',

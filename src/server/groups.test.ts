@@ -48,6 +48,17 @@ test('a set is in one group: a second one is refused with the name of the first,
   assert.match(edited.message, /is in group shop already/);
 });
 
+test('of candidates those are taken on which a member of a set answers, each set once, and without any there is no group', async () => {
+  await platform.ask('group.add', { body: { name: 'first', deployments: [{ host: 'other' }] } });
+  const candidates = [{ host: 'nobody' }, { host: 'db1' }, { host: 'db2' }, { host: 'other' }];
+  const group = await platform.ask('group.add', { body: { name: 'shop', candidates } });
+  assert.deepEqual(group.sets.map(({ name }) => name), ['rs0'], 'nobody answers nowhere, and rs1 is in another group');
+  const refused = await platform.refused('group.add', { body: { name: 'none', candidates } });
+  assert.deepEqual([refused.status, refused.code], [422, 'server.group-empty']);
+  assert.match(refused.message, /on none of the 4 candidates/);
+  assert.equal((await platform.refused('group.add', { body: { name: 'none', candidates: [{ host: 'db1', credential: 'mistyped' }] } })).code, 'server.credential-unknown');
+});
+
 test('what cannot be is refused before anything is written', async () => {
   for (const [change, code] of [
     [{ deployments: [{ host: 'nobody' }] }, 'mongo.unreachable'],

@@ -1,18 +1,22 @@
 /** Protection groups: what is to be protected and how it is reached (docs/design/groups.md). */
 import type { Catalog } from '../catalog/catalog.ts';
 import type { GroupComputerRow, GroupRow, GroupSetRow, NamedComputers } from '../catalog/groups.ts';
+import { atOnce } from '../base/at-once.ts';
 import type { Clock } from '../base/clock.ts';
 import { sortableId } from '../base/ids.ts';
 import { groupOptions, type DeploymentWish, type GroupOptions } from '../contract/groups.ts';
 import { setLook, type MongoTarget, type SetLook } from '../contract/values.ts';
 import { isTimeZone } from '../domain/rescan-schedule.ts';
 import type { Credentials } from './credentials.ts';
-import { computerUnknown, deploymentUnknown, foundSetUnknown, groupExists, groupUnknown, setInGroup, timeZoneUnknown } from './failures.ts';
+import { computerUnknown, deploymentUnknown, foundSetUnknown, groupEmpty, groupExists, groupUnknown, setInGroup, timeZoneUnknown } from './failures.ts';
 import type { LookAtSet } from './set-looks.ts';
 
 export type ComputerChange = { computer: string; address?: string; credential?: string | null; awaitsKit?: boolean; isInScope?: boolean };
 export type GroupChange = Partial<GroupOptions> & { name?: string; addDeployments: readonly DeploymentWish[]; removeSets: readonly string[]; computers: readonly ComputerChange[] };
-export type NewGroup = GroupOptions & { name: string; deployments: readonly DeploymentWish[] };
+export type NewGroup = GroupOptions & { name: string; deployments: readonly DeploymentWish[]; candidates: readonly DeploymentWish[] };
+
+/** One that does not answer takes seconds; all of them together have to be an answer to one request. */
+const candidatesAtOnce = 25;
 
 export type Groups = ReturnType<typeof openGroups>;
 
@@ -50,6 +54,14 @@ export function openGroups(options: { catalog: Catalog; credentials: Credentials
     const row = { seed_host: wish.host, seed_port: wish.port, credential };
     const look = await lookAtSet(await target(row));
     return { ...row, set_id: look.setId, group_id: group, look: JSON.stringify(look), looked_ms: clock.now(), says: null };
+  }
+
+  /** Sets that the candidates are members of, each once, without those that are in a group or named already. */
+  async function answeringSets(group: string, candidates: readonly DeploymentWish[], named: readonly GroupSetRow[]): Promise<GroupSetRow[]> {
+    const looks = await atOnce(candidatesAtOnce, candidates, async (wish) => await firstLook(group, wish).catch(() => undefined));
+    const found = new Map(looks.filter((look) => look !== undefined).map((look) => [look.set_id, look]));
+    for (const known of [...named, ...(await store.allSets())]) found.delete(known.set_id);
+    return [...found.values()];
   }
 
   async function refuseTaken(taken: GroupSetRow | undefined): Promise<void> {
@@ -92,11 +104,15 @@ export function openGroups(options: { catalog: Catalog; credentials: Credentials
     list: async (): Promise<GroupRow[]> => await store.list(),
     remove: async (row: GroupRow): Promise<void> => await store.remove(row.id),
 
-    async add({ name, deployments, ...given }: NewGroup): Promise<GroupRow> {
+    async add({ name, deployments, candidates, ...given }: NewGroup): Promise<GroupRow> {
       if ((await store.find(name)) !== undefined) throw groupExists({ name });
       const kept = groupOptions.parse(await checked(given));
       const row: GroupRow = { id: sortableId(clock), name, options: JSON.stringify(kept), is_enabled: 1, counts_from_ms: clock.now(), added_ms: clock.now() };
-      const sets = await Promise.all(deployments.map(async (wish) => await firstLook(row.id, wish)));
+      // A credential that is not there is a mistake, and no candidate without an answer.
+      for (const { credential } of candidates) if (credential !== null) await credentials.database(credential);
+      const wished = await Promise.all(deployments.map(async (wish) => await firstLook(row.id, wish)));
+      const sets = [...wished, ...(await answeringSets(row.id, candidates, wished))];
+      if (sets.length === 0) throw groupEmpty({ name, candidates: candidates.length });
       const twice = sets.find((set, at) => sets.findIndex(({ set_id }) => set_id === set.set_id) < at);
       if (twice !== undefined) throw setInGroup({ set: lookOf(twice).name, group: name });
       await refuseTaken(await store.add(row, sets, named(row.id, true)));

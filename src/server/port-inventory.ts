@@ -10,8 +10,9 @@ import { withDeadline } from '../base/deadline.ts';
 import type { HostRow } from '../catalog/hosts.ts';
 import type { OrderGiven, OrderName, OrderOutput } from '../contract/orders.ts';
 import type { CallOptions } from '../contract/link/caller.ts';
+import type { DirectorySettings } from '../contract/directory.ts';
 import { discovered, hostAndPort } from '../contract/values.ts';
-import { isLoopback, usualSettings, type Inventory, type OutsideService, type PlannedHost, type PlannedSet, type RepositoryWay } from '../domain/port-inventory.ts';
+import { isLoopback, usualSettings, type Inventory, type OutsideService, type PlannedHost, type PlannedSet, type PortSettings, type RepositoryWay } from '../domain/port-inventory.ts';
 import { gatewaysOf, nameGateways } from './gateways.ts';
 import { lookOf } from './groups.ts';
 import { localHost } from './hosts.ts';
@@ -26,9 +27,9 @@ export type KnownInventory = { readonly inventory: Inventory; linkOf(host: Plann
 
 const lookupMs = 3_000;
 
-type Known = Pick<Services, 'sets' | 'hosts' | 'links' | 'catalog' | 'hostKeys' | 'distribution' | 'nameServers' | 'about'>;
+type Known = Pick<Services, 'sets' | 'hosts' | 'links' | 'catalog' | 'hostKeys' | 'distribution' | 'nameServers' | 'about'> & { directory: Pick<Services['directory'], 'settings'> };
 
-export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distribution, nameServers, about }: Known): Promise<KnownInventory> {
+export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distribution, nameServers, directory, about }: Known): Promise<KnownInventory> {
   const { url, hostPorts, announced } = about();
   const machine = { dial: announced ?? hostname(), addresses: ownAddresses() };
   const rows = await sets.list();
@@ -78,7 +79,7 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
     const { name, members: all } = lookOf(row);
     planned.push({ name, members: await Promise.all(all.map(async ({ host, port }) => ({ host, port, addresses: await addressesOf(host) }))), seed: `${row.seed_host}:${row.seed_port}` });
   }
-  const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, isDepotHere: depot?.isLocal === true, stores, dnsServers: outsideServers(await nameServers()) };
+  const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, isDepotHere: depot?.isLocal === true, stores, dnsServers: outsideServers(await nameServers()), directory: await directoryOf(await directory.settings()) };
   return {
     inventory: { servers: [{ ...machine, name: hostname() }], hosts: plannedHosts, sets: planned, settings },
     linkOf: (host) => {
@@ -86,6 +87,13 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
       return row === undefined ? undefined : links.of(row.id);
     },
   };
+}
+
+/** UDP is for finding a server, and ours are named. */
+async function directoryOf(settings: DirectorySettings | undefined): Promise<PlannedDirectory | null> {
+  if (settings === undefined) return null;
+  const servers = await Promise.all(settings.servers.map(async ({ host, port }) => ({ name: host, dial: host, addresses: await addressesOf(host), port })));
+  return { servers, encryption: settings.encryption, isActiveDirectory: false };
 }
 
 /** Addresses that others can have this machine by; a machine without a network has its loopback. */

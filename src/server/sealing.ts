@@ -6,11 +6,16 @@
  * The place (table, column, row) is authenticated with it, so a sealed value moved to another row does not open.
  * A stolen catalog without the key file gives no credential, passphrase or archive key.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { secretUnreadable } from './failures.ts';
 import { readSecret, writeSecret } from './secret-file.ts';
 
-export type Sealer = { seal(plain: string, place: string): string; open(sealed: string, place: string): string };
+export type Sealer = {
+  seal(plain: string, place: string): string;
+  open(sealed: string, place: string): string;
+  /** A key of its own for a purpose, made of the master key. */
+  keyFor(purpose: string): Uint8Array;
+};
 
 export async function openSealer(path: string): Promise<Sealer> {
   const kept = await readSecret(path);
@@ -21,6 +26,7 @@ export async function openSealer(path: string): Promise<Sealer> {
 
 export function sealerWith(key: Uint8Array): Sealer {
   return {
+    keyFor: (purpose) => new Uint8Array(hkdfSync('sha256', key, '', purpose, 32)),
     seal(plain, place) {
       const nonce = randomBytes(12);
       const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(place));

@@ -44,6 +44,8 @@ import { checkNames, readNameServers, type LookAtNames, type NameServers } from 
 import type { NameServerAddress } from './name-server.ts';
 import { openMoments } from './moments.ts';
 import { openOplogStandings } from './oplog-standings.ts';
+import { openPeople, type PeopleOptions } from './people/people.ts';
+import { openReach } from './people/reach.ts';
 import { openPlacement } from './placement.ts';
 import { openPoints } from './points.ts';
 import { inventoryOf } from './port-inventory.ts';
@@ -84,6 +86,7 @@ export type ServerOptions = {
   timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; archiveWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number; link?: LinkTiming };
   /** How hosts are reached that have nothing of ours; over SSH unless a test has its own. */
   contact?: HostContact;
+  people?: PeopleOptions;
 };
 
 export type Server = {
@@ -130,13 +133,13 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const shown = { identity: identities.server(), catalog, authority, admission, links, deployers, clock, log };
   const enrolment = options.enrolment === null ? undefined : await openEnrolment({ ...options.enrolment, ...shown });
   const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.anyOf(['transport', 'deployer']), role: 'caller', version, log, onChannel: (channel) => (channel.peer.part === 'deployer' ? deployers : links).accept(channel.peer.name, openCaller(channel)) });
-  const { services, engine, alarms } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, dns: options.dns }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
+  const { services, engine, alarms } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, dns: options.dns, people: options.people }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
   keepTasksTidy({ links, catalog, log, signal: ends.signal });
   keepLocksUndone({ links, sets: services.sets, log, signal: ends.signal });
 
-  const gate = openGate(catalog, clock);
+  const gate = openGate(catalog, clock, services.roles);
   const streams = { 'session.events': sessionStream(engine, services.sessionLog, ends.signal) };
-  const rest = openRest({ identity: identities.server(), gate, handlers: allHandlers(services), streams, log });
+  const rest = openRest({ identity: identities.server(), gate, reach: openReach(catalog), audit: services.audit, handlers: allHandlers(services), streams, log });
   identities.onRenewed(() => {
     for (const shows of [rest, enrolment, agents]) shows?.renew(identities.server());
   });
@@ -148,6 +151,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   for (const set of await services.sets.list()) await services.keepOplog(set);
   const due = keepRescansDue({ catalog, start: async (group) => void (await services.rescans.start(group, { reason: 'scheduled' })), clock, log, signal: ends.signal });
   services.rescans.onWake(due.wake);
+  services.directory.keepChecked(ends.signal);
   const answering = alarms.keepAnswering(async (setId, reason) => await startBaseBackup(services, setId, reason), ends.signal);
 
   const close = async (): Promise<void> => {
@@ -162,13 +166,14 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   return { url, tokenFile: files.token, caFile: files.ca, repositoryReady, close, [Symbol.asyncDispose]: close };
 }
 
-type Base = { data: string; caPem: string; catalog: Catalog; clock: Clock; log: Log; links: Links; deployers: Links; distribution: Distribution; versions: ServiceVersions; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']>; contact: HostContact | undefined; dns: readonly NameServerAddress[] | undefined };
+type Base = { data: string; caPem: string; catalog: Catalog; clock: Clock; log: Log; links: Links; deployers: Links; distribution: Distribution; versions: ServiceVersions; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']>; contact: HostContact | undefined; dns: readonly NameServerAddress[] | undefined; people: PeopleOptions | undefined };
 
 function compose(base: Base, about: Services['about']) {
   const { catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing } = base;
   const archives = openArchives({ catalog, sealer, links, clock });
   const credentials = openCredentials({ catalog, sealer, clock });
   const hostKeys = openHostKeys({ catalog, clock });
+  const people = openPeople({ catalog, clock, log, sealer, data: base.data }, base.people);
   const contact = base.contact ?? contactOverSsh(hostKeys);
   const hostServices = openHostServices({ links, deployers, distribution });
   const hostChanges = openHostChanges(() => engine);
@@ -200,7 +205,7 @@ function compose(base: Base, about: Services['about']) {
     }
   };
   const services: Services = {
-    catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
+    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms };

@@ -25,6 +25,13 @@ import type { Placement } from './placement.ts';
 import type { HostReach } from './host-reach.ts';
 import type { LookAtSet } from './set-looks.ts';
 import type { Rescans } from './rescans.ts';
+import type { Audit } from './people/audit.ts';
+import type { DirectoryAccounts } from './people/directory-accounts.ts';
+import type { Roles } from './people/roles.ts';
+import type { SignIns } from './people/sign-ins.ts';
+import type { Tokens } from './people/tokens.ts';
+import type { Users } from './people/users.ts';
+import type { Sealer } from './sealing.ts';
 import type { ServiceVersions } from './service-versions.ts';
 
 export type Services = {
@@ -49,6 +56,13 @@ export type Services = {
   readonly points: Points;
   readonly standings: OplogStandings;
   readonly moments: Moments;
+  readonly sealer: Sealer;
+  readonly audit: Audit;
+  readonly roles: Roles;
+  readonly users: Users;
+  readonly tokens: Tokens;
+  readonly signIns: SignIns;
+  readonly directory: DirectoryAccounts;
   readonly engine: SessionEngine;
   readonly sessionLog: SessionLog;
   viewSession(row: SessionRow): Promise<Session>;

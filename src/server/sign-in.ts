@@ -1,5 +1,6 @@
 /**
- * Who may ask for what. A token opens the routes whose permission its role has; one table says which.
+ * Who asks. A token is shown with every request and looked up with its user each time: what is revoked, disabled, over or
+ * no longer vouched for opens nothing from the next request on. Which routes it opens is reach.ts and contract/roles.ts.
  *
  * The admin token is made at first start and written to a file that only its owner can read; the catalog has its hash.
  * A file that was removed is made anew at the next start, with a new token, and the old one opens nothing any more.
@@ -8,23 +9,16 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Clock } from '../base/clock.ts';
 import { sortableId } from '../base/ids.ts';
-import { permissions, type Permission } from '../contract/route.ts';
-import { notAllowed, notSignedIn, tooManyAttempts } from './failures.ts';
+import { notSignedIn, tooManyAttempts } from './failures.ts';
+import { vouchedMs } from './people/directory-accounts.ts';
+import { signInUnchecked } from './people/failures.ts';
+import type { SignIn } from './people/reach.ts';
+import type { Roles } from './people/roles.ts';
 import { readSecret, writeSecret } from './secret-file.ts';
-
-const every = Object.keys(permissions) as Permission[];
-
-export const roles: Readonly<Record<string, ReadonlySet<Permission>>> = {
-  administrator: new Set(every),
-  viewer: new Set(every.filter((permission) => permission.endsWith('.read'))),
-};
-
-export type SignIn = { readonly token: string; readonly role: string };
 
 export type Gate = {
   /** Answers who asks; fails when nobody we know does, or too often. `from` is the address of the asker. */
   admit(authorization: string | undefined, from: string): Promise<SignIn>;
-  demand(signIn: SignIn, permission: Permission): void;
 };
 
 const windowMs = 60_000;
@@ -56,19 +50,38 @@ export function openAttempts(clock: Clock): Attempts {
   };
 }
 
-export function openGate(catalog: Catalog, clock: Clock): Gate {
+/** The use of a token is written down once in so long. */
+const usedEveryMs = 60_000;
+
+export function openGate(catalog: Catalog, clock: Clock, roles: Roles): Gate {
   const attempts = openAttempts(clock);
+
+  async function fromCatalog(token: string): Promise<SignIn | undefined> {
+    const known = await catalog.tokens.byHash(hashOf(token));
+    return known === undefined ? undefined : { who: known.name, kind: 'admin-token', userId: null, tokenId: null, expiresAtMs: null, layers: [await roles.grants([known.role])] };
+  }
+
+  async function ofUser(secret: string): Promise<SignIn | undefined> {
+    const found = await catalog.userTokens.byHash(hashOf(secret));
+    if (found === undefined) return undefined;
+    const { token, user } = found;
+    const nowMs = clock.now();
+    if (token.expires_ms <= nowMs || user.is_disabled === 1 || user.says !== null) return undefined;
+    const uncheckedMs = user.source === 'directory' ? nowMs - (user.checked_ms ?? 0) : 0;
+    if (uncheckedMs > vouchedMs) throw signInUnchecked({ minutes: Math.floor(uncheckedMs / 60_000) });
+    if (token.used_ms === null || nowMs - token.used_ms > usedEveryMs) await catalog.userTokens.used(token.id, nowMs);
+    const layers = [await roles.grants(JSON.parse(user.roles) as string[]), ...(token.role === null ? [] : [await roles.grants([token.role])])];
+    return { who: user.name, kind: token.kind === 'api' ? 'api-token' : 'sign-in', userId: user.id, tokenId: token.id, expiresAtMs: token.expires_ms, layers };
+  }
+
   return {
     async admit(authorization, from) {
       const token = /^Bearer ([\x21-\x7e]{16,200})$/.exec(authorization ?? '')?.[1];
       // A right token is always heard: whoever shares the address with a guesser is not locked out.
-      const known = token === undefined ? undefined : await catalog.tokens.byHash(hashOf(token));
-      if (known !== undefined) return { token: known.name, role: known.role };
+      const known = token === undefined ? undefined : await (/^tm[su]_/.test(token) ? ofUser(token) : fromCatalog(token));
+      if (known !== undefined) return known;
       attempts.count(from);
       throw notSignedIn({});
-    },
-    demand({ role }, permission) {
-      if (roles[role]?.has(permission) !== true) throw notAllowed({ permission, role });
     },
   };
 }

@@ -42,6 +42,8 @@ export async function openCommandLine(server?: RestServer, changes: Partial<Surr
     timeZone: 'Europe/Copenhagen',
     settings: server === undefined ? {} : { server: server.url, tokenFile: join(directory, 'token') },
     dataDirectories: [join(directory, 'data')],
+    signInFile: join(directory, 'kept', 'sign-in.json'),
+    askSecret: async () => await Promise.resolve(undefined),
     onInterrupt(act) {
       interrupts.add(act);
       return () => void interrupts.delete(act);

@@ -68,7 +68,7 @@ async function answer(rest: RestServer, request: IncomingMessage, response: Serv
   try {
     const found = findRoute(request.method!, url.pathname);
     if (found === undefined) return reply(404, toWire(new Error(`no route ${url.pathname}`)));
-    if (request.headers.authorization !== `Bearer ${rest.token}`) return reply(401, { ...toWire(new Error('not signed in')), code: 'server.not-signed-in' });
+    if (found.route.permission !== 'anyone' && request.headers.authorization !== `Bearer ${rest.token}`) return reply(401, { ...toWire(new Error('not signed in')), code: 'server.not-signed-in' });
     const body = await bodyOf(request);
     rest.asked.push([found.name, ...Object.values(found.params)].join(' '));
     const question = {

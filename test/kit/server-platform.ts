@@ -1,6 +1,6 @@
 /** A real server with its catalog, link and REST API, on a fake transport: whole sessions in milliseconds. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { request } from 'node:https';
+import { request, type Agent } from 'node:https';
 import { join } from 'node:path';
 import { joinServer } from '../../src/agent/join.ts';
 import { openLog, type Log } from '../../src/base/log.ts';
@@ -19,7 +19,7 @@ export type ServerPlatform = {
   readonly fake: FakeTransport;
   readonly server: Server;
   readonly logged: string[];
-  raw(method: string, path: string, options?: { body?: unknown; token?: string | null; headers?: Record<string, string> }): Promise<RawAnswer>;
+  raw(method: string, path: string, options?: { body?: unknown; token?: string | null; headers?: Record<string, string>; /** One that keeps connections, for many questions. */ agent?: Agent }): Promise<RawAnswer>;
   /** Fails the test unless the route answers with its own status and schema. */
   ask<N extends RouteName>(name: N, asked: RouteAsked<N>): Promise<RouteAnswer<N>>;
   /** The failure a route answers with. */
@@ -37,7 +37,7 @@ export type ServerPlatform = {
 export const target = { hosts: [{ host: '127.0.0.1', port: 27017 }], credential: { kind: 'scram' as const, user: 'tide', password: 'very-secret-password', authSource: 'admin' } };
 
 
-export async function openServerPlatform(timing: ServerOptions['timing'] = {}, more: Pick<ServerOptions, 'contact' | 'clock' | 'distribution' | 'dns'> = {}): Promise<ServerPlatform> {
+export async function openServerPlatform(timing: ServerOptions['timing'] = {}, more: Pick<ServerOptions, 'contact' | 'clock' | 'distribution' | 'dns' | 'people'> = {}): Promise<ServerPlatform> {
   const data = await mkdtemp(join(scratch, 'tm-server-'));
   // The same after a restart: a kit that is under way names it.
   const [port, enrolmentPort] = [await freePort(), await freePort()];
@@ -58,7 +58,7 @@ export async function openServerPlatform(timing: ServerOptions['timing'] = {}, m
     const body = options.body === undefined ? undefined : JSON.stringify(options.body);
     const headers = { ...(token === null ? {} : { authorization: `Bearer ${token}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...options.headers };
     return await new Promise((resolve, reject) => {
-      const sent = request(new URL(path, server.url), { method, headers, ca, agent: false, timeout: 20_000 }, (response) => {
+      const sent = request(new URL(path, server.url), { method, headers, ca, agent: options.agent ?? false, timeout: 20_000 }, (response) => {
         let text = '';
         response.setEncoding('utf8').on('data', (part: string) => (text += part));
         response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json: text.startsWith('{') ? JSON.parse(text) : undefined }));

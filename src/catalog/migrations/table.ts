@@ -8,6 +8,7 @@ import * as limits from './0006-limits.ts';
 import * as enrolmentKeys from './0007-enrolment-keys.ts';
 import * as gateways from './0008-gateways.ts';
 import * as locationSecrets from './0009-location-secrets.ts';
+import * as people from './0010-people.ts';
 
 /** By name, in alphabetical order. A migration that was released is never changed; the next one mends it. */
 export const migrations: Record<string, Migration> = {
@@ -20,4 +21,5 @@ export const migrations: Record<string, Migration> = {
   '0007-enrolment-keys': enrolmentKeys,
   '0008-gateways': gateways,
   '0009-location-secrets': locationSecrets,
+  '0010-people': people,
 };

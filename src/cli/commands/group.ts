@@ -3,16 +3,30 @@ import { isGiven, listOf, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { plural, showMoment, showSeconds } from '../format.ts';
 import { deploymentsOf, settingsOf } from '../group-words.ts';
-import { usageOf } from '../numbers.ts';
+import { numberOf, usageOf } from '../numbers.ts';
 import { showFields, showTable } from '../table.ts';
 
 export async function addGroup(invocation: Invocation): Promise<ExitCode> {
   const name = invocation.args[0]!;
   const settings = settingsOf(invocation);
-  const body = { timeZone: invocation.surroundings.timeZone, ...settings, name, deployments: deploymentsOf(invocation, 'set') };
+  const isFromDirectory = textOf(invocation, 'directoryBase') !== undefined;
+  const deployments = isFromDirectory && listOf(invocation, 'set').length === 0 ? [] : deploymentsOf(invocation, 'set');
+  if (deployments.length === 0 && !isFromDirectory) throw usageOf(invocation, 'name a member of a set with --set, or computers with --directory-base');
+  const candidates = await candidatesOf(invocation);
+  const body = { timeZone: invocation.surroundings.timeZone, ...settings, name, deployments, candidates };
   const group = await (await invocation.client()).call('group.add', { body });
   invocation.answer(group, () => `${describeGroup(group, invocation.surroundings.timeZone)}\n\nNext: tidemark group rescan ${group.name}`);
   return exitCodes.done;
+}
+
+/** Computers of the directory, on which a member of a set may answer. */
+async function candidatesOf(invocation: Invocation): Promise<{ host: string; port: number; credential: string | null }[]> {
+  const base = textOf(invocation, 'directoryBase');
+  const port = numberOf(invocation, 'directoryPort', { from: 1, to: 65_535 }) ?? 27_017;
+  if (base === undefined) return [];
+  const { computers } = await (await invocation.client()).call('directory.computers', { query: { base } });
+  if (computers.length > 100) throw usageOf(invocation, `${computers.length} computers are below ${base}, and at most 100 are tried at once; give a base further down`);
+  return computers.map(({ address }) => ({ host: address, port, credential: textOf(invocation, 'databaseCredential') ?? null }));
 }
 
 export async function listGroups(invocation: Invocation): Promise<ExitCode> {

@@ -21,13 +21,16 @@ export const groupCommands: readonly CommandDefinition[] = [
 written on any computer before the first "group rescan", so computers can be taken out, or reached by another address,
 with "group edit" first. A set is in one group only.`,
     options: [
-      { flags: '--set <host:port>', says: 'a member of a set; IPv6 as [fd00::1]:27017. May be given several times', many: true, required: true },
+      { flags: '--set <host:port>', says: 'a member of a set; IPv6 as [fd00::1]:27017. May be given several times', many: true },
+      { flags: '--directory-base <dn>', says: 'besides, every set of which a member answers on a computer of the directory below this' },
+      { flags: '--directory-port <port>', says: 'port that is tried on those computers (27017)' },
       { flags: '--database-credential <name>', says: 'how to sign in to these sets ("credential add --for database")' },
       ...settings,
     ],
     client: true,
     examples: [
       'tidemark group add shop --set db1:27017 --database-credential db --credential admin',
+      'tidemark group add shop --directory-base OU=DBServers,DC=comp,DC=test --database-credential db --credential admin',
       'tidemark group add lab --set 10.0.0.11:27101 --set 10.0.0.21:27017 --credential kit --schedule "every 4h" --hours 08:00-20:00',
     ],
     exits: { 0: 'added', 1: 'a set cannot be reached, or is in another group' },

@@ -9,7 +9,7 @@ export const at: OptionDefinition = { flags: '--at <moment>', says: 'latest, a p
 
 export const connection: readonly OptionDefinition[] = [
   { flags: '--server <url>', says: 'the server (TIDEMARK_SERVER; otherwise the one that "tidemark up" runs here)' },
-  { flags: '--token-file <file>', says: 'file with the access token (TIDEMARK_TOKEN_FILE)' },
+  { flags: '--token-file <file>', says: 'file with the access token (TIDEMARK_TOKEN_FILE; otherwise what "tidemark login" keeps)' },
   { flags: '--ca-file <file>', says: 'certificate authority of the server (TIDEMARK_CA_FILE; otherwise ca.pem beside the token file)' },
 ];
 

@@ -21,10 +21,14 @@ export const groupRoutes = {
     path: '/api/v1/groups',
     permission: 'groups.write',
     summary: 'Add a protection group. Each of its sets is looked at at once, over the wire; nothing is written on any computer before its first rescan.',
-    body: groupOptionsGiven.extend({ name: groupName, deployments: z.array(deploymentWish).min(1) }),
+    body: groupOptionsGiven.extend({
+      name: groupName,
+      deployments: z.array(deploymentWish).default([]),
+      candidates: z.array(deploymentWish).max(100).default([]).meta({ description: 'the same, but those where no member of a set answers, or one of a set that a group has, are left out' }),
+    }),
     status: 201,
     answer: group,
-    failures: ['server.group-exists', ...looked],
+    failures: ['server.group-exists', 'server.group-empty', ...looked],
   },
   'group.list': {
     method: 'GET',

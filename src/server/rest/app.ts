@@ -1,6 +1,7 @@
 /**
  * The REST API over HTTPS. Routes, questions and answers are those of contract/routes.ts; an answer that does not keep
- * the contract is held back. Nothing is answered to anybody without a valid token, not even that a route is not there.
+ * the contract is held back. Nothing is answered to anybody without a valid token, not even that a route is not there; the
+ * one route that signs in is the exception. An answer to what changes something leaves after its row of the audit.
  */
 import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -11,24 +12,39 @@ import type { LinkIdentity } from '../../contract/link/trust.ts';
 import type { Route } from '../../contract/route.ts';
 import { routes, type RouteAnswer, type RouteName, type RouteQuestion } from '../../contract/routes.ts';
 import { answerBroken, noSuchRoute, questionNotUnderstood } from '../failures.ts';
-import type { Gate, SignIn } from '../sign-in.ts';
+import type { Audit } from '../people/audit.ts';
+import { demandPermission, type Reach, type SignIn } from '../people/reach.ts';
+import type { Gate } from '../sign-in.ts';
+import { entryOf, isAudited } from './audit-entry.ts';
 import { httpStatusOf } from './http-status.ts';
 
 export type StreamName = { [N in RouteName]: (typeof routes)[N] extends { readonly stream: true } ? N : never }[RouteName];
 
 export type Handlers = {
-  readonly [N in Exclude<RouteName, StreamName>]: (question: RouteQuestion<N>, signIn: SignIn) => Promise<RouteAnswer<N>>;
+  /** `signIn` is there for every route but the one that signs in. */
+  readonly [N in Exclude<RouteName, StreamName>]: (question: RouteQuestion<N>, signIn: SignIn, call: Call) => Promise<RouteAnswer<N>>;
+};
+export type Call = {
+  /** The address of the asker. */
+  readonly from: string;
+  /** Who it is about, where that is not who asks. */
+  readonly isAbout: (who: string) => void;
 };
 /** A stream sends its own answer and resolves when it is over. Failures before its first byte are answered as usual. */
 export type Streams = { readonly [N in StreamName]: (question: RouteQuestion<N>, request: FastifyRequest, reply: FastifyReply) => Promise<void> };
 
-export type RestOptions = { identity: LinkIdentity; gate: Gate; handlers: Handlers; streams: Streams; log: Log };
+export type RestOptions = { identity: LinkIdentity; gate: Gate; reach: Reach; audit: Audit; handlers: Handlers; streams: Streams; log: Log };
 
 declare module 'fastify' {
   interface FastifyRequest {
     signIn?: SignIn;
+    /** Who it is about, in place of who asks. */
+    about?: string;
+    /** Code of the failure that is answered. */
+    failed?: string;
   }
   interface FastifyContextConfig {
+    name?: RouteName;
     route?: Route;
   }
 }
@@ -43,7 +59,7 @@ export type Rest = {
 const secure = (identity: LinkIdentity) => ({ key: identity.keyPem, cert: identity.certificatePem, minVersion: 'TLSv1.3' as const });
 
 export function openRest(options: RestOptions): Rest {
-  const { gate, log } = options;
+  const { gate, reach, audit, log } = options;
   const app = fastify({
     https: secure(options.identity),
     bodyLimit: 4 << 20,
@@ -57,15 +73,31 @@ export function openRest(options: RestOptions): Rest {
 
   app.addHook('onRequest', async (request, reply) => {
     reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
+    const { route } = request.routeOptions.config;
+    if (route?.permission === 'anyone') return;
     request.signIn = await gate.admit(request.headers.authorization, request.ip);
-    const route = request.routeOptions.config.route;
-    if (route !== undefined) gate.demand(request.signIn, route.permission);
+    if (route !== undefined) demandPermission(request.signIn, route.permission);
+  });
+  app.addHook('preHandler', async (request) => {
+    const { name, route } = request.routeOptions.config;
+    if (name !== undefined && route !== undefined && request.signIn !== undefined) await reach.demand(request.signIn, name, route, questionOf(request));
+  });
+  app.addHook('onSend', async (request, reply, payload) => {
+    if (!isAudited(request)) return payload;
+    try {
+      await audit.record(entryOf(request));
+      return payload;
+    } catch (error) {
+      reply.code(500).type('application/json');
+      return JSON.stringify(toWire(toFailure(error)));
+    }
   });
   app.setNotFoundHandler((request) => {
     throw noSuchRoute({ route: `${request.method} ${request.url.split('?', 1)[0]!.slice(0, 200)}` });
   });
   app.setErrorHandler(async (error: FastifyError, request, reply) => {
     const failure = failureOf(error, request, log);
+    request.failed = failure.code;
     await reply.code(httpStatusOf(failure)).type('application/json').serializer(JSON.stringify).send(toWire(failure));
   });
   for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) addRoute(app, name, route, options);
@@ -81,21 +113,26 @@ export function openRest(options: RestOptions): Rest {
   };
 }
 
-function addRoute(app: FastifyInstance, name: RouteName, route: Route, { handlers, streams }: RestOptions): void {
+const questionOf = (request: FastifyRequest) => ({ params: request.params, query: request.query, body: request.body });
+
+/** Of what anybody may send. */
+const openBodyBytes = 16 << 10;
+
+function addRoute(app: FastifyInstance, name: RouteName, route: Route, { handlers, streams, reach }: RestOptions): void {
   const { params, query: querystring, body } = route;
-  const question = (request: FastifyRequest) => ({ params: request.params, query: request.query, body: request.body });
   const schema = { ...(params && { params }), ...(querystring && { querystring }), ...(body && { body }), ...(route.stream !== true && { response: { [route.status]: route.answer } }) };
-  const common = { method: route.method, url: route.path, schema, config: { route } };
+  const common = { method: route.method, url: route.path, schema, config: { name, route }, ...(route.permission === 'anyone' && { bodyLimit: openBodyBytes }) };
   if (route.stream === true) {
     const stream = streams[name as StreamName] as (asked: unknown, request: FastifyRequest, reply: FastifyReply) => Promise<void>;
-    return void app.route({ ...common, handler: async (request, reply) => await stream(question(request), request, reply) });
+    return void app.route({ ...common, handler: async (request, reply) => await stream(questionOf(request), request, reply) });
   }
-  const handler = handlers[name as keyof Handlers] as (asked: unknown, signIn: SignIn) => Promise<unknown>;
+  const handler = handlers[name as keyof Handlers] as (asked: unknown, signIn: SignIn | undefined, call: Call) => Promise<unknown>;
   app.route({
     ...common,
     handler: async (request, reply) => {
       reply.code(route.status);
-      return await handler(question(request), request.signIn!);
+      const answer = await handler(questionOf(request), request.signIn, { from: request.ip, isAbout: (who) => void (request.about = who) });
+      return request.signIn === undefined ? answer : await reach.narrow(request.signIn, name, route, answer);
     },
   });
 }

@@ -4,6 +4,7 @@ import { credentialHandlers } from './credentials.ts';
 import { groupHandlers } from './groups.ts';
 import { hostKeyHandlers } from './host-keys.ts';
 import { hostHandlers } from './hosts.ts';
+import { auditHandlers, directoryHandlers, peopleHandlers } from './people.ts';
 import { pointHandlers } from './points.ts';
 import { portHandlers } from './ports.ts';
 import { repositoryHandlers } from './repositories.ts';
@@ -11,6 +12,7 @@ import { restoreHandlers } from './restores.ts';
 import { serverHandlers } from './server.ts';
 import { sessionHandlers } from './sessions.ts';
 import { setHandlers } from './sets.ts';
+import { signInHandlers } from './sign-in.ts';
 
 export function allHandlers(services: Services): Handlers {
   return {
@@ -25,5 +27,9 @@ export function allHandlers(services: Services): Handlers {
     ...hostKeyHandlers(services),
     ...groupHandlers(services),
     ...portHandlers(services),
+    ...signInHandlers(services),
+    ...peopleHandlers(services),
+    ...directoryHandlers(services),
+    ...auditHandlers(services),
   };
 }

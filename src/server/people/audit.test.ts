@@ -1,0 +1,113 @@
+/** The audit over the real REST API, and what is found when somebody has been at it. */
+import assert from 'node:assert/strict';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { after, before, test } from 'node:test';
+import { cheap, goodPassword } from '../../../test/kit/people.ts';
+import { openServerPlatform, type ServerPlatform } from '../../../test/kit/server-platform.ts';
+
+let platform: ServerPlatform;
+before(async () => {
+  platform = await openServerPlatform({}, { people: { cost: cheap } });
+});
+after(async () => await platform[Symbol.asyncDispose]());
+
+const firstPassword = 'words of somebody else';
+const catalogFile = (): string => join(platform.data, 'server', 'catalog.sqlite');
+
+function change(sql: string): void {
+  const database = new DatabaseSync(catalogFile());
+  database.exec(sql);
+  database.close();
+}
+
+const faults = async (): Promise<string[]> => (await platform.ask('audit.verify', {})).faults.map(({ number, what }) => `${number}: ${what}`);
+
+test('every changing request and every sign-in is a row: who, from where, what, on what, with what outcome', async () => {
+  await platform.ask('user.add', { body: { name: 'anna', roles: ['viewer'], password: firstPassword } });
+  const { token } = await platform.ask('sign-in.start', { body: { user: 'anna', password: firstPassword, newPassword: goodPassword } });
+  await platform.raw('POST', '/api/v1/sign-in', { token: null, body: { user: 'anna', password: 'wrong-hush' } });
+  await platform.raw('POST', '/api/v1/sign-in', { token: null, body: { user: 'typed-password-as-name', password: 'x' } });
+  await platform.raw('GET', '/api/v1/users', { token });
+  await platform.raw('GET', '/api/v1/sets', { token });
+  await platform.raw('POST', '/api/v1/sets/rs0/restores/collections', { token, body: { reason: 'because' } });
+  await platform.raw('DELETE', '/api/v1/users/anna');
+  const rows = (await platform.ask('audit.list', { query: { limit: 100 } })).rows.toReversed().map(({ who, from, what, on, outcome }) => [who, from, what, on, outcome].join(' | '));
+  assert.deepEqual(rows, [
+    'admin | 127.0.0.1 | user.add | anna | done',
+    'anna | 127.0.0.1 | sign-in.start |  | done',
+    'anna | 127.0.0.1 | sign-in.start |  | server.sign-in-refused',
+    '(a name that is nobody\'s) | 127.0.0.1 | sign-in.start |  | server.sign-in-refused',
+    'anna | 127.0.0.1 | user.list |  | server.not-allowed',
+    'anna | 127.0.0.1 | restore.collections | rs0 | server.not-allowed',
+    'admin | 127.0.0.1 | user.remove | anna (plan) | done',
+  ]);
+  assert.deepEqual(await faults(), []);
+  const made = await platform.raw('POST', '/api/v1/tokens', { token, body: { name: 'nightly' } });
+  assert.equal(made.status, 201);
+  assert.equal((await platform.ask('audit.list', { query: { who: 'anna', limit: 1 } })).rows[0]?.what, 'token.add');
+
+  const secrets = [firstPassword, goodPassword, 'wrong-hush', 'typed-password-as-name', token, made.json.secret as string];
+  const seen = [platform.logged.join('')];
+  for (const file of await readdir(join(platform.data, 'server'))) seen.push(await readFile(join(platform.data, 'server', file), 'latin1'));
+  for (const path of ['audit?limit=1000', 'users', 'users/anna', 'users/anna/tokens']) seen.push((await platform.raw('GET', `/api/v1/${path}`)).text);
+  for (const secret of secrets) assert.ok(!seen.some((text) => text.includes(secret)), `${secret.slice(0, 5)}… was found`);
+});
+
+test('a flood of sign-ins fills neither audit nor log', async () => {
+  await using other = await openServerPlatform({}, { people: { cost: cheap } });
+  for (let n = 0; n < 30; n++) await other.raw('POST', '/api/v1/sign-in', { token: null, body: { user: `user${n}`, password: 'sprayed' } });
+  assert.equal((await other.ask('audit.list', { query: { limit: 100 } })).rows.length, 10);
+});
+
+const tampered: [what: string, sql: string, found: RegExp[]][] = [
+  ['changed', "update audit set who = 'bert' where number = 3", [/^3: it, or its place in the chain, was changed$/]],
+  ['given another outcome and hash', "update audit set outcome = 'done', hash = (select hash from audit where number = 2) where number = 3", [/^3: /, /^4: /]],
+  ['removed', 'delete from audit where number = 4', [/^5: rows 4 to 4 are missing$/, /^5: it, or its place/]],
+  ['swapped', 'update audit set number = 900 where number = 3; update audit set number = 3 where number = 4; update audit set number = 4 where number = 900', [/^3: /, /^4: /, /^5: /]],
+  ['cut off at the end', 'delete from audit where number > (select max(number) - 2 from audit)', [/^\d+: rows \d+ to \d+ are missing at the end$/]],
+  ['cut off at the beginning', 'delete from audit where number < 3', [/^3: rows 1 to 2 are missing$/, /^3: it, or its place/]],
+  ['put in between', "update audit set number = number + 100 where number > 4; update audit set number = number - 99 where number > 100; insert into audit select 5, at_ms, who, from_address, what, object, outcome, reason, hash from audit where number = 2", [/^5: /, /^6: /]],
+];
+for (const [what, sql, found] of tampered) {
+  test(`a row that was ${what} is found`, async () => {
+    const kept = (await platform.ask('audit.list', { query: { limit: 5_000 } })).rows.length;
+    assert.ok(kept >= 7);
+    change('create table audit_kept as select * from audit');
+    try {
+      change(sql);
+      const seen = await faults();
+      for (const says of found) assert.ok(seen.some((fault) => says.test(fault)), `${says.source}: ${seen.join('; ')}`);
+    } finally {
+      change('delete from audit; insert into audit select * from audit_kept; drop table audit_kept');
+    }
+    assert.deepEqual(await faults(), [], 'all is well again');
+  });
+}
+
+test('a chain made anew without the master key does not fit, and neither does a missing head', async () => {
+  const head = join(platform.data, 'audit.head');
+  const kept = await readFile(head, 'utf8');
+  await writeFile(head, '{"number":1,"hash":"00"}');
+  assert.match((await faults()).join(), /1: it is not the row that the head was made of/);
+  await rm(head);
+  assert.match((await faults()).join(), /the head .* is missing/);
+  await writeFile(head, kept, { mode: 0o600 });
+  assert.deepEqual(await faults(), []);
+});
+
+test('many changes at once make one chain', async () => {
+  await Promise.all(Array.from({ length: 40 }, async (_, n) => await platform.raw('DELETE', `/api/v1/users/nobody${n}`)));
+  const verdict = await platform.ask('audit.verify', {});
+  assert.deepEqual([verdict.isWhole, verdict.faults], [true, []]);
+  assert.ok(verdict.rows >= 47);
+});
+
+test('what cannot be written into the audit is not answered as done', async () => {
+  change('alter table audit rename to audit_away');
+  const { status } = await platform.raw('POST', '/api/v1/users', { body: { name: 'bert', roles: ['viewer'], password: firstPassword } });
+  change('alter table audit_away rename to audit');
+  assert.equal(status, 500);
+  assert.match(platform.logged.join(''), /a row of the audit was not kept/);
+});

@@ -1,0 +1,187 @@
+/** Who may ask for what: every route against every role, on the real REST API, and what a narrowed role reaches. */
+import assert from 'node:assert/strict';
+import { Agent } from 'node:https';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { after, before, test } from 'node:test';
+import { atOnce } from '../../base/at-once.ts';
+import { builtInRoles } from '../../contract/roles.ts';
+import { permissions, type Permission, type Route } from '../../contract/route.ts';
+import { fillPath, routes, type RouteName } from '../../contract/routes.ts';
+import { cheap, goodPassword } from '../../../test/kit/people.ts';
+import { openServerPlatform, target, type RawAnswer, type ServerPlatform } from '../../../test/kit/server-platform.ts';
+
+let platform: ServerPlatform;
+const agent = new Agent({ keepAlive: true, maxSockets: 4 });
+before(async () => {
+  platform = await openServerPlatform({}, { people: { cost: cheap } });
+  await platform.addSet();
+});
+after(async () => {
+  agent.destroy();
+  await platform[Symbol.asyncDispose]();
+});
+
+const all = Object.entries(routes) as [RouteName, Route][];
+/** Nothing is called so: whoever is let in changes nothing. */
+const nowhere = Object.fromEntries(['set', 'point', 'session', 'publication', 'repository', 'host', 'credential', 'group', 'user', 'role', 'token'].map((param) => [param, 'nowhere']));
+
+async function signInAs(name: string, roles: string[]): Promise<string> {
+  await platform.ask('user.add', { body: { name, roles, password: 'words of somebody else' } });
+  return (await platform.ask('sign-in.start', { body: { user: name, password: 'words of somebody else', newPassword: goodPassword } })).token;
+}
+
+/** A body that no route takes: permission is asked for before it is read. */
+async function knock(name: RouteName, token: string): Promise<RawAnswer> {
+  const route: Route = routes[name];
+  return await platform.raw(route.method, fillPath(route.path, nowhere), { token, agent, body: route.method === 'GET' || route.method === 'DELETE' ? undefined : [] });
+}
+
+/** Routes that change or start something, as design/sign-in.md gives them to each role; reading follows below. */
+const changing: Readonly<Record<string, readonly RouteName[]>> = {
+  'security-administrator': [
+    'credential.add', 'credential.remove', 'user.add', 'user.edit', 'user.password', 'user.unlock', 'user.second-factor-off', 'user.remove', 'user.revoke', 'role.add', 'role.edit', 'role.remove',
+    'directory.set', 'directory.test', 'directory.remove',
+  ],
+  'backup-operator': [
+    'set.add', 'set.remove', 'backup.run', 'group.add', 'group.edit', 'group.remove', 'group.enable', 'group.rescan', 'group.test', 'point.verify', 'point.hold', 'point.release', 'repository.check', 'repository.sweep',
+    'ports.check', 'session.stop', 'session.retry',
+  ],
+  'restore-operator': ['restore.set', 'restore.collections', 'publication.start', 'publication.stop', 'oplog.find', 'point.verify', 'point.hold', 'point.release', 'session.stop', 'session.retry'],
+  viewer: [],
+  administrator: all.filter(([, { method }]) => method !== 'GET').map(([name]) => name),
+  custom: ['backup.run'],
+};
+const readsOfPeople: readonly RouteName[] = ['user.list', 'user.show', 'user.tokens', 'role.list', 'role.show', 'directory.show', 'audit.list', 'audit.verify'];
+const custom: Permission[] = ['points.read', 'backups.run'];
+const own = new Set(all.filter(([, { permission }]) => permission === 'self' || permission === 'anyone').map(([name]) => name));
+
+function mayOpen(role: string, name: RouteName, route: Route): boolean {
+  if (own.has(name)) return true;
+  if (route.method !== 'GET') return changing[role]!.includes(name);
+  if (role === 'custom') return route.permission === 'points.read';
+  if (name === 'directory.computers') return role === 'backup-operator' || role === 'administrator';
+  return role === 'administrator' || role === 'security-administrator' || !readsOfPeople.includes(name);
+}
+
+test('every route opens to exactly the roles that the table gives it', async () => {
+  assert.deepEqual(Object.keys(changing).filter((role) => role !== 'custom').sort(), Object.keys(builtInRoles).sort());
+  await platform.ask('role.add', { body: { name: 'custom', permissions: custom } });
+  for (const role of Object.keys(changing)) {
+    const token = await signInAs(`is-${role}`, [role]);
+    const wrong: string[] = [];
+    await atOnce(4, all, async ([name, route]) => {
+      if (route.stream === true || name === 'sign-in.end') return;
+      const { status, json } = await knock(name, token);
+      const isOpen = status !== 403;
+      if (status === 401 && name !== 'sign-in.start' && json?.code !== 'server.sign-in-refused') wrong.push(`${name}: 401 ${json?.code}`);
+      if (isOpen !== mayOpen(role, name, route)) wrong.push(`${name}: ${status} ${json?.code ?? ''}`);
+      if (!isOpen && json.code !== 'server.not-allowed') wrong.push(`${name}: ${json.code}`);
+    });
+    assert.deepEqual(wrong, [], role);
+  }
+});
+
+test('a stream opens to those who may read it', async () => {
+  for (const [role, status] of [['viewer', 404], ['custom', 403]] as const) {
+    const token = await signInAs(`streams-${role}`, [role]);
+    assert.equal((await platform.raw('GET', '/api/v1/sessions/nowhere/events', { token })).status, status, role);
+  }
+});
+
+test('every permission is some route\'s, and every route\'s is in the table', () => {
+  const used = new Set(all.map(([, { permission }]) => permission));
+  assert.deepEqual(Object.keys(permissions).filter((permission) => !used.has(permission as Permission)), []);
+});
+
+test('several roles of one user add up', async () => {
+  const token = await signInAs('doubled', ['viewer', 'custom']);
+  assert.notEqual((await knock('backup.run', token)).status, 403);
+  assert.equal((await knock('point.delete', token)).status, 403);
+});
+
+test('an API token with a role of its own opens no more than that role and its user both', async () => {
+  const token = await signInAs('maker', ['restore-operator']);
+  const made = await platform.raw('POST', '/api/v1/tokens', { token, body: { name: 'narrow', role: 'backup-operator' } });
+  const { secret } = made.json as { secret: string };
+  const codes = await Promise.all((['backup.run', 'restore.set', 'point.hold', 'set.list'] as const).map(async (name) => (await knock(name, secret)).status === 403));
+  assert.deepEqual(codes, [true, true, false, false]);
+  const selfish = await Promise.all((['token.add', 'self.password', 'second-factor.begin', 'token.revoke'] as const).map(async (name) => {
+    const body = { name: 'more', password: goodPassword, newPassword: 'entirely other words' };
+    return (await platform.raw(routes[name].method, fillPath(routes[name].path, { token: 'narrow' }), { token: secret, body: routes[name].method === 'DELETE' ? undefined : body })).json.code as string;
+  }));
+  assert.deepEqual(selfish, Array.from({ length: 4 }, () => 'server.sign-in-needed'), 'a token makes no token, and changes no password');
+});
+
+test('a narrowed role reaches its objects and targets, and what is not there and out of reach is refused alike', async () => {
+  const database = new DatabaseSync(join(platform.data, 'server', 'catalog.sqlite'));
+  database.prepare("insert into sets select 'f0f0f0f0f0f0f0f0f0f0f0f0', 'other', repository, sealed_target, sign_in, hosts, discovered, added_ms, refreshed_ms from sets where name = 'rs0'").run();
+  database.close();
+  assert.equal((await platform.ask('set.list', {})).sets.length, 2);
+  const reads: Permission[] = ['sets.read', 'sets.write', 'backups.run', 'restores.run', 'sessions.read', 'sessions.write', 'repositories.read', 'groups.read', 'points.read', 'points.delete', 'server.read'];
+  await platform.ask('role.add', { body: { name: 'shop', permissions: reads, objects: ['set:rs0'], targets: ['publish'] } });
+  const token = await signInAs('narrowed', ['shop']);
+  const ask = async (method: string, path: string, body?: unknown): Promise<string> => {
+    const { status, json } = await platform.raw(method, `/api/v1/${path}`, { token, body });
+    return status < 400 ? 'done' : json.code;
+  };
+  const asked = async (path: string): Promise<any> => (await platform.raw('GET', `/api/v1/${path}`, { token })).json;
+
+  assert.deepEqual((await asked('sets')).sets.map(({ name }: { name: string }) => name), ['rs0']);
+  assert.deepEqual((await asked('repositories')).repositories, []);
+  assert.ok((await asked('sessions')).sessions.every(({ object }: { object: { name: string } }) => object.name === 'rs0'));
+  assert.equal(await ask('GET', 'sets/rs0'), 'done');
+  assert.equal(await ask('GET', 'server'), 'done');
+  const backup = (await platform.raw('POST', '/api/v1/sets/rs0/backups', { token, body: {} })).json as { id: string };
+  await platform.ended(backup.id);
+  assert.equal(await ask('GET', `sessions/${backup.id}`), 'done');
+  for (const path of ['sets/other', 'sets/nowhere', 'repositories/default', 'sessions/nowhere', 'points/nowhere', 'points?set=other']) assert.equal(await ask('GET', path), 'server.not-in-reach', path);
+  assert.equal(await ask('POST', 'sets/other/backups', {}), 'server.not-in-reach');
+  assert.equal(await ask('POST', 'sets', { target }), 'server.not-in-reach');
+  assert.equal(await ask('POST', 'points/delete', { points: ['nowhere'] }), 'server.not-in-reach');
+  assert.equal(await ask('POST', 'sets/rs0/restores/collections', { at: 'latest', namespaces: [{ from: 'a.b', to: 'a.c' }] }), 'server.not-in-reach', 'another target');
+  assert.equal(await ask('POST', 'sets/rs0/publications', { at: 'nonsense' }), 'domain.moment-not-understood', 'its own target');
+});
+
+test('a role that cannot be is refused', async () => {
+  for (const [body, says] of [
+    [{ permissions: ['hosts.write'], objects: ['set:rs0'] }, /narrowed to objects cannot have hosts\.write/],
+    [{ permissions: ['groups.write'], objects: ['group:x'] }, /cannot have groups\.write/],
+    [{ permissions: ['self'] }, /self is no role's/],
+    [{ permissions: ['sets.read'], targets: ['live'] }, /does not have restores\.run/],
+  ] as const) {
+    const refused = await platform.refused('role.add', { body: { name: 'unfit', ...body } as never });
+    assert.equal(refused.code, 'server.role-unfit');
+    assert.match(refused.message, says);
+  }
+  assert.equal((await platform.refused('role.add', { body: { name: 'viewer', permissions: ['sets.read'] } })).code, 'server.role-exists');
+  assert.equal((await platform.refused('role.edit', { params: { role: 'viewer' }, body: { permissions: ['sets.read'] } })).code, 'server.role-built-in');
+  assert.equal((await platform.refused('role.remove', { params: { role: 'shop' }, query: { apply: 'true' } })).code, 'server.role-in-use');
+});
+
+test('whoever has not everything gives nobody everything, and nobody changes themselves', async () => {
+  const token = await signInAs('guard', ['security-administrator']);
+  await signInAs('boss', ['administrator']);
+  const ask = async (method: string, path: string, body: unknown): Promise<string> => {
+    const { status, json } = await platform.raw(method, `/api/v1/${path}`, { token, body });
+    return status < 400 ? 'done' : json.code;
+  };
+  const whole = (await platform.ask('role.show', { params: { role: 'administrator' } })).permissions;
+  assert.equal(await ask('POST', 'users', { name: 'evil', roles: ['administrator'], password: goodPassword }), 'server.user-protected');
+  assert.equal(await ask('PUT', 'users/boss', { isDisabled: true }), 'server.user-protected');
+  assert.equal(await ask('PUT', 'users/boss/password', { password: 'a password of my choice' }), 'server.user-protected');
+  assert.equal(await ask('DELETE', 'users/boss/second-factor', undefined), 'server.user-protected');
+  assert.equal(await ask('DELETE', 'users/boss?apply=true', undefined), 'server.user-protected');
+  assert.equal(await ask('PUT', 'users/guard', { roles: ['viewer'] }), 'server.user-protected');
+  assert.equal(await ask('POST', 'roles', { name: 'everything', permissions: whole }), 'server.user-protected');
+  assert.equal(await ask('POST', 'users', { name: 'helper', roles: ['viewer'], password: goodPassword }), 'done');
+});
+
+test('a session is retried by whoever may start it, and by nobody else', async () => {
+  const restore = await platform.ask('restore.collections', { params: { set: 'rs0' }, body: { at: 'latest', namespaces: [{ from: 'shop.orders', to: 'shop.back' }] } });
+  await platform.ended(restore.id);
+  const token = await signInAs('backs-up', ['backup-operator']);
+  const answer = await platform.raw('POST', `/api/v1/sessions/${restore.id}/retry`, { token });
+  assert.deepEqual([answer.status, answer.json.code], [403, 'server.not-allowed']);
+  assert.match(answer.json.message, /does not allow restores\.run/);
+});
