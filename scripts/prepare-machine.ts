@@ -33,6 +33,8 @@ const forBuckets: readonly Wanted[] = [
   { name: 'ceph-mon', isThere: program('ceph-mon') },
   { name: 'ceph-osd', isThere: program('ceph-osd') },
   { name: 'ceph-common', isThere: program('ceph') },
+];
+
 /** A domain controller of Active Directory. */
 const forDirectory: readonly Wanted[] = [
   { name: 'samba', isThere: program('smbd') },

@@ -38,6 +38,7 @@ export const startedBy: Readonly<Record<SessionKind, Permission>> = {
   publish: 'restores.run',
   check: 'repositories.maintain',
   sweep: 'repositories.maintain',
+  test: 'repositories.maintain',
   rescan: 'groups.rescan',
   deploy: 'hosts.write',
   update: 'hosts.write',

@@ -12,7 +12,7 @@ import type { OrderGiven, OrderName, OrderOutput } from '../contract/orders.ts';
 import type { CallOptions } from '../contract/link/caller.ts';
 import type { DirectorySettings } from '../contract/directory.ts';
 import { discovered, hostAndPort } from '../contract/values.ts';
-import { isLoopback, usualSettings, type Inventory, type OutsideService, type PlannedHost, type PlannedSet, type PortSettings, type RepositoryWay } from '../domain/port-inventory.ts';
+import { isLoopback, usualSettings, type Inventory, type OutsideService, type PlannedHost, type PlannedDirectory, type PlannedSet, type RepositoryWay } from '../domain/port-inventory.ts';
 import { gatewaysOf, nameGateways } from './gateways.ts';
 import { lookOf } from './groups.ts';
 import { localHost } from './hosts.ts';

@@ -44,7 +44,7 @@ const changing: Readonly<Record<string, readonly RouteName[]>> = {
     'directory.set', 'directory.test', 'directory.remove',
   ],
   'backup-operator': [
-    'set.add', 'set.remove', 'backup.run', 'group.add', 'group.edit', 'group.remove', 'group.enable', 'group.rescan', 'group.test', 'point.verify', 'point.hold', 'point.release', 'repository.check', 'repository.sweep',
+    'set.add', 'set.remove', 'backup.run', 'group.add', 'group.edit', 'group.remove', 'group.enable', 'group.rescan', 'group.test', 'point.verify', 'point.hold', 'point.release', 'repository.check', 'repository.sweep', 'repository.test',
     'ports.check', 'session.stop', 'session.retry',
   ],
   'restore-operator': ['restore.set', 'restore.collections', 'publication.start', 'publication.stop', 'oplog.find', 'point.verify', 'point.hold', 'point.release', 'session.stop', 'session.retry'],
