@@ -16,7 +16,8 @@ import type { TaskKind } from '../contract/tasks.ts';
 import { dropClonesWhereTight, dropDeadClones } from '../mongo/copy/leftovers.ts';
 import { removeStaleMongods } from '../mongo/mongod-marker.ts';
 import { removeStaleMounts } from '../mount/stale.ts';
-import { createRepository, makeArchive, openRepository } from '../repository/repository.ts';
+import { holdersOf } from '../repository/holders.ts';
+import { createRepository, listArchives, makeArchive, openRepository } from '../repository/repository.ts';
 import { openArchiveHere, openStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
 import { lookAtSet } from './set-look.ts';
@@ -88,6 +89,11 @@ export async function openTransport(options: { workDirectory: string; programs: 
       const { key } = await makeArchive(await openStorage(location), Buffer.from(repositoryKeyHex, 'hex'), setId, setName);
       return { archive: { location, setId, keyHex: Buffer.from(key).toString('hex') } };
     },
+    'repository.archives': async ({ location, repositoryKeyHex }) => {
+      const archives = await listArchives(await openStorage(location), Buffer.from(repositoryKeyHex, 'hex'));
+      return { archives: archives.map(({ setId, setName, key }) => ({ setId, setName, keyHex: Buffer.from(key).toString('hex') })) };
+    },
+    'archive.holders': async ({ archive }) => ({ holders: await holdersOf((await openArchiveHere(archive)).parts, systemClock) }),
     'archive.window': async ({ archive }) => await windowOf(await openArchiveHere(archive), systemClock.now()),
     'point.delete': async ({ archive, point }) => {
       await (await openArchiveHere(archive)).deletePoint(point);

@@ -1,4 +1,5 @@
 import type { CommandDefinition } from './command.ts';
+import { copyCommands } from './definitions/copies.ts';
 import { credentialCommands } from './definitions/credentials.ts';
 import { groupCommands } from './definitions/groups.ts';
 import { machineCommands } from './definitions/machine.ts';
@@ -22,6 +23,7 @@ export const definitions: readonly CommandDefinition[] = [
   ...pointCommands,
   ...restoreCommands,
   ...repositoryCommands,
+  ...copyCommands,
   ...sessionCommands,
   ...portCommands,
   ...machineCommands.filter((command) => command.name === 'completion'),
@@ -40,6 +42,7 @@ export const nouns: Readonly<Record<string, string>> = {
   restore: 'bring back a moment',
   publish: 'look at a moment without copying it',
   repository: 'where backups are kept',
+  copy: 'backups kept once more in another repository',
   session: 'work that runs or ran',
   ports: 'which machine must reach which, and whether it does',
 };

@@ -1,4 +1,5 @@
 /** Every REST route, by name. The server has one handler for each; clients are typed from the same table. */
+import { copyRoutes } from './routes/copies.ts';
 import { credentialRoutes } from './routes/credentials.ts';
 import { groupRoutes } from './routes/groups.ts';
 import { hostKeyRoutes } from './routes/host-keys.ts';
@@ -12,7 +13,7 @@ import { sessionRoutes } from './routes/sessions.ts';
 import { setRoutes } from './routes/sets.ts';
 import type { Answer, Asked, Question, Route } from './route.ts';
 
-export const routes = { ...setRoutes, ...pointRoutes, ...restoreRoutes, ...repositoryRoutes, ...credentialRoutes, ...sessionRoutes, ...serverRoutes, ...hostRoutes, ...hostKeyRoutes, ...groupRoutes, ...portRoutes } as const satisfies Record<string, Route>;
+export const routes = { ...setRoutes, ...pointRoutes, ...restoreRoutes, ...repositoryRoutes, ...copyRoutes, ...credentialRoutes, ...sessionRoutes, ...serverRoutes, ...hostRoutes, ...hostKeyRoutes, ...groupRoutes, ...portRoutes } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;
 export type RouteQuestion<N extends RouteName> = Question<(typeof routes)[N]>;

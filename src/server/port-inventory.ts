@@ -36,6 +36,12 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
   const known = await hosts.list();
   const ways = (row: HostRow): RepositoryWay[] => repositories.filter(({ host }) => host === row.id).map((repository) => nameGateways(repository, known)).map(({ through, hosts: behind }) => ({ gateways: through, hosts: behind }));
   const isGateway = (row: HostRow): boolean => repositories.some((repository) => gatewaysOf(repository).through.includes(row.id));
+  const copies = await catalog.copies.list();
+  const hostOf = (repository: string | undefined): string | undefined => repositories.find(({ id }) => id === repository)?.host;
+  const copiesFrom = (row: HostRow): string[] => {
+    const read = copies.flatMap(({ set_id, repository }) => (hostOf(repository) === row.id ? [hostOf(rows.find(({ id }) => id === set_id)?.repository)] : []));
+    return known.filter(({ id }) => id !== row.id && read.includes(id)).map(({ name }) => name);
+  };
   const keys = await hostKeys.list();
   const depot = distribution.at;
   const isDepot = (row: HostRow): boolean => depot !== null && !depot.isLocal && row.address === depot.host;
@@ -60,6 +66,7 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
         dataPorts: { from: row.data_from, to: row.data_to },
         singlePort: row.single_port === 1,
         ways: ways(row),
+        copiesFrom: copiesFrom(row),
         dialling: row.dials === 'host' ? 'host' : 'server',
       };
     }),

@@ -26,7 +26,7 @@ export async function listRepositories(invocation: Invocation): Promise<ExitCode
   invocation.answer(answer, () =>
     showTable<Repository>(
       [
-        { title: 'REPOSITORY', cell: (row) => `${row.name}${row.isDefault ? ' (default)' : ''}` },
+        { title: 'REPOSITORY', cell: (row) => `${row.name}${row.isDefault ? ' (default)' : row.isAttached ? ' (read only)' : ''}` },
         { title: 'SETS', cell: (row) => String(row.archives.length), right: true },
         { title: 'POINTS', cell: (row) => String(row.archives.reduce((sum, archive) => sum + archive.points, 0)), right: true },
         { title: 'PLACE', cell: (row) => `${row.host === 'local' ? '' : `${row.host}:`}${row.location.path}` },
@@ -84,7 +84,7 @@ function describeRepository(repository: Repository, timeZone: string): string {
   const archives = repository.archives.map((archive) => `  ${archive.setName} (${archive.setId})  ${plural(archive.points, 'point')}${archive.isProtected ? '' : ', not protected any more'}`);
   return [
     showFields([
-      ['repository', `${repository.name}${repository.isDefault ? ' (default)' : ''}`],
+      ['repository', `${repository.name}${repository.isDefault ? ' (default)' : repository.isAttached ? ' (attached: it is only read)' : ''}`],
       ['place', `${repository.host === 'local' ? '' : `${repository.host}:`}${repository.location.path}`],
       ['added', showMoment(repository.addedAtMs, timeZone)],
       ['passphrase', passphrase],
@@ -96,7 +96,7 @@ function describeRepository(repository: Repository, timeZone: string): string {
 }
 
 /** The one named, else the default one. */
-async function nameOf(invocation: Invocation, client: Client): Promise<string> {
+export async function nameOf(invocation: Invocation, client: Client): Promise<string> {
   const [name] = invocation.args;
   if (name !== undefined) return name;
   const { repositories } = await client.call('repository.list');
