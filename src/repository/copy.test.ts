@@ -6,6 +6,7 @@ import type { Optime } from '../base/cluster-time.ts';
 import { systemClock } from '../base/clock.ts';
 import { isFailure } from '../base/failure.ts';
 import { openArchive, type Archive } from './archive.ts';
+import { holeId } from './chunk.ts';
 import { copyOplog, type OplogCopied } from './copy-oplog.ts';
 import { copyPoint } from './copy-point.ts';
 import { frameDamaged, oplogDamaged } from './failures.ts';
@@ -61,7 +62,7 @@ test('a copy has the bytes, the moments and the origin of its point under anothe
   assert.equal(bytes.processed, files.reduce((sum, file) => sum + file.bytes, 0));
   await pair.scene.requireExact(target, 'p1-bb', first);
   assert.equal((await target.check({ readDataPercent: 100, workers: 0 })).ok, true);
-  const ids = (files: readonly { map: readonly string[] }[]): string[] => files.flatMap(({ map }) => map);
+  const ids = (files: readonly { map: readonly string[] }[]): string[] => files.flatMap(({ map }) => map).filter((id) => id !== holeId);
   assert.ok(!ids(files).some((id) => ids(point.files).includes(id)), 'a chunk has another id under another key');
 });
 
@@ -169,7 +170,8 @@ test('a chain that ended before the oldest wanted point is left out, and a damag
   await writeChain(archive, 'the first', null, [time(0), time(10)]);
   const chain = await writeChain(archive, 'rolled over', null, [time(100), time(110), time(120), time(130)]);
   const name = [...source.objects.keys()].filter((one) => one.includes(`${chain}/slices/`)).sort()[1]!;
-  source.objects.get(name)!.bytes[3500]! ^= 1;
+  const { bytes } = source.objects.get(name)!;
+  bytes[bytes.length - 20]! ^= 1;
   const report = await copyAll(source, target, time(105));
   assert.equal(report.slices, 1);
   assert.match(report.damaged[0]!.what, /block 0 is not what was written/);

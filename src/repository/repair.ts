@@ -43,12 +43,13 @@ export async function repairArchive(archive: Archive, from: RepairSource | undef
   options.onStep?.('read and prove everything');
   const first = await look();
   const run: Run = { archive, from, options, by: new Map(), stored: 0 };
+  const isOplogHurt = ({ report }: Inspection): boolean => report.hurtOplog.length > 0 || report.damage.some(({ object }) => isOfOplog(archive, object));
   let last = first;
-  for (let round = 0; from !== undefined && round < mostRounds && !isWhole(last); round++) {
+  for (let round = 0; from !== undefined && round < mostRounds && (!isWhole(last) || isOplogHurt(last)); round++) {
     const before = run.by.size;
     await healChunks(run, from, last.lost);
     await healManifests(run, from);
-    if (last.report.hurtOplog.length > 0 || last.report.damage.some(({ object }) => isOfOplog(archive, object))) await repairOplog(parts, from.archive.parts, last.report, (object) => run.by.set(object, `copied again from ${from.name}`));
+    if (isOplogHurt(last)) await repairOplog(parts, from.archive.parts, last.report, (object) => run.by.set(object, `copied again from ${from.name}`));
     if (run.by.size === before) break;
     options.onStep?.('look again');
     last = await look(first);
