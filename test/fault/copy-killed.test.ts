@@ -17,8 +17,9 @@ import { faultyStorage } from '../kit/faulty-storage.ts';
 import { memoryStorage } from '../kit/memory-storage.ts';
 import { chanceFrom } from '../kit/seeded.ts';
 
-const first = { a: noise(2_300_000, 1), b: noise(100_000, 2) };
-const second = { a: Buffer.concat([noise(70_000, 3), first.a.subarray(70_000)]), b: first.b, c: noise(1_500_000, 4) };
+const first = { a: noise(1_200_000, 1), b: noise(100_000, 2) };
+const second = { a: Buffer.concat([noise(70_000, 3), first.a.subarray(70_000)]), b: first.b, c: noise(400_000, 4) };
+const kills = 5;
 const contents = { 'p1-bb': first, 'p2-bb': second } as const;
 
 async function openUnder(storage: Storage, fill: number) {
@@ -51,7 +52,8 @@ for (const fault of ['die-before', 'die-after'] as const) {
     await openUnder(empty, 2);
     const slices = (await (await openUnder(source, 1)).oplog.slices((await (await openUnder(source, 1)).oplog.chains()).chains[0]!.id)).map(({ through }) => through);
     let tried = 0;
-    for (let number = 1; ; number++) {
+    // Dying before a change is nearly the same as after the one before: each of the two has every second one.
+    for (let number = fault === 'die-before' ? 1 : 2; ; number += 2) {
       const target = empty.copy();
       const faulty = faultyStorage(target, (change) => (change.number === number ? fault : 'pass'));
       const isOver = await runCopy(await openUnder(source, 1), await openUnder(faulty, 2)).then(() => true, () => false);
@@ -59,16 +61,16 @@ for (const fault of ['die-before', 'die-after'] as const) {
       tried = number;
       const archive = await openUnder(target, 2);
       for (const { id } of await archive.points()) await scene.requireExact(archive, id, contents[id as keyof typeof contents]);
-      assert.deepEqual((await archive.check({ readDataPercent: 100, workers: 0 })).damage, [], `after change ${number}`);
       const stored = [...target.objects].filter(([name]) => name.includes('/packs/')).length;
       const again = await runCopy(await openUnder(source, 1), archive);
-      if (stored >= 2) assert.ok(again.read < 3_900_000, `${again.read} bytes were read again after change ${number}`);
+      if (stored >= 2) assert.ok(again.read < 1_500_000, `${again.read} bytes were read again after change ${number}`);
       for (const [id, wanted] of Object.entries(contents)) await scene.requireExact(archive, id, wanted);
       const chain = (await archive.oplog.chains()).chains[0]!.id;
       assert.deepEqual((await archive.oplog.slices(chain)).map(({ through }) => through), slices);
       assert.deepEqual((await archive.check({ readDataPercent: 100, workers: 0 })).damage, [], `after change ${number} and a second run`);
     }
-    assert.ok(tried > 20, `${tried} changes were tried`);
+    t.diagnostic(`${tried} changes were tried`);
+    assert.ok(tried > 20);
   });
 }
 
@@ -87,7 +89,7 @@ test('a copying process that is killed at random moments is taken up by the next
     const ended = once(child, 'exit');
     await Promise.race([once(child.stdout, 'data'), ended]);
     // It has begun; from here on any moment is as good as another.
-    const timer = round >= 8 ? undefined : after(chance.below(250)).then(() => child.kill('SIGKILL'));
+    const timer = round >= kills ? undefined : after(chance.below(250)).then(() => child.kill('SIGKILL'));
     const [code, signal] = (await ended) as [number | null, string | null];
     await timer;
     const archive = await openUnder(await openDirectory(to), 2);
@@ -95,7 +97,7 @@ test('a copying process that is killed at random moments is taken up by the next
     if (signal === 'SIGKILL') killed += 1;
     else {
       assert.equal(code, 0);
-      if (round >= 8 || (await archive.points()).length === 2) break;
+      if (round >= kills || (await archive.points()).length === 2) break;
     }
   }
   const archive = await openUnder(await openDirectory(to), 2);

@@ -13,7 +13,7 @@ export async function runCopy(source: Archive, target: Archive): Promise<{ read:
   let read = 0;
   for (const point of await source.points()) {
     if (there.has(`${point.id}-bb`)) continue;
-    const copy = await copyPoint({ source, target, level: 'fast', workers: 0, packBytes: 1 << 20 }, point, { id: `${point.id}-bb`, copiedFrom: { repository: 'aa', repositoryName: 'first', point: point.id } });
+    const copy = await copyPoint({ source, target, level: 'fast', workers: 0, packBytes: 1 << 19 }, point, { id: `${point.id}-bb`, copiedFrom: { repository: 'aa', repositoryName: 'first', point: point.id } });
     read += copy.bytes.read;
   }
   return { read };

@@ -28,7 +28,7 @@ before(async () => {
   await writeFile(passphraseFile, 'another secret altogether\n');
   set = await openReplicaSet({ members: 1 });
   client = await set.client();
-  platform = await openPlatform();
+  platform = await openPlatform({ keptIn: [process.execPath] });
 });
 after(async () => {
   await Promise.all([platform?.[Symbol.asyncDispose](), other?.[Symbol.asyncDispose]()]);
@@ -126,6 +126,7 @@ test('the first repository is deleted, and the whole set comes back from the cop
   const last = await at((options) => shop().insertOne({ _id: 2000, n: 2 }, options));
   await copied(last);
   const wanted = await hashAll(client);
+  await cp(second, disk, { recursive: true, preserveTimestamps: true });
   await rm(join(platform.dataDir, 'repository'), { recursive: true });
   const gone = await platform.tidemark('window', 'rs0');
   assert.notEqual(gone.code, 0);
@@ -141,9 +142,17 @@ test('the first repository is deleted, and the whole set comes back from the cop
   }
 });
 
+test('the set goes on in the copy: the next backup is incremental, no moment is lost, and the copy is no copy any more', async () => {
+  const { applied, sets } = await platform.ok('repository', 'adopt', 'second', '--apply');
+  assert.deepEqual([applied, sets, (await platform.ok('copy', 'list')).copies], [true, ['rs0'], []]);
+  const { point, copied: way, verified } = await platform.ok('backup', 'run', 'rs0');
+  assert.deepEqual([way, verified, (await platform.ok('point', 'show', point)).repository], ['incremental', true, 'second']);
+  const { points, gaps } = await platform.ok('window', 'rs0');
+  assert.deepEqual([points.length, gaps], [3, []]);
+});
+
 test('another server attaches the copy read-only, reads any moment of it, takes it over when nobody is at work there, and goes on in it', async () => {
-  await cp(second, disk, { recursive: true, preserveTimestamps: true });
-  other = await openPlatform();
+  other = await openPlatform({ keptIn: [process.execPath] });
   const server = other;
   const before = await everything(disk);
   const imported = await server.ok('repository', 'import', disk, '--passphrase-file', passphraseFile, '--name', 'old');

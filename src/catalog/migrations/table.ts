@@ -7,7 +7,7 @@ import * as services from './0005-services.ts';
 import * as limits from './0006-limits.ts';
 import * as enrolmentKeys from './0007-enrolment-keys.ts';
 import * as gateways from './0008-gateways.ts';
-import * as copies from './0009-copies.ts';
+import * as copies from './0012-copies.ts';
 
 /** By name, in alphabetical order. A migration that was released is never changed; the next one mends it. */
 export const migrations: Record<string, Migration> = {
@@ -19,5 +19,5 @@ export const migrations: Record<string, Migration> = {
   '0006-limits': limits,
   '0007-enrolment-keys': enrolmentKeys,
   '0008-gateways': gateways,
-  '0009-copies': copies,
+  '0012-copies': copies,
 };
