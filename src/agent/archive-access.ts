@@ -3,6 +3,7 @@ import type { StoragePlace } from '../repository/storage/location.ts';
 import { openStorage } from '../repository/storage/open-storage.ts';
 import type { Storage } from '../repository/storage/storage.ts';
 import { openArchive, type Archive } from '../repository/archive.ts';
+import { readOnly } from '../repository/read-only.ts';
 import type { ArchiveAccess } from '../contract/values.ts';
 import { archiveElsewhere } from './failures.ts';
 import type { TaskContext } from './task-context.ts';
@@ -18,13 +19,18 @@ export async function withStorage<T>(place: StoragePlace, options: { create: boo
 }
 
 /** Works with an archive that this host opens itself: what quick orders are about. */
-export async function withArchiveHere<T>({ location, secret, setId, keyHex }: ArchiveAccess, work: (archive: Archive) => Promise<T>): Promise<T> {
+export async function withArchiveHere<T>(access: ArchiveAccess, work: (archive: Archive) => Promise<T>): Promise<T> {
+  const { location, secret, setId } = access;
   if (location.kind === 'channel') throw archiveElsewhere({ setId, host: location.name });
-  return await withStorage({ location, secret }, { create: false }, async (storage) => await work(await openArchive(storage, setId, Buffer.from(keyHex, 'hex'))));
+  return await withStorage({ location, secret }, { create: false }, async (storage) => await work(await openOn(storage, access)));
 }
 
 /** An archive wherever it is, for as long as the task's process lives. `share` is for tasks that start a mount, which opens it too. */
 export async function openArchiveAt(access: ArchiveAccess, context: Pick<TaskContext, 'identityFile' | 'signal'>, share: Share = 'all'): Promise<Archive> {
   const { storage } = await openLocation(access, context.identityFile, share, context.signal);
-  return await openArchive(storage, access.setId, Buffer.from(access.keyHex, 'hex'));
+  return await openOn(storage, access);
+}
+
+async function openOn(storage: Storage, { setId, keyHex, isReadOnly }: ArchiveAccess): Promise<Archive> {
+  return await openArchive(isReadOnly === true ? readOnly(storage) : storage, setId, Buffer.from(keyHex, 'hex'));
 }

@@ -57,5 +57,6 @@ export function summarise(setId: string, point: PointManifest, proofs: readonly 
     bytes: point.bytes,
     files: point.files.length,
     proof: verdictOn(proofs),
+    copiedFrom: point.copiedFrom ?? null,
   };
 }

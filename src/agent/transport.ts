@@ -16,7 +16,8 @@ import type { TaskKind } from '../contract/tasks.ts';
 import { dropClonesWhereTight, dropDeadClones } from '../mongo/copy/leftovers.ts';
 import { removeStaleMongods } from '../mongo/mongod-marker.ts';
 import { removeStaleMounts } from '../mount/stale.ts';
-import { createRepository, makeArchive, openRepository } from '../repository/repository.ts';
+import { holdersOf } from '../repository/holders.ts';
+import { createRepository, listArchives, makeArchive, openRepository } from '../repository/repository.ts';
 import { withArchiveHere, withStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
 import { lookAtSet } from './set-look.ts';
@@ -90,6 +91,12 @@ export async function openTransport(options: { workDirectory: string; programs: 
         const { key } = await makeArchive(storage, Buffer.from(repositoryKeyHex, 'hex'), setId, setName);
         return { keyHex: Buffer.from(key).toString('hex') };
       }),
+    'repository.archives': async ({ location, secret, repositoryKeyHex }) =>
+      await withStorage({ location, secret }, { create: false }, async (storage) => {
+        const archives = await listArchives(storage, Buffer.from(repositoryKeyHex, 'hex'));
+        return { archives: archives.map(({ setId, setName, key }) => ({ setId, setName, keyHex: Buffer.from(key).toString('hex') })) };
+      }),
+    'archive.holders': async ({ archive }) => await withArchiveHere(archive, async (opened) => ({ holders: await holdersOf(opened.parts, systemClock) })),
     'archive.window': async ({ archive }) => await withArchiveHere(archive, async (opened) => await windowOf(opened, systemClock.now())),
     'point.delete': async ({ archive, point }) => {
       await withArchiveHere(archive, async (opened) => await opened.deletePoint(point));

@@ -1,6 +1,7 @@
 /** The config database: opened, brought up to date, and one store for each noun. */
 import { Kysely, type Dialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
+import { copyStore } from './copies.ts';
 import { catalogNewer, migrationFailed } from './failures.ts';
 import { groupStore } from './groups.ts';
 import { hostStore } from './hosts.ts';
@@ -48,6 +49,7 @@ export async function openCatalogOn(dialect: Dialect, options: { eventsKept?: nu
     hostKeys: hostKeyStore(db),
     repositories: repositoryStore(db),
     sets: setStore(db),
+    copies: copyStore(db),
     points: pointStore(db),
     sessions: sessionStore(db, options.eventsKept),
     publications: publicationStore(db),

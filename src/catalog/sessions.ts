@@ -56,6 +56,11 @@ function records(db: Kysely<Tables>, append: Append) {
       return await query.orderBy('id', 'desc').limit(filter.limit).execute();
     },
 
+    /** The newest of a kind that is about an object. */
+    async newest(kind: string, objectId: string): Promise<SessionRow | undefined> {
+      return await db.selectFrom('sessions').selectAll().where('kind', '=', kind).where('object_id', '=', objectId).orderBy('id', 'desc').limit(1).executeTakeFirst();
+    },
+
     /** Backups of a set that were asked for at or after a moment, newest first. */
     async backupsSince(setId: string, sinceMs: number): Promise<SessionRow[]> {
       return await db.selectFrom('sessions').selectAll().where('set_id', '=', setId).where('kind', '=', 'backup').where('created_ms', '>=', sinceMs).orderBy('id', 'desc').limit(20).execute();

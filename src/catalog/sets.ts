@@ -18,6 +18,9 @@ export function setStore(db: Kysely<Tables>) {
     async refresh(id: string, discovered: string, nowMs: number): Promise<void> {
       await db.updateTable('sets').set({ discovered, refreshed_ms: nowMs }).where('id', '=', id).execute();
     },
+    async moveTo(id: string, repository: string): Promise<void> {
+      await db.updateTable('sets').set({ repository }).where('id', '=', id).execute();
+    },
     async remove(id: string): Promise<void> {
       await db.deleteFrom('sets').where('id', '=', id).execute();
     },

@@ -78,7 +78,11 @@ export type Tables = {
     limits: string;
     /** JSON: the hosts that other hosts' data goes through. */
     gateways: string;
+    /** 1: of somebody else; it is only read. */
+    is_attached: number;
   };
+  /** Sets that are copied into another repository. `keep` and `schedule` are documents of the contract; the next run is the first after `counts_from_ms`. */
+  copies: { id: string; set_id: string; repository: string; keep: string; schedule: string; counts_from_ms: number; added_ms: number };
   archives: { repository: string; set_id: string; set_name: string; sealed_key: string };
   sets: {
     id: string;

@@ -1,4 +1,5 @@
 import type { CommandDefinition } from './command.ts';
+import { copyCommands } from './definitions/copies.ts';
 import { credentialCommands } from './definitions/credentials.ts';
 import { directoryCommands } from './definitions/directory.ts';
 import { groupCommands } from './definitions/groups.ts';
@@ -24,6 +25,7 @@ export const definitions: readonly CommandDefinition[] = [
   ...pointCommands,
   ...restoreCommands,
   ...repositoryCommands,
+  ...copyCommands,
   ...sessionCommands,
   ...portCommands,
   ...peopleCommands,
@@ -44,6 +46,7 @@ export const nouns: Readonly<Record<string, string>> = {
   restore: 'bring back a moment',
   publish: 'look at a moment without copying it',
   repository: 'where backups are kept',
+  copy: 'backups kept once more in another repository',
   session: 'work that runs or ran',
   user: 'who may sign in',
   'second-factor': 'one\'s own authenticator',

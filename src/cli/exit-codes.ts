@@ -12,7 +12,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 const usageCodes = /^cli\.usage$|^domain\.moment-(not-understood|without-zone)$|^(contract\.uri|agent\.match)-not-understood$|^server\.(question|request|time-zone)-\S+$/;
 const notAllowedCodes = /^server\.(not-allowed|not-in-reach|user-protected|not-signed-in|sign-in-\S+|point-held)$/;
-const busyCodes = /-busy$|^agent\.too-many-tasks$|^cli\.data-directory-in-use$|-locked$|^server\.too-many-\S+$/;
+const busyCodes = /-busy$|^agent\.too-many-tasks$|^cli\.data-directory-in-use$|-locked$|^server\.repository-held$|^server\.too-many-\S+$/;
 
 export function exitCodeOf(failure: Pick<WireFailure, 'code'>): ExitCode {
   if (usageCodes.test(failure.code)) return exitCodes.usage;

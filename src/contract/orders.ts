@@ -49,6 +49,18 @@ const transportOrders = {
     output: z.object({ keyHex: v.archiveAccess.shape.keyHex }),
     deadlineMs: 30_000,
   },
+  /** Every archive of a repository with its key. */
+  'repository.archives': {
+    input: z.object({ location: v.repositoryLocation, secret: v.locationSecret, repositoryKeyHex: z.string() }),
+    output: z.object({ archives: z.array(z.object({ setId: z.string(), setName: z.string(), keyHex: z.string() })) }),
+    deadlineMs: 60_000,
+  },
+  /** Who works in an archive now, as far as it may be alive. */
+  'archive.holders': {
+    input: z.object({ archive: v.archiveAccess }),
+    output: z.object({ holders: z.array(z.object({ what: z.enum(['writer', 'sweep', 'oplog']), seenMs: z.number(), untilMs: z.number() })) }),
+    deadlineMs: 30_000,
+  },
   'archive.window': { input: z.object({ archive: v.archiveAccess }), output: v.window, deadlineMs: 60_000 },
   'point.delete': { input: z.object({ archive: v.archiveAccess, point: z.string() }), output: z.object({}), deadlineMs: 30_000 },
   /** Records on the point itself what a proof found. */

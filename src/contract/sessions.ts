@@ -5,12 +5,15 @@ import * as v from './values.ts';
 import { rescanResult } from './groups.ts';
 import { taskKinds } from './tasks.ts';
 
-export const sessionKinds = ['backup', 'verify', 'publish', 'restore-set', 'restore-collections', 'check', 'test', 'sweep', 'oplog-find', 'oplog', 'deploy', 'update', 'configure', 'uninstall', 'rescan'] as const;
+export const sessionKinds = ['backup', 'verify', 'publish', 'restore-set', 'restore-collections', 'check', 'test', 'sweep', 'oplog-find', 'oplog', 'deploy', 'update', 'configure', 'uninstall', 'rescan', 'copy', 'copy-oplog', 'repair'] as const;
 export const sessionKind = z.enum(sessionKinds);
 export type SessionKind = (typeof sessionKinds)[number];
 
 /** They work on a host's services, one at a time on each host, and need no transport to be connected. */
 export const hostSessionKinds: ReadonlySet<SessionKind> = new Set<SessionKind>(['deploy', 'update', 'configure', 'uninstall']);
+
+/** They go on for as long as what they keep is there. */
+export const endlessSessionKinds: ReadonlySet<string> = new Set<SessionKind>(['oplog', 'copy-oplog']);
 
 export const sessionState = z.enum(['waiting', 'working', 'success', 'warning', 'failed', 'stopped']);
 export type SessionState = z.infer<typeof sessionState>;
@@ -72,6 +75,16 @@ export const sessionResult = z
       /** Operations after `searchedThrough` had happened and were not in the archive; null when none was missing. */
       notArchivedYet: z.object({ retryAfterSeconds: z.int(), why: z.string() }).nullable().default(null),
     }),
+    taskKinds.copy.output.omit({ copied: true, surplus: true, waiting: true }).extend({
+      kind: z.literal('copy'),
+      repository: z.string(),
+      /** Points that were copied, and those that the retention took. */
+      points: z.array(z.string()),
+      deleted: z.array(z.string()),
+      freedBytes: z.number(),
+    }),
+    z.object({ kind: z.literal('copy-oplog'), through: v.clusterTime.nullable() }),
+    z.object({ kind: z.literal('repair'), ok: z.boolean(), from: z.string().nullable(), archives: z.array(taskKinds.repair.output.extend({ set: z.string() })) }),
     z.object({ kind: z.literal('oplog'), through: v.optime.nullable() }),
   ])
   .meta({ id: 'SessionResult' });
@@ -82,7 +95,7 @@ export const session = z
     id: z.string(),
     kind: sessionKind,
     /** What it works on: a set, a repository, a restore point, a host or a group, with the name an operator knows it by. */
-    object: z.object({ kind: z.enum(['set', 'repository', 'point', 'host', 'group']), id: z.string(), name: z.string() }),
+    object: z.object({ kind: z.enum(['set', 'repository', 'point', 'host', 'group', 'copy']), id: z.string(), name: z.string() }),
     state: sessionState,
     createdAtMs: z.number(),
     startedAtMs: z.number().nullable(),

@@ -166,6 +166,49 @@ export const taskKinds = {
     input: z.object({ archive: v.archiveAccess }),
     output: z.object({ freedBytes: z.number(), deletedPacks: z.int(), rewrittenPacks: z.int(), keptBytes: z.number() }),
   },
+  /** Brings what a set's archive holds, points and oplog, into its archive in another repository, under that one's key. */
+  copy: {
+    input: z.object({
+      archive: v.archiveAccess,
+      /** What is copied. */
+      from: v.archiveAccess,
+      /** The repository it is in. */
+      source: z.object({ id: z.string(), name: z.string() }),
+      /** Stands behind the id of a point in that of its copy. */
+      suffix: z.string().regex(/^[a-z0-9]{1,32}$/),
+      what: z.enum(['all', 'oplog']),
+      keep: v.copyKeep,
+    }),
+    output: z.object({
+      copied: z.array(v.pointSummary),
+      failed: z.array(z.object({ point: z.string(), why: z.string() })),
+      /** Points that are still to be copied, because only oplog was asked for. */
+      waiting: z.int(),
+      /** Copied points that the retention does not keep. */
+      surplus: z.array(z.string()),
+      oplog: z.object({ slices: z.int(), bytes: z.number(), through: v.clusterTime.nullable(), damaged: z.array(z.object({ object: z.string(), what: z.string() })) }),
+      bytes: v.pointSummary.shape.bytes,
+      seconds: z.number(),
+    }),
+  },
+  /** Heals what is damaged in an archive from another archive of the same set, as far as that has it. */
+  repair: {
+    input: z.object({
+      archive: v.archiveAccess,
+      from: v.archiveAccess.nullable().default(null),
+      /** The repository it is in. */
+      source: z.object({ id: z.string(), name: z.string() }).nullable(),
+    }),
+    output: z.object({
+      /** Everything is whole now. */
+      ok: z.boolean(),
+      objects: z.array(z.object({ object: z.string(), what: z.string(), healed: z.boolean(), by: z.string() })),
+      wholeAgain: z.array(z.string()),
+      stillHurt: z.array(z.string()),
+      hurtOplog: z.array(z.object({ after: v.clusterTime, through: v.clusterTime })),
+      storedBytes: z.number(),
+    }),
+  },
   /** Finds operations in the archived oplog. */
   'oplog-find': {
     input: z.object({
@@ -194,6 +237,7 @@ export const taskKinds = {
       secret: v.locationSecret,
       setId: z.string().regex(/^[0-9a-f]{24}$/),
       right: z.enum(['read', 'append']),
+      isReadOnly: z.boolean().optional(),
       /** Name of the host that may come, as its certificate has it. */
       peer: z.string().min(1),
       /** For a task that goes on until it is stopped: an update does not wait for it. */

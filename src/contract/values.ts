@@ -100,7 +100,15 @@ export const archiveAccess = z.object({
   secret: locationSecret,
   setId: z.string().regex(/^[0-9a-f]{24}$/),
   keyHex: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Nothing is written: the repository is attached, and is somebody else's. */
+  isReadOnly: z.boolean().optional(),
 });
+
+/** How long copies stay: for days, or so many of them. Never fewer than three. */
+export const copyKeep = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('days'), days: z.int().min(1).max(36_500) }),
+  z.object({ kind: z.literal('points'), points: z.int().min(3).max(100_000) }),
+]);
 
 export const copyMethod = z.enum(['clone', 'window', 'lock']);
 
@@ -124,6 +132,8 @@ export const pointSummary = z.object({
   bytes: z.object({ processed: z.number(), read: z.number(), transferred: z.number(), stored: z.number() }),
   files: z.int(),
   proof: z.object({ level: z.enum(['open', 'full']), atMs: z.number(), ok: z.boolean(), says: z.string() }).nullable(),
+  /** The point that this one is the copy of, and its repository's id and name; null: it was made from a database. */
+  copiedFrom: z.object({ repository: z.string(), repositoryName: z.string(), point: z.string() }).nullable().default(null),
 });
 
 export const window = z.object({
@@ -209,4 +219,5 @@ export type Discovered = z.infer<typeof discovered>;
 export type Member = z.infer<typeof member>;
 export type MemberLook = z.infer<typeof memberLook>;
 export type SetLook = z.infer<typeof setLook>;
+export type CopyKeep = z.infer<typeof copyKeep>;
 export type CopyMethod = z.infer<typeof copyMethod>;

@@ -27,6 +27,8 @@ export type PlannedHost = Machine & {
   readonly dialling: 'server' | 'host';
   /** For each repository on it, how others reach it; none: straight. */
   readonly ways?: readonly RepositoryWay[];
+  /** Hosts of repositories that backup copies here are made from. */
+  readonly copiesFrom?: readonly string[];
   /** Names instead of DNS: Windows file sharing needs three ports more. */
   readonly netbios?: boolean;
 };

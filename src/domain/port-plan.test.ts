@@ -48,6 +48,7 @@ const table: { rows: number[]; title: string; given: Inventory; expected: string
   { rows: [11], title: 'a set is discovered through its seed', given: inventory([db1, db2], { sets: [set] }), expected: ['11 tide > db2 tcp 27100 mongod'] },
   { rows: [12], title: 'every other member is reached on the port it was found on', given: inventory([db1, db2], { sets: [set] }), expected: ['12 tide > db1 tcp 27017 mongod'] },
   { rows: [13], title: 'data goes from each MongoDB host to each repository host', given: inventory([db1, store]), expected: ['13 db1 > store tcp 2500-3300 data'] },
+  { rows: [13], title: 'the host of a backup copy fetches from the repository that is copied', given: inventory([store, host('vault', 24, ['repository'], { copiesFrom: ['store'] })]), expected: ['13 vault > store tcp 2500-3300 data'] },
   { rows: [14], title: 'a repository on Windows has dynamic ports besides', given: inventory([db1, host('win', 22, ['repository'], { platform: 'windows' })]), expected: ['14 db1 > win tcp 2500-3300 data', '14 db1 > win tcp 49152-65535 rpc optional'] },
   { rows: [15], title: 'a host writes to a share itself', given: inventory([db1], { settings: { ...settings, stores: [share] } }), expected: ['15 db1 > nas tcp 445 smb', '15 db1 > nas udp 137-138 silent', '15 db1 > nas tcp 139 tcp'] },
   { rows: [15], title: 'with DNS names, and on another port, that port is all', given: inventory([db1, store], { settings: { ...settings, stores: [{ ...share, port: 4450, netbios: false }] } }), expected: ['15 db1 > nas tcp 4450 smb'] },

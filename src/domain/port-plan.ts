@@ -176,7 +176,7 @@ function planSets(add: Add, servers: readonly Party[], hosts: readonly Placed[],
   }
 }
 
-/** Rows 4, 13 to 16, 20, 21 and 28: backup data, from the host that has it to where it is kept. */
+/** Rows 4, 13 to 16, 20, 21 and 28: backup data, from the host that has it to where it is kept; and from there to where it is copied. */
 function planData(add: Add, host: PlannedHost, from: Party, hosts: readonly Placed[], settings: PortSettings): void {
   const isMongodb = has(host, 'mongodb');
   const isTarget = has(host, 'target') && !isMongodb;
@@ -187,9 +187,10 @@ function planData(add: Add, host: PlannedHost, from: Party, hosts: readonly Plac
       add(4, party, from, host.dataPorts, { service: 'data', purpose: 'data channels of a mover on the server\'s own machine, one port for each TCP connection', changedBy: range });
     }
   }
-  if (isMongodb || isTarget) {
+  const copies = (store: PlannedHost): boolean => host.copiesFrom?.includes(store.name) === true;
+  if (isMongodb || isTarget || hosts.some(({ host: store }) => copies(store))) {
     for (const { host: store, party } of hosts) {
-      if (!has(store, 'repository') || isSameMachine(from, party)) continue;
+      if (!has(store, 'repository') || isSameMachine(from, party) || !(isMongodb || isTarget || copies(store))) continue;
       for (const way of store.ways ?? [straight]) {
         const gateways = hosts.filter((other) => way.gateways.includes(other.host.name));
         const isBehind = gateways.length > 0 && !way.gateways.includes(host.name) && way.hosts?.includes(host.name) !== false;

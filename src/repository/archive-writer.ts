@@ -15,7 +15,7 @@ import type { ClusterTime, Optime } from '../base/cluster-time.ts';
 import { isFailure } from '../base/failure.ts';
 import { chunkBytes, frameBytes, framesPerChunk, type ByteRange, type ChunkId } from './chunk.ts';
 import { openChunkIndex, type ChunkIndex } from './chunk-index.ts';
-import { openChunkWriter, type WriterCounts } from './chunk-writer.ts';
+import { openChunkWriter, type CopiedChunk, type WriterCounts } from './chunk-writer.ts';
 import { readDistrusted } from './distrusted.ts';
 import { sourceUnreadable, writerClosed } from './failures.ts';
 import { chunkCount, chunkLength, decodeList, encodeMap, listLength } from './file-map.ts';
@@ -25,7 +25,7 @@ import { takeLease } from './lease.ts';
 import type { ArchiveParts } from './archive-parts.ts';
 import { openPackLine } from './pack-line.ts';
 import { plainFrames } from './plain-frames.ts';
-import type { PointManifest, StoredFile } from './points.ts';
+import type { CopiedFrom, PointManifest, StoredFile } from './points.ts';
 import { openRecent } from './recent.ts';
 import { readRetired } from './retired.ts';
 import { openStorePool } from './store-pool.ts';
@@ -45,15 +45,33 @@ export type FileToStore = {
   readonly free?: readonly ByteRange[];
 };
 
-export type PointToPublish = { readonly id: string; readonly checkpoint: ClusterTime; readonly top: Optime; readonly about: unknown; readonly files: readonly StoredFile[] };
+export type PointToPublish = {
+  readonly id: string;
+  /** Of a copy: when its original was made. */
+  readonly createdAtMs?: number;
+  readonly checkpoint: ClusterTime;
+  readonly top: Optime;
+  readonly about: unknown;
+  readonly files: readonly StoredFile[];
+  readonly copiedFrom?: CopiedFrom;
+};
+
+/** `replaces`: the manifest that is there cannot be read. */
+export type HowToPublish = { readonly replaces?: boolean };
 
 export type ArchiveWriter = {
   /** Several files at once are fine. What it stored is durable after `flush`. */
   storeFile(file: FileToStore): Promise<{ kind: 'stored'; file: StoredFile } | { kind: 'vanished' }>;
+  /** A chunk of another archive. `base` is the chunk of this one that it is compared with. */
+  storeCopied(chunk: CopiedChunk, base: ChunkId | undefined): Promise<ChunkId>;
+  /** The map of a file whose chunks were stored one by one. */
+  storeMap(ids: readonly ChunkId[]): Promise<ChunkId[]>;
+  /** Whether a chunk of so many bytes can be taken over as it is; then it counts as processed. */
+  takeOver(id: ChunkId, bytes: number): Promise<boolean>;
   /** Every chunk so far durable and in the index. */
   flush(): Promise<void>;
   /** The moment the point exists. Flushes first. */
-  publish(point: PointToPublish): Promise<PointManifest>;
+  publish(point: PointToPublish, how?: HowToPublish): Promise<PointManifest>;
   readonly counts: WriterProgress;
   close(): Promise<void>;
 };
@@ -198,16 +216,30 @@ export async function openArchiveWriter(parts: ArchiveParts, options: WriterOpti
         await handle.close();
       }
     },
+    async storeCopied(chunk, base) {
+      requireUsable();
+      const id = await chunks.store({ kind: 'copied', base, ...chunk });
+      counts.processed += chunk.bytes;
+      options.onProgress?.(counts);
+      if (index.recentCount > mostRecent) await flush();
+      return id;
+    },
+    storeMap,
+    async takeOver(id, bytes) {
+      const isHere = await chunks.has(id);
+      if (isHere) counts.processed += bytes;
+      return isHere;
+    },
     async flush() {
       requireUsable();
       await flush();
     },
-    async publish(point) {
+    async publish(point, how = {}) {
       requireUsable();
       await flush();
       await lease.confirm();
-      const manifest: PointManifest = { ...point, createdAtMs: clock.now(), bytes: { ...counts } };
-      await points.put(manifest);
+      const manifest: PointManifest = { ...point, createdAtMs: point.createdAtMs ?? clock.now(), bytes: { ...counts } };
+      await points.put(manifest, how.replaces === true ? 'replace' : 'new');
       try {
         await lease.confirm();
       } catch (error) {

@@ -24,7 +24,7 @@ export type { CheckReport } from './check.ts';
 export type { Level } from './frame-codec.ts';
 export type { Barrier, ChainStart, ChainWriter, OplogArchive, OplogBatch } from './oplog-archive.ts';
 export type { Damage } from './damage.ts';
-export type { HurtPoint, PointManifest, StoredFile } from './points.ts';
+export type { CopiedFrom, HurtPoint, PointManifest, StoredFile } from './points.ts';
 export type { SweepReport } from './sweep.ts';
 
 export type Archive = {
@@ -47,6 +47,8 @@ export type Archive = {
   /** Oldest first; a record that cannot be read proves nothing. */
   proofs(id: string): Promise<{ proofs: unknown[]; damaged: Damage[] }>;
   readonly oplog: OplogArchive;
+  /** For the rest of this room: what copies and repairs work with. */
+  readonly parts: ArchiveParts;
   check(options: CheckOptions): Promise<CheckReport>;
   sweep(options?: SweepOptions): Promise<SweepReport>;
 };
@@ -54,13 +56,17 @@ export type Archive = {
 /** More threads than this wait for the disk, not for each other. */
 const mostWorkers = 8;
 
+export function usualWorkers(): number {
+  return Math.min(mostWorkers, Math.max(1, availableParallelism()));
+}
+
 export async function openArchive(storage: Storage, setId: string, archiveKey: Uint8Array): Promise<Archive> {
   const keys = keysOf(archiveKey);
   const names = objectNames(setId);
   const { setName } = await readAbout(storage, setId, keys.object, names.about);
   const points = pointStore(storage, keys.object, names, setId);
   const parts: ArchiveParts = { setId, storage, keys, names, points, packs: packStore(storage, keys, names) };
-  const workers = Math.min(mostWorkers, Math.max(1, availableParallelism()));
+  const workers = usualWorkers();
   return {
     setId,
     setName,
@@ -75,6 +81,7 @@ export async function openArchive(storage: Storage, setId: string, archiveKey: U
     recordProof: points.recordProof,
     proofs: points.proofs,
     oplog: openOplogArchive(parts),
+    parts,
     check: async (options) => await checkArchive(parts, { workers, ...options }),
     sweep: async (options = {}) => await sweepArchive(parts, options),
   };

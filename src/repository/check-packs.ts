@@ -1,5 +1,6 @@
 import { isFailure } from '../base/failure.ts';
 import { isOfPlace } from './damage.ts';
+import type { ArchiveParts } from './archive-parts.ts';
 import type { ChunkHeader, ChunkId } from './chunk.ts';
 import type { CheckRun } from './check.ts';
 import { openLayPool, type LayPool } from './lay-pool.ts';
@@ -22,10 +23,15 @@ type Findings = { sizes: Map<string, number>; bad: Set<string>; badFrames: Map<s
 
 const readAtOnce = 4;
 
+export async function packSizes({ storage, names }: ArchiveParts): Promise<Map<string, number>> {
+  const sizes = new Map<string, number>();
+  for await (const { name, bytes } of storage.list(names.packs)) sizes.set(lastPart(name), bytes);
+  return sizes;
+}
+
 export async function checkPacks(run: CheckRun): Promise<PackFindings> {
   const { parts, options } = run;
-  const found: Findings = { sizes: new Map(), bad: new Set(), badFrames: new Map() };
-  for await (const { name, bytes } of parts.storage.list(parts.names.packs)) found.sizes.set(lastPart(name), bytes);
+  const found: Findings = { sizes: await packSizes(parts), bad: new Set(), badFrames: new Map() };
   const chosen = new Set(sample([...found.sizes.keys()].sort(), options.readDataPercent, run.seed));
   const pool = chosen.size === 0 ? undefined : openLayPool(options.workers);
   try {

@@ -12,7 +12,7 @@ import { plainFrames } from './plain-frames.ts';
 import type { PointManifest, StoredFile } from './points.ts';
 import type { Location } from './segment-reader.ts';
 
-export async function checkPoints(run: CheckRun, index: ChunkIndex, packs: PackFindings, marks: ChunkMarks): Promise<{ points: number; hurtPoints: string[] }> {
+export async function checkPoints(run: CheckRun, index: ChunkIndex, packs: PackFindings, marks: ChunkMarks): Promise<{ points: number; hurtPoints: string[]; lost: ReadonlySet<ChunkId> }> {
   const { parts } = run;
   const hurtPoints: string[] = [];
   const chunks = chunkCheck(run, index, packs, marks);
@@ -22,13 +22,15 @@ export async function checkPoints(run: CheckRun, index: ChunkIndex, packs: PackF
     if (!(await isPointSound(run, id, chunks))) hurtPoints.push(id);
     run.damage.push(...(await parts.points.proofs(id)).damaged);
   }
-  return { points: ids.length, hurtPoints };
+  return { points: ids.length, hurtPoints, lost: chunks.lost };
 }
 
 type ChunkCheck = {
   isSound(id: ChunkId): Promise<boolean>;
   /** The chunks of a file, or undefined when its map cannot be read. */
   mapOf(file: StoredFile): Promise<ChunkId[] | undefined>;
+  /** Chunks that are nowhere whole. */
+  readonly lost: ReadonlySet<ChunkId>;
   /** What was found of a map before. */
   readonly maps: Map<string, boolean>;
 };
@@ -115,5 +117,5 @@ function chunkCheck(run: CheckRun, index: ChunkIndex, packs: PackFindings, marks
     }
     return ids;
   };
-  return { isSound, mapOf, maps: new Map() };
+  return { isSound, mapOf, lost, maps: new Map() };
 }

@@ -13,10 +13,11 @@ import type { ClusterTime } from '../base/cluster-time.ts';
 import { systemClock } from '../base/clock.ts';
 import { isFailure } from '../base/failure.ts';
 import type { ArchiveParts } from './archive-parts.ts';
+import type { ChunkId } from './chunk.ts';
 import { openChunkMarks } from './chunk-marks.ts';
 import { openChunkIndex, type ChunkIndex } from './chunk-index.ts';
 import { checkOplog } from './check-oplog.ts';
-import { checkPacks, type PackFindings } from './check-packs.ts';
+import { checkPacks, packSizes, type PackFindings } from './check-packs.ts';
 import { checkPoints } from './check-points.ts';
 import { isOfPlace, type Damage } from './damage.ts';
 import { distrust } from './distrusted.ts';
@@ -54,6 +55,14 @@ export type CheckRun = {
 };
 
 export async function checkArchive(parts: ArchiveParts, options: CheckOptions & { readonly workers: number }): Promise<CheckReport> {
+  return (await inspectArchive(parts, options)).report;
+}
+
+/** `lost`: chunks of points that are nowhere whole. `packs`: what was found of the packs themselves. */
+export type Inspection = { readonly report: CheckReport; readonly lost: ReadonlySet<ChunkId>; readonly packs: PackFindings };
+
+/** With `known`, packs are not read again: what was found of them before counts, and those that came since are taken for sound. */
+export async function inspectArchive(parts: ArchiveParts, options: CheckOptions & { readonly workers: number }, known?: PackFindings): Promise<Inspection> {
   let readBytes = 0;
   const damage: Damage[] = [];
   const progress = (bytes: number): void => {
@@ -65,13 +74,14 @@ export async function checkArchive(parts: ArchiveParts, options: CheckOptions & 
   const index = await openChunkIndex(parts.storage, parts.keys, parts.names, parts.packs);
   await checkIndex(run, index);
   await index.coverPacks();
-  const packs: PackFindings = await checkPacks(run);
+  const packs: PackFindings = known === undefined ? await checkPacks(run) : { ...known, sizes: await packSizes(parts) };
   damage.push(...index.problems.filter(({ object }) => !damage.some((known) => known.object === object)));
   const marks = openChunkMarks();
-  const { points, hurtPoints } = await checkPoints(run, index, packs, marks);
+  const { points, hurtPoints, lost } = await checkPoints(run, index, packs, marks);
   const hurtOplog = await checkOplog(run);
   await distrustDamaged(run, packs);
-  return { ok: damage.length === 0, points, chunks: marks.size, packs: packs.sizes.size, readBytes, damage, hurtPoints, hurtOplog };
+  const report = { ok: damage.length === 0, points, chunks: marks.size, packs: packs.sizes.size, readBytes, damage, hurtPoints, hurtOplog };
+  return { report, lost, packs };
 }
 
 /** A repository that cannot be written to is checked all the same. */

@@ -9,6 +9,8 @@
  * `store` answers with the id as soon as it is known and goes on behind it; `settle` waits for all. A failure on the way
  * ends the session: what is in a finished pack stays for the next one.
  *
+ * A chunk of another archive has its hashes with it, so its id is known, and what is new of it, before anything of it is read.
+ *
  * References go to finished packs only. A pack that refers to one that a crash then swallows would be taken up by the
  * next run and believed.
  */
@@ -24,7 +26,11 @@ import type { SealedChunk, StorePool, StoreSlot } from './store-pool.ts';
 export type ChunkSource =
   /** `changed` is a bit for each frame that may differ from `base`; `free` are ranges of the chunk that are taken for zeros. */
   | { kind: 'file'; path: string; fd: number; from: number; bytes: number; base: ChunkId | undefined; changed: number; free: readonly ByteRange[] }
-  | { kind: 'memory'; bytes: Buffer };
+  | { kind: 'memory'; bytes: Buffer }
+  | ({ kind: 'copied'; base: ChunkId | undefined } & CopiedChunk);
+
+/** A chunk of another archive: what its header says, proved, and its plain frames for the asking, each proved by its hash. */
+export type CopiedChunk = { readonly bytes: number; readonly hashes: Buffer; read(frames: readonly number[]): Promise<readonly (Buffer | undefined)[]> };
 
 export type WriterCounts = { processed: number; read: number; transferred: number; stored: number };
 
@@ -136,7 +142,45 @@ export function openChunkWriter(parts: Parts): ChunkWriter {
     }
   };
 
+  const isHere = async (id: ChunkId): Promise<boolean> => id === holeId || coming.has(id) || line.find(id) !== undefined || (await locate(id, false)) !== undefined;
+
+  /** Goes on behind the answer, and gives the slot back. */
+  const bringLater = (slot: StoreSlot, id: ChunkId, bytes: number, hashes: Buffer, known: readonly (Frame | undefined)[]): void => {
+    const work = bring(slot, id, bytes, hashes, known)
+      .catch((error: unknown) => parts.fail(error))
+      .finally(() => {
+        coming.delete(id);
+        background.delete(work);
+        slot.release();
+      });
+    background.add(work);
+  };
+
+  const storeCopied = async ({ bytes, hashes, base: baseId, read }: Extract<ChunkSource, { kind: 'copied' }>): Promise<ChunkId> => {
+    const id = chunkIdOf(keys.chunkId, bytes, hashes);
+    if ((await isHere(id)) || coming.has(id)) return id;
+    coming.add(id);
+    const slot = await pool.acquire();
+    try {
+      const base = await baseOf(baseId);
+      const known = knownFrames(hashes, bytes, (frame) => reference(base, frame, bytes));
+      const wanted = known.flatMap((frame, at) => (frame === undefined ? [at] : []));
+      for (const [at, plain] of (await read(wanted)).entries()) {
+        if (plain === undefined) continue;
+        counts.read += plain.copy(slot.plain, at * frameBytes);
+      }
+      bringLater(slot, id, bytes, hashes, known);
+      return id;
+    } catch (error) {
+      // Others may have been told that it comes.
+      parts.fail(error);
+      slot.release();
+      throw error;
+    }
+  };
+
   const store = async (source: ChunkSource): Promise<ChunkId> => {
+    if (source.kind === 'copied') return await storeCopied(source);
     const slot = await pool.acquire();
     let lent = true;
     const giveBack = (): void => {
@@ -149,20 +193,13 @@ export function openChunkWriter(parts: Parts): ChunkWriter {
       let base = isPartial ? await baseOf(source.base) : undefined;
       const { hashes, inSlot } = source.kind === 'file' ? await hashFile(slot, source, base) : { hashes: hashMemory(slot, source.bytes), inSlot: -1 };
       const id = chunkIdOf(keys.chunkId, bytes, hashes);
-      if (id === holeId || coming.has(id) || line.find(id) !== undefined || (await locate(id, false)) !== undefined || coming.has(id)) return id;
+      if ((await isHere(id)) || coming.has(id)) return id;
       coming.add(id);
       if (source.kind === 'file') base ??= await baseOf(source.base);
       const known = knownFrames(hashes, bytes, (frame) => reference(base, frame, bytes));
       if (known.some((frame, at) => frame === undefined && (inSlot & (1 << at)) === 0)) throw new Error('a frame that is to be stored was not read');
       lent = false;
-      const work = bring(slot, id, bytes, hashes, known)
-        .catch((error: unknown) => parts.fail(error))
-        .finally(() => {
-          coming.delete(id);
-          background.delete(work);
-          slot.release();
-        });
-      background.add(work);
+      bringLater(slot, id, bytes, hashes, known);
       return id;
     } finally {
       giveBack();
@@ -171,7 +208,7 @@ export function openChunkWriter(parts: Parts): ChunkWriter {
 
   return {
     store,
-    has: async (id) => id === holeId || coming.has(id) || line.find(id) !== undefined || (await locate(id, false)) !== undefined,
+    has: isHere,
     async settle() {
       while (background.size > 0) await Promise.all(background);
       const failed = parts.failed();

@@ -84,6 +84,12 @@ export const bucketUnfit = failure<{ place: string; what: string }>('repository.
   retry: 'never',
 });
 
+export const placeReadOnly = failure<{ place: string }>('repository.read-only', {
+  says: ({ place }) => `the repository in ${place} is attached read-only: nothing is written into it`,
+  hint: 'Take it over with "tidemark repository adopt" when nobody else uses it.',
+  retry: 'never',
+});
+
 export const repositoryExists = failure<{ place: string }>('repository.exists', {
   says: ({ place }) => `${place} already holds a repository`,
   hint: 'Open it with its passphrase, or choose another place.',

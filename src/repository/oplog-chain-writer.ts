@@ -30,9 +30,10 @@ export type ChainWriter = {
   close(): Promise<void>;
 };
 
-type Sign = { readonly node: string; readonly token: string; readonly atMs: number };
+/** In oplog/<chain>/writer. */
+export type Sign = { readonly node: string; readonly token: string; readonly atMs: number };
 
-const signedForMs = 30_000;
+export const signedForMs = 30_000;
 const signEveryMs = 10_000;
 
 export async function openChainWriter(parts: ArchiveParts, chain: string, stored: StoredChain, node: string, clock: Clock): Promise<ChainWriter> {

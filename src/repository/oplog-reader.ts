@@ -8,7 +8,8 @@ import { chainRoot, isSameEntry, readChain, type StoredChain } from './oplog-cha
 import { entryTimes } from './oplog-entry-time.ts';
 import { headGuessBytes, openSliceBlock, openSliceHeader, parseSliceName, sliceHeaderBytes, type OpenedSlice, type OplogBatch, type SliceBlock, type SliceName } from './oplog-slice.ts';
 
-async function listUnder({ storage }: ArchiveParts, prefix: string): Promise<SliceName[]> {
+/** Slices whose names start so, in order. */
+export async function listUnder({ storage }: ArchiveParts, prefix: string): Promise<SliceName[]> {
   const found: SliceName[] = [];
   for await (const { name, bytes } of storage.list(prefix)) {
     const slice = parseSliceName(name, bytes);
@@ -90,7 +91,7 @@ export async function openSlice(parts: ArchiveParts, chain: string, slice: Slice
   return opened;
 }
 
-async function readPart({ storage }: ArchiveParts, chain: string, slice: SliceName, from: number, bytes: number): Promise<Buffer> {
+export async function readPart({ storage }: ArchiveParts, chain: string, slice: SliceName, from: number, bytes: number): Promise<Buffer> {
   try {
     const got = await storage.read(slice.name, { from, bytes });
     return Buffer.from(got.buffer, got.byteOffset, got.length);

@@ -19,7 +19,7 @@ import { blake3 } from '@napi-rs/blake-hash';
 import { timeFromKey, timeKey, type ClusterTime, type Optime } from '../base/cluster-time.ts';
 import { openCompressor, openDecompressor } from '../base/native.ts';
 import { oplogDamaged } from './failures.ts';
-import { countedNonce, decrypt, encrypt, type ArchiveKeys } from './keys.ts';
+import { countedNonce, decrypt, encrypt, tagBytes, type ArchiveKeys } from './keys.ts';
 import { dayOf, lastPart, type ObjectNames } from './object-names.ts';
 
 const magic = Buffer.from('TMOPLG1\n');
@@ -80,34 +80,41 @@ function blocksOf(batches: readonly OplogBatch[]): OplogBatch[] {
 }
 
 export function encodeSlice(keys: ArchiveKeys, name: string, after: Optime, previous: string, batches: readonly OplogBatch[]): { bytes: Buffer; hash: string; through: Optime } {
-  const salt = randomBytes(saltBytes);
-  const key = keys.slice(salt);
   const bodies: Buffer[] = [];
   const blocks: SliceBlock[] = [];
   let offset = 0;
-  for (const [index, block] of blocksOf(batches).entries()) {
+  for (const block of blocksOf(batches)) {
     const plain = Buffer.from(block.bytes.buffer, block.bytes.byteOffset, block.bytes.length);
     const packed = Buffer.allocUnsafe(plain.length);
     const size = compress(plain, packed);
-    const sealed = encrypt(key, countedNonce(index + 1), size < 0 ? plain : packed.subarray(0, size));
+    const body = size < 0 ? plain : packed.subarray(0, size);
+    const bytes = body.length + tagBytes;
     const { first, last, count } = block;
-    blocks.push({ first, last, count, offset, bytes: sealed.length, plainBytes: plain.length, zstd: size >= 0, hash: blake3(plain).toString('hex') });
-    bodies.push(sealed);
-    offset += sealed.length;
+    blocks.push({ first, last, count, offset, bytes, plainBytes: plain.length, zstd: size >= 0, hash: blake3(plain).toString('hex') });
+    bodies.push(body);
+    offset += bytes;
   }
   const through = blocks.at(-1)?.last ?? after;
   const header: SliceHeader = { after, through, previous, blocks };
   const json = Buffer.from(JSON.stringify(header));
-  const sealedHeader = encrypt(key, countedNonce(0), zstdCompressSync(json), Buffer.from(name));
+  return { bytes: sealSlice(keys, name, json, bodies), hash: blake3(json).toString('hex'), through };
+}
+
+/** A slice of a plain header and its blocks as they are compressed. Under another archive's key it has the same hash. */
+export function sealSlice(keys: ArchiveKeys, name: string, json: Buffer, bodies: readonly Buffer[]): Buffer {
+  const salt = randomBytes(saltBytes);
+  const key = keys.slice(salt);
+  const header = encrypt(key, countedNonce(0), zstdCompressSync(json), Buffer.from(name));
   const size = Buffer.alloc(4);
-  size.writeUInt32LE(sealedHeader.length);
-  return { bytes: Buffer.concat([magic, salt, size, sealedHeader, ...bodies]), hash: blake3(json).toString('hex'), through };
+  size.writeUInt32LE(header.length);
+  return Buffer.concat([magic, salt, size, header, ...bodies.map((body, index) => encrypt(key, countedNonce(index + 1), body))]);
 }
 
 /** Slices without blocks are never written, so a head is at least this long and most are read at once. */
 export const headGuessBytes = 4096;
 
-export type OpenedSlice = { readonly header: SliceHeader; readonly hash: string; readonly bodiesAt: number; readonly key: Uint8Array };
+/** `json` is the plain header, which `hash` is the hash of. */
+export type OpenedSlice = { readonly header: SliceHeader; readonly json: Buffer; readonly hash: string; readonly bodiesAt: number; readonly key: Uint8Array };
 
 /** The bytes that `openSliceHeader` needs, told from the first 28. */
 export function sliceHeaderBytes(chain: string, name: string, head: Buffer): number {
@@ -121,10 +128,11 @@ export function openSliceHeader(keys: ArchiveKeys, chain: string, name: string, 
   const plain = decrypt(key, countedNonce(0), bytes.subarray(sliceHeadBytes, bodiesAt), Buffer.from(name));
   if (plain === undefined) throw oplogDamaged({ chain, slice: lastPart(name), what: 'its header is not what was written' });
   const json = zstdDecompressSync(plain);
-  return { header: JSON.parse(json.toString()) as SliceHeader, hash: blake3(json).toString('hex'), bodiesAt, key };
+  return { header: JSON.parse(json.toString()) as SliceHeader, json, hash: blake3(json).toString('hex'), bodiesAt, key };
 }
 
-export function openSliceBlock(slice: OpenedSlice, chain: string, name: string, index: number, sealed: Uint8Array): Buffer {
+/** The plain entries of a block, and the compressed ones as they were sealed. */
+export function openSliceBody(slice: OpenedSlice, chain: string, name: string, index: number, sealed: Uint8Array): { body: Buffer; plain: Buffer } {
   const block = slice.header.blocks[index]!;
   const wrong = (): Error => oplogDamaged({ chain, slice: lastPart(name), what: `block ${index} is not what was written` });
   const body = decrypt(slice.key, countedNonce(index + 1), sealed);
@@ -135,5 +143,9 @@ export function openSliceBlock(slice: OpenedSlice, chain: string, name: string, 
     if (decompress(body, plain) !== plain.length) throw wrong();
   }
   if (plain.length !== block.plainBytes || blake3(plain).toString('hex') !== block.hash) throw wrong();
-  return plain;
+  return { body, plain };
+}
+
+export function openSliceBlock(slice: OpenedSlice, chain: string, name: string, index: number, sealed: Uint8Array): Buffer {
+  return openSliceBody(slice, chain, name, index, sealed).plain;
 }

@@ -23,6 +23,8 @@ export type PlainFrames = {
   /** Bytes [from, from + bytes) of a chunk that is `length` long, into `to`. */
   read(id: ChunkId, length: number, from: number, bytes: number, to: Buffer): Promise<void>;
   readChunk(id: ChunkId, length: number): Promise<Buffer>;
+  /** The plain frames `wanted` of a chunk, each at its number; those that are holes are left out. Nothing of them is kept. */
+  readFrames(id: ChunkId, wanted: readonly number[]): Promise<readonly (Buffer | undefined)[]>;
   /** Runs `work` on a chunk's place; again on another one when a pack turns out to be gone, or what is there damaged. */
   retrying<T>(id: ChunkId, work: (chunk: LocatedChunk) => Promise<T>): Promise<T>;
 };
@@ -157,6 +159,7 @@ export function plainFrames(parts: { index: ChunkIndex; packs: PackStore; keys: 
     locate,
     retrying,
     read,
+    readFrames: async (id, wanted) => await retrying(id, async (chunk) => await readRun(id, chunk, wanted)),
     async readChunk(id, length) {
       const whole = Buffer.allocUnsafeSlow(length);
       if (id === holeId) return whole.fill(0);

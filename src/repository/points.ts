@@ -15,6 +15,9 @@ export type StoredFile = { readonly path: string; readonly bytes: number; readon
 
 export type PointBytes = { readonly processed: number; readonly read: number; readonly transferred: number; readonly stored: number };
 
+/** Of which point, and of which repository, a point is the copy. */
+export type CopiedFrom = { readonly repository: string; readonly repositoryName: string; readonly point: string };
+
 export type PointManifest = {
   readonly id: string;
   readonly createdAtMs: number;
@@ -24,6 +27,8 @@ export type PointManifest = {
   readonly about: unknown;
   readonly files: readonly StoredFile[];
   readonly bytes: PointBytes;
+  /** Absent: it was made from a database. */
+  readonly copiedFrom?: CopiedFrom;
 };
 
 /** A point whose manifest cannot be read: it is there, and nobody can restore it. */
@@ -34,7 +39,8 @@ export type PointStore = {
   all(): Promise<{ points: PointManifest[]; hurt: HurtPoint[] }>;
   ids(): Promise<string[]>;
   read(id: string): Promise<PointManifest>;
-  put(point: PointManifest): Promise<number>;
+  /** `replace` is for a manifest that cannot be read. */
+  put(point: PointManifest, how?: 'new' | 'replace'): Promise<number>;
   delete(id: string): Promise<void>;
   recordProof(id: string, proof: unknown): Promise<void>;
   /** Oldest first; a record that cannot be read proves nothing. */
@@ -73,10 +79,10 @@ export function pointStore(storage: Storage, objectKey: Uint8Array, names: Objec
       }
       return { points: points.sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1)), hurt };
     },
-    async put(point) {
+    async put(point, how = 'new') {
       if (!isPlainId(point.id)) throw new Error(`"${point.id}" cannot name a restore point`);
       const bytes = sealObject(objectKey, names.point(point.id), point);
-      if ((await storage.put(names.point(point.id), bytes, 'new')) === 'exists') throw pointExists({ point: point.id });
+      if ((await storage.put(names.point(point.id), bytes, how)) === 'exists') throw pointExists({ point: point.id });
       return bytes.length;
     },
     async delete(id) {

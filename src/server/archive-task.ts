@@ -6,6 +6,8 @@
  *                                        └────────── stopped when the task has ended ◀──────────┘
  *   by a gateway  data session ──ready {ports}──▶ task relay-channels on the gateway ──ready {ports}──▶ the task
  *
+ * A task that reads a second archive (`from`) is given that one in the same way, by a data session of its own where it is elsewhere.
+ *
  * All are tasks of the session and survive a restart of the server; the ticket is made once, as a note, and so is the choice
  * of the gateway. When the data session or the gateway's part of it ends first, the task is stopped and fails with the reason.
  */
@@ -25,7 +27,14 @@ import type { Hosts } from './hosts.ts';
 import { followTask, type OnStatus, type TaskFollowing } from './session-task.ts';
 
 /** The archive, and the host whose task needs it. `append` may add restore points and oplog, and delete nothing. */
-export type ArchiveReach = { readonly host: string; readonly repository: string; readonly setId: string; readonly right: 'read' | 'append' };
+export type ArchiveReach = {
+  readonly host: string;
+  readonly repository: string;
+  readonly setId: string;
+  readonly right: 'read' | 'append';
+  /** The repository of a second archive of the set, which the task reads. */
+  readonly from?: string;
+};
 
 type Input<K extends TaskKind> = z.input<(typeof taskKinds)[K]['input']>;
 /** Kinds of tasks that work with an archive. */
@@ -35,7 +44,7 @@ type PassingKind = 'serve-archive' | 'relay-channels';
 /** Kinds that work on their own host alone. */
 export type HostTaskKind = Exclude<TaskKind, ArchiveTaskKind | PassingKind>;
 export type HostTaskInput<K extends HostTaskKind> = Input<K>;
-export type WithoutArchive<K extends ArchiveTaskKind> = Omit<Input<K>, 'archive'>;
+export type WithoutArchive<K extends ArchiveTaskKind> = Omit<Input<K>, 'archive' | 'from'>;
 
 type Noting = <T>(name: string, make: () => T) => Promise<T>;
 type Around = { readonly archives: Archives; readonly hosts: Hosts; readonly following: TaskFollowing; readonly note: Noting };
@@ -50,35 +59,48 @@ export async function runArchiveTask<K extends ArchiveTaskKind>(
   around: Around,
   onStatus?: OnStatus,
 ): Promise<TaskOutput<K>> {
-  const { archives, following } = around;
-  const withArchive = async (archive: ArchiveAccess): Promise<Input<K>> => ({ ...(await input()), archive }) as unknown as Input<K>;
-  const repository = await archives.find(at.repository);
-  const { host } = repository;
-  const isNear = host === at.host || isOpenedStraight(locationOf(repository)) || (await following.catalog.sessions.task(following.session, name))?.outcome != null;
-  if (isNear) return await followTask(name, kind, at.host, async () => await withArchive(await archives.access(at.repository, at.setId)), following, onStatus);
-  const session = await openDataSession(name, kind, host, at, around);
-  // Without its archive the task would only wait until its channels are given up.
-  const work = { ...following, stop: AbortSignal.any([following.stop, session.lost]) };
+  const { following } = around;
+  const isOver = (await following.catalog.sessions.task(following.session, name))?.outcome != null;
+  const archive = await reach(name, kind, at, isOver, around);
+  const opened: Reached[] = [archive];
   try {
-    return await followTask(name, kind, at.host, async () => await withArchive(await session.access()), work, onStatus);
+    const from = at.from === undefined ? undefined : await reach(fromOf(name), kind, { ...at, repository: at.from, right: 'read' }, isOver, around);
+    if (from !== undefined) opened.push(from);
+    const withArchives = async (): Promise<Input<K>> => ({ ...(await input()), archive: await archive.access(), ...(from !== undefined && { from: await from.access() }) }) as unknown as Input<K>;
+    // Without its archives the task would only wait until its channels are given up.
+    const work = { ...following, stop: AbortSignal.any([following.stop, ...opened.map(({ lost }) => lost)]) };
+    return await followTask(name, kind, at.host, withArchives, work, onStatus);
   } catch (error) {
-    throw session.lost.aborted && !following.stop.aborted ? session.lost.reason : error;
+    const lost = opened.find((one) => one.lost.aborted)?.lost;
+    throw lost !== undefined && !following.stop.aborted ? lost.reason : error;
   } finally {
-    await session.end();
+    await Promise.all(opened.map(async (one) => await one.end()));
   }
 }
 
-export const dataTaskOf = (name: string): string => `${name}: data`;
-export const gatewayTaskOf = (name: string): string => `${name}: gateway`;
+/** An archive of the task: at hand where it is on the task's own host. */
+async function reach(name: string, kind: TaskKind, at: ArchiveReach, isOver: boolean, around: Around): Promise<Reached> {
+  const { archives } = around;
+  const repository = await archives.find(at.repository);
+  const { host, is_attached } = repository;
+  if (host !== at.host && !isOver && !isOpenedStraight(locationOf(repository))) return await openDataSession(name, kind, host, is_attached === 1 ? { ...at, right: 'read' } : at, around);
+  return { access: async () => await archives.access(at.repository, at.setId), lost: new AbortController().signal, end: async () => await Promise.resolve() };
+}
 
-type DataSession = {
+const dataTaskOf = (name: string): string => `${name}: data`;
+const gatewayTaskOf = (name: string): string => `${name}: gateway`;
+const fromOf = (name: string): string => `${name}: from`;
+/** Every name under which a task and what it needs are kept. */
+export const namesOfTask = (name: string): string[] => [name, fromOf(name)].flatMap((each) => [each, dataTaskOf(each), gatewayTaskOf(each)]);
+
+type Reached = {
   access(): Promise<ArchiveAccess>;
   /** Aborted when the session ended before the work did. */
   readonly lost: AbortSignal;
   end(): Promise<void>;
 };
 
-async function openDataSession(name: string, kind: TaskKind, host: string, at: ArchiveReach, { archives, hosts, following, note }: Around): Promise<DataSession> {
+async function openDataSession(name: string, kind: TaskKind, host: string, at: ArchiveReach, { archives, hosts, following, note }: Around): Promise<Reached> {
   const server = await hosts.find(host);
   const ticket = await note(`${name}: ticket`, () => randomBytes(32).toString('hex'));
   const repository = await archives.find(at.repository);
@@ -92,7 +114,7 @@ async function openDataSession(name: string, kind: TaskKind, host: string, at: A
   const isEndless = kind === 'oplog';
   const keep = { following, ends, lost };
   const serving = keepTask(dataTaskOf(name), 'serve-archive', server, keep, async () => {
-    return await Promise.resolve({ location, secret, setId: at.setId, right: at.right, peer: at.host, isEndless, ticket, ...portsOf(server), limits });
+    return await Promise.resolve({ location, secret, setId: at.setId, right: at.right, isReadOnly: near.isReadOnly, peer: at.host, isEndless, ticket, ...portsOf(server), limits });
   });
   const access = (by: HostRow, ports: readonly number[]): ArchiveAccess => ({ ...near, secret: null, location: { kind: 'channel', host: by.address, name: server.id, ports: [...ports], ticket, limits } });
   if (gateway === null) return { access: async () => access(server, await serving.ports), lost: lost.signal, end: async () => await end(ends, [serving]) };

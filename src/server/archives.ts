@@ -6,6 +6,7 @@ import { sortableId } from '../base/ids.ts';
 import * as z from 'zod';
 import { bandwidthLimit, repositoryLocation, type ArchiveAccess, type BandwidthLimit, type RepositoryLocation } from '../contract/values.ts';
 import type { Repository } from '../contract/routes/repositories.ts';
+import { archiveUnknown, repositoryAttached } from './copy-failures.ts';
 import { repositoryExists, repositoryUnknown } from './failures.ts';
 import { showPlace } from '../contract/repository-place.ts';
 import { nameGateways, type Gateways } from './gateways.ts';
@@ -13,7 +14,7 @@ import type { Sealer } from './sealing.ts';
 import type { Links } from './links.ts';
 import { localHost } from './hosts.ts';
 
-export type NewRepository = { name: string; /** The id of the host it is on; the server's own by default. */ host?: string; location: RepositoryLocation; secret: string | null; passphrase: string; create: boolean; isDefault: boolean; passphraseFile: string | null };
+export type NewRepository = { name: string; /** The id of the host it is on; the server's own by default. */ host?: string; location: RepositoryLocation; secret: string | null; passphrase: string; create: boolean; isDefault: boolean; /** Of somebody else: it is only read. */ isAttached?: boolean; passphraseFile: string | null };
 
 const storedLimits = z.array(bandwidthLimit);
 
@@ -72,6 +73,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
         is_default: wanted.isDefault ? 1 : 0,
         added_ms: clock.now(),
         limits: '[]',
+        is_attached: wanted.isAttached === true ? 1 : 0,
         gateways: JSON.stringify({ through: [], hosts: null } satisfies Gateways),
       };
       await repositories.add(row);
@@ -87,6 +89,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
         host: hosts.find(({ id }) => id === row.host)?.name ?? row.host,
         location: locationOf(row),
         isDefault: row.is_default === 1,
+        isAttached: row.is_attached === 1,
         limits: limitsOf(row),
         gateways: nameGateways(row, hosts),
         addedAtMs: row.added_ms,
@@ -125,6 +128,30 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
       return { location: locationOf(row), secret: secretOf(row) };
     },
 
+    /** Every archive that is there, with its key, kept sealed: of a repository that others have filled. */
+    async takeIn(repository: RepositoryRow): Promise<{ setId: string; setName: string }[]> {
+      const repositoryKeyHex = sealer.open(repository.sealed_key, `repositories.key:${repository.id}`);
+      const { archives } = await links.of(repository.host).call('repository.archives', { location: locationOf(repository), secret: secretOf(repository), repositoryKeyHex });
+      for (const { setId, setName, keyHex } of archives) {
+        await repositories.putArchive({ repository: repository.id, set_id: setId, set_name: setName, sealed_key: sealer.seal(keyHex, `archives.key:${repository.id}:${setId}`) });
+      }
+      return archives.map(({ setId, setName }) => ({ setId, setName }));
+    },
+
+    /** A set's archive in a repository, by the set's name there or its id. */
+    async archiveIn(repository: RepositoryRow, set: string): Promise<{ setId: string; setName: string }> {
+      const found = (await repositories.archives(repository.id)).filter(({ set_id, set_name }) => set_id === set || set_name === set);
+      if (found.length !== 1) throw archiveUnknown({ set, repository: repository.name, several: found.length > 1 });
+      return { setId: found[0]!.set_id, setName: found[0]!.set_name };
+    },
+
+    /** Fails where nothing may be written. */
+    async writable(nameOrId: string): Promise<RepositoryRow> {
+      const row = await find(nameOrId);
+      if (row.is_attached === 1) throw repositoryAttached({ repository: row.name });
+      return row;
+    },
+
     async list(repositoryId: string): Promise<{ setId: string; setName: string }[]> {
       return (await repositories.archives(repositoryId)).map(({ set_id, set_name }) => ({ setId: set_id, setName: set_name }));
     },
@@ -142,7 +169,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
       const repository = await find(repositoryId);
       const archive = await repositories.archive(repositoryId, setId);
       if (archive === undefined) throw repositoryUnknown({ repository: `${repository.name} (archive of ${setId})` });
-      return { location: locationOf(repository), secret: secretOf(repository), setId, keyHex: sealer.open(archive.sealed_key, `archives.key:${repositoryId}:${setId}`) };
+      return { location: locationOf(repository), secret: secretOf(repository), setId, keyHex: sealer.open(archive.sealed_key, `archives.key:${repositoryId}:${setId}`), ...(repository.is_attached === 1 && { isReadOnly: true }) };
     },
   };
 }

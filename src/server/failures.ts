@@ -97,8 +97,8 @@ export const sessionNotFailed = failure<{ session: string; state: string }>('ser
 });
 
 export const sessionContinuous = failure<{ session: string }>('server.session-continuous', {
-  says: ({ session }) => `session ${session} follows the oplog of a protected set for as long as the set is protected`,
-  hint: 'Run "tidemark set remove" to stop protecting the set.',
+  says: ({ session }) => `session ${session} follows an oplog for as long as its set is protected, or its copy is there`,
+  hint: 'Run "tidemark set remove" to stop protecting the set, "tidemark copy remove" to end the copy.',
   retry: 'never',
 });
 

@@ -9,7 +9,6 @@ import { compareTimes, showTime, type ClusterTime } from '../base/cluster-time.t
 import { until } from '../base/deadline.ts';
 import { isFailure } from '../base/failure.ts';
 import { deadlinePassed } from '../base/failures.ts';
-import type { SetRow } from '../catalog/sets.ts';
 import type { Window } from '../contract/values.ts';
 import { momentUnreachable } from '../domain/failures.ts';
 import { endOf, parseMoment } from '../domain/moment.ts';
@@ -30,13 +29,16 @@ const usualWaitMs = 30_000;
 /** The set's clock may be ahead of this machine's. */
 const aheadSeconds = 10;
 
+/** A set's archive in one repository; the oplog is followed into the one that is its own. */
+export type MomentSource = { readonly id: string; readonly repository: string };
+
 type Options = { links: Links; archives: Archives; points: Points; standings: OplogStandings; clock: Clock; waitMs?: number };
 
 export function openMoments(options: Options) {
   const { links, archives, points, standings, clock, waitMs = usualWaitMs } = options;
 
   /** What the repository holds right now, and the catalog's memory of it with it. */
-  async function window(set: Pick<SetRow, 'id' | 'repository'>): Promise<Window> {
+  async function window(set: MomentSource): Promise<Window> {
     const { host } = await archives.find(set.repository);
     const found = await links.of(host).call('archive.window', { archive: await archives.access(set.repository, set.id) });
     await points.mirror(set, found);
@@ -44,9 +46,9 @@ export function openMoments(options: Options) {
   }
 
   /** `choose` again when the archive has come as far, if it is to be expected that it does. */
-  async function awaited(set: Pick<SetRow, 'id' | 'repository'>, found: Window, choose: (facts: WindowFacts) => Choice): Promise<AwaitedMoment> {
+  async function awaited(set: MomentSource, found: Window, choose: (facts: WindowFacts) => Choice): Promise<AwaitedMoment> {
     const first = choose(factsOf(found));
-    const isSoon = mayStillCome(factsOf(found), first) && first.at.t <= clock.now() / 1000 + aheadSeconds && (await standings.now(set.id)).state === 'following';
+    const isSoon = (await points.isFollowedInto(set)) && mayStillCome(factsOf(found), first) && first.at.t <= clock.now() / 1000 + aheadSeconds && (await standings.now(set.id)).state === 'following';
     if (!isSoon) return { ...demand(first), says: null };
     const begunMs = clock.monotonicMs();
     await until('the archive', waitMs, async () => {
@@ -63,13 +65,13 @@ export function openMoments(options: Options) {
 
   return {
     window,
-    async choose(set: SetRow, text: string): Promise<AwaitedMoment> {
+    async choose(set: MomentSource, text: string): Promise<AwaitedMoment> {
       const found = await window(set);
       const wanted = parseMoment(text, idsOf(found));
       return await awaited(set, found, (facts) => chooseRestore(facts, wanted));
     },
     /** The moment of one given point; null stands for the point's own. */
-    async chooseOn(set: Pick<SetRow, 'id' | 'repository'>, point: string, text: string | null): Promise<{ at: ClusterTime | null; says: string | null }> {
+    async chooseOn(set: MomentSource, point: string, text: string | null): Promise<{ at: ClusterTime | null; says: string | null }> {
       if (text === null) return { at: null, says: null };
       const found = await window(set);
       const facts = factsOf(found);
@@ -80,7 +82,7 @@ export function openMoments(options: Options) {
       return await awaited(set, found, (now) => chooseAt(now, base, at));
     },
     /** A border in time, wherever it lies: for searches. A second named as either border is searched. */
-    async border(set: SetRow, edge: 'since' | 'until', text: string | null): Promise<ClusterTime | null> {
+    async border(set: MomentSource, edge: 'since' | 'until', text: string | null): Promise<ClusterTime | null> {
       if (text === null || text.trim() === 'latest') return null;
       const known = await points.list(set.id);
       const wanted = parseMoment(text, new Set(known.map(({ id }) => id)));

@@ -141,7 +141,7 @@ test('removing a set is planned first, then stops its follower and keeps its poi
   assert.equal(done.applied, true);
   assert.equal((await platform.ended(plan.sessions[0]!)).state, 'stopped');
   assert.ok([...platform.fake.tasks.values()].every(({ kind, state }) => kind !== 'oplog' || state.state !== 'running'));
-  const gone = await platform.refused('set.window', { params: { set: 'rs0' } });
+  const gone = await platform.refused('set.window', { params: { set: 'rs0' }, query: {} });
   assert.equal(gone.code, 'server.set-unknown');
   assert.match(gone.message, /its restore points are in repository default/);
   assert.match(gone.hint, /tidemark repository open \/.*repository/);

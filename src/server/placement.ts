@@ -13,7 +13,7 @@ export type Placement = {
   /** Looks at a set from every connected host; what each found of it on itself, with the host's id. */
   discover(target: MongoTarget): Promise<Discovered>;
   /** Hosts that run a member, by what the last look told; the repository's own first, so that data need not travel. */
-  near(set: SetRow): Promise<string>;
+  near(set: SetRow, repository?: string): Promise<string>;
   /** The host of one member. */
   ofMember(found: Discovered, member: string): string;
   /** Where a moment of an archive is opened: near the set while it is protected, else on the repository's host. */
@@ -29,9 +29,9 @@ function ofNearest(local: Discovered['local']): Discovered['local'] {
 }
 
 export function openPlacement({ catalog, links, archives, log }: { catalog: Catalog; links: Links; archives: Archives; log: Log }): Placement {
-  async function near(set: SetRow): Promise<string> {
+  async function near(set: SetRow, from = set.repository): Promise<string> {
     const found = discovered.parse(JSON.parse(set.discovered));
-    const repository = await archives.find(set.repository);
+    const repository = await archives.find(from);
     const hosts = [...new Set(ofNearest(found.local).map(({ host }) => host ?? localHost))];
     if (hosts.includes(repository.host)) return repository.host;
     const isThere = (id: string): boolean => links.standing(id)?.state === 'connected';
@@ -55,7 +55,7 @@ export function openPlacement({ catalog, links, archives, log }: { catalog: Cata
     ofMember: (found, member) => ofNearest(found.local).find((one) => one.member === member)?.host ?? localHost,
     async forMoments(repository, setId) {
       const set = await catalog.sets.find(setId);
-      return set === undefined ? (await archives.find(repository)).host : await near(set);
+      return set === undefined ? (await archives.find(repository)).host : await near(set, repository);
     },
   };
 }

@@ -10,6 +10,7 @@ import type { PointRow } from '../catalog/points.ts';
 import type { RouteAnswer } from '../contract/routes.ts';
 import { lostWithout, type OplogSpan } from '../domain/oplog-chain.ts';
 import { stretchOf } from '../domain/restore-choice.ts';
+import { repositoryAttached } from './copy-failures.ts';
 import { pointBusy, pointHeld } from './failures.ts';
 import { factsOf } from './moments.ts';
 import type { Services } from './services.ts';
@@ -32,7 +33,9 @@ export async function planDeletion(ids: readonly string[], apply: boolean, servi
   return apply ? await carryOut(going, plan, services) : plan;
 }
 
-async function whyItStays(row: PointRow, { engine, catalog }: Services): Promise<Error | undefined> {
+async function whyItStays(row: PointRow, { engine, catalog, archives }: Services): Promise<Error | undefined> {
+  const repository = await archives.find(row.repository);
+  if (repository.is_attached === 1) return repositoryAttached({ repository: repository.name });
   if (row.hold_reason !== null) return pointHeld({ point: row.id, reason: row.hold_reason });
   const session = await engine.userOf(row.id);
   if (session === undefined) return undefined;

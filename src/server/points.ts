@@ -31,6 +31,14 @@ export function openPoints(options: { catalog: Catalog; archives: Archives }) {
   return {
     find,
     summary,
+    /** Whether this is where the set's oplog goes now. */
+    isFollowedInto: async (at: { readonly id: string; readonly repository: string }): Promise<boolean> => (await catalog.sets.find(at.id))?.repository === at.repository,
+    /** The point itself, or its copy where that is what the repository has. */
+    async findIn(repository: string, point: string): Promise<PointRow> {
+      const row = (await catalog.points.list()).find((one) => one.repository === repository && (one.id === point || summary(one).copiedFrom?.point === point));
+      if (row === undefined) throw pointUnknown({ point: `${point} in ${(await archives.find(repository)).name}` });
+      return row;
+    },
     list: async (setId?: string): Promise<PointRow[]> => await catalog.points.list(setId),
     put: async (repository: string, point: PointSummary): Promise<void> => await catalog.points.put(rowOf(repository, point)),
     async setProof(id: string, proof: Proof): Promise<void> {

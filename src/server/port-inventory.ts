@@ -39,6 +39,12 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
   const known = await hosts.list();
   const ways = (row: HostRow): RepositoryWay[] => repositories.filter((repository) => repository.host === row.id && isServedByItsHost(repository)).map((repository) => nameGateways(repository, known)).map(({ through, hosts: behind }) => ({ gateways: through, hosts: behind }));
   const stores = await storesOf(repositories, known, addressesOf);
+  const copies = await catalog.copies.list();
+  const hostOf = (repository: string | undefined): string | undefined => repositories.find(({ id }) => id === repository)?.host;
+  const copiesFrom = (row: HostRow): string[] => {
+    const read = copies.flatMap(({ set_id, repository }) => (hostOf(repository) === row.id ? [hostOf(rows.find(({ id }) => id === set_id)?.repository)] : []));
+    return known.filter(({ id }) => id !== row.id && read.includes(id)).map(({ name }) => name);
+  };
   const isGateway = (row: HostRow): boolean => stores.some(({ gateway }) => gateway === row.name) || repositories.some((repository) => gatewaysOf(repository).through.includes(row.id));
   const keys = await hostKeys.list();
   const depot = distribution.at;
@@ -64,6 +70,7 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
         dataPorts: { from: row.data_from, to: row.data_to },
         singlePort: row.single_port === 1,
         ways: ways(row),
+        copiesFrom: copiesFrom(row),
         dialling: row.dials === 'host' ? 'host' : 'server',
       };
     }),

@@ -28,7 +28,7 @@ export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; l
   async function view(row: SetRow): Promise<ProtectedSet> {
     const known = discovered.parse(JSON.parse(row.discovered));
     const [repository, alarms, held, oplog] = await Promise.all([archives.find(row.repository), catalog.sets.alarms(row.id), catalog.points.list(row.id), standings.view(row.id)]);
-    const last = held.filter(({ lost }) => lost === 0).at(-1);
+    const last = held.filter(({ lost, repository: of }) => lost === 0 && of === row.repository).at(-1);
     return {
       id: row.id,
       name: row.name,
@@ -56,7 +56,7 @@ export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; l
     archive: async (row: SetRow): Promise<ArchiveAccess> => await archives.access(row.repository, row.id),
 
     async add(wanted: { target: MongoTarget; name?: string; repository?: string }): Promise<SetRow> {
-      const repository = wanted.repository === undefined ? await archives.usual() : await archives.find(wanted.repository);
+      const repository = wanted.repository === undefined ? await archives.usual() : await archives.writable(wanted.repository);
       const found = await placement.discover(wanted.target);
       const name = wanted.name ?? found.name;
       const known = await catalog.sets.list();

@@ -49,9 +49,9 @@ async function isElsewhere({ point, moment }: Proving, points: Points): Promise<
  */
 export async function provePoint(proving: Proving, archives: Archives, points: Points, context: FlowContext): Promise<TaskOutput<'prove'>> {
   const { at, point, level, moment } = proving;
-  const { host } = await archives.find(at.repository);
+  const { host, is_attached } = await archives.find(at.repository);
   const record = async (proof: Proof): Promise<void> => {
-    await context.order(host, 'point.record-proof', { archive: await archives.access(at.repository, at.setId), point, proof });
+    if (is_attached === 0) await context.order(host, 'point.record-proof', { archive: await archives.access(at.repository, at.setId), point, proof });
     await points.setProof(point, proof);
   };
   try {

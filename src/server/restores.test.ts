@@ -246,7 +246,7 @@ test('a held point and a point in use stay, with the reason', async () => {
 test('a point that vanished from its repository is marked lost when the repository is asked', async () => {
   await using platform = await openHistory();
   platform.fake.points.shift();
-  const window = await platform.ask('set.window', { params: { set: 'rs0' } });
+  const window = await platform.ask('set.window', { params: { set: 'rs0' }, query: {} });
   assert.deepEqual([window.set, window.points.map(({ id }) => id), window.oplog.state], ['rs0', ['p2'], 'following']);
   assert.equal((await platform.ask('point.show', { params: { point: 'p1' } })).lost, true);
 });
@@ -255,12 +255,12 @@ test('a point whose manifest is damaged is shown as hurt, neither gone nor lost,
   await using platform = await openHistory();
   platform.fake.points.shift();
   platform.fake.damaged.push({ object: 'sets/x/points/p1', what: 'its bytes are not those that were written', point: 'p1' });
-  const window = await platform.ask('set.window', { params: { set: 'rs0' } });
+  const window = await platform.ask('set.window', { params: { set: 'rs0' }, query: {} });
   assert.deepEqual([window.points.map(({ id }) => id), window.damaged.map(({ point }) => point)], [['p2'], ['p1']]);
   const { hurt, lost } = await platform.ask('point.show', { params: { point: 'p1' } });
   assert.deepEqual([hurt, lost], [true, false]);
   platform.fake.damaged.pop();
-  await platform.ask('set.window', { params: { set: 'rs0' } });
+  await platform.ask('set.window', { params: { set: 'rs0' }, query: {} });
   assert.equal((await platform.ask('point.show', { params: { point: 'p1' } })).lost, true);
 });
 

@@ -21,6 +21,8 @@ import { openAlarms } from './alarms.ts';
 import { openArchives } from './archives.ts';
 import { openAuthority } from './authority.ts';
 import type { VisitDeadlines } from './computer-visit.ts';
+import { openCopies } from './copies.ts';
+import { keepCopiesDue } from './copy-scheduler.ts';
 import { openCredentials } from './credentials.ts';
 import { ensureDefaultRepository } from './default-repository.ts';
 import { openDistribution, type Distribution, type DistributionAddress } from './distribution.ts';
@@ -83,7 +85,7 @@ export type ServerOptions = {
   version: string;
   log: Log;
   clock?: Clock;
-  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; archiveWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number; link?: LinkTiming };
+  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; archiveWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; copyEveryMs?: number; goneAfterMs?: number; link?: LinkTiming };
   /** How hosts are reached that have nothing of ours; over SSH unless a test has its own. */
   contact?: HostContact;
   people?: PeopleOptions;
@@ -152,6 +154,9 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const due = keepRescansDue({ catalog, start: async (group) => void (await services.rescans.start(group, { reason: 'scheduled' })), clock, log, signal: ends.signal });
   services.rescans.onWake(due.wake);
   services.directory.keepChecked(ends.signal);
+  for (const copy of await services.copies.list()) await services.copies.keepFollowed(copy);
+  const copiesDue = keepCopiesDue({ catalog, start: async (copy) => void (await services.copies.start(copy, 'scheduled')), clock, log, signal: ends.signal });
+  services.copies.onChange(copiesDue.wake);
   const answering = alarms.keepAnswering(async (setId, reason) => await startBaseBackup(services, setId, reason), ends.signal);
 
   const close = async (): Promise<void> => {
@@ -188,13 +193,14 @@ function compose(base: Base, about: Services['about']) {
   const sets = openProtectedSets({ catalog, sealer, links, placement, clock, archives, standings, points });
   const moments = openMoments({ links, archives, points, standings, clock, waitMs: timing.archiveWaitMs });
   const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
+  const copies = openCopies({ catalog, archives, sets, points, clock, log }, () => engine);
   const sessionLog = openSessionLog(catalog, clock);
   const nameServers = async (): Promise<NameServers | null> => await readNameServers(base.dns);
   const lookAtNames: LookAtNames = async (isWanted, signal) => {
     const at = await nameServers();
     return at === null ? null : await checkNames(await inventoryOf(services), at, { isWanted, signal });
   };
-  const flows = flowTable({ lookAtNames, hosts, links, deployers, credentials, contact, distribution, hostServices, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, catalog, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
+  const flows = flowTable({ lookAtNames, hosts, links, deployers, credentials, contact, distribution, hostServices, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing });
   const keepOplog = async (set: SetRow): Promise<void> => {
     try {
@@ -205,7 +211,7 @@ function compose(base: Base, about: Services['about']) {
     }
   };
   const services: Services = {
-    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
+    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms };

@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Session } from '../contract/sessions.ts';
 import type { Archives } from './archives.ts';
+import type { Copies } from './copies.ts';
 import type { Credentials } from './credentials.ts';
 import type { Groups } from './groups.ts';
 import type { Distribution } from './distribution.ts';
@@ -46,6 +47,7 @@ export type Services = {
   readonly installers: Installers;
   readonly placement: Placement;
   readonly archives: Archives;
+  readonly copies: Copies;
   readonly credentials: Credentials;
   readonly hostKeys: HostKeys;
   readonly hostReach: HostReach;

@@ -10,12 +10,12 @@ import { stopped } from '../base/failures.ts';
 import { sortableId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { linkLost } from '../contract/failures.ts';
-import { hostSessionKinds, type SessionKind } from '../contract/sessions.ts';
+import { endlessSessionKinds, hostSessionKinds, type SessionKind } from '../contract/sessions.ts';
 import { hostLost, hostUnreachable, sessionContinuous, sessionEnded, sessionNotFailed, sessionUnknown } from './failures.ts';
 import type { Finished, Flow, FlowContext, Side } from './flow.ts';
 import type { Sealer } from './sealing.ts';
 import type { SessionLog } from './session-log.ts';
-import { dataTaskOf, gatewayTaskOf, runArchiveTask } from './archive-task.ts';
+import { namesOfTask, runArchiveTask } from './archive-task.ts';
 import type { Archives } from './archives.ts';
 import type { Hosts } from './hosts.ts';
 import type { Links } from './links.ts';
@@ -23,7 +23,7 @@ import { openSharedProgress } from './session-progress.ts';
 import { followTask, type TaskFollowing } from './session-task.ts';
 
 
-export type SessionObject = { readonly kind: 'set' | 'repository' | 'point' | 'host' | 'group'; readonly id: string; readonly name: string };
+export type SessionObject = { readonly kind: 'set' | 'repository' | 'point' | 'host' | 'group' | 'copy'; readonly id: string; readonly name: string };
 
 export type NewSessionWish = {
   readonly kind: SessionKind;
@@ -74,8 +74,10 @@ export type EngineOptions = {
   timing?: Partial<Timing>;
 };
 
+const lanes: ReadonlySet<SessionKind> = new Set<SessionKind>(['backup', 'oplog', 'restore-collections', 'sweep', 'repair', 'copy', 'copy-oplog', 'rescan']);
+
 /** Kinds that say themselves how they wait for hosts. */
-const withoutHosts: ReadonlySet<string> = new Set<SessionKind>(['oplog', 'rescan', ...hostSessionKinds]);
+const withoutHosts: ReadonlySet<string> = new Set<SessionKind>(['oplog', 'copy-oplog', 'rescan', ...hostSessionKinds]);
 
 type Running = { readonly stop: AbortController; readonly done: Promise<void> };
 
@@ -138,7 +140,7 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
     async stop(id) {
       const row = await find(id);
       if (row.ended_ms !== null) throw sessionEnded({ session: id, state: row.state });
-      if (row.kind === 'oplog') throw sessionContinuous({ session: id });
+      if (endlessSessionKinds.has(row.kind)) throw sessionContinuous({ session: id });
       await ask(id);
       return await find(id);
     },
@@ -152,7 +154,7 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
     },
     async retry(id) {
       const row = await find(id);
-      if (row.kind === 'oplog') throw sessionContinuous({ session: id });
+      if (endlessSessionKinds.has(row.kind)) throw sessionContinuous({ session: id });
       if (row.state !== 'failed' && row.state !== 'stopped') throw sessionNotFailed({ session: id, state: row.state });
       return await start({
         kind: row.kind as SessionKind,
@@ -182,10 +184,10 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
   };
 }
 
-/** One of a kind at a time: backups and oplogs of a set, restores into a set, sweeps of a repository, rescans of a group; one change of a host's services. */
+/** One of a kind at a time: backups and oplogs of a set, restores into a set, sweeps and repairs of a repository, runs of a copy, rescans of a group; one change of a host's services. */
 export function laneOf(kind: SessionKind, objectId: string): string | null {
   if (hostSessionKinds.has(kind)) return `host:${objectId}`;
-  return kind === 'backup' || kind === 'oplog' || kind === 'restore-collections' || kind === 'sweep' || kind === 'rescan' ? `${kind}:${objectId}` : null;
+  return lanes.has(kind) ? `${kind}:${objectId}` : null;
 }
 
 async function life(row: SessionRow, stop: AbortController, closing: AbortSignal, timing: Timing, options: EngineOptions): Promise<void> {
@@ -283,7 +285,7 @@ async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSigna
       return await followTask(name, kind, host, async () => await Promise.resolve(input), { ...beside(side), ...patience });
     },
     async dropTask(name) {
-      for (const each of [name, dataTaskOf(name), gatewayTaskOf(name)]) {
+      for (const each of namesOfTask(name)) {
         const task = await catalog.sessions.task(session, each);
         if (task !== undefined) await catalog.sessions.dropTask(task.task_id);
       }

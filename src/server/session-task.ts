@@ -62,6 +62,8 @@ const silences: Readonly<Record<TaskKind, number | null>> = {
   check: 12 * 60 * minuteMs,
   sweep: 12 * 60 * minuteMs,
   'test-storage': 60 * minuteMs,
+  copy: 12 * 60 * minuteMs,
+  repair: 12 * 60 * minuteMs,
   'oplog-find': 60 * minuteMs,
   'serve-archive': null,
   'relay-channels': null,

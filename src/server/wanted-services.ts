@@ -9,6 +9,7 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { HostRow } from '../catalog/hosts.ts';
 import { compareVersions } from '../contract/packages.ts';
+import { endlessSessionKinds } from '../contract/sessions.ts';
 import type { Distribution } from './distribution.ts';
 import { noDepot } from './failures.ts';
 import type { FlowContext } from './flow.ts';
@@ -42,7 +43,7 @@ export function openWantedServices(options: { hosts: Hosts; deployers: Links; ho
 
   /** A task of a session that follows an oplog goes on for ever: it is taken up again after an update. */
   async function workingSession(host: HostRow): Promise<string | undefined> {
-    const followed = new Set((await catalog.sessions.unfinished()).filter(({ kind }) => kind === 'oplog').map(({ id }) => id));
+    const followed = new Set((await catalog.sessions.unfinished()).filter(({ kind }) => endlessSessionKinds.has(kind)).map(({ id }) => id));
     return (await catalog.sessions.openTasks()).find((task) => task.host === host.id && !followed.has(task.session))?.session;
   }
 

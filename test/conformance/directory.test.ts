@@ -32,7 +32,7 @@ test('a directory that is not there is refused, and made only when asked for', a
   await openDirectory(path);
 });
 
-test('what a killed writer left half written is removed at the next opening once it is old, and never what is being written', async (t) => {
+test('what a killed writer left half written is removed by the next one that writes once it is old, and never what is being written, nor by who only reads', async (t) => {
   const path = await makePlace(t);
   const storage = await openDirectory(path);
   const live = await storage.create('live');
@@ -41,7 +41,9 @@ test('what a killed writer left half written is removed at the next opening once
   await writeFile(dead, 'half');
   const old = new Date(Date.now() - 3_600_000);
   for (const name of [...left, 'dead']) await utimes(join(path, '.tmp', name), old, old);
-  await openDirectory(path);
+  const next = await openDirectory(path);
+  assert.deepEqual((await readdir(join(path, '.tmp'))).sort(), [...left, 'dead'].sort());
+  await next.put('another', Buffer.from('text'), 'new');
   assert.deepEqual(await readdir(join(path, '.tmp')), left);
   await live.append(Buffer.from('whole'));
   await live.commit();

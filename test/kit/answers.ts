@@ -18,6 +18,7 @@ const point = {
   bytes: { processed: 3_500_000_000, read: 1_200_000_000, transferred: 90_000_000, stored: 41_000_000 },
   files: 42,
   proof: { level: 'open', atMs: 1_795_464_600_000, ok: true, says: '12 collections' },
+  copiedFrom: null,
 } as const satisfies RouteAnswer<'set.window'>['points'][number];
 
 export function pointAnswer(changes: Partial<RouteAnswer<'point.show'>> = {}): RouteAnswer<'point.show'> {

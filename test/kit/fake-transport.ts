@@ -4,7 +4,7 @@ import { verdictOf } from '../../src/domain/verdict.ts';
 import { awaitIdentity } from '../../src/contract/link/identity-file.ts';
 import type { OrderHandlers } from '../../src/contract/link/answerer.ts';
 import { openOrderServer, type LinkListener } from '../../src/contract/link/listen.ts';
-import { contractVersion } from '../../src/contract/orders.ts';
+import { contractVersion, type OrderOutput } from '../../src/contract/orders.ts';
 import type { OwnName, ProbeResult, ProbeTarget } from '../../src/contract/ports.ts';
 import type { TaskEvent, TaskInput, TaskKind, TaskOutput, TaskState } from '../../src/contract/tasks.ts';
 import type { HostLook } from '../../src/contract/host-look.ts';
@@ -34,6 +34,8 @@ export type FakeTransport = {
   readonly damaged: Window['damaged'];
   readonly spans: Window['spans'];
   readonly barriers: Window['barriers'];
+  readonly archives: { setId: string; setName: string; keyHex: string }[];
+  readonly holders: OrderOutput<'archive.holders'>['holders'];
   readonly proofs: { point: string; ok: boolean; says: string }[];
   /** The newest archived entry, as the oplog script tells it. */
   through: Optime;
@@ -71,6 +73,8 @@ export async function openFakeTransport(options: { identityFile: string; port: n
     damaged: [],
     spans: [{ chain: 'c1', after: { t: 1000, i: 1 }, through: { t: 1000, i: 1 } }],
     barriers: [],
+    archives: [{ setId, setName: 'rs0', keyHex }],
+    holders: [],
     proofs: [],
     through: { t: 2000, i: 1, term: 1 },
     probe: ({ host }) => ({ outcome: 'good', says: 'as wanted', address: host, ms: 1 }),
@@ -134,6 +138,8 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>): OrderHandler
     'repository.open': async ({ location, create }) => ({ repositoryId: `repo-${JSON.stringify(location).length}`, keyHex, created: create }),
     'archive.open': async () => ({ keyHex }),
     'archive.window': async () => windowOf(fake),
+    'repository.archives': async () => ({ archives: [...fake.archives] }),
+    'archive.holders': async () => ({ holders: [...fake.holders] }),
     'point.delete': async ({ point }) => {
       fake.points.splice(fake.points.findIndex(({ id }) => id === point), 1);
       return {};
@@ -244,6 +250,7 @@ export function makePoint(fake: FakeTransport, at = fake.through): PointSummary 
     bytes: { processed: 1000, read: 800, transferred: 300, stored: 200 },
     files: 12,
     proof: null,
+    copiedFrom: null,
   };
 }
 
@@ -281,6 +288,11 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
     check: async () => ({ ok: true, points: 1, chunks: 5, packs: 1, readBytes: 100, damage: [], hurtPoints: [], hurtOplog: [] }),
     'test-storage': async () => ({ ok: true, findings: [{ what: 'clock', level: 'good', says: 'as here' }], speeds: [], freeBytes: 1000, clockApartMs: 0 }),
     sweep: async () => ({ freedBytes: 77, deletedPacks: 1, rewrittenPacks: 0, keptBytes: 1000 }),
+    copy: async ({ source, suffix, what, archive }) => {
+      const copied = what === 'oplog' ? [] : fakeOf().points.filter(({ copiedFrom }) => copiedFrom === null).map((point) => ({ ...point, id: `${point.id}-${suffix}`, setId: archive.setId, copiedFrom: { repository: source.id, repositoryName: source.name, point: point.id } }));
+      return { copied, failed: [], waiting: 0, surplus: [], oplog: { slices: 2, bytes: 10, through: { t: 2000, i: 1 }, damaged: [] }, bytes: { processed: 1000, read: 10, transferred: 10, stored: 10 }, seconds: 1 };
+    },
+    repair: async () => ({ ok: true, objects: [], wholeAgain: [], stillHurt: [], hurtOplog: [], storedBytes: 0 }),
     'oplog-find': async () => ({ matches: [{ at: { t: 1990, i: 2, term: 1 }, wallMs: 1, op: 'c', ns: 'shop.$cmd', what: 'drop orders', entry: '{}' }], examined: 10, truncated: false, searchedThrough: { t: fakeOf().through.t, i: fakeOf().through.i } }),
     'serve-archive': async (_input, voice) => {
       voice.emit({ kind: 'status', atMs: systemClock.now(), key: 'ready', value: { ports: [2500, 2501] } });

@@ -29,7 +29,7 @@ export function importsOf(text: string): string[] {
   const code = withoutComments(text);
   const forms = [
     /\b(?:import|export)\b[^'"`;()]*?\bfrom\s*['"]([^'"]+)['"]/g,
-    /\bimport\s*['"]([^'"]+)['"]/g,
+    /(?:^|[;}])\s*import\s*['"]([^'"]+)['"]/gm,
     /\b(?:import|require)\s*\(\s*['"]([^'"]+)['"]/g,
     /\bnew URL\(\s*['"](\.[^'"]+\.[cm]?[jt]s)['"]\s*,\s*import\.meta\.url/g,
   ];

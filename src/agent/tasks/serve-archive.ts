@@ -3,6 +3,7 @@ import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { readIdentity, watchIdentity } from '../../contract/link/identity-file.ts';
 import { identityMissing } from '../../mover/failures.ts';
 import { serveArchive as serve } from '../../mover/serve-archive.ts';
+import { readOnly } from '../../repository/read-only.ts';
 import { openStorage } from '../../repository/storage/open-storage.ts';
 import type { TaskContext } from '../task-context.ts';
 
@@ -11,7 +12,8 @@ export async function serveArchive(input: TaskInput<'serve-archive'>, context: T
   const identity = identityFile === undefined ? undefined : await readIdentity(identityFile);
   if (identityFile === undefined || identity === undefined) throw identityMissing({ path: identityFile ?? 'none was given' });
   context.step('open the repository');
-  const storage = await openStorage(input);
+  const opened = await openStorage(input);
+  const storage = input.isReadOnly === true ? readOnly(opened) : opened;
   const waits = `wait for ports of ${input.range.from}–${input.range.to}`;
   const served = await serve({
     ...input,

@@ -19,6 +19,8 @@ const functions: TaskFunctions = {
   sweep: async () => (await import('./sweep.ts')).sweepArchive,
   'serve-archive': async () => (await import('./serve-archive.ts')).serveArchive,
   'relay-channels': async () => (await import('./relay-channels.ts')).relayChannels,
+  copy: async () => (await import('./copy.ts')).copyArchive,
+  repair: async () => (await import('./repair.ts')).repairArchive,
   'oplog-find': async () => (await import('./oplog-find.ts')).findInOplog,
 };
 

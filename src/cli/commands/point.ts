@@ -29,6 +29,7 @@ function describePoint(point: Point, timeZone: string): string {
     ['earliest', showClusterTime(point.checkpoint, timeZone)],
     ['made', showMoment(point.createdAtMs, timeZone)],
     ['copied', `${point.copied === null ? '' : `${point.copied}, `}by ${point.method} from ${point.source}`],
+    ...(point.copiedFrom === null ? [] : [['copied from', `${point.copiedFrom.point} in ${point.copiedFrom.repositoryName}`] as const]),
     ['MongoDB', `${point.mongoVersion}, compatibility ${point.featureCompatibilityVersion}`],
     ['files', `${showCount(point.files)}, ${showBytes(bytes.processed)}`],
     ['read', showBytes(bytes.read)],
@@ -41,7 +42,7 @@ function describePoint(point: Point, timeZone: string): string {
 
 export async function verifyPoint(invocation: Invocation): Promise<ExitCode> {
   const client = await invocation.client();
-  const body = { level: isGiven(invocation, 'full') ? 'full' : 'open', at: textOf(invocation, 'at') ?? null } as const;
+  const body = { level: isGiven(invocation, 'full') ? 'full' : 'open', at: textOf(invocation, 'at') ?? null, repository: textOf(invocation, 'repository') } as const;
   const session = await client.call('point.verify', { params: { point: invocation.args[0]! }, body });
   return await answerWithSession(invocation, client, session, (ended) => describeProof(ended, invocation.surroundings.timeZone));
 }

@@ -15,6 +15,7 @@ export async function startPublication(invocation: Invocation): Promise<ExitCode
     params: { set: invocation.args[0]! },
     body: {
       at: textOf(invocation, 'at')!,
+      repository: textOf(invocation, 'repository'),
       port: numberOf(invocation, 'port', { from: 1, to: 65535 }) ?? null,
       expiresSeconds: durationOf(invocation, 'expires'),
       withUsers: invocation.options['users'] !== false,

@@ -29,7 +29,7 @@ export async function listRepositories(invocation: Invocation): Promise<ExitCode
   invocation.answer(answer, () =>
     showTable<Repository>(
       [
-        { title: 'REPOSITORY', cell: (row) => `${row.name}${row.isDefault ? ' (default)' : ''}` },
+        { title: 'REPOSITORY', cell: (row) => `${row.name}${row.isDefault ? ' (default)' : row.isAttached ? ' (read only)' : ''}` },
         { title: 'SETS', cell: (row) => String(row.archives.length), right: true },
         { title: 'POINTS', cell: (row) => String(row.archives.reduce((sum, archive) => sum + archive.points, 0)), right: true },
         { title: 'PLACE', cell: placeOf },

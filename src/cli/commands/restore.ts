@@ -13,6 +13,7 @@ type Existing = RouteAsked<'restore.collections'>['body']['existing'];
 export async function restoreSet(invocation: Invocation): Promise<ExitCode> {
   const body = {
     at: textOf(invocation, 'at')!,
+    repository: textOf(invocation, 'repository'),
     members: membersOf(invocation),
     node: textOf(invocation, 'node'),
     name: textOf(invocation, 'name'),
@@ -37,6 +38,7 @@ export async function restoreCollections(invocation: Invocation): Promise<ExitCo
   const into = textOf(invocation, 'into');
   const body = {
     at: textOf(invocation, 'at')!,
+    repository: textOf(invocation, 'repository'),
     namespaces: readNamespaces(invocation, listOf(invocation, 'ns')),
     into: into === undefined ? undefined : await readTarget(into, invocation),
     existing: textOf(invocation, 'existing') as Existing,

@@ -1,6 +1,6 @@
 import { showTime } from '../../base/cluster-time.ts';
 import type { RouteAnswer } from '../../contract/routes.ts';
-import type { Invocation } from '../command.ts';
+import { textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { plural, showClusterTime, showSeconds } from '../format.ts';
 import { pointTable } from '../point-table.ts';
@@ -9,7 +9,7 @@ import { showFields } from '../table.ts';
 type SetWindow = RouteAnswer<'set.window'>;
 
 export async function showWindow(invocation: Invocation): Promise<ExitCode> {
-  const answer = await (await invocation.client()).call('set.window', { params: { set: invocation.args[0]! } });
+  const answer = await (await invocation.client()).call('set.window', { params: { set: invocation.args[0]! }, query: { repository: textOf(invocation, 'repository') } });
   invocation.answer(answer, () => describeWindow(answer, invocation.surroundings.timeZone));
   return exitCodes.done;
 }

@@ -7,6 +7,8 @@ export const plan: OptionDefinition = { flags: '--plan', says: 'only print the p
 export const apply: OptionDefinition = { flags: '--apply', says: 'carry out the plan' };
 export const at: OptionDefinition = { flags: '--at <moment>', says: 'latest, a point\'s id, 2026-11-23T14:05:00Z, 1795464567,96 or before:1795464567,96', required: true };
 
+export const fromRepository: OptionDefinition = { flags: '--repository <name>', says: 'read from the archive of the set in this repository; the set\'s own may be gone' };
+
 export const connection: readonly OptionDefinition[] = [
   { flags: '--server <url>', says: 'the server (TIDEMARK_SERVER; otherwise the one that "tidemark up" runs here)' },
   { flags: '--token-file <file>', says: 'file with the access token (TIDEMARK_TOKEN_FILE; otherwise what "tidemark login" keeps)' },

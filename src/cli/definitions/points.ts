@@ -31,6 +31,7 @@ database hashes are taken. The point itself is not changed; what was found is ke
     options: [
       { flags: '--full', says: 'validate everything and take dbHash' },
       { flags: '--at <moment>', says: 'bring it to this moment (the point\'s own)' },
+      { flags: '--repository <name>', says: 'the copy of the point in this repository' },
     ],
     client: true,
     long: true,

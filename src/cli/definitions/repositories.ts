@@ -28,6 +28,53 @@ this machine: without it the backups cannot be read by anyone.`,
     load: async () => (await import('../commands/repository.ts')).addRepository,
   },
   {
+    name: 'repository import',
+    takes: '<place>',
+    summary: 'Attach a repository of another server, or from a recovered disk, read-only.',
+    text: `${placeForms}
+
+Nothing is written into it, not even a temporary file. Its sets, points and windows are listed, and restores read from it with
+--repository. "repository adopt" makes it one of this server's own.`,
+    options: [
+      { flags: '--passphrase-file <file>', says: 'file with the passphrase', required: true },
+      { flags: '--node <name>', says: 'the host that the directory is on (the server\'s own)' },
+      { flags: '--name <name>', says: 'how you call it (the last part of its place)' },
+      ...placeOptions,
+    ],
+    client: true,
+    examples: ['tidemark repository import /mnt/old-disk/backup --passphrase-file /root/old-passphrase --name old'],
+    see: ['tidemark repository adopt', 'tidemark restore set', 'docs/guide/second-copy.md'],
+    load: async () => (await import('../commands/repository-import.ts')).importRepository,
+  },
+  {
+    name: 'repository adopt',
+    takes: '<repository>',
+    summary: 'Take over an attached repository, or a copy: sets that are protected here go on in it.',
+    text: `Without --apply it prints the plan and changes nothing. An attached repository may be written from then on; a set with an
+archive in it has its backups and its oplog there from then on. Refused while somebody else is at work in it.`,
+    options: [apply],
+    client: true,
+    examples: ['tidemark repository adopt old', 'tidemark repository adopt second --apply'],
+    exits: { 0: 'planned or taken over', 5: 'somebody is at work in it, or a backup of a set that would move is running' },
+    see: ['tidemark repository import', 'tidemark window'],
+    load: async () => (await import('../commands/repository-import.ts')).adoptRepository,
+  },
+  {
+    name: 'repository repair',
+    takes: '[repository]',
+    summary: 'Read all of a repository, and heal what is damaged from a copy.',
+    text: `Everything is read and proved. What is damaged is taken from --from, as far as that has the same sets, and only when it
+is proved to be what was lost. What is not there is read again from the database by the next backup, if it is still in its files.
+Without a name, the default repository.`,
+    options: [{ flags: '--from <repository>', says: 'another repository that has the same sets: a copy, or what this is the copy of' }],
+    client: true,
+    long: true,
+    examples: ['tidemark repository repair', 'tidemark repository repair main --from second'],
+    exits: { 0: 'whole now', 3: 'something is still damaged', 5: 'another repair works on it' },
+    see: ['tidemark repository check', 'tidemark copy run'],
+    load: async () => (await import('../commands/repository-import.ts')).repairRepository,
+  },
+  {
     name: 'repository list',
     takes: '',
     summary: 'List the repositories.',

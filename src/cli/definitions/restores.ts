@@ -1,5 +1,5 @@
 import type { CommandDefinition } from '../command.ts';
-import { apply, at, databaseSignIn, momentForms, plan, reason } from './options.ts';
+import { apply, at, databaseSignIn, fromRepository, momentForms, plan, reason } from './options.ts';
 
 export const restoreCommands: readonly CommandDefinition[] = [
   {
@@ -15,6 +15,7 @@ when one host fails, what was built on the others is taken back.
 ${momentForms}`,
     options: [
       at,
+      fromRepository,
       { flags: '--node <name>', says: 'the host of the directories that name none (the server\'s own)' },
       { flags: '--member <host:port@node:dir>', says: 'a member: the address the others reach it by, the host it is on (--node), its data directory', many: true },
       { flags: '--to-dir <dir:port>', says: 'a member\'s data directory and port, when all are on one host; once for each member', many: true },
@@ -49,6 +50,7 @@ The user that the set was added with needs readWriteAnyDatabase and dbAdminAnyDa
 ${momentForms}`,
     options: [
       at,
+      fromRepository,
       { flags: '--ns <db.coll[=db.coll]>', says: 'a collection, and its new name if another; once for each', many: true, required: true },
       { flags: '--existing <how>', says: 'when the name is taken: refuse (default), aside (rename the old one), replace', choices: ['refuse', 'aside', 'replace'] },
       { flags: '--into <uri>', says: 'another set than the live one it came from, or the same one with another user' },
@@ -77,6 +79,7 @@ when it ends. The set's own users sign in.
 ${momentForms}`,
     options: [
       at,
+      fromRepository,
       { flags: '--port <port>', says: 'port to answer on (a free one)' },
       { flags: '--expires <duration>', says: 'when it ends by itself: 30m, 8h, 2d (8h)' },
       { flags: '--no-users', says: 'let anyone on this machine connect, without signing in' },

@@ -1,6 +1,6 @@
 import type { CommandDefinition } from '../command.ts';
 
-const kinds = ['backup', 'verify', 'publish', 'restore-set', 'restore-collections', 'check', 'test', 'sweep', 'oplog-find', 'oplog', 'deploy', 'update', 'configure', 'uninstall', 'rescan'] as const;
+const kinds = ['backup', 'verify', 'publish', 'restore-set', 'restore-collections', 'check', 'test', 'sweep', 'oplog-find', 'oplog', 'deploy', 'update', 'configure', 'uninstall', 'rescan', 'copy', 'copy-oplog', 'repair'] as const;
 const states = ['waiting', 'working', 'success', 'warning', 'failed', 'stopped'] as const;
 
 export const sessionCommands: readonly CommandDefinition[] = [

@@ -1,5 +1,5 @@
 import type { CommandDefinition } from '../command.ts';
-import { apply, databaseSignIn, reason } from './options.ts';
+import { apply, databaseSignIn, fromRepository, reason } from './options.ts';
 
 export const setCommands: readonly CommandDefinition[] = [
   {
@@ -92,7 +92,7 @@ opens the new point with a real mongod. Ctrl-C asks the session to stop; what wa
     summary: 'Show the moments a set can be brought back to: from, to, gaps, barriers, points.',
     text: `A gap is a stretch of oplog that is not in the archive; a barrier is an operation that no replay can pass, such as a
 change of the feature compatibility version. Moments beyond either need a restore point after it.`,
-    options: [],
+    options: [fromRepository],
     client: true,
     examples: ['tidemark window rs0', 'tidemark window rs0 --json'],
     see: ['tidemark point list', 'tidemark oplog find'],

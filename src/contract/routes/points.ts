@@ -39,10 +39,10 @@ export const pointRoutes = {
     permission: 'points.verify',
     summary: 'Open a restore point with a real mongod, bring it to a moment and look at it.',
     params: pointParam,
-    body: z.object({ level: z.enum(['open', 'full']).default('open'), at: moment.nullable().default(null).meta({ description: 'the point\'s own moment unless given' }) }),
+    body: z.object({ level: z.enum(['open', 'full']).default('open'), repository: z.string().min(1).optional().meta({ description: 'the copy of the point in this repository' }), at: moment.nullable().default(null).meta({ description: 'the point\'s own moment unless given' }) }),
     status: 202,
     answer: session,
-    failures: ['server.point-unknown', 'domain.moment-unreachable', 'domain.moment-not-understood', 'domain.moment-without-zone', 'server.host-unreachable'],
+    failures: ['server.point-unknown', 'server.repository-unknown', 'domain.moment-unreachable', 'domain.moment-not-understood', 'domain.moment-without-zone', 'server.host-unreachable'],
   },
   'point.hold': {
     method: 'PUT',

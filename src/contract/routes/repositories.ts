@@ -24,6 +24,8 @@ export const repository = z
     host: z.string(),
     location: v.repositoryLocation,
     isDefault: z.boolean(),
+    /** It is only read: it belongs to another server, or was recovered from a disk. */
+    isAttached: z.boolean(),
     /** How fast data may go to it from other hosts, and come from it. */
     limits: z.array(v.bandwidthLimit),
     gateways: repositoryGateways,
@@ -52,6 +54,33 @@ export const repositoryRoutes = {
     status: 201,
     answer: repository,
     failures: ['server.repository-exists', 'server.host-unknown', 'server.host-unreachable'],
+  },
+  'repository.import': {
+    method: 'POST',
+    path: '/api/v1/repositories/import',
+    permission: 'repositories.write',
+    summary: 'Attach a repository of another server, or from a recovered disk, read-only: nothing is written into it.',
+    body: z.object({
+      name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
+      host: z.string().min(1).default('local').meta({ description: 'the host it is on' }),
+      location: v.repositoryLocation,
+      secret: v.locationSecret.meta({ description: 'the password of a share, or the secret access key of a bucket' }),
+      passphrase: z.string().min(8),
+    }),
+    status: 201,
+    answer: repository,
+    failures: ['server.repository-exists', 'server.host-unknown', 'server.host-unreachable'],
+  },
+  'repository.adopt': {
+    method: 'POST',
+    path: '/api/v1/repositories/:repository/adopt',
+    permission: 'repositories.write',
+    summary: 'Take a repository over: it may be written, and protected sets that have an archive in it go on there. The plan, or with `apply` the work.',
+    params: repositoryParam,
+    body: z.object({ apply: z.boolean().default(false) }),
+    status: 200,
+    answer: z.object({ applied: z.boolean(), repository: z.string(), plan: z.array(z.string()), sets: z.array(z.string()).meta({ description: 'that go on in it' }) }).meta({ id: 'Adoption' }),
+    failures: ['server.repository-unknown', 'server.repository-held', 'server.set-busy', 'server.host-unreachable'],
   },
   'repository.list': {
     method: 'GET',
@@ -119,6 +148,17 @@ export const repositoryRoutes = {
     answer: session,
     failures: ['server.repository-unknown', 'server.host-unknown', 'server.host-unreachable', 'server.question-not-understood'],
   },
+  'repository.repair': {
+    method: 'POST',
+    path: '/api/v1/repositories/:repository/repair',
+    permission: 'repositories.maintain',
+    summary: 'Read all of a repository and heal what is damaged from another one that has the same sets, as far as that has it.',
+    params: repositoryParam,
+    body: z.object({ from: z.string().min(1).nullable().default(null).meta({ description: 'the other repository; without one nothing is healed but by later backups' }) }),
+    status: 202,
+    answer: session,
+    failures: ['server.repository-unknown', 'server.repository-busy', 'server.repository-attached', 'server.copy-to-itself', 'server.host-unreachable'],
+  },
   'repository.sweep': {
     method: 'POST',
     path: '/api/v1/repositories/:repository/sweep',
@@ -127,6 +167,6 @@ export const repositoryRoutes = {
     params: repositoryParam,
     status: 202,
     answer: session,
-    failures: ['server.repository-unknown', 'server.repository-busy', 'server.host-unreachable'],
+    failures: ['server.repository-unknown', 'server.repository-busy', 'server.repository-attached', 'server.host-unreachable'],
   },
 } as const satisfies Record<string, Route>;

@@ -3,7 +3,7 @@ import * as v from '../values.ts';
 import { session } from '../sessions.ts';
 import { taskKinds } from '../tasks.ts';
 import type { Route } from '../route.ts';
-import { moment, setParam } from './sets.ts';
+import { fromRepository, moment, setParam } from './sets.ts';
 
 export const publication = z
   .object({
@@ -26,6 +26,8 @@ export type Publication = z.infer<typeof publication>;
 
 const restoreFailures = [
   'server.set-unknown',
+  'server.repository-unknown',
+  'server.archive-unknown',
   'domain.moment-unreachable',
   'domain.moment-not-understood',
   'domain.moment-without-zone',
@@ -41,6 +43,7 @@ export const restoreRoutes = {
     params: setParam,
     body: z.object({
       at: moment,
+      repository: fromRepository,
       members: z.array(taskKinds['restore-set'].input.shape.members.element.extend({ node: z.string().min(1).optional().meta({ description: 'the host that this directory is on' }) })).min(1),
       node: z.string().min(1).default('local').meta({ description: 'the host of the directories that name none' }),
       name: z.string().min(1).optional().meta({ description: 'name of the restored replica set; the old one unless given' }),
@@ -60,6 +63,7 @@ export const restoreRoutes = {
     params: setParam,
     body: z.object({
       at: moment,
+      repository: fromRepository,
       namespaces: taskKinds['restore-collections'].input.shape.namespaces,
       into: v.mongoTarget.optional().meta({ description: 'the live set itself unless given' }),
       existing: z.enum(['refuse', 'aside', 'replace']).default('refuse'),
@@ -68,7 +72,7 @@ export const restoreRoutes = {
     }),
     status: 202,
     answer: session,
-    failures: [...restoreFailures, 'server.set-busy'],
+    failures: [...restoreFailures, 'server.live-set-unknown', 'server.set-busy'],
   },
   'publication.start': {
     method: 'POST',
@@ -78,6 +82,7 @@ export const restoreRoutes = {
     params: setParam,
     body: z.object({
       at: moment,
+      repository: fromRepository,
       port: z.int().min(1).max(65535).nullable().default(null).meta({ description: 'a free port unless given' }),
       expiresSeconds: z.number().min(10).max(30 * 86_400).default(8 * 3600),
       withUsers: z.boolean().default(true).meta({ description: 'the set\'s own users sign in; without, anyone on the host can connect' }),

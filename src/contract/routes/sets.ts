@@ -6,6 +6,9 @@ import type { Route } from '../route.ts';
 /** A set is named by its name or by its id (24 hex digits) wherever a route asks for one. */
 export const setParam = z.object({ set: z.string().min(1) });
 
+/** For reading moments: another repository than the set's own. Nothing of its own is asked then. */
+export const fromRepository = z.string().min(1).optional().meta({ description: 'read them from the archive of the set in this repository' });
+
 export const moment = z
   .string()
   .min(1)
@@ -103,9 +106,10 @@ export const setRoutes = {
     permission: 'sets.read',
     summary: 'The moments the set can be brought back to, with gaps, barriers and restore points.',
     params: setParam,
+    query: z.object({ repository: fromRepository }),
     status: 200,
     answer: v.window.extend({ set: z.string(), oplog: oplogStanding }).meta({ id: 'SetWindow' }),
-    failures: ['server.set-unknown', 'server.host-unreachable'],
+    failures: ['server.set-unknown', 'server.repository-unknown', 'server.archive-unknown', 'server.host-unreachable'],
   },
   'backup.run': {
     method: 'POST',

@@ -5,7 +5,8 @@
  *   new folders   made before, and the folder above them is fsynced, so that no name is lost in a power cut
  *
  * A kill leaves at most files in .tmp, which nothing reads. Each is locked by its writer (flock ends with the process),
- * so the next `openDirectory` removes those that nobody holds and that are older than ten minutes.
+ * so the next holder that writes removes those that nobody holds and that are older than ten minutes. Who only reads changes
+ * nothing here.
  */
 import { randomBytes } from 'node:crypto';
 import { close, constants, fsync, open, read, write } from 'node:fs';
@@ -32,11 +33,10 @@ export async function openDirectory(path: string, options: { create?: boolean; c
   if (options.create === true) await mkdir(path, { recursive: true, mode: 0o700 });
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory() !== true) throw placeMissing({ place: path });
-  await removeAbandoned(join(path, temporary), clock.now());
-  return directoryStorage(path);
+  return directoryStorage(path, clock);
 }
 
-function directoryStorage(place: string): Storage {
+function directoryStorage(place: string, clock: Clock): Storage {
   const files = openFiles();
   const folders = new Set<string>();
   const at = (name: string): string => join(place, name);
@@ -60,7 +60,9 @@ function directoryStorage(place: string): Storage {
     folders.add(folder);
   };
 
+  let cleaned: Promise<void> | undefined;
   const begin = async (name: string): Promise<Temporary> => {
+    await (cleaned ??= removeAbandoned(join(place, temporary), clock.now()));
     await makeFolder(temporary);
     await makeFolder(dirname(name));
     const path = join(place, temporary, randomBytes(12).toString('hex'));
@@ -196,7 +198,6 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** A place that can only be read is opened all the same: restoring needs no more. */
 async function removeAbandoned(folder: string, nowMs: number): Promise<void> {
   for (const name of (await readdir(folder).catch(absent)) ?? []) {
     const path = join(folder, name);

@@ -18,6 +18,7 @@ import { oplogBehind } from '../failures.ts';
 import type { Flow, FlowContext } from '../flow.ts';
 import type { OplogStandings } from '../oplog-standings.ts';
 import type { Archives } from '../archives.ts';
+import type { Copies } from '../copies.ts';
 import type { Placement } from '../placement.ts';
 import type { Points } from '../points.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
@@ -36,7 +37,7 @@ export type BackupWish = z.infer<typeof wish>;
 
 export const plainBackup = (setId: string): BackupWish => ({ setId, fullRead: false, method: null, dropClone: false, windowSeconds: 60, compression: 'balanced', source: null });
 
-export type BackupServices = { archives: Archives; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; oplogWaitMs?: number };
+export type BackupServices = { archives: Archives; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; copies: Copies; oplogWaitMs?: number };
 
 const lagLimitSeconds = 30;
 
@@ -73,6 +74,7 @@ export function backupFlow(services: BackupServices): Flow<BackupWish> {
         if (context.signal.aborted && !context.isClosing()) await context.tell(`restore point ${point.id} is stored and NOT PROVED; run "tidemark point verify ${point.id}"`, 'warning');
         throw error;
       }
+      await services.copies.afterBackup(set.id);
       return { state: 'success', result: { kind: 'backup', point: point.id, method: point.method, copied: point.copied, bytes: point.bytes, seconds, lockedMs, verified: true } };
     },
   };
@@ -81,7 +83,7 @@ export function backupFlow(services: BackupServices): Flow<BackupWish> {
 async function lookAndChoose(set: SetRow, asked: BackupWish, { sets, points, placement }: BackupServices): Promise<{ address: string; host: string; says: string }> {
   const found = await placement.discover(sets.target(set));
   await sets.refresh(set, found);
-  const last = (await points.list(set.id)).filter(({ lost }) => lost === 0).at(-1);
+  const last = (await points.list(set.id)).filter(({ lost, repository }) => lost === 0 && repository === set.repository).at(-1);
   const choice = chooseSource(membersOf(found), {
     only: asked.source ?? undefined,
     last: last === undefined ? undefined : points.summary(last).source,

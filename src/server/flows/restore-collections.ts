@@ -7,6 +7,8 @@ import { unprovedWarning, type Points } from '../points.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
 
 const wish = z.object({
+  /** Null: the set's own. */
+  repository: z.string().nullable().default(null),
   setId: z.string(),
   point: z.string(),
   at: clusterTime,
@@ -16,16 +18,16 @@ const wish = z.object({
   existing: z.enum(['refuse', 'aside', 'replace']),
   apply: z.boolean(),
 });
-export type RestoreCollectionsWish = z.infer<typeof wish>;
+export type RestoreCollectionsWish = z.input<typeof wish>;
 
-export function restoreCollectionsFlow({ sets, placement, points }: { sets: ProtectedSets; placement: Placement; points: Points }): Flow<RestoreCollectionsWish> {
+export function restoreCollectionsFlow({ sets, placement, points }: { sets: ProtectedSets; placement: Placement; points: Points }): Flow<z.infer<typeof wish>> {
   return {
     wish,
-    async run({ setId, into, ...asked }, context) {
-      const set = await sets.find(setId);
+    async run({ setId, into, repository: named, ...asked }, context) {
+      const repository = named ?? (await sets.find(setId)).repository;
       await context.step(asked.apply ? 'restore the collections' : 'plan the restore');
-      const host = await context.note('host', async () => await placement.near(set));
-      const output = await context.task('restore', 'restore-collections', { host, repository: set.repository, setId, right: 'read' }, async () => await Promise.resolve({ into: into ?? sets.target(set), ...asked }));
+      const host = await context.note('host', async () => await placement.forMoments(repository, setId));
+      const output = await context.task('restore', 'restore-collections', { host, repository, setId, right: 'read' }, async () => ({ into: into ?? sets.target(await sets.find(setId)), ...asked }));
       const plan = [...unprovedWarning(await points.find(asked.point), points), ...output.plan];
       return { state: 'success', result: { kind: 'restore-collections', point: asked.point, ...output, plan } };
     },

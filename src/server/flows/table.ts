@@ -2,6 +2,7 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import type { SessionKind } from '../../contract/sessions.ts';
 import type { Alarms } from '../alarms.ts';
 import type { Archives } from '../archives.ts';
+import type { CopyServices } from './copy.ts';
 import type { Groups } from '../groups.ts';
 import type { HostReach } from '../host-reach.ts';
 import type { WantedServices } from '../wanted-services.ts';
@@ -16,6 +17,9 @@ import type { Points } from '../points.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
 import { backupFlow } from './backup.ts';
 import { checkFlow } from './check.ts';
+import { copyFlow } from './copy.ts';
+import { copyOplogFlow } from './copy-oplog.ts';
+import { repairFlow } from './repair.ts';
 import { configureFlow } from './configure.ts';
 import { deployFlow, type DeployServices } from './deploy.ts';
 import { oplogFindFlow } from './oplog-find.ts';
@@ -30,7 +34,7 @@ import { uninstallFlow } from './uninstall.ts';
 import { updateFlow } from './update.ts';
 import { verifyFlow } from './verify.ts';
 
-export type FlowServices = DeployServices & { wantedServices: WantedServices; versions: ServiceVersions; hostReach: HostReach; groups: Groups; lookAtSet: LookAtSet; lookAtNames: LookAtNames; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; oplogWaitMs?: number; findWaitMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number };
+export type FlowServices = DeployServices & CopyServices & { wantedServices: WantedServices; versions: ServiceVersions; hostReach: HostReach; groups: Groups; lookAtSet: LookAtSet; lookAtNames: LookAtNames; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; copyEveryMs?: number; oplogWaitMs?: number; findWaitMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number };
 
 /** One flow for each kind of session. */
 export function flowTable(services: FlowServices): Readonly<Record<SessionKind, Flow>> {
@@ -50,5 +54,8 @@ export function flowTable(services: FlowServices): Readonly<Record<SessionKind, 
     update: updateFlow(services) as Flow,
     configure: configureFlow(services) as Flow,
     uninstall: uninstallFlow(services) as Flow,
+    copy: copyFlow(services) as Flow,
+    'copy-oplog': copyOplogFlow(services) as Flow,
+    repair: repairFlow(services) as Flow,
   };
 }

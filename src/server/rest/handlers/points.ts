@@ -6,7 +6,7 @@ import type { Handlers } from '../app.ts';
 type PointRoutes = 'point.list' | 'point.show' | 'point.verify' | 'point.hold' | 'point.release' | 'point.delete';
 
 export function pointHandlers(services: Services): Pick<Handlers, PointRoutes> {
-  const { points, sets, catalog, clock, moments, engine, viewSession } = services;
+  const { archives, points, sets, catalog, clock, moments, engine, viewSession } = services;
   const show = async (id: string) => await points.view(await points.find(id));
   return {
     'point.list': async ({ query }) => {
@@ -15,7 +15,7 @@ export function pointHandlers(services: Services): Pick<Handlers, PointRoutes> {
     },
     'point.show': async ({ params }) => await show(params.point),
     'point.verify': async ({ params, body }) => {
-      const row = await points.find(params.point);
+      const row = body.repository === undefined ? await points.find(params.point) : await points.findIn((await archives.find(body.repository)).id, params.point);
       const { at, says } = await moments.chooseOn({ id: row.set_id, repository: row.repository }, row.id, body.at);
       const wish: VerifyWish = { repository: row.repository, setId: row.set_id, point: row.id, level: body.level, at };
       return await viewSession(await engine.start({ kind: 'verify', object: { kind: 'point', id: row.id, name: row.id }, setId: row.set_id, lane: null, wish, says }));

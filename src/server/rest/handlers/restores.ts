@@ -1,12 +1,14 @@
 import type { PublicationRow } from '../../../catalog/publications.ts';
 import { sortableId } from '../../../base/ids.ts';
 import type { Publication } from '../../../contract/routes/restores.ts';
-import { clusterTime, discovered } from '../../../contract/values.ts';
+import { clusterTime } from '../../../contract/values.ts';
+import { liveSetUnknown } from '../../copy-failures.ts';
 import { membersUnfit, publicationUnknown } from '../../failures.ts';
 import type { PublishWish } from '../../flows/publish.ts';
 import type { RestoreCollectionsWish } from '../../flows/restore-collections.ts';
 import type { RestoreSetWish } from '../../flows/restore-set.ts';
 import type { Services } from '../../services.ts';
+import { setArchive } from '../../set-archive.ts';
 import type { Handlers } from '../app.ts';
 import { startOnSet } from './sets.ts';
 
@@ -27,7 +29,7 @@ function requireFit(members: readonly { host: string; port: number; node: string
 }
 
 export function restoreHandlers(services: Services): Pick<Handlers, RestoreRoutes> {
-  const { sets, moments, catalog, clock, engine } = services;
+  const { moments, catalog, clock, engine } = services;
 
   async function find(id: string): Promise<PublicationRow> {
     const row = await catalog.publications.find(id);
@@ -55,9 +57,9 @@ export function restoreHandlers(services: Services): Pick<Handlers, RestoreRoute
 
   return {
     'restore.set': async ({ params, body }) => {
-      const set = await sets.find(params.set);
+      const set = await setArchive(params.set, body.repository, services);
       const { point, at, says } = await moments.choose(set, body.at);
-      const setName = body.name ?? discovered.parse(JSON.parse(set.discovered)).name;
+      const setName = body.name ?? set.replicaSet;
       const members = await Promise.all(body.members.map(async ({ node, ...member }) => ({ ...member, node: (await services.hosts.find(node ?? body.node)).id })));
       requireFit(members);
       const wish: RestoreSetWish = { repository: set.repository, setId: set.id, point, at, setName, members, start: body.start, apply: body.apply };
@@ -65,14 +67,15 @@ export function restoreHandlers(services: Services): Pick<Handlers, RestoreRoute
     },
 
     'restore.collections': async ({ params, body }) => {
-      const set = await sets.find(params.set);
+      const set = await setArchive(params.set, body.repository, services);
+      if (set.set === undefined && body.into === undefined) throw liveSetUnknown({ set: set.name });
       const { point, at, says } = await moments.choose(set, body.at);
-      const wish: RestoreCollectionsWish = { setId: set.id, point, at, namespaces: body.namespaces, into: body.into ?? null, existing: body.existing, apply: body.apply };
+      const wish: RestoreCollectionsWish = { repository: set.repository, setId: set.id, point, at, namespaces: body.namespaces, into: body.into ?? null, existing: body.existing, apply: body.apply };
       return await startOnSet(services, set, { kind: 'restore-collections', wish, reason: body.reason, says });
     },
 
     'publication.start': async ({ params, body }) => {
-      const set = await sets.find(params.set);
+      const set = await setArchive(params.set, body.repository, services);
       const { point, at, says } = await moments.choose(set, body.at);
       const id = sortableId(clock);
       const expiresAtMs = clock.now() + body.expiresSeconds * 1000;

@@ -1,5 +1,4 @@
 import { laneTaken } from '../../../catalog/failures.ts';
-import type { SetRow } from '../../../catalog/sets.ts';
 import { isFailure } from '../../../base/failure.ts';
 import type { Session } from '../../../contract/sessions.ts';
 import { repositoryOther, setBusy } from '../../failures.ts';
@@ -8,9 +7,11 @@ import type { OplogFindWish } from '../../flows/oplog-find.ts';
 import { laneOf, type NewSessionWish } from '../../session-engine.ts';
 import type { Handlers } from '../app.ts';
 import type { Services } from '../../services.ts';
+import { setArchive } from '../../set-archive.ts';
+import { endlessSessionKinds } from '../../../contract/sessions.ts';
 
 /** Opens a session about a set, and says which one is in the way when it cannot. */
-export async function startOnSet(services: Services, set: SetRow, wish: Omit<NewSessionWish, 'object' | 'setId' | 'lane'>, before?: (id: string) => Promise<void>): Promise<Session> {
+export async function startOnSet(services: Services, set: { readonly id: string; readonly name: string }, wish: Omit<NewSessionWish, 'object' | 'setId' | 'lane'>, before?: (id: string) => Promise<void>): Promise<Session> {
   const object = { kind: 'set', id: set.id, name: set.name } as const;
   try {
     return await services.viewSession(await services.engine.start({ ...wish, object, setId: set.id, lane: laneOf(wish.kind, set.id) }, before));
@@ -38,24 +39,27 @@ export function setHandlers(services: Services): Pick<Handlers, SetRoutes> {
     'set.remove': async ({ params, query }) => {
       const set = await sets.find(params.set);
       const open = (await catalog.sessions.unfinished()).filter(({ set_id }) => set_id === set.id);
-      const inTheWay = open.find(({ kind }) => kind !== 'oplog');
+      const inTheWay = open.find(({ kind }) => !endlessSessionKinds.has(kind));
       if (inTheWay !== undefined) throw setBusy({ set: set.name, session: inTheWay.id });
-      const points = (await catalog.points.list(set.id)).length;
+      const points = (await catalog.points.list(set.id)).filter(({ repository }) => repository === set.repository).length;
+      const copied = await services.copies.ofSet(set.id);
       const repository = await archives.find(set.repository);
       const plan = [
         `stop following the oplog of ${set.name}`,
         `forget how to reach and sign in to ${set.name}`,
         `keep ${points} restore points and the archived oplog in repository ${repository.name}`,
+        ...(await Promise.all(copied.map(async (copy) => `end the copy ${await services.copies.nameOf(copy)}; what was copied stays`))),
       ];
       if (query.apply) {
+        for (const copy of copied) await services.copies.end(copy);
         for (const { id } of open) await engine.end(id);
         await sets.remove(set);
       }
       return { applied: query.apply, set: set.name, points, sessions: open.map(({ id }) => id), plan };
     },
 
-    'set.window': async ({ params }) => {
-      const set = await sets.find(params.set);
+    'set.window': async ({ params, query }) => {
+      const set = await setArchive(params.set, query.repository, services);
       const window = await moments.window(set);
       const oplog = await standings.view(set.id);
       return { ...window, set: set.name, oplog };
@@ -64,7 +68,7 @@ export function setHandlers(services: Services): Pick<Handlers, SetRoutes> {
     'backup.run': async ({ params, body }) => {
       const set = await sets.find(params.set);
       if (body.repository !== undefined) {
-        const wanted = await archives.find(body.repository);
+        const wanted = await archives.writable(body.repository);
         if (wanted.id !== set.repository) throw repositoryOther({ set: set.name, repository: (await archives.find(set.repository)).name, wanted: wanted.name });
       }
       const { fullRead, method = null, dropClone, windowSeconds, compression, source = null, reason } = body;

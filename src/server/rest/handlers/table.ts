@@ -1,5 +1,6 @@
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
+import { copyHandlers } from './copies.ts';
 import { credentialHandlers } from './credentials.ts';
 import { groupHandlers } from './groups.ts';
 import { hostKeyHandlers } from './host-keys.ts';
@@ -20,6 +21,7 @@ export function allHandlers(services: Services): Handlers {
     ...pointHandlers(services),
     ...restoreHandlers(services),
     ...repositoryHandlers(services),
+    ...copyHandlers(services),
     ...credentialHandlers(services),
     ...sessionHandlers(services),
     ...serverHandlers(services),

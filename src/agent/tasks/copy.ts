@@ -1,0 +1,115 @@
+/**
+ * Copies what an archive of a set holds into its archive in another repository (docs/design/backup-copy.md).
+ *
+ *   1. points of both are listed   what is wanted, by the retention of the copies
+ *   2. oplog                       every chain that a wanted point needs
+ *   3. points, oldest first        each with the proof of its original
+ *
+ * One point that cannot be copied stops no other. Deleting what is too much is the server's, which knows what is held.
+ */
+import { compareTimes, type ClusterTime } from '../../base/cluster-time.ts';
+import { describe, isFailure } from '../../base/failure.ts';
+import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
+import type { PointSummary } from '../../contract/values.ts';
+import { planCopies, type CopyPlan } from '../../domain/copy-plan.ts';
+import { copyOplog } from '../../repository/copy-oplog.ts';
+import { copyPoint } from '../../repository/copy-point.ts';
+import { usualWorkers, type Archive, type PointManifest } from '../../repository/archive.ts';
+import { openArchiveAt } from '../archive-access.ts';
+import { verdictOn } from '../point-about.ts';
+import type { ByteCounts, TaskContext } from '../task-context.ts';
+import { summaryOf, surveyChains } from '../window.ts';
+
+type Input = TaskInput<'copy'>;
+type Output = TaskOutput<'copy'>;
+type Ends = { readonly source: Archive; readonly target: Archive };
+
+export async function copyArchive(input: Input, context: TaskContext): Promise<Output> {
+  const begunMs = context.clock.monotonicMs();
+  context.step('see what is to be copied');
+  const ends: Ends = { source: await openArchiveAt(input.from, context), target: await openArchiveAt(input.archive, context) };
+  const points = await ends.source.points();
+  const usable = await withoutFailed(ends.source, points);
+  const plan = await planOf(input, ends, usable, context);
+  const wanted = plan.toCopy.map((id) => points.find((point) => point.id === id)!);
+  const kept = (await copiesIn(input, ends.target)).filter(({ id }) => !plan.surplus.includes(id));
+
+  context.step('copy the archived oplog');
+  const oplog = await bringOplog(ends, oldest([...wanted, ...kept]), context);
+  const bytes: ByteCounts = { processed: 0, read: 0, transferred: 0, stored: 0 };
+  const report = { copied: [] as PointSummary[], failed: [] as Output['failed'] };
+  if (input.what === 'all') {
+    for (const point of wanted) await bringPoint(input, ends, point, report, bytes, context);
+    await bringProofs(input, ends);
+  }
+  const left = await planOf(input, ends, usable, context);
+  return { ...report, waiting: left.toCopy.length, surplus: [...left.surplus], oplog, bytes, seconds: (context.clock.monotonicMs() - begunMs) / 1000 };
+}
+
+/** A point that no mongod could open protects from nothing. */
+async function withoutFailed(archive: Archive, points: readonly PointManifest[]): Promise<PointManifest[]> {
+  const usable: PointManifest[] = [];
+  for (const point of points) if (verdictOn((await archive.proofs(point.id)).proofs)?.ok !== false) usable.push(point);
+  return usable;
+}
+
+async function copiesIn({ source }: Input, target: Archive): Promise<PointManifest[]> {
+  return (await target.points()).filter(({ copiedFrom }) => copiedFrom?.repository === source.id);
+}
+
+async function planOf(input: Input, { target }: Ends, points: readonly PointManifest[], { clock }: TaskContext): Promise<CopyPlan> {
+  const copies = (await copiesIn(input, target)).map(({ id, createdAtMs, copiedFrom }) => ({ id, createdAtMs, of: copiedFrom!.point }));
+  return planCopies(points, copies, input.keep, clock.now());
+}
+
+function oldest(points: readonly PointManifest[]): ClusterTime | null {
+  return points.map(({ checkpoint }) => checkpoint).sort(compareTimes)[0] ?? null;
+}
+
+async function bringOplog({ source, target }: Ends, from: ClusterTime | null, context: TaskContext): Promise<Output['oplog']> {
+  const { chains, hurt } = await source.oplog.chains();
+  const copied = await copyOplog({ source: source.parts, target: target.parts, from, clock: context.clock, signal: context.signal }, chains);
+  const damaged = [...hurt.map(({ object, what }) => ({ object, what })), ...copied.damaged];
+  for (const { object, what } of damaged) context.say(`oplog that cannot be copied: ${object}: ${what}`, 'warning');
+  return { ...copied, damaged };
+}
+
+async function bringPoint({ source, suffix }: Input, ends: Ends, point: PointManifest, report: Pick<Output, 'copied' | 'failed'>, bytes: ByteCounts, context: TaskContext): Promise<void> {
+  context.step(`copy restore point ${point.id}`);
+  const { clock, signal } = context;
+  const copiedFrom = { repository: source.id, repositoryName: source.name, point: point.id };
+  const before = { ...bytes };
+  const count = (now: ByteCounts): void => {
+    for (const key of ['processed', 'read', 'transferred', 'stored'] as const) bytes[key] = before[key] + now[key];
+    context.progress(bytes, null);
+  };
+  try {
+    const copy = await copyPoint({ ...ends, level: 'balanced', workers: usualWorkers(), clock, signal, onProgress: count }, point, { id: `${point.id}-${suffix}`, copiedFrom });
+    count(copy.bytes);
+    await bringProof(ends, point.id, copy.id);
+    const { spans } = await surveyChains(ends.target);
+    report.copied.push(await summaryOf(ends.target, copy, spans));
+  } catch (error) {
+    if (signal.aborted || !isFailure(error) || !isOfThePoint(error.code)) throw error;
+    context.say(`restore point ${point.id} was not copied: ${describe(error)}`, 'warning');
+    report.failed.push({ point: point.id, why: describe(error) });
+  }
+}
+
+/** What is said of one point; anything else ends the run. */
+function isOfThePoint(code: string): boolean {
+  return /^repository\.(pack-|chunk-|frame-|object-|point-)/.test(code);
+}
+
+/** Proofs that a killed run did not come to write. */
+async function bringProofs(input: Input, ends: Ends): Promise<void> {
+  for (const { id, copiedFrom } of await copiesIn(input, ends.target)) {
+    if ((await ends.target.proofs(id)).proofs.length === 0) await bringProof(ends, copiedFrom!.point, id);
+  }
+}
+
+/** The original was opened on the same bytes: what was found then holds for the copy. */
+async function bringProof({ source, target }: Ends, point: string, copy: string): Promise<void> {
+  const proof = verdictOn((await source.proofs(point)).proofs);
+  if (proof !== null) await target.recordProof(copy, { ...proof, says: `${proof.says} (as ${point}, before it was copied)` });
+}

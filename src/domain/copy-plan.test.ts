@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { fewestCopies, planCopies, type Copied, type CopyKeep, type Original } from './copy-plan.ts';
+
+const dayMs = 86_400_000;
+const nowMs = 100 * dayMs;
+const point = (id: string, daysAgo: number): Original => ({ id, createdAtMs: nowMs - daysAgo * dayMs });
+const copyOf = (of: string, daysAgo: number): Copied => ({ id: `${of}-c`, of, createdAtMs: nowMs - daysAgo * dayMs });
+
+test('a first copy brings what its retention would keep, oldest first, and no less than three', () => {
+  const originals = [point('d', 1), point('a', 40), point('c', 3), point('b', 20), point('z', 50)];
+  assert.deepEqual(planCopies(originals, [], { kind: 'days', days: 30 }, nowMs), { toCopy: ['b', 'c', 'd'], surplus: [] });
+  assert.deepEqual(planCopies(originals, [], { kind: 'days', days: 2 }, nowMs).toCopy, ['b', 'c', 'd']);
+  assert.deepEqual(planCopies(originals, [], { kind: 'points', points: 4 }, nowMs).toCopy, ['a', 'b', 'c', 'd']);
+});
+
+test('a copy that is too old goes when three newer ones are there, and does not come back though the source still has its point', () => {
+  const originals = [point('a', 40), point('b', 20), point('c', 3), point('d', 1)];
+  const copies = [copyOf('a', 40), copyOf('b', 20), copyOf('c', 3)];
+  assert.deepEqual(planCopies(originals, copies, { kind: 'days', days: 7 }, nowMs), { toCopy: ['d'], surplus: [] });
+  const after = planCopies(originals, [...copies, copyOf('d', 1)], { kind: 'days', days: 7 }, nowMs);
+  assert.deepEqual(after, { toCopy: [], surplus: ['a-c'] });
+  assert.deepEqual(planCopies(originals, [...copies.slice(1), copyOf('d', 1)], { kind: 'days', days: 7 }, nowMs), { toCopy: [], surplus: [] });
+});
+
+test('copies outlive their originals for as long as the retention says', () => {
+  const copies = [copyOf('a', 9), copyOf('b', 6), copyOf('c', 5), copyOf('d', 4)];
+  assert.deepEqual(planCopies([], copies, { kind: 'days', days: 10 }, nowMs), { toCopy: [], surplus: [] });
+  assert.deepEqual(planCopies([], copies, { kind: 'days', days: 8 }, nowMs), { toCopy: [], surplus: ['a-c'] });
+});
+
+test('whatever is there: three copies stay, nothing is copied twice or deleted and wanted at once, and a run leaves the next one nothing', () => {
+  const keep: fc.Arbitrary<CopyKeep> = fc.oneof(fc.record({ kind: fc.constant('days' as const), days: fc.integer({ min: 1, max: 60 }) }), fc.record({ kind: fc.constant('points' as const), points: fc.integer({ min: 1, max: 12 }) }));
+  const ages = fc.uniqueArray(fc.record({ id: fc.string({ minLength: 1, maxLength: 3 }), ago: fc.integer({ min: 0, max: 90 }), at: fc.constantFrom('source', 'copy', 'both') }), { selector: ({ id }) => id, maxLength: 12 });
+  fc.assert(
+    fc.property(ages, keep, (all, how) => {
+      const originals = all.filter(({ at }) => at !== 'copy').map(({ id, ago }) => point(id, ago));
+      const copies = all.filter(({ at }) => at !== 'source').map(({ id, ago }) => copyOf(id, ago));
+      const plan = planCopies(originals, copies, how, nowMs);
+      assert.ok(copies.length - plan.surplus.length >= Math.min(copies.length, fewestCopies));
+      assert.ok(plan.toCopy.every((id) => !copies.some(({ of }) => of === id) && originals.some((one) => one.id === id)));
+      const made = [...copies, ...plan.toCopy.map((id) => ({ id: `${id}-c`, of: id, createdAtMs: originals.find((one) => one.id === id)!.createdAtMs }))];
+      const left = made.filter(({ id }) => !planCopies(originals, made, how, nowMs).surplus.includes(id));
+      assert.deepEqual(planCopies(originals, left, how, nowMs), { toCopy: [], surplus: [] });
+    }),
+  );
+});

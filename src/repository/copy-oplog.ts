@@ -1,0 +1,145 @@
+/**
+ * Copies the archived oplog into another archive of the same set, under another key, byte for byte.
+ *
+ *   for each chain that is needed, oldest first:
+ *     1. its start                     the chain exists
+ *     2. slices of the source listed   then its barriers: none of a listed slice is missed
+ *     3. barriers                      before the slices that they are in
+ *     4. slices, in order              each proved to continue the one before it, sealed with the target's key
+ *
+ * A slice keeps its header to the byte, and with it its hash, so the copied chain proves itself as the source's does. A slice
+ * that is there already is the same one. Whoever is killed leaves a shorter chain.
+ *
+ * A chain that is older than the newest one in the target and stands there is complete: nobody writes to it any more, and
+ * this copy went on to the next only behind its end.
+ */
+import { compareTimes, sameTime, timeFromKey, type ClusterTime } from '../base/cluster-time.ts';
+import { systemClock, type Clock } from '../base/clock.ts';
+import { isFailure } from '../base/failure.ts';
+import type { ArchiveParts } from './archive-parts.ts';
+import { damageOf } from './damage.ts';
+import { oplogDamaged } from './failures.ts';
+import { dayOf, lastPart } from './object-names.ts';
+import { readChain, type StoredChain } from './oplog-chain.ts';
+import { listChains, type Chain } from './oplog-archive.ts';
+import { listSlices, listUnder, openSlice, readPart, requireFollowing, wayFrom } from './oplog-reader.ts';
+import { openSliceBody, sealSlice, type OpenedSlice, type SliceName } from './oplog-slice.ts';
+import { openObject, sealObject } from './sealed-object.ts';
+
+export type OplogCopying = {
+  readonly source: ArchiveParts;
+  readonly target: ArchiveParts;
+  /** Chains that end before this moment are not needed; null: none is, but the newest. */
+  readonly from: ClusterTime | null;
+  readonly clock?: Clock;
+  readonly signal?: AbortSignal;
+  readonly onSlice?: (bytes: number) => void;
+};
+
+/** `through`: how far the newest chain of the target reaches. `damaged`: what could not be copied, and why. */
+export type OplogCopied = { slices: number; bytes: number; through: ClusterTime | null; damaged: { object: string; what: string }[] };
+
+export async function copyOplog(copying: OplogCopying, chains: readonly Chain[]): Promise<OplogCopied> {
+  const report: OplogCopied = { slices: 0, bytes: 0, through: null, damaged: [] };
+  const there = await listChains(copying.target);
+  const newest = there.at(-1);
+  for (const [index, chain] of chains.entries()) {
+    copying.signal?.throwIfAborted();
+    const next = chains[index + 1];
+    const isComplete = newest !== undefined && chain.id < newest && there.includes(chain.id);
+    const isOver = next !== undefined && (copying.from === null || compareTimes(next.start.after, copying.from) <= 0);
+    if (isComplete || (isOver && !there.includes(chain.id))) continue;
+    try {
+      report.through = await copyChain(copying, chain.id, report);
+    } catch (error) {
+      // Another chain proves itself; of this one what stands before the damage is whole.
+      if (!isFailure(error, oplogDamaged)) throw error;
+      report.damaged.push({ object: copying.source.names.slices(chain.id), what: error.message });
+    }
+  }
+  return report;
+}
+
+async function copyChain(copying: OplogCopying, chain: string, report: OplogCopied): Promise<ClusterTime> {
+  const { source, target, signal } = copying;
+  const stored = await readChain(source, chain);
+  const name = target.names.chainStart(chain);
+  await target.storage.put(name, sealObject(target.keys.object, name, stored), 'new');
+  const clock = copying.clock ?? systemClock;
+  let end = await endIn(target, chain, stored, clock);
+  const fresh = await slicesFrom(source, chain, end?.after ?? stored.start.after, clock);
+  if (end !== undefined && isWithdrawn(end, fresh)) end = (await listSlices(target, chain)).find((slice) => sameTime(slice.through, end!.after));
+  let before = end === undefined ? undefined : await openSlice(target, chain, end);
+  let through: ClusterTime = end?.through ?? stored.start.after;
+  const way = wayFrom(fresh, through, undefined);
+  await copyBarriers(source, target, chain);
+  for (const slice of way) {
+    signal?.throwIfAborted();
+    const { bytes, opened } = await reseal(source, target, chain, slice);
+    requireFollowing(chain, stored, slice, opened, before);
+    await target.storage.put(slice.name, bytes, 'new');
+    before = opened;
+    through = slice.through;
+    report.slices += 1;
+    report.bytes += bytes.length;
+    copying.onSlice?.(bytes.length);
+  }
+  return through;
+}
+
+/** A slice of the source, every block of it proved, as it is written into the target. */
+export async function reseal(source: ArchiveParts, target: ArchiveParts, chain: string, slice: SliceName): Promise<{ bytes: Buffer; opened: OpenedSlice }> {
+  const opened = await openSlice(source, chain, slice);
+  const bodies: Buffer[] = [];
+  for (const [index, block] of opened.header.blocks.entries()) {
+    const sealed = await readPart(source, chain, slice, opened.bodiesAt + block.offset, block.bytes);
+    bodies.push(openSliceBody(opened, chain, slice.name, index, sealed).body);
+  }
+  return { bytes: sealSlice(target.keys, slice.name, opened.json, bodies), opened };
+}
+
+/** Of two writers at once both may take their slice back; one of them writes another from the same moment, which leads on. */
+function isWithdrawn(end: SliceName, fresh: readonly SliceName[]): boolean {
+  return fresh.some(({ after }) => sameTime(after, end.after)) && !fresh.some(({ name }) => name === end.name);
+}
+
+/** Slices stand in the folder of the day that they start after. */
+const daysAhead = 1;
+
+/** The last slice of a chain that was copied in order, found by day from the newest one on. */
+async function endIn(parts: ArchiveParts, chain: string, { start }: StoredChain, clock: Clock): Promise<SliceName | undefined> {
+  for (let day = dayOf(clock.now() / 1000) + daysAhead; day >= dayOf(start.after.t); day--) {
+    const last = (await listUnder(parts, parts.names.day(chain, day))).at(-1);
+    if (last !== undefined) return last;
+  }
+  return undefined;
+}
+
+async function slicesFrom(parts: ArchiveParts, chain: string, after: ClusterTime, clock: Clock): Promise<SliceName[]> {
+  const found: SliceName[] = [];
+  const last = Math.max(dayOf(clock.now() / 1000), dayOf(after.t)) + daysAhead;
+  for (let day = dayOf(after.t); day <= last; day++) found.push(...(await listUnder(parts, parts.names.day(chain, day))));
+  return found.filter((slice) => compareTimes(slice.after, after) >= 0);
+}
+
+/** Those that the target lacks, or only `anew` in the place of one that is damaged there. One whose record is damaged stays a barrier: its moment stands in its name. */
+export async function copyBarriers(source: ArchiveParts, target: ArchiveParts, chain: string, anew?: string): Promise<void> {
+  const there = new Set<string>();
+  for await (const { name } of target.storage.list(target.names.barriers(chain))) there.add(name);
+  for await (const { name } of source.storage.list(source.names.barriers(chain))) {
+    if (anew === undefined ? there.has(name) : name !== anew) continue;
+    const value = await readBarrier(source, chain, name);
+    await target.storage.put(name, sealObject(target.keys.object, name, value), anew === undefined ? 'new' : 'replace');
+  }
+}
+
+async function readBarrier(source: ArchiveParts, chain: string, name: string): Promise<unknown> {
+  try {
+    return openObject(source.keys.object, name, await source.storage.read(name));
+  } catch (error) {
+    const { what } = damageOf(name, error);
+    const key = /^([0-9a-f]{16})-[0-9a-f]{8}$/.exec(lastPart(name))?.[1];
+    if (key === undefined) throw oplogDamaged({ chain, slice: lastPart(name), what: `nobody knows where this barrier is: ${what}` }, error);
+    return { at: { ...timeFromKey(key), term: -1 }, what: 'an entry whose record is damaged' };
+  }
+}

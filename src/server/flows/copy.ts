@@ -1,0 +1,75 @@
+/**
+ * One run of a backup copy.
+ *
+ *   task copy ─▶ the copies are known ─▶ retention: what is too much is deleted, unless it is held or in use ─▶ sweep
+ */
+import * as z from 'zod';
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { CopyRow } from '../../catalog/copies.ts';
+import type { RepositoryRow } from '../../catalog/repositories.ts';
+import { showTime } from '../../base/cluster-time.ts';
+import type { TaskOutput } from '../../contract/tasks.ts';
+import type { Archives } from '../archives.ts';
+import { keepOf, suffixOf, type Copies } from '../copies.ts';
+import { copyToItself } from '../copy-failures.ts';
+import type { Flow, FlowContext } from '../flow.ts';
+import type { Points } from '../points.ts';
+import type { ProtectedSets } from '../protected-sets.ts';
+
+const wish = z.object({ copy: z.string() });
+export type CopyWish = z.infer<typeof wish>;
+
+export type CopyServices = { copies: Copies; sets: ProtectedSets; archives: Archives; points: Points; catalog: Catalog; /** The session that works with a point. */ userOf: (point: string) => Promise<string | undefined> };
+
+/** The task that copies, on the host of the repository that gets the copy. */
+export async function runCopyTask(name: string, row: CopyRow, what: 'all' | 'oplog', { sets, archives }: Pick<CopyServices, 'sets' | 'archives'>, context: FlowContext): Promise<TaskOutput<'copy'>> {
+  const set = await sets.find(row.set_id);
+  const [source, target] = [await archives.find(set.repository), await archives.writable(row.repository)];
+  if (source.id === target.id) throw copyToItself({ set: set.name, repository: target.name });
+  const at = { host: target.host, repository: target.id, setId: set.id, right: 'append', from: source.id } as const;
+  return await context.task(name, 'copy', at, async () => await Promise.resolve({ source: { id: source.id, name: source.name }, suffix: suffixOf(target.id), what, keep: keepOf(row) }));
+}
+
+export function copyFlow(services: CopyServices): Flow<CopyWish> {
+  const { copies, archives, points } = services;
+  return {
+    wish,
+    async run({ copy }, context) {
+      const row = await copies.find(copy);
+      const target = await archives.find(row.repository);
+      await context.step('copy what is new');
+      const { copied, surplus, waiting: _, ...done } = await runCopyTask('copy', row, 'all', services, context);
+      for (const point of copied) await points.put(target.id, point);
+      for (const { id, copiedFrom } of copied) await context.say(`restore point ${copiedFrom?.point ?? ''} is copied as ${id}`);
+      await context.say(`${copied.length} restore points and ${done.oplog.slices} slices of oplog copied${done.oplog.through === null ? '' : `, through ${showTime(done.oplog.through)}`}`);
+      const deleted = await applyRetention(surplus, row, target, services, context);
+      const freedBytes = deleted.length === 0 ? 0 : await sweep(row, target, context);
+      const isWhole = done.failed.length === 0 && done.oplog.damaged.length === 0;
+      return { state: isWhole ? 'success' : 'warning', result: { kind: 'copy', ...done, repository: target.name, points: copied.map(({ id }) => id), deleted, freedBytes } };
+    },
+  };
+}
+
+async function applyRetention(surplus: readonly string[], row: CopyRow, target: RepositoryRow, { archives, catalog, userOf }: CopyServices, context: FlowContext): Promise<string[]> {
+  if (surplus.length > 0) await context.step('apply the retention of the copies');
+  const deleted: string[] = [];
+  for (const id of surplus) {
+    const hold = (await catalog.points.find(id))?.hold_reason ?? null;
+    const user = await userOf(id);
+    if (hold !== null || user !== undefined) {
+      await context.say(`restore point ${id} stays: ${hold !== null ? `it is held: ${hold}` : `session ${user} works with it`}`);
+      continue;
+    }
+    await context.order(target.host, 'point.delete', { archive: await archives.access(target.id, row.set_id), point: id });
+    await catalog.points.remove(id);
+    await context.say(`restore point ${id} is deleted, as the retention of the copies says`);
+    deleted.push(id);
+  }
+  return deleted;
+}
+
+async function sweep(row: CopyRow, target: RepositoryRow, context: FlowContext): Promise<number> {
+  await context.step('give back the space of deleted points');
+  const at = { host: target.host, repository: target.id, setId: row.set_id, right: 'append' } as const;
+  return (await context.task('sweep', 'sweep', at, async () => await Promise.resolve({}))).freedBytes;
+}
