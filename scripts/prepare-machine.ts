@@ -52,6 +52,9 @@ const forTests: readonly Wanted[] = [
   { name: 'dnsmasq-base', isThere: program('dnsmasq') },
   { name: 'slapd', isThere: program('slapd') },
   ...forBuckets,
+  { name: 'samba', isThere: program('smbd') },
+  { name: 'smbclient', isThere: program('smbclient') },
+  { name: 'libsmbclient', isThere: anyFile('/usr/lib/x86_64-linux-gnu/libsmbclient.so.0', '/usr/lib/aarch64-linux-gnu/libsmbclient.so.0') },
 ];
 
 const startPolicy = '/usr/sbin/policy-rc.d';
