@@ -58,6 +58,7 @@ export type SmbClient = {
 
 const library = 'libsmbclient.so.0';
 const EIO = 5;
+const EACCES = 13;
 const ENOTCONN = 107;
 
 type Pointer = bigint;
@@ -88,6 +89,7 @@ function load() {
       setAuth: lib.func('void smbc_setFunctionAuthData(void *context, SmbcAuth *callback)'),
       setAddServer: lib.func('void smbc_setFunctionAddCachedServer(void *context, SmbcAddServer *callback)'),
       getAddServer: lib.func('void *smbc_getFunctionAddCachedServer(void *context)'),
+      isEncrypted: lib.func('bool cli_state_is_encryption_on(void *connection)'),
       rename: lib.func('uint32_t cli_rename(void *connection, const char *from, const char *to, bool replace)'),
       write: lib.func('uint32_t cli_writeall(void *connection, uint16_t file, uint16_t flags, const uint8_t *from, int64_t offset, size_t bytes, void *written)'),
       public: (context: Pointer) => {
@@ -170,7 +172,7 @@ export function openSmbClient(settings: SmbSettings): SmbClient {
   }, koffi.pointer(authType)));
   if ((native.initContext(context) as Pointer | null) === null) throw smbCallFailed({ call: 'smbc_init_context', errno: koffi.errno(), status: 0 });
   configure(native, context, configuration(settings));
-  // 1: signing is required, encryption wanted; 2: both are required.
+  // From 1 on it requires signatures.
   native.setEncryption(context, settings.encryption === 'required' ? 2 : 1);
   const connection = watchConnection(native, context);
   const client = { version: native.version() as string, ...callsOf(native, context, settings, connection) };
@@ -180,6 +182,8 @@ export function openSmbClient(settings: SmbSettings): SmbClient {
     // Who may not see the share's top is connected all the same.
     if (!connection.isOne()) throw error;
   }
+  // The library takes the wish and does not see to it: whether a share is encrypted is the server's decision (4.17).
+  if (settings.encryption === 'required' && native.isEncrypted(connection.pointer()) !== true) throw smbCallFailed({ call: 'encryption, which the server does not ask for', errno: EACCES, status: 0 });
   return client;
 }
 

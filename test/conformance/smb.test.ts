@@ -17,20 +17,22 @@ import { storageConformance } from './storage.ts';
 
 const why = whyNoSamba();
 const samba: Samba | undefined = why === false ? await openSamba({ after }) : undefined;
+/** One that signs and never encrypts. */
+const signing: Samba | undefined = why === false ? await openSamba({ after }, { global: ['smb encrypt = off'] }) : undefined;
 
 /** A folder of the test's own on the share; given back with the test. */
-async function open(t: TestContext, more: Partial<SmbLocation> = {}, options: ShareOptions = {}): Promise<{ storage: Storage; again: (options?: ShareOptions) => Promise<Storage>; folder: string }> {
+async function open(t: TestContext, more: Partial<SmbLocation> = {}, options: ShareOptions = {}, server = samba!): Promise<{ storage: Storage; again: (options?: ShareOptions) => Promise<Storage>; folder: string }> {
   const path = more.path ?? `t/${randomId()}`;
   const openOne = async (other: ShareOptions = {}): Promise<Storage> => {
-    const storage = await openShare(samba!.location({ path, ...more }), sharePassword, { create: true, connections: 2, ...options, ...other });
+    const storage = await openShare(server.location({ path, ...more }), sharePassword, { create: true, connections: 2, ...options, ...other });
     t.after(async () => await storage.close!());
     return storage;
   };
-  return { storage: await openOne(), again: openOne, folder: join(samba!.folder, path) };
+  return { storage: await openOne(), again: openOne, folder: join(server.folder, path) };
 }
 
 if (why === false) {
-  storageConformance('a share, signed', async (t) => await open(t, { share: 'open' }));
+  storageConformance('a share, signed', async (t) => await open(t, {}, {}, signing));
   storageConformance('a share, encrypted', async (t) => await open(t, { share: 'sealed', encryption: 'required' }));
 }
 
@@ -52,7 +54,7 @@ test('a share that cannot be opened says why, and never the password', { skip: w
     ['repository.place-missing', { path: 'not/there' }, sharePassword],
     ['repository.share-unreachable', { port: 1 }, sharePassword],
     ['repository.share-unreachable', { server: 'no-such-host.invalid' }, sharePassword],
-    ['repository.share-refused', { share: 'open', encryption: 'required' }, sharePassword],
+    ['repository.share-refused', { port: signing!.port, encryption: 'required' }, sharePassword],
   ];
   for (const [code, location, password] of cases) {
     const error = await failing(location, password);

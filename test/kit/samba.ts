@@ -28,7 +28,7 @@ export function whyNoSamba(): string | false {
 
 export type Samba = {
   readonly port: number;
-  /** What the shares `plain`, `sealed` (encrypted or not at all) and `open` (never encrypted) show. */
+  /** What the shares `plain` and `sealed` (encrypted or not at all) show. */
   readonly folder: string;
   location(more?: Partial<SmbLocation>): SmbLocation;
   /** SIGKILL to all of it. */
@@ -115,9 +115,6 @@ function configuration(home: string, folder: string, port: number, { global = []
     '[sealed]',
     ...common,
     'smb encrypt = required',
-    '[open]',
-    ...common,
-    'smb encrypt = off',
     '',
   ].join('\n');
 }

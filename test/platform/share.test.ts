@@ -18,7 +18,7 @@ test('a set is backed up to an encrypted share whose server is killed in the mid
   const [set, samba] = await Promise.all([openReplicaSet({ members: 1 }), openSamba(t)]);
   t.after(async () => await set.stop());
   const proxy = await openCuttingProxy(t, [samba.port]);
-  const location = { ...samba.location({ share: 'sealed', encryption: 'required', port: proxy.ports[0]! }), straight: true };
+  const location = { ...samba.location({ share: 'sealed', path: '', encryption: 'required', port: proxy.ports[0]! }), straight: true };
   const hosts = await openTwoHosts(t, () => {}, { location, secret: sharePassword });
   const client = await set.client();
   t.after(async () => await client.close());
