@@ -16,6 +16,7 @@ import { quiescedFiles } from './network.ts';
 import { folder, type Measured, type Run } from './run.ts';
 import type { BenchFile, StorageBed } from './storage-bed.ts';
 import { openBucketBed } from './storage-bucket.ts';
+import { openShareBed } from './storage-share.ts';
 import type { StorageDone, StorageJob } from './storage-node.ts';
 import { bytesBelow, forgetPageCache } from './volume.ts';
 
@@ -23,7 +24,7 @@ const ROUNDS = 3;
 const SET_ID = 'a'.repeat(24);
 
 /** Each answers undefined, and says why, where this machine has not what it takes. */
-const beds: readonly ((run: Run) => Promise<StorageBed | undefined>)[] = [openDirectoryBed, openBucketBed];
+const beds: readonly ((run: Run) => Promise<StorageBed | undefined>)[] = [openDirectoryBed, openShareBed, openBucketBed];
 
 export async function benchStorage(run: Run): Promise<Measured> {
   const { copy, dataSet } = await quiescedFiles(run);

@@ -25,6 +25,7 @@ export const programs = {
   depot: 'src/main/depot.ts',
   'store-worker': 'src/repository/store-worker.ts',
   'lay-worker': 'src/repository/lay-worker.ts',
+  'share-child': 'src/repository/storage/share-child.ts',
 } as const;
 
 /** Packages with native code: copied, not bundled. */

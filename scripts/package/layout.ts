@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { PackageName } from '../../src/contract/packages.ts';
 import { bundle, type Bundled, type Program } from './bundle.ts';
 
-const onHosts = ['transport', 'mover', 'mount', 'guardian', 'tidemark', 'store-worker', 'lay-worker'] as const;
+const onHosts = ['transport', 'mover', 'mount', 'guardian', 'tidemark', 'store-worker', 'lay-worker', 'share-child'] as const;
 
 /** The programs of each package: what is not needed there is not there. */
 export const packages: Readonly<Record<PackageName, readonly Program[]>> = {

@@ -29,3 +29,15 @@ export const systemCallFailed = failure<{ call: string; errno: number }>('base.s
   hint: 'Look the number up with "errno N"; it is the kernel that refused.',
   retry: 'later',
 });
+
+export const libraryMissing = failure<{ library: string; debian: string; redHat: string; why: string }>('base.library-missing', {
+  says: ({ library, why }) => `${library} cannot be loaded on this machine: ${why}`,
+  hint: ({ debian, redHat }) => `Install it: "apt-get install ${debian}" on Debian and Ubuntu, "dnf install ${redHat}" on Red Hat and its kin.`,
+  retry: 'later',
+});
+
+export const smbCallFailed = failure<{ call: string; errno: number; status: number }>('base.smb-call-failed', {
+  says: ({ call, errno, status }) => `${call} failed with ${status === 0 ? `errno ${errno}` : `status 0x${status.toString(16)}`}`,
+  hint: 'The number is what the file server, or the way to it, answered.',
+  retry: 'later',
+});

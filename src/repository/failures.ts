@@ -90,6 +90,42 @@ export const placeReadOnly = failure<{ place: string }>('repository.read-only', 
   retry: 'never',
 });
 
+export const shareUnreachable = failure<{ place: string; why: string }>('repository.share-unreachable', {
+  says: ({ place, why }) => `${place} cannot be reached: ${why}`,
+  hint: 'See whether the file server runs, speaks SMB 3 on that port and is let through by the firewalls between. What was stored before is intact.',
+  retry: 'later',
+});
+
+export const shareRefused = failure<{ place: string; user: string; why: string }>('repository.share-refused', {
+  says: ({ place, user, why }) => `${place} does not let ${user} in: ${why}`,
+  hint: 'Check the name, its domain and its password, that the account may use the share, and that the server signs (and encrypts, where that is required).',
+  retry: 'never',
+});
+
+export const shareMissing = failure<{ place: string; share: string }>('repository.share-missing', {
+  says: ({ place, share }) => `the server of ${place} has no share ${share}`,
+  hint: 'Correct the name of the share, or make it: Tidemark makes folders on a share and never a share.',
+  retry: 'never',
+});
+
+export const shareUnfit = failure<{ place: string; what: string }>('repository.share-unfit', {
+  says: ({ place, what }) => `${place} cannot hold a repository: ${what}`,
+  hint: 'Use another file server, or another kind of repository. Nothing was written but a test file.',
+  retry: 'never',
+});
+
+export const shareBusy = failure<{ place: string; object: string; seconds: number }>('repository.share-busy', {
+  says: ({ place, object, seconds }) => `${object} in ${place} is held open by somebody for ${seconds} s`,
+  hint: 'Another client of the share reads it, or the server has not noticed yet that a client is gone. It is tried again at the next session.',
+  retry: 'later',
+});
+
+export const readBackDiffers = failure<{ place: string; object: string; what: string }>('repository.read-back-differs', {
+  says: ({ place, object, what }) => `${place} does not give back what was written to ${object}: ${what}`,
+  hint: 'The file server or its disk is not sound. Nothing was published; look at its logs before the next backup.',
+  retry: 'later',
+});
+
 export const repositoryExists = failure<{ place: string }>('repository.exists', {
   says: ({ place }) => `${place} already holds a repository`,
   hint: 'Open it with its passphrase, or choose another place.',

@@ -1,0 +1,171 @@
+/**
+ * An object on its way onto a share: pieces of a temporary file, written with their places, several under way at once.
+ *
+ *   writing ── all pieces acknowledged, closed ──▶ sealed ── size, end or whole read back ──▶ checked
+ *      │ ▲
+ *      │ └── opened again, what had no acknowledgement written again
+ *      └── connection lost
+ *
+ * A piece is kept until it is acknowledged, so a lost connection costs those pieces and no more. A server that was started
+ * again may have lost what it had acknowledged, if it did not say the truth: after a loss the whole object is read back.
+ */
+import { Blake3Hasher } from '@napi-rs/blake-hash';
+import { isFailure } from '../../base/failure.ts';
+import { readBackDiffers, shareUnreachable } from '../failures.ts';
+import type { Answered, ShareLane } from './share-lane.ts';
+import type { ShareLanes } from './share-lanes.ts';
+import type { ShareOrder } from './share-wire.ts';
+
+export type ShareFile = {
+  /** The bytes are the caller's again when it resolves. */
+  append(bytes: Uint8Array): Promise<void>;
+  /** Everything is on the server's disk, as far as the server says the truth, and was read back. */
+  seal(): Promise<void>;
+  /** Gives its connection back; the file is removed as far as the server can be reached. */
+  drop(): Promise<void>;
+};
+
+/** What a file needs of its storage. */
+export type FileSurroundings = {
+  readonly lanes: ShareLanes;
+  readonly place: string;
+  /** Repeats what failed for a lost connection, until that has lasted too long. */
+  outlast<T>(work: () => Promise<T>): Promise<T>;
+};
+
+const pieceBytes = 4 << 20;
+/** Most objects are small. */
+const firstBytes = 64 << 10;
+const underWayMost = 3;
+/** Objects up to so much are read back whole, of others the end. */
+const wholeBytes = 256 << 10;
+const endBytes = 64 << 10;
+const readBytes = 4 << 20;
+
+export function openShareFile({ lanes, place, outlast }: FileSurroundings, path: string, object: string): ShareFile {
+  let held: { lane: ShareLane; release(): void } | undefined;
+  let opened: Promise<number> | undefined;
+  let hasLost = false;
+  let isBegun = false;
+  let isAcknowledged = false;
+  let filling = Buffer.allocUnsafeSlow(0);
+  let filled = 0;
+  let offset = 0;
+  let failed: Error | undefined;
+  const underWay = new Set<Promise<void>>();
+  const hash = new Blake3Hasher();
+  let end: Buffer = Buffer.alloc(0);
+
+  const open = async (): Promise<{ lane: ShareLane; file: number }> => {
+    if (held?.lane.isLost === true) {
+      held.release();
+      held = undefined;
+      opened = undefined;
+      hasLost ||= isBegun;
+    }
+    held ??= lanes.hold();
+    const { lane } = held;
+    // A file that was begun and whose acknowledgement was lost is there, and its name is nobody else's.
+    opened ??= begin(lane);
+    return { lane, file: await opened };
+  };
+  const begin = async (lane: ShareLane): Promise<number> => {
+    const how = isBegun ? 'write' : 'new';
+    isBegun = true;
+    const order: ShareOrder = { do: 'begin', path, how };
+    const { answer } = await lane.ask(order).catch(async (error: unknown) => {
+      if (how === 'write' && !isAcknowledged && !lane.isLost) return await lane.ask({ ...order, how: 'new' });
+      throw error;
+    });
+    return answer.file!;
+  };
+  const ask = async (order: (file: number) => ShareOrder, body?: Uint8Array): Promise<Answered> =>
+    await outlast(async () => {
+      const { lane, file } = await open();
+      return await lane.ask(order(file), body);
+    });
+
+  const send = (piece: Buffer, from: number): void => {
+    const sent = ask((file) => ({ do: 'write', file, from }), piece)
+      .then(() => void (isAcknowledged = true))
+      .catch((error: Error) => void (failed ??= error))
+      .finally(() => underWay.delete(sent));
+    underWay.add(sent);
+  };
+  const sendFilled = async (): Promise<void> => {
+    if (filled === 0) return;
+    const piece = filling.subarray(0, filled);
+    hash.update(piece);
+    end = endOf(end, piece);
+    send(piece, offset);
+    offset += filled;
+    filling = Buffer.allocUnsafeSlow(0);
+    filled = 0;
+    while (underWay.size >= underWayMost) await Promise.race(underWay);
+  };
+  const requireWhole = (): void => {
+    if (failed !== undefined) throw failed;
+  };
+
+  const readBack = async (): Promise<void> => {
+    const differs = (what: string): Error => readBackDiffers({ place, object, what });
+    const { answer } = await lanes.ask({ do: 'stat', path });
+    const bytes = answer.entry!.bytes;
+    if (bytes !== offset) throw differs(`${bytes} bytes instead of ${offset}`);
+    if (offset > wholeBytes && !hasLost) {
+      const got = await lanes.ask({ do: 'read', path, from: offset - end.length, bytes: end.length, keep: false });
+      if (!got.body.equals(end)) throw differs(`its last ${end.length} bytes are others`);
+      return;
+    }
+    const whole = new Blake3Hasher();
+    for (let at = 0; at < offset; ) {
+      const { body } = await lanes.ask({ do: 'read', path, from: at, bytes: Math.min(readBytes, offset - at), keep: false });
+      if (body.length === 0) throw differs(`it ends after ${at} of ${offset} bytes`);
+      whole.update(body);
+      at += body.length;
+    }
+    if (whole.digest('hex') !== hash.digest('hex')) throw differs('its bytes are others');
+  };
+
+  return {
+    async append(bytes) {
+      requireWhole();
+      for (let at = 0; at < bytes.length; ) {
+        if (filling.length === 0) filling = Buffer.allocUnsafeSlow(offset > 0 ? pieceBytes : Math.min(pieceBytes, Math.max(firstBytes, bytes.length)));
+        const count = Math.min(filling.length - filled, bytes.length - at);
+        filling.set(bytes.subarray(at, at + count), filled);
+        filled += count;
+        at += count;
+        if (filled === filling.length) await sendFilled();
+      }
+      requireWhole();
+    },
+    async seal() {
+      await sendFilled();
+      await Promise.all(underWay);
+      requireWhole();
+      await ask((file) => ({ do: 'seal', file }));
+      await outlast(readBack);
+      held?.release();
+      held = undefined;
+    },
+    async drop() {
+      await Promise.all(underWay);
+      const file = await opened?.catch(() => undefined);
+      const lane = held?.lane;
+      held?.release();
+      held = undefined;
+      if (lane === undefined || lane.isLost || file === undefined) await lanes.ask({ do: 'remove', path }).catch(() => {});
+      else await lane.ask({ do: 'drop', file, path }).catch(() => {});
+    },
+  };
+}
+
+function endOf(before: Buffer, piece: Buffer): Buffer {
+  return piece.length >= endBytes ? Buffer.from(piece.subarray(piece.length - endBytes)) : Buffer.concat([before, piece]).subarray(-endBytes);
+}
+
+/** A connection that is gone: whether the server has done what it was asked is not known. */
+export function isLost(error: unknown): boolean {
+  return isFailure(error, shareUnreachable);
+}
