@@ -135,7 +135,7 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>): OrderHandler
     'set.look': async ({ target }) => await fake.lookAtSet(target),
     'set.discover': async () => fake.discovered,
     'set.undo-leftovers': async () => ({ undone: [] }),
-    'repository.open': async ({ location, create }) => ({ repositoryId: `repo-${JSON.stringify(location).length}`, keyHex, created: create }),
+    'repository.open': async ({ location, create }) => ({ repositoryId: `repo-${(location.kind === 'directory' ? location.path : JSON.stringify(location)).length}`, keyHex, created: create }),
     'archive.open': async () => ({ keyHex }),
     'archive.window': async () => windowOf(fake),
     'repository.archives': async () => ({ archives: [...fake.archives] }),

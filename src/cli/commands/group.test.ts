@@ -23,7 +23,7 @@ test('the words of a group become what the contract wants, with the zone of this
   const added = await cli.run('group', 'add', 'shop', '--set', 'db1', '--set', '[fd00::2]:27101', '--database-credential', 'db', '--credential', 'admin');
   assert.equal(added.code, 0, added.stderr);
   const deployments = [{ host: 'db1', port: 27017, credential: 'db' }, { host: 'fd00::2', port: 27101, credential: 'db' }];
-  assert.deepEqual(asked.pop(), { name: 'shop', deployments, timeZone: 'Europe/Copenhagen', schedule: { kind: 'daily', at: '21:00', days: ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] }, installServices: true, updateServices: true, newMembers: 'include', hostCredential: 'admin' });
+  assert.deepEqual(asked.pop(), { name: 'shop', candidates: [], deployments, timeZone: 'Europe/Copenhagen', schedule: { kind: 'daily', at: '21:00', days: ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] }, installServices: true, updateServices: true, newMembers: 'include', hostCredential: 'admin' });
   assert.match(added.stdout, /Next: tidemark group rescan shop/);
   await cli.run('group', 'add', 'lab', '--set', 'db1', '--credential', 'kit', '--schedule', 'every 4h', '--hours', '22:00-06:00', '--time-zone', 'UTC', '--install-services', 'off', '--new-members', 'leave');
   const second = asked.pop() as RouteQuestion<'group.add'>['body'];

@@ -261,7 +261,8 @@ const tokenCommands: readonly CommandDefinition[] = [
     name: 'token add',
     takes: '<name>',
     summary: 'Make an API token for a program, written to a file this once.',
-    text: 'It allows what you are allowed at that moment, and with --role no more than that role. It ends with you, with "token revoke", or by time.',
+    text: `It allows what you are allowed at that moment, and with --role no more than that role. It ends with you, with "token revoke",
+or by time.`,
     options: [
       { flags: '--out <file>', says: 'write it there, for its owner alone', required: true },
       { flags: '--role <role>', says: 'no more than this role allows' },

@@ -24,7 +24,7 @@ after(async () => {
 
 const all = Object.entries(routes) as [RouteName, Route][];
 /** Nothing is called so: whoever is let in changes nothing. */
-const nowhere = Object.fromEntries(['set', 'point', 'session', 'publication', 'repository', 'host', 'credential', 'group', 'user', 'role', 'token'].map((param) => [param, 'nowhere']));
+const nowhere = Object.fromEntries(['set', 'point', 'session', 'publication', 'repository', 'host', 'credential', 'group', 'user', 'role', 'token', 'copy'].map((param) => [param, 'nowhere']));
 
 async function signInAs(name: string, roles: string[]): Promise<string> {
   await platform.ask('user.add', { body: { name, roles, password: 'words of somebody else' } });
@@ -44,13 +44,13 @@ const changing: Readonly<Record<string, readonly RouteName[]>> = {
     'directory.set', 'directory.test', 'directory.remove',
   ],
   'backup-operator': [
-    'set.add', 'set.remove', 'backup.run', 'group.add', 'group.edit', 'group.remove', 'group.enable', 'group.rescan', 'group.test', 'point.verify', 'point.hold', 'point.release', 'repository.check', 'repository.sweep', 'repository.test',
+    'set.add', 'set.remove', 'backup.run', 'group.add', 'group.edit', 'group.remove', 'group.enable', 'group.rescan', 'group.test', 'point.verify', 'point.hold', 'point.release', 'repository.check', 'repository.sweep', 'repository.test', 'repository.repair', 'copy.run',
     'ports.check', 'session.stop', 'session.retry',
   ],
   'restore-operator': ['restore.set', 'restore.collections', 'publication.start', 'publication.stop', 'oplog.find', 'point.verify', 'point.hold', 'point.release', 'session.stop', 'session.retry'],
   viewer: [],
   administrator: all.filter(([, { method }]) => method !== 'GET').map(([name]) => name),
-  custom: ['backup.run'],
+  custom: ['backup.run', 'copy.run'],
 };
 const readsOfPeople: readonly RouteName[] = ['user.list', 'user.show', 'user.tokens', 'role.list', 'role.show', 'directory.show', 'audit.list', 'audit.verify'];
 const custom: Permission[] = ['points.read', 'backups.run'];
