@@ -32,7 +32,7 @@ S3-compatible store (s3:https://host[:port]/bucket[/prefix]).`;
 export const placeOptions: readonly OptionDefinition[] = [
   { flags: '--share-user <name>', says: 'share: the user, also DOMAIN\\user' },
   { flags: '--share-password-file <file>', says: 'share: file with the password' },
-  { flags: '--encryption <how>', says: 'share: required, or if-offered (default); signing is always required', choices: ['required', 'if-offered'] },
+  { flags: '--encryption <how>', says: 'share: required, or where the server asks for it (default); signing always', choices: ['required', 'if-offered'] },
   { flags: '--netbios', says: 'share: look the server up by its NetBIOS name, too' },
   { flags: '--access-key <id>', says: 'bucket: the access key\'s id' },
   { flags: '--secret-key-file <file>', says: 'bucket: file with the secret access key' },
