@@ -85,7 +85,7 @@ const transportOrders = {
   /** What this host's own resolver makes of names, one after the other; those there was no time for are left out. */
   'names.look': {
     input: z.object({ names: z.array(z.string().min(1).max(255)).max(200) }),
-    output: z.object({ addresses: z.array(z.string()), resolver: resolverSettings, found: z.array(ownName) }),
+    output: z.object({ addresses: z.array(z.string()).max(200), resolver: resolverSettings, found: z.array(ownName).max(200) }),
     deadlineMs: 30_000,
   },
   'task.start': { input: z.object({ taskId: z.string(), kind: taskKind, input: z.unknown() }), output: z.object({}), deadlineMs: 20_000 },

@@ -46,12 +46,16 @@ test('a message that was cut short is known although it ends in the middle, and 
   assert.equal(nameOfCode(11), 'code 11');
 });
 
+const pointerTo = (place: number): string => (0xc000 + place).toString(16);
+/** 200 of them from byte 28 on, each leading to the one before. */
+const pointers = Array.from({ length: 200 }, (_, n) => pointerTo(n === 0 ? 12 : 26 + 2 * n)).join(' ');
 const refused: [string, string][] = [
   ['a question', `0001 0100 0001 0000 0000 0000 ${name} 0001 0001`],
   ['a message that ends too early', `0001 8180 0001 0001 0000 0000 ${name} 0001 0001 c00c 0001 0001 00000e10 0004 0a4d`],
   ['a pointer to itself', '0001 8180 0001 0000 0000 0000 c00c 0001 0001'],
   ['a pointer forward', '0001 8180 0001 0000 0000 0000 c0ff 0001 0001'],
   ['two pointers in a circle', '0001 8180 0001 0000 0000 0000 c00e c00c 0001 0001'],
+  ['a record whose name is at the end of a long chain of pointers', `0001 8180 0001 0002 0000 0000 00 0001 0001 00 00ff 0001 00000000 0190 ${pointers} ${pointerTo(28 + 2 * 199)} 0001 0001 00000000 0004 0a4d0001`],
   ['a label of an unknown kind', '0001 8180 0001 0000 0000 0000 80 0001 0001'],
   ['a name of 300 bytes', `0001 8180 0001 0000 0000 0000 ${'0461626364'.repeat(60)} 00 0001 0001`],
 ];

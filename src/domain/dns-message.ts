@@ -105,6 +105,8 @@ function showBytes(bytes: Uint8Array, plain: RegExp): string {
   return [...bytes].map((byte) => (plain.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `\\${String(byte).padStart(3, '0')}`)).join('');
 }
 
+const mostPointers = 127;
+
 /** Reads onwards, and throws a RangeError where there is nothing more, or what is there leads in a circle. */
 class Cursor {
   place = 0;
@@ -142,11 +144,14 @@ class Cursor {
     let after: number | undefined;
     let earliest = this.place;
     let total = 0;
+    let pointers = 0;
     for (let length = this.byte(); length !== 0; length = this.byte()) {
       if (length >= 0xc0) {
         const target = (length & 0x3f) * 256 + this.byte();
         after ??= this.place;
-        if (target >= earliest) throw new RangeError('a pointer that does not lead back');
+        pointers += 1;
+        // As many as a name can have labels: a chain of pointers alone would be walked for every record that leads to it.
+        if (target >= earliest || pointers > mostPointers) throw new RangeError('pointers that lead nowhere');
         this.place = earliest = target;
       } else if (length > 63) {
         throw new RangeError('a label of an unknown kind');

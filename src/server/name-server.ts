@@ -109,6 +109,7 @@ async function overUdp({ address, port }: NameServerAddress, message: Uint8Array
       socket.on('error', reject);
       // What is not an answer to this question is somebody else's, and the answer may still come.
       socket.on('message', (bytes) => {
+        if (bytes[0] !== message[0] || bytes[1] !== message[1]) return;
         const response = decodeResponse(bytes);
         if (isAnswerTo(response, message, question)) resolve(response);
       });
