@@ -114,6 +114,12 @@ export const shareUnfit = failure<{ place: string; what: string }>('repository.s
   retry: 'never',
 });
 
+export const shareDenied = failure<{ place: string; object: string }>('repository.share-denied', {
+  says: ({ place, object }) => `the account may not do this in ${place}: ${object}`,
+  hint: 'It needs to read, write, rename and delete everything below the folder of the repository.',
+  retry: 'later',
+});
+
 export const shareBusy = failure<{ place: string; object: string; seconds: number }>('repository.share-busy', {
   says: ({ place, object, seconds }) => `${object} in ${place} is held open by somebody for ${seconds} s`,
   hint: 'Another client of the share reads it, or the server has not noticed yet that a client is gone. It is tried again at the next session.',

@@ -146,7 +146,7 @@ export const repositoryRoutes = {
     }),
     status: 202,
     answer: session,
-    failures: ['server.repository-unknown', 'server.host-unknown', 'server.host-unreachable', 'server.question-not-understood'],
+    failures: ['server.repository-unknown', 'server.repository-attached', 'server.host-unknown', 'server.host-unreachable', 'server.question-not-understood'],
   },
   'repository.repair': {
     method: 'POST',

@@ -9,7 +9,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { systemClock, type Clock } from '../../base/clock.ts';
-import { objectMissing, objectShort, placeMissing, shareBusy, storageFailed, storageFull } from '../failures.ts';
+import { objectMissing, objectShort, placeMissing, shareBusy, shareDenied, shareUnreachable, storageFailed, storageFull } from '../failures.ts';
 import type { SmbLocation } from './location.ts';
 import { isRefused, Refused, type Answered } from './share-lane.ts';
 import { openShareLanes, type ShareLanes } from './share-lanes.ts';
@@ -222,7 +222,7 @@ function shareStorage(lanes: ShareLanes, place: string, base: string, options: S
         await lanes.forget(at(name));
         await patiently(name, async () => await ask({ do: 'remove', path: at(name) }).catch(absent));
       }),
-    freeBytes: async () => (await ask({ do: 'free' })).answer.free ?? null,
+    freeBytes: async () => await guarded('its free space', async () => (await ask({ do: 'free' })).answer.free ?? null),
     close: async () => await lanes.close(),
   };
 }
@@ -249,10 +249,12 @@ function explained(error: unknown, place: string, object: string): unknown {
       return objectMissing({ object, place }, error);
     case 'full':
       return storageFull({ place, object }, error);
-    case 'exists':
-    case 'busy':
     case 'not-allowed':
+      return shareDenied({ place, object }, error);
+    case 'busy':
     case 'broken':
+      return shareUnreachable({ place, why: `${object}: ${error.message}` }, error);
+    case 'exists':
     case 'no-library':
       return storageFailed({ place, object, why: error.message }, error);
   }

@@ -12,6 +12,7 @@ export function testRepositoryFlow({ archives, hosts }: { archives: Archives; ho
   return {
     wish,
     async run({ repository, host, megabytes }, context) {
+      await archives.writable(repository);
       const { name } = await hosts.find(host);
       const output = await context.hostTask('test', 'test-storage', host, { ...(await archives.place(repository)), megabytes }, { name, stop: context.signal });
       for (const { what, level, says } of output.findings) if (level !== 'good') await context.say(`${what}: ${says}`, 'warning');

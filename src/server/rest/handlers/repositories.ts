@@ -47,7 +47,7 @@ export function repositoryHandlers(services: Services): Pick<Handlers, Repositor
       return await start(row, 'check', { repository: row.id, readDataPercent: body.readDataPercent });
     },
     'repository.test': async ({ params, body }) => {
-      const row = await archives.find(params.repository);
+      const row = await archives.writable(params.repository);
       const host = body.host === null ? row.host : (await services.hosts.find(body.host)).id;
       if (host !== row.host && !isOpenedStraight(locationOf(row))) throw questionNotUnderstood({ where: 'body', why: `repository ${row.name} is opened by its own host only` });
       return await start(row, 'test', { repository: row.id, host, megabytes: body.megabytes });
