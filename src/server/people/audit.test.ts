@@ -4,8 +4,11 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
-import { cheap, goodPassword } from '../../../test/kit/people.ts';
+import { openLog } from '../../base/log.ts';
+import { cheap, goodPassword, openTestPeople } from '../../../test/kit/people.ts';
 import { openServerPlatform, type ServerPlatform } from '../../../test/kit/server-platform.ts';
+import { sealerWith } from '../sealing.ts';
+import { openAudit } from './audit.ts';
 
 let platform: ServerPlatform;
 before(async () => {
@@ -14,10 +17,9 @@ before(async () => {
 after(async () => await platform[Symbol.asyncDispose]());
 
 const firstPassword = 'words of somebody else';
-const catalogFile = (): string => join(platform.data, 'server', 'catalog.sqlite');
 
-function change(sql: string): void {
-  const database = new DatabaseSync(catalogFile());
+function change(sql: string, of = platform): void {
+  const database = new DatabaseSync(join(of.data, 'server', 'catalog.sqlite'));
   database.exec(sql);
   database.close();
 }
@@ -85,6 +87,40 @@ for (const [what, sql, found] of tampered) {
     assert.deepEqual(await faults(), [], 'all is well again');
   });
 }
+
+test('rows cut off at the end stay missing, whatever is written after them', async () => {
+  await using other = await openServerPlatform({}, { people: { cost: cheap } });
+  const missing = async (): Promise<string> => (await other.ask('audit.verify', {})).faults.map(({ number, what }) => `${number}: ${what}`).join('; ');
+  const request = async (): Promise<unknown> => await other.raw('DELETE', '/api/v1/users/nobody');
+  for (let n = 0; n < 5; n++) await request();
+  assert.equal(await missing(), '');
+  change('delete from audit where number > 3', other);
+  for (let n = 0; n < 3; n++) await request();
+  assert.equal(await missing(), '6: rows 4 to 5 are missing; 6: it, or its place in the chain, was changed');
+  change('delete from audit', other);
+  await request();
+  assert.match(await missing(), /^9: rows 1 to 8 are missing; 9: /);
+});
+
+test('a row whose head was not written any more is followed, rows that are missing at the next start are not', async () => {
+  await using people = await openTestPeople();
+  const { catalog, clock, data } = people;
+  const entry = { who: 'anna', from_address: '', what: 'user.add', object: 'bert', outcome: 'done', reason: null };
+  const head = join(data, 'audit.head');
+  const started = () => openAudit({ catalog, clock, log: openLog(() => {}), sealer: sealerWith(Buffer.alloc(32, 3)), directory: data });
+  await started().record(entry);
+  await rm(head);
+  assert.equal((await started().verify()).isWhole, true, 'killed before the first head');
+  await started().record(entry);
+  const old = await readFile(head, 'utf8');
+  await started().record(entry);
+  await writeFile(head, old, { mode: 0o600 });
+  await started().record(entry);
+  assert.deepEqual(await started().verify().then(({ isWhole, rows }) => [isWhole, rows]), [true, 4]);
+  await writeFile(head, old, { mode: 0o600 });
+  await started().record(entry);
+  assert.deepEqual((await started().verify()).faults, [{ number: 5, what: 'it, or its place in the chain, was changed' }], 'two rows ahead of the head are not this server\'s');
+});
 
 test('a chain made anew without the master key does not fit, and neither does a missing head', async () => {
   const head = join(platform.data, 'audit.head');
