@@ -185,3 +185,26 @@ test('a session is retried by whoever may start it, and by nobody else', async (
   assert.deepEqual([answer.status, answer.json.code], [403, 'server.not-allowed']);
   assert.match(answer.json.message, /does not allow restores\.run/);
 });
+
+test('what several roles have does not add up to what none of them has', async () => {
+  const refusal = async (token: string, path: string, body?: unknown): Promise<string> => {
+    const { status, json } = await platform.raw('POST', `/api/v1/${path}`, { token, body });
+    return status < 400 ? 'done' : json.code;
+  };
+  const add = async (name: string, permissions: Permission[], objects: string[] | null, targets: ('live' | 'publish')[] | null): Promise<void> => void (await platform.ask('role.add', { body: { name, permissions, objects, targets } }));
+  await add('publishes-all', ['restores.run', 'sets.read', 'points.read'], null, ['publish']);
+  await add('overwrites-other', ['restores.run', 'points.read'], ['set:other'], ['live']);
+  const mixed = await signInAs('mixed', ['publishes-all', 'overwrites-other']);
+  const live = { at: 'latest', namespaces: [{ from: 'a.b', to: 'a.c' }] };
+  assert.equal(await refusal(mixed, 'sets/rs0/restores/collections', live), 'server.not-in-reach', 'live is for the other set');
+  assert.notEqual(await refusal(mixed, 'sets/other/restores/collections', live), 'server.not-in-reach');
+  assert.equal(await refusal(mixed, 'sets/rs0/publications', { at: 'nonsense' }), 'domain.moment-not-understood');
+
+  const backup = (await platform.raw('POST', '/api/v1/sets/rs0/backups', { body: {} })).json as { id: string };
+  await platform.ended(backup.id);
+  await add('stops-all', ['sessions.write', 'sessions.read'], null, null);
+  await add('backs-up-other', ['backups.run'], ['set:other'], null);
+  await add('backs-up-shop', ['backups.run'], ['set:rs0'], null);
+  assert.equal(await refusal(await signInAs('retries-other', ['stops-all', 'backs-up-other']), `sessions/${backup.id}/retry`), 'server.not-in-reach');
+  assert.notEqual(await refusal(await signInAs('retries-shop', ['stops-all', 'backs-up-shop']), `sessions/${backup.id}/retry`), 'server.not-in-reach');
+});
