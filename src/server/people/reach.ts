@@ -57,6 +57,9 @@ const targetOfRoute: Readonly<Partial<Record<RouteName, RestoreTarget>>> = { 're
 /** Routes that are about no object and stay open to a narrowed role. */
 const general: ReadonlySet<RouteName> = new Set(['server.info', 'server.openapi']);
 
+/** Routes that name one object and change others, whichever these are: sets that have an archive there move. */
+const beyondTheirObject: ReadonlySet<RouteName> = new Set(['repository.adopt']);
+
 export function openReach(catalog: Catalog): Reach {
   const found = foundNames(catalog);
 
@@ -96,9 +99,9 @@ export function openReach(catalog: Catalog): Reach {
       const target = targetOfRoute[name];
       demandGrant(signIn, { permission, target });
       if (!isNarrowed(signIn, permission, target)) return;
-      const about = await found.of(name, asked);
+      const about = beyondTheirObject.has(name) ? undefined : await found.of(name, asked);
       if (about !== undefined) for (const one of about) demandGrant(signIn, { permission, target, about: one });
-      else if (!general.has(name) && lists[name] === undefined) throw notInReach({ what: `"${name}", which is about no object in particular,`, role: signIn.layers.flat().map(({ role }) => role).join(', ') });
+      else if (!general.has(name) && lists[name] === undefined) throw notInReach({ what: `"${name}", which is about ${beyondTheirObject.has(name) ? 'more than one object' : 'no object in particular'},`, role: signIn.layers.flat().map(({ role }) => role).join(', ') });
     },
 
     async narrow(signIn, name, route, answer) {
@@ -172,7 +175,8 @@ function foundNames(catalog: Catalog) {
       const kind = kinds.find((one) => given[one] !== undefined);
       const about = async (ref: Ref): Promise<About> => ({ what: `${ref.kind} ${ref.name}`, names: await byRef(ref) });
       if (name === 'point.delete') return await Promise.all((body as { points: string[] }).points.map(async (point) => await about({ kind: 'point', name: point })));
-      if (kind !== undefined) return [await about({ kind, name: given[kind]! })];
+      const from = name === 'repository.repair' ? (body as { from: string | null }).from : null;
+      if (kind !== undefined) return [await about({ kind, name: given[kind]! }), ...(from === null ? [] : [await about({ kind: 'repository', name: from })])];
       const set = (query as { set?: string } | undefined)?.set;
       return set === undefined ? undefined : [await about({ kind: 'set', name: set })];
     },
