@@ -63,6 +63,14 @@ test('a flood of sign-ins fills neither audit nor log', async () => {
   assert.equal((await other.ask('audit.list', { query: { limit: 100 } })).rows.length, 10);
 });
 
+test('what is no sign-in at all costs its address an attempt, and the audit no row', async () => {
+  await using other = await openServerPlatform({}, { people: { cost: cheap } });
+  const statuses: number[] = [];
+  for (let n = 0; n < 14; n++) statuses.push((await other.raw('POST', '/api/v1/sign-in', { token: null, body: n % 2 === 0 ? {} : [], ...(n % 3 === 0 && { headers: { 'content-type': 'application/xml' } }) })).status);
+  assert.deepEqual(statuses, [...Array.from({ length: 10 }, () => 400), ...Array.from({ length: 4 }, () => 429)]);
+  assert.deepEqual((await other.ask('audit.list', { query: { limit: 100 } })).rows, []);
+});
+
 const tampered: [what: string, sql: string, found: RegExp[]][] = [
   ['changed', "update audit set who = 'bert' where number = 3", [/^3: it, or its place in the chain, was changed$/]],
   ['given another outcome and hash', "update audit set outcome = 'done', hash = (select hash from audit where number = 2) where number = 3", [/^3: /, /^4: /]],

@@ -9,7 +9,7 @@ beforeEach(async () => {
   people = await openTestPeople();
   await people.directory.set(writtenSettings, 'bind-secret');
   people.directoryWritten.accounts.set('carla', accountOf('carla'));
-  token = (await people.signIns.start({ user: 'carla', password: goodPassword }, '10.0.0.1', () => {})).token;
+  token = (await people.signIns.start({ user: 'carla', password: goodPassword }, people.signIns.knock('10.0.0.1'), () => {})).token;
 });
 afterEach(async () => await people[Symbol.asyncDispose]());
 

@@ -24,7 +24,7 @@ async function addAnna(): Promise<void> {
 let about: string[] = [];
 async function signIn(user: string, password: string, more: { code?: string; newPassword?: string; from?: string } = {}): Promise<SignedIn> {
   about = [];
-  return await people.signIns.start({ user, password, code: more.code, newPassword: more.newPassword }, more.from ?? '10.0.0.1', (who) => about.push(who));
+  return await people.signIns.start({ user, password, code: more.code, newPassword: more.newPassword }, people.signIns.knock(more.from ?? '10.0.0.1'), (who) => about.push(who));
 }
 
 async function codeOf(attempt: Promise<unknown>): Promise<string> {
@@ -180,13 +180,14 @@ test('what the directory refuses for is told, and an unknown account is not', as
   assert.equal(await codeOf(signIn('nobody', goodPassword, { from: '10.3.1.1' })), 'server.sign-in-refused');
 });
 
-test('a directory that is away costs nobody an attempt, and its servers are told to the log alone', async () => {
+test('a directory that is away costs no name an attempt, but addresses theirs, and its servers are told to the log alone', async () => {
   await people.directory.set(writtenSettings, 'bind-secret');
   people.directoryWritten.isAway = new Error('dc1.comp.test:389: connect ECONNREFUSED');
   for (let n = 0; n < 20; n++) {
-    const refused = await signIn('carla', goodPassword).catch((error: unknown) => error as Error);
+    const refused = await signIn('carla', goodPassword, { from: `10.4.0.${n % 2}` }).catch((error: unknown) => error as Error);
     assert.ok(isFailure(refused) && refused.code === 'server.directory-away' && !refused.message.includes('dc1'));
   }
+  assert.equal(await codeOf(signIn('carla', goodPassword, { from: '10.4.0.0' })), 'server.too-many-sign-ins');
   people.directoryWritten.isAway = undefined;
   people.directoryWritten.accounts.set('carla', accountOf('carla'));
   assert.equal(await codeOf(signIn('carla', goodPassword)), 'done');

@@ -1,6 +1,7 @@
 /** What the audit keeps of a request: names of things, never what was sent besides. */
 import type { FastifyRequest } from 'fastify';
 import type { AuditEntry } from '../../catalog/audit.ts';
+import { questionNotUnderstood } from '../failures.ts';
 
 /** Whoever typed a name that is nobody's may have typed a password. */
 const nobody = '(a name that is nobody\'s)';
@@ -9,7 +10,8 @@ const nobody = '(a name that is nobody\'s)';
 export function isAudited({ method, failed, signIn, routeOptions }: FastifyRequest): boolean {
   const { route } = routeOptions.config;
   if (route === undefined || failed?.startsWith('server.too-many-') === true) return false;
-  if (route.permission === 'anyone') return true;
+  // Whoever has no token writes a row only with what may be a sign-in, of which an address has few.
+  if (route.permission === 'anyone') return failed !== questionNotUnderstood.code;
   return signIn !== undefined && (method !== 'GET' || /^server\.not-(allowed|in-reach)$/.test(failed ?? ''));
 }
 

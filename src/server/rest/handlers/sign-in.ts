@@ -15,7 +15,7 @@ export function signInHandlers(services: Services): Pick<Handlers, SignInRoutes>
 
 function ownSignIn({ signIns, users, catalog }: Services): Pick<Handlers, 'sign-in.start' | 'sign-in.end' | 'self.show' | 'self.password'> {
   return {
-    'sign-in.start': async ({ body }, _nobody, { from, isAbout }) => await signIns.start(body, from, isAbout),
+    'sign-in.start': async ({ body }, _nobody, { knock, isAbout }) => await signIns.start(body, knock!, isAbout),
     'sign-in.end': async (_question, signIn) => {
       if (signIn.userId === null || signIn.tokenId === null) throw signInNeeded({});
       await catalog.userTokens.revoke(signIn.userId, signIn.tokenId);
