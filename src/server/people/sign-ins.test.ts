@@ -116,6 +116,22 @@ test('a second factor is asked for once it was proved, and each code is good onc
   assert.deepEqual([one, two].sort(), ['done', 'server.sign-in-refused'], 'of two at once one is let in');
 });
 
+test('who has the password guesses five codes in fifteen minutes, whatever the password is shown for', async () => {
+  await addAnna();
+  const anna = await people.users.find('anna');
+  await people.catalog.users.update(anna.id, { sealed_totp: sealerWith(Buffer.alloc(32, 3)).seal('GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ', totpPlace(anna.id)), totp_on: 1 });
+  const [one, other] = [goodPassword, 'seven other quiet words'];
+  const guesses: string[] = [];
+  for (let n = 0; n < 7; n++) {
+    const [now, next] = n % 2 === 0 ? [one, other] : [other, one];
+    const user = await people.users.find('anna');
+    guesses.push(await codeOf(people.signIns.confirmBoth(user, now, '000000')));
+    await codeOf(people.signIns.confirm(user, now));
+    await codeOf(people.signIns.changeOwn(user, 'none', now, next));
+  }
+  assert.deepEqual(guesses, [...Array.from({ length: 5 }, () => 'server.sign-in-refused'), 'server.sign-in-locked', 'server.sign-in-locked']);
+});
+
 test('the codes are those of RFC 6238', () => {
   const secret = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
   assert.deepEqual([59, 1_111_111_109, 1_111_111_111, 1_234_567_890, 2_000_000_000].map((at) => codeAt(secret, Math.floor(at / 30))), ['287082', '081804', '050471', '005924', '279037']);

@@ -108,13 +108,13 @@ export function openSignIns({ catalog, clock, log, sealer, hashes, tokens, attem
     return (await catalog.users.byDirectoryKey(account.key))!;
   }
 
-  /** Runs a proof as one of the name's attempts. */
-  async function counted<T>(name: string, proof: () => Promise<T>): Promise<T> {
+  /** Runs a proof as one of the name's attempts. One of the password alone, where a code is needed too, forgets no codes that were guessed. */
+  async function counted<T>(name: string, proof: () => Promise<T>, isWhole = true): Promise<T> {
     const lockedUntilMs = await attempts.begin(name);
     if (lockedUntilMs !== null) throw f.signInLocked({ minutes: Math.max(1, Math.ceil((lockedUntilMs - clock.now()) / 60_000)) });
     try {
       const proven = await proof();
-      await attempts.forget(name);
+      await (isWhole ? attempts.forget(name) : attempts.giveBack(name));
       return proven;
     } catch (error) {
       if (isFailure(error) && !noGuess.has(error.code)) throw error;
@@ -152,7 +152,15 @@ export function openSignIns({ catalog, clock, log, sealer, hashes, tokens, attem
 
     /** The user's own password, asked again before something that a stolen token must not do. */
     async confirm(user: UserRow, password: string): Promise<void> {
-      await counted(user.name, async () => await requirePassword(user, password));
+      await counted(user.name, async () => await requirePassword(user, password), user.totp_on === 0);
+    },
+
+    /** Password and code as one attempt. */
+    async confirmBoth(user: UserRow, password: string, code: string): Promise<void> {
+      await counted(user.name, async () => {
+        await requirePassword(user, password);
+        await requireCode(user, code);
+      });
     },
 
     async confirmCode(user: UserRow, code: string): Promise<void> {
@@ -163,7 +171,7 @@ export function openSignIns({ catalog, clock, log, sealer, hashes, tokens, attem
       await counted(user.name, async () => {
         await requirePassword(user, password);
         await changePassword(user, password, newPassword, tokenId);
-      });
+      }, user.totp_on === 0);
     },
   };
 }

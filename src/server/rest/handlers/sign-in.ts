@@ -61,8 +61,7 @@ function ownSecondFactor({ signIns, users, catalog, sealer }: Services): Pick<Ha
     'second-factor.remove': async ({ body }, signIn) => {
       const user = await local(signIn);
       if (user.totp_on === 0) throw signInRefused({});
-      await signIns.confirm(user, body.password);
-      await signIns.confirmCode(user, body.code);
+      await signIns.confirmBoth(user, body.password, body.code);
       await catalog.users.update(user.id, { sealed_totp: null, totp_on: 0 });
       return { isOn: false };
     },
