@@ -8,13 +8,13 @@ import { atOnce } from '../../base/at-once.ts';
 import { builtInRoles } from '../../contract/roles.ts';
 import { permissions, type Permission, type Route } from '../../contract/route.ts';
 import { fillPath, routes, type RouteName } from '../../contract/routes.ts';
-import { cheap, goodPassword } from '../../../test/kit/people.ts';
+import { cheap, goodPassword, writtenDirectory, writtenSettings } from '../../../test/kit/people.ts';
 import { openServerPlatform, target, type RawAnswer, type ServerPlatform } from '../../../test/kit/server-platform.ts';
 
 let platform: ServerPlatform;
 const agent = new Agent({ keepAlive: true, maxSockets: 4 });
 before(async () => {
-  platform = await openServerPlatform({}, { people: { cost: cheap } });
+  platform = await openServerPlatform({}, { people: { cost: cheap, openDirectory: writtenDirectory({ accounts: new Map(), isAway: undefined, proofs: 0 }) } });
   await platform.addSet();
 });
 after(async () => {
@@ -175,6 +175,26 @@ test('whoever has not everything gives nobody everything, and nobody changes the
   assert.equal(await ask('PUT', 'users/guard', { roles: ['viewer'] }), 'server.user-protected');
   assert.equal(await ask('POST', 'roles', { name: 'everything', permissions: whole }), 'server.user-protected');
   assert.equal(await ask('POST', 'users', { name: 'helper', roles: ['viewer'], password: goodPassword }), 'done');
+});
+
+test('whoever has not everything shuts nobody out who has it: neither through the directory nor by the shape of a role', async () => {
+  const token = await signInAs('warden', ['security-administrator']);
+  const ask = async (method: string, path: string, body?: unknown): Promise<string> => {
+    const { status, json } = await platform.raw(method, `/api/v1/${path}`, { token, body });
+    return status < 400 ? 'done' : json.code;
+  };
+  const { permissions: whole } = await platform.ask('role.show', { params: { role: 'administrator' } });
+  const others = writtenSettings.roles.filter(({ role }) => role !== 'administrator');
+  await platform.ask('directory.set', { body: { ...writtenSettings, bindPassword: 'bind-secret' } });
+  assert.equal(await ask('PUT', 'directory', { ...writtenSettings, roles: others }), 'server.user-protected');
+  assert.equal(await ask('DELETE', 'directory?apply=true'), 'server.user-protected');
+  await platform.ask('role.add', { body: { name: 'owner', permissions: whole } });
+  await platform.ask('directory.set', { body: { ...writtenSettings, roles: [{ group: 'CN=Boss,DC=comp,DC=test', role: 'owner' }] } });
+  assert.equal(await ask('DELETE', 'directory?apply=true'), 'server.user-protected', 'a role made here that is everything');
+  assert.equal(await ask('PUT', 'roles/owner', { permissions: ['sets.read'] }), 'server.user-protected');
+  await platform.ask('directory.set', { body: { ...writtenSettings, roles: others } });
+  assert.equal(await ask('PUT', 'directory', { ...writtenSettings, roles: others }), 'done');
+  assert.equal(await ask('DELETE', 'directory?apply=true'), 'done');
 });
 
 test('a session is retried by whoever may start it, and by nobody else', async () => {
