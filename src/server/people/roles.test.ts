@@ -1,6 +1,9 @@
 /** Who may ask for what: every route against every role, on the real REST API, and what a narrowed role reaches. */
 import assert from 'node:assert/strict';
-import { Agent } from 'node:https';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import { Agent, get } from 'node:https';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
@@ -14,7 +17,7 @@ import { openServerPlatform, target, type RawAnswer, type ServerPlatform } from 
 let platform: ServerPlatform;
 const agent = new Agent({ keepAlive: true, maxSockets: 4 });
 before(async () => {
-  platform = await openServerPlatform({}, { people: { cost: cheap, openDirectory: writtenDirectory({ accounts: new Map(), isAway: undefined, proofs: 0 }) } });
+  platform = await openServerPlatform({ streamQuietMs: 50 }, { people: { cost: cheap, openDirectory: writtenDirectory({ accounts: new Map(), isAway: undefined, proofs: 0 }) } });
   await platform.addSet();
 });
 after(async () => {
@@ -88,6 +91,33 @@ test('a stream opens to those who may read it', async () => {
     assert.equal((await platform.raw('GET', '/api/v1/sessions/nowhere/events', { token })).status, status, role);
   }
 });
+
+/** Resolves once the stream has told of its first event. */
+async function watch(session: string, token: string): Promise<IncomingMessage> {
+  const asked = get(new URL(`/api/v1/sessions/${session}/events`, platform.server.url), { ca: await readFile(platform.server.caFile, 'utf8'), headers: { authorization: `Bearer ${token}` }, agent: false });
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  await once(response.setEncoding('utf8'), 'data');
+  return response;
+}
+
+const overs: [what: string, change: (user: string, role: string) => Promise<unknown>][] = [
+  ['the user is disabled', async (user) => await platform.ask('user.edit', { params: { user }, body: { isDisabled: true } })],
+  ['the role may watch no sessions any more', async (_user, role) => await platform.ask('role.edit', { params: { role }, body: { permissions: ['sets.read'] } })],
+  ['the role reaches another set only', async (_user, role) => await platform.ask('role.edit', { params: { role }, body: { permissions: ['sessions.read'], objects: ['set:another'] } })],
+];
+for (const [n, [what, change]] of overs.entries()) {
+  test(`an open stream ends when ${what}, and not before`, async () => {
+    const [user, role] = [`watches-${n}`, `watcher-${n}`];
+    await platform.ask('role.add', { body: { name: role, permissions: ['sessions.read'], objects: ['set:rs0'] } });
+    const token = await signInAs(user, [role]);
+    const followed = (await platform.ask('session.list', { query: {} })).sessions.find(({ kind, object }) => kind === 'oplog' && object.name === 'rs0');
+    const response = await watch(followed!.id, token);
+    for (let quiet = 0; quiet < 2;) if (String((await once(response, 'data', { signal: AbortSignal.timeout(10_000) }))[0]).includes(': still here')) quiet++;
+    const ended = once(response.resume(), 'end', { signal: AbortSignal.timeout(10_000) });
+    await change(user, role);
+    await ended;
+  });
+}
 
 test('every permission is some route\'s, and every route\'s is in the table', () => {
   const used = new Set(all.map(([, { permission }]) => permission));

@@ -33,8 +33,11 @@ export type Call = {
   /** Who it is about, where that is not who asks. */
   readonly isAbout: (who: string) => void;
 };
-/** A stream sends its own answer and resolves when it is over. Failures before its first byte are answered as usual. */
-export type Streams = { readonly [N in StreamName]: (question: RouteQuestion<N>, request: FastifyRequest, reply: FastifyReply) => Promise<void> };
+/**
+ * A stream sends its own answer and resolves when it is over. Failures before its first byte are answered as usual. A request is
+ * let in once, a stream goes on: `demandAgain` fails when whoever asked would no longer be let in.
+ */
+export type Streams = { readonly [N in StreamName]: (question: RouteQuestion<N>, request: FastifyRequest, reply: FastifyReply, demandAgain: () => Promise<void>) => Promise<void> };
 
 export type RestOptions = { identity: LinkIdentity; gate: Gate; reach: Reach; knock: (from: string) => Knock; audit: Audit; handlers: Handlers; streams: Streams; log: Log };
 
@@ -123,13 +126,18 @@ const questionOf = (request: FastifyRequest) => ({ params: request.params, query
 /** Of what anybody may send. */
 const openBodyBytes = 16 << 10;
 
-function addRoute(app: FastifyInstance, name: RouteName, route: Route, { handlers, streams, reach }: RestOptions): void {
+function addRoute(app: FastifyInstance, name: RouteName, route: Route, { handlers, streams, reach, gate }: RestOptions): void {
   const { params, query: querystring, body } = route;
   const schema = { ...(params && { params }), ...(querystring && { querystring }), ...(body && { body }), ...(route.stream !== true && { response: { [route.status]: route.answer } }) };
   const common = { method: route.method, url: route.path, schema, config: { name, route }, ...(route.permission === 'anyone' && { bodyLimit: openBodyBytes }) };
   if (route.stream === true) {
-    const stream = streams[name as StreamName] as (asked: unknown, request: FastifyRequest, reply: FastifyReply) => Promise<void>;
-    return void app.route({ ...common, handler: async (request, reply) => await stream(questionOf(request), request, reply) });
+    const stream = streams[name as StreamName] as (asked: unknown, request: FastifyRequest, reply: FastifyReply, demandAgain: () => Promise<void>) => Promise<void>;
+    const demandAgain = async (request: FastifyRequest): Promise<void> => {
+      const signIn = await gate.admit(request.headers.authorization, request.ip);
+      demandPermission(signIn, route.permission);
+      await reach.demand(signIn, name, route, questionOf(request));
+    };
+    return void app.route({ ...common, handler: async (request, reply) => await stream(questionOf(request), request, reply, async () => await demandAgain(request)) });
   }
   const handler = handlers[name as keyof Handlers] as (asked: unknown, signIn: SignIn | undefined, call: Call) => Promise<unknown>;
   app.route({
