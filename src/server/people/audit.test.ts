@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import { openLog } from '../../base/log.ts';
-import { cheap, goodPassword, openTestPeople } from '../../../test/kit/people.ts';
+import { cheap, goodPassword, openTestPeople, writtenDirectory, writtenSettings } from '../../../test/kit/people.ts';
 import { openServerPlatform, type ServerPlatform } from '../../../test/kit/server-platform.ts';
 import { sealerWith } from '../sealing.ts';
 import { openAudit } from './audit.ts';
@@ -37,7 +37,7 @@ test('every changing request and every sign-in is a row: who, from where, what, 
   await platform.raw('DELETE', '/api/v1/users/anna');
   const rows = (await platform.ask('audit.list', { query: { limit: 100 } })).rows.toReversed().map(({ who, from, what, on, outcome }) => [who, from, what, on, outcome].join(' | '));
   assert.deepEqual(rows, [
-    'admin | 127.0.0.1 | user.add | anna | done',
+    'admin | 127.0.0.1 | user.add | anna roles=viewer | done',
     'anna | 127.0.0.1 | sign-in.start |  | done',
     'anna | 127.0.0.1 | sign-in.start |  | server.sign-in-refused',
     '(a name that is nobody\'s) | 127.0.0.1 | sign-in.start |  | server.sign-in-refused',
@@ -55,6 +55,28 @@ test('every changing request and every sign-in is a row: who, from where, what, 
   for (const file of await readdir(join(platform.data, 'server'))) seen.push(await readFile(join(platform.data, 'server', file), 'latin1'));
   for (const path of ['audit?limit=1000', 'users', 'users/anna', 'users/anna/tokens']) seen.push((await platform.raw('GET', `/api/v1/${path}`)).text);
   for (const secret of secrets) assert.ok(!seen.some((text) => text.includes(secret)), `${secret.slice(0, 5)}… was found`);
+});
+
+test('a row says what somebody was given, and no local user is called as those who are none', async () => {
+  await using other = await openServerPlatform({}, { people: { cost: cheap, openDirectory: writtenDirectory({ accounts: new Map(), isAway: undefined, proofs: 0 }) } });
+  for (const name of ['admin', 'tidemark']) assert.equal((await other.refused('user.add', { body: { name, roles: ['viewer'], password: firstPassword } })).code, 'server.question-not-understood');
+  await other.ask('role.add', { body: { name: 'shop', permissions: ['sets.read', 'restores.run'], objects: ['set:shop'], targets: ['publish'] } });
+  await other.ask('user.add', { body: { name: 'anna', roles: ['viewer', 'shop'], password: firstPassword } });
+  await other.ask('user.edit', { params: { user: 'anna' }, body: { roles: ['administrator'], isDisabled: true } });
+  await other.ask('directory.set', { body: { ...writtenSettings, bindPassword: 'bind-secret' } });
+  await other.raw('POST', '/api/v1/copies', { body: { set: 'rs0', to: 'second' } });
+  await other.raw('POST', '/api/v1/repositories', { body: { name: 'second', host: 'db1', passphrase: 'of the repository', secret: 'of the place' } });
+  const rows = (await other.ask('audit.list', { query: { limit: 100 } })).rows.toReversed().map(({ who, what, on, outcome }) => `${who} ${what}: ${on} (${outcome})`);
+  assert.deepEqual(rows, [
+    'admin user.add: admin roles=viewer (server.question-not-understood)',
+    'admin user.add: tidemark roles=viewer (server.question-not-understood)',
+    'admin role.add: shop objects=set:shop targets=publish permissions=sets.read,restores.run (done)',
+    'admin user.add: anna roles=viewer,shop (done)',
+    'admin user.edit: anna roles=administrator isDisabled=true (done)',
+    'admin directory.set: roles=CN=Ops,DC=comp,DC=test:backup-operator; CN=Boss,DC=comp,DC=test:administrator (done)',
+    'admin copy.add: set=rs0 to=second (server.set-unknown)',
+    'admin repository.add: second host=db1 (server.question-not-understood)',
+  ]);
 });
 
 test('a flood of sign-ins fills neither audit nor log', async () => {
