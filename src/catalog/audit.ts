@@ -4,19 +4,32 @@ import type { Tables } from './tables.ts';
 export type AuditRecord = Selectable<Tables['audit']>;
 export type AuditEntry = Omit<AuditRecord, 'number' | 'hash'>;
 
+/** The newest row that is known to have been written. */
+export type AuditHead = { readonly number: number; readonly hash: string };
+export type HashOf = (row: Omit<AuditRecord, 'hash'>, before: string) => string;
+
 /** What the first row follows. */
 export const chainStart = '0'.repeat(64);
+export const emptyHead: AuditHead = { number: 0, hash: chainStart };
 
 export function auditStore(db: Kysely<Tables>) {
   return {
-    /** The next row of the chain; `hashOf` makes its hash from the one before. Rows are written one after the other. */
-    async append(entry: AuditEntry, hashOf: (row: Omit<AuditRecord, 'hash'>, before: string) => string): Promise<AuditRecord> {
+    /**
+     * The next row of the chain; `hashOf` makes its hash from the one before. Rows are written one after the other.
+     *
+     * The row follows the head, not whatever row is the last one now: where rows behind the head were taken out, the numbers
+     * go on after the gap and the hash chains on what is missing, so the gap stays to be found. One row ahead of the head is
+     * one whose head was not written any more, if it chains.
+     */
+    async append(entry: AuditEntry, head: AuditHead, hashOf: HashOf): Promise<AuditHead> {
       return await db.transaction().execute(async (tx) => {
-        const last = await tx.selectFrom('audit').select(['number', 'hash']).orderBy('number', 'desc').limit(1).executeTakeFirst();
-        const unsigned = { ...entry, number: (last?.number ?? 0) + 1 };
-        const row = { ...unsigned, hash: hashOf(unsigned, last?.hash ?? chainStart) };
+        const last = await tx.selectFrom('audit').selectAll().orderBy('number', 'desc').limit(1).executeTakeFirst();
+        const isNext = last?.number === head.number + 1 && hashOf(last, head.hash) === last.hash;
+        const before = isNext ? last : head;
+        const unsigned = { ...entry, number: Math.max(before.number, last?.number ?? 0) + 1 };
+        const row = { ...unsigned, hash: hashOf(unsigned, before.hash) };
         await tx.insertInto('audit').values(row).execute();
-        return row;
+        return { number: row.number, hash: row.hash };
       });
     },
     async list(filter: { who?: string; before?: number; limit: number }): Promise<AuditRecord[]> {

@@ -3,8 +3,14 @@ import * as z from 'zod';
 import { restoreTargets } from './roles.ts';
 import { permissions, type Permission } from './route.ts';
 
+/** Who in the audit is no person. */
+const notPeople: ReadonlySet<string> = new Set(['admin', 'tidemark']);
+
 /** Of a local user. Names of the directory have an @ in them, so the two cannot be taken for each other. */
-export const localName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/);
+export const localName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/)
+  .refine((name) => !notPeople.has(name), 'admin and tidemark are nobody\'s: the audit calls the admin token and the server so');
 /** As people type it: a local name, or `user`, `user@suffix`, `DOMAIN\user` of the directory. */
 export const typedName = z.string().min(1).max(256).regex(/^[^\p{Cc}]+$/u);
 /** Any password that somebody may have; the rules hold for those that are set here. An empty one is no password to any server. */

@@ -19,7 +19,7 @@ export type Proof = { readonly kind: 'proven'; readonly account: Account } | { r
 export type Directory = {
   /** Whether the password is that of the account with the typed name. Neither may be empty. */
   prove(typed: string, password: string, signal: AbortSignal): Promise<Proof>;
-  /** Those accounts that are still there, by their keys. */
+  /** Those accounts that are still there, by their keys: at most `keysAtOnce`. */
   accounts(keys: readonly string[], signal: AbortSignal): Promise<Map<string, Account>>;
   computers(base: string, signal: AbortSignal): Promise<{ computers: DirectoryComputer[]; isCut: boolean }>;
   /** Fails unless a server can be asked, and base, users and groups of the settings are there. */
@@ -30,7 +30,8 @@ export type Directory = {
 
 const connectMs = 3_000;
 const awayMs = 60_000;
-const keysAtOnce = 50;
+/** Keys of accounts in one question. */
+export const keysAtOnce = 50;
 const mostComputers = 10_000;
 
 export function openDirectory(options: { settings: DirectorySettings; bindPassword: string; clock: Clock }): Directory {
@@ -80,12 +81,7 @@ export function openDirectory(options: { settings: DirectorySettings; bindPasswo
     },
 
     async accounts(keys, signal) {
-      const found = new Map<string, Account>();
-      for (let at = 0; at < keys.length; at += keysAtOnce) {
-        const some = await ask(signal, async (talk) => await findAccounts(talk, settings, keys.slice(at, at + keysAtOnce), clock.now()));
-        for (const [key, account] of some) found.set(key, account);
-      }
-      return found;
+      return await ask(signal, async (talk) => await findAccounts(talk, settings, keys, clock.now()));
     },
 
     async computers(under, signal) {

@@ -85,7 +85,7 @@ export type ServerOptions = {
   version: string;
   log: Log;
   clock?: Clock;
-  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; archiveWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; copyEveryMs?: number; goneAfterMs?: number; link?: LinkTiming };
+  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; archiveWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; copyEveryMs?: number; goneAfterMs?: number; streamQuietMs?: number; link?: LinkTiming };
   /** How hosts are reached that have nothing of ours; over SSH unless a test has its own. */
   contact?: HostContact;
   people?: PeopleOptions;
@@ -140,8 +140,8 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   keepLocksUndone({ links, sets: services.sets, log, signal: ends.signal });
 
   const gate = openGate(catalog, clock, services.roles);
-  const streams = { 'session.events': sessionStream(engine, services.sessionLog, ends.signal) };
-  const rest = openRest({ identity: identities.server(), gate, reach: openReach(catalog), audit: services.audit, handlers: allHandlers(services), streams, log });
+  const streams = { 'session.events': sessionStream(engine, services.sessionLog, ends.signal, timing.streamQuietMs) };
+  const rest = openRest({ identity: identities.server(), gate, reach: openReach(catalog), knock: services.signIns.knock, audit: services.audit, handlers: allHandlers(services), streams, log });
   identities.onRenewed(() => {
     for (const shows of [rest, enrolment, agents]) shows?.renew(identities.server());
   });

@@ -18,7 +18,7 @@ export const cheap = { log2N: 4, r: 1, p: 1 };
 export const goodPassword = 'violet lantern barge';
 
 /** Accounts by typed name; what is asked of it is counted. `isAway`: no server answers. */
-export type WrittenDirectory = { accounts: Map<string, Account & { password: string; refusal?: Refusal }>; isAway: Error | undefined; proofs: number };
+export type WrittenDirectory = { accounts: Map<string, Account & { password: string; refusal?: Refusal }>; isAway: Error | undefined; proofs: number; /** Runs before keys are answered for. */ onKeys?: (keys: readonly string[]) => Promise<void> };
 
 export const writtenSettings: DirectorySettings = {
   kind: 'active-directory', servers: [{ host: 'dc1.comp.test', port: 389 }], encryption: 'starttls', caPem: null, bindUser: 'svc@comp.test', base: 'DC=comp,DC=test', realm: 'comp.test', domain: 'COMPAD',
@@ -44,6 +44,7 @@ export function writtenDirectory(directory: WrittenDirectory): OpenDirectory {
     },
     async accounts(keys) {
       await reached();
+      await directory.onKeys?.(keys);
       return new Map([...directory.accounts.values()].filter(({ key }) => keys.includes(key)).map((account) => [account.key, account]));
     },
     computers: async () => await Promise.resolve({ computers: [], isCut: false }),

@@ -41,7 +41,7 @@ export const directoryRoutes = {
     query: z.object({ apply: z.stringbool().default(false).meta({ description: 'carry out the plan; otherwise only the plan is answered' }) }),
     status: 200,
     answer: z.object({ applied: z.boolean(), plan: z.array(z.string()) }),
-    failures: ['server.no-directory'],
+    failures: ['server.no-directory', 'server.user-protected'],
   },
   'directory.computers': {
     method: 'GET',

@@ -4,8 +4,11 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
-import { cheap, goodPassword } from '../../../test/kit/people.ts';
+import { openLog } from '../../base/log.ts';
+import { cheap, goodPassword, openTestPeople, writtenDirectory, writtenSettings } from '../../../test/kit/people.ts';
 import { openServerPlatform, type ServerPlatform } from '../../../test/kit/server-platform.ts';
+import { sealerWith } from '../sealing.ts';
+import { openAudit } from './audit.ts';
 
 let platform: ServerPlatform;
 before(async () => {
@@ -14,10 +17,9 @@ before(async () => {
 after(async () => await platform[Symbol.asyncDispose]());
 
 const firstPassword = 'words of somebody else';
-const catalogFile = (): string => join(platform.data, 'server', 'catalog.sqlite');
 
-function change(sql: string): void {
-  const database = new DatabaseSync(catalogFile());
+function change(sql: string, of = platform): void {
+  const database = new DatabaseSync(join(of.data, 'server', 'catalog.sqlite'));
   database.exec(sql);
   database.close();
 }
@@ -35,7 +37,7 @@ test('every changing request and every sign-in is a row: who, from where, what, 
   await platform.raw('DELETE', '/api/v1/users/anna');
   const rows = (await platform.ask('audit.list', { query: { limit: 100 } })).rows.toReversed().map(({ who, from, what, on, outcome }) => [who, from, what, on, outcome].join(' | '));
   assert.deepEqual(rows, [
-    'admin | 127.0.0.1 | user.add | anna | done',
+    'admin | 127.0.0.1 | user.add | anna roles=viewer | done',
     'anna | 127.0.0.1 | sign-in.start |  | done',
     'anna | 127.0.0.1 | sign-in.start |  | server.sign-in-refused',
     '(a name that is nobody\'s) | 127.0.0.1 | sign-in.start |  | server.sign-in-refused',
@@ -55,10 +57,40 @@ test('every changing request and every sign-in is a row: who, from where, what, 
   for (const secret of secrets) assert.ok(!seen.some((text) => text.includes(secret)), `${secret.slice(0, 5)}… was found`);
 });
 
+test('a row says what somebody was given, and no local user is called as those who are none', async () => {
+  await using other = await openServerPlatform({}, { people: { cost: cheap, openDirectory: writtenDirectory({ accounts: new Map(), isAway: undefined, proofs: 0 }) } });
+  for (const name of ['admin', 'tidemark']) assert.equal((await other.refused('user.add', { body: { name, roles: ['viewer'], password: firstPassword } })).code, 'server.question-not-understood');
+  await other.ask('role.add', { body: { name: 'shop', permissions: ['sets.read', 'restores.run'], objects: ['set:shop'], targets: ['publish'] } });
+  await other.ask('user.add', { body: { name: 'anna', roles: ['viewer', 'shop'], password: firstPassword } });
+  await other.ask('user.edit', { params: { user: 'anna' }, body: { roles: ['administrator'], isDisabled: true } });
+  await other.ask('directory.set', { body: { ...writtenSettings, bindPassword: 'bind-secret' } });
+  await other.raw('POST', '/api/v1/copies', { body: { set: 'rs0', to: 'second' } });
+  await other.raw('POST', '/api/v1/repositories', { body: { name: 'second', host: 'db1', passphrase: 'of the repository', secret: 'of the place' } });
+  const rows = (await other.ask('audit.list', { query: { limit: 100 } })).rows.toReversed().map(({ who, what, on, outcome }) => `${who} ${what}: ${on} (${outcome})`);
+  assert.deepEqual(rows, [
+    'admin user.add: admin roles=viewer (server.question-not-understood)',
+    'admin user.add: tidemark roles=viewer (server.question-not-understood)',
+    'admin role.add: shop objects=set:shop targets=publish permissions=sets.read,restores.run (done)',
+    'admin user.add: anna roles=viewer,shop (done)',
+    'admin user.edit: anna roles=administrator isDisabled=true (done)',
+    'admin directory.set: roles=CN=Ops,DC=comp,DC=test:backup-operator; CN=Boss,DC=comp,DC=test:administrator (done)',
+    'admin copy.add: set=rs0 to=second (server.set-unknown)',
+    'admin repository.add: second host=db1 (server.question-not-understood)',
+  ]);
+});
+
 test('a flood of sign-ins fills neither audit nor log', async () => {
   await using other = await openServerPlatform({}, { people: { cost: cheap } });
   for (let n = 0; n < 30; n++) await other.raw('POST', '/api/v1/sign-in', { token: null, body: { user: `user${n}`, password: 'sprayed' } });
   assert.equal((await other.ask('audit.list', { query: { limit: 100 } })).rows.length, 10);
+});
+
+test('what is no sign-in at all costs its address an attempt, and the audit no row', async () => {
+  await using other = await openServerPlatform({}, { people: { cost: cheap } });
+  const statuses: number[] = [];
+  for (let n = 0; n < 14; n++) statuses.push((await other.raw('POST', '/api/v1/sign-in', { token: null, body: n % 2 === 0 ? {} : [], ...(n % 3 === 0 && { headers: { 'content-type': 'application/xml' } }) })).status);
+  assert.deepEqual(statuses, [...Array.from({ length: 10 }, () => 400), ...Array.from({ length: 4 }, () => 429)]);
+  assert.deepEqual((await other.ask('audit.list', { query: { limit: 100 } })).rows, []);
 });
 
 const tampered: [what: string, sql: string, found: RegExp[]][] = [
@@ -85,6 +117,40 @@ for (const [what, sql, found] of tampered) {
     assert.deepEqual(await faults(), [], 'all is well again');
   });
 }
+
+test('rows cut off at the end stay missing, whatever is written after them', async () => {
+  await using other = await openServerPlatform({}, { people: { cost: cheap } });
+  const missing = async (): Promise<string> => (await other.ask('audit.verify', {})).faults.map(({ number, what }) => `${number}: ${what}`).join('; ');
+  const request = async (): Promise<unknown> => await other.raw('DELETE', '/api/v1/users/nobody');
+  for (let n = 0; n < 5; n++) await request();
+  assert.equal(await missing(), '');
+  change('delete from audit where number > 3', other);
+  for (let n = 0; n < 3; n++) await request();
+  assert.equal(await missing(), '6: rows 4 to 5 are missing; 6: it, or its place in the chain, was changed');
+  change('delete from audit', other);
+  await request();
+  assert.match(await missing(), /^9: rows 1 to 8 are missing; 9: /);
+});
+
+test('a row whose head was not written any more is followed, rows that are missing at the next start are not', async () => {
+  await using people = await openTestPeople();
+  const { catalog, clock, data } = people;
+  const entry = { who: 'anna', from_address: '', what: 'user.add', object: 'bert', outcome: 'done', reason: null };
+  const head = join(data, 'audit.head');
+  const started = () => openAudit({ catalog, clock, log: openLog(() => {}), sealer: sealerWith(Buffer.alloc(32, 3)), directory: data });
+  await started().record(entry);
+  await rm(head);
+  assert.equal((await started().verify()).isWhole, true, 'killed before the first head');
+  await started().record(entry);
+  const old = await readFile(head, 'utf8');
+  await started().record(entry);
+  await writeFile(head, old, { mode: 0o600 });
+  await started().record(entry);
+  assert.deepEqual(await started().verify().then(({ isWhole, rows }) => [isWhole, rows]), [true, 4]);
+  await writeFile(head, old, { mode: 0o600 });
+  await started().record(entry);
+  assert.deepEqual((await started().verify()).faults, [{ number: 5, what: 'it, or its place in the chain, was changed' }], 'two rows ahead of the head are not this server\'s');
+});
 
 test('a chain made anew without the master key does not fit, and neither does a missing head', async () => {
   const head = join(platform.data, 'audit.head');

@@ -16,7 +16,7 @@ import { describe } from '../../base/failure.ts';
 import type { Log } from '../../base/log.ts';
 import { directorySettings, type DirectorySettings } from '../../contract/directory.ts';
 import type { Account } from '../../directory/accounts.ts';
-import { openDirectory, whyNoFilter, type Directory } from '../../directory/directory.ts';
+import { keysAtOnce, openDirectory, whyNoFilter, type Directory } from '../../directory/directory.ts';
 import { plainDn } from '../../directory/memberships.ts';
 import type { Sealer } from '../sealing.ts';
 import type { Audit } from './audit.ts';
@@ -75,13 +75,34 @@ export function openDirectoryAccounts({ catalog, clock, log, sealer, audit, open
     await audit.record({ who: 'tidemark', from_address: '', what: 'directory.check', object: user.name, outcome: user.says === null ? 'not-heard' : 'revoked', reason: why });
   }
 
-  async function check(signal: AbortSignal): Promise<void> {
+  /** Answers whether the directory is still the one that was asked. */
+  async function checkSome(users: readonly UserRow[], signal: AbortSignal): Promise<boolean> {
     const there = await current();
-    if (there === undefined) return;
-    const users = (await catalog.users.ofDirectoryWithTokens(clock.now())).filter(({ directory_key }) => directory_key !== null);
-    if (users.length === 0) return;
-    const found = await there.directory.accounts(users.map(({ directory_key }) => directory_key!), signal);
+    if (there === undefined) return false;
+    const found = await inTime(async (inner) => await there.directory.accounts(users.map(({ directory_key }) => directory_key!), inner), signal);
+    if ((await current()) !== there) return false;
     for (const user of users) await checkOne(user, found.get(user.directory_key!), there.settings);
+    return true;
+  }
+
+  /**
+   * Some at a time, each with its own deadline and what was found applied at once, those first whose last check is the oldest:
+   * however many there are, nobody goes unchecked because of the others. Two failures in a row are the directory's.
+   */
+  async function check(signal: AbortSignal): Promise<void> {
+    const users = (await catalog.users.ofDirectoryWithTokens(clock.now())).filter(({ directory_key }) => directory_key !== null).sort((a, b) => (a.checked_ms ?? 0) - (b.checked_ms ?? 0));
+    const failures: unknown[] = [];
+    for (let at = 0, isLastBad = false; at < users.length; at += keysAtOnce) {
+      try {
+        if (!(await checkSome(users.slice(at, at + keysAtOnce), signal))) return;
+        isLastBad = false;
+      } catch (error) {
+        if (isLastBad || signal.aborted) throw error;
+        failures.push(error);
+        isLastBad = true;
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   const inTime = async <T>(work: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> => await withDeadline('the directory to answer', questionMs, work, signal);
@@ -126,7 +147,7 @@ export function openDirectoryAccounts({ catalog, clock, log, sealer, audit, open
           await clock.wait(checkEveryMs, signal).catch(() => {});
           if (signal.aborted) return;
           try {
-            await inTime(check, signal);
+            await check(signal);
             await catalog.userTokens.forgetExpired(clock.now() - vouchedMs);
             await catalog.attempts.forgetBefore(clock.now() - 24 * vouchedMs);
           } catch (error) {

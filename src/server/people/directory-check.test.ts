@@ -9,7 +9,7 @@ beforeEach(async () => {
   people = await openTestPeople();
   await people.directory.set(writtenSettings, 'bind-secret');
   people.directoryWritten.accounts.set('carla', accountOf('carla'));
-  token = (await people.signIns.start({ user: 'carla', password: goodPassword }, '10.0.0.1', () => {})).token;
+  token = (await people.signIns.start({ user: 'carla', password: goodPassword }, people.signIns.knock('10.0.0.1'), () => {})).token;
 });
 afterEach(async () => await people[Symbol.asyncDispose]());
 
@@ -89,6 +89,34 @@ test('without the directory its users are not heard', async () => {
   await people.directory.remove(true);
   assert.equal(await standing(), 'server.not-signed-in');
   await assert.rejects(people.directory.remove(true), /no directory is set/);
+});
+
+test('many users are checked fifty at a time, the oldest check first, and what hangs takes only its fifty with it', async (t) => {
+  for (let n = 0; n < 119; n++) {
+    people.directoryWritten.accounts.set(`user${n}`, accountOf(`user${n}`));
+    await people.signIns.start({ user: `user${n}`, password: goodPassword }, people.signIns.knock('10.0.0.1'), () => {});
+    people.clock.turn(10);
+  }
+  const carla = await people.users.find('carla@comp.test');
+  await people.catalog.users.update(carla.id, { checked_ms: people.clock.now() });
+  people.directoryWritten.accounts.clear();
+  const unheard = async (): Promise<number> => (await people.users.list()).filter(({ says }) => says !== null).length;
+  const seen: [size: number, first: string, unheard: number][] = [];
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  people.directoryWritten.onKeys = async (keys) => {
+    seen.push([keys.length, keys[0]!, await unheard()]);
+    if (seen.length !== 2) return;
+    setImmediate(() => t.mock.timers.tick(30_000));
+    await new Promise(() => {});
+  };
+  await assert.rejects(people.directory.check(new AbortController().signal), /the directory to answer/);
+  assert.deepEqual(seen, [[50, 'guid:user0', 0], [50, 'guid:user50', 50], [20, 'guid:user100', 50]]);
+  assert.equal(await unheard(), 70);
+  assert.equal(await standing(), 'server.not-signed-in', 'she was checked last, and was checked');
+  seen.length = 0;
+  people.directoryWritten.onKeys = async (keys) => void seen.push([keys.length, keys[0]!, await unheard()]);
+  await check();
+  assert.equal(seen[0]![1], 'guid:user50', 'who was left out comes first');
 });
 
 test('the schedule checks every two minutes', async () => {

@@ -50,54 +50,58 @@ export function isEverything({ permissions, objects, targets }: Pick<Grant, 'per
 
 /** Names by which a role can mean a thing: `set:shop`, `group:all`. Undefined: there is no such thing. */
 type Names = readonly string[];
+type About = { readonly what: string; readonly names: Names | undefined };
 
 const targetOfRoute: Readonly<Partial<Record<RouteName, RestoreTarget>>> = { 'restore.collections': 'live', 'restore.set': 'directories', 'publication.start': 'publish', 'publication.stop': 'publish' };
 
 /** Routes that are about no object and stay open to a narrowed role. */
 const general: ReadonlySet<RouteName> = new Set(['server.info', 'server.openapi']);
 
+/** Routes that name one object and change others, whichever these are: sets that have an archive there move. */
+const beyondTheirObject: ReadonlySet<RouteName> = new Set(['repository.adopt']);
+
 export function openReach(catalog: Catalog): Reach {
   const found = foundNames(catalog);
 
-  async function demandObject(signIn: SignIn, permission: Permission, what: string, names: Names | undefined): Promise<void> {
+  /** In every layer, one and the same grant has the permission, the object and the target: what several have does not add up. */
+  function demandGrant(signIn: SignIn, { permission, target, about }: { permission: Permission; target?: RestoreTarget | undefined; about?: About | undefined }): void {
     for (const grants of signIn.layers) {
       const able = grants.filter(({ permissions }) => permissions.has(permission));
-      if (able.some(({ objects }) => objects === null || (names !== undefined && names.some((name) => objects.includes(name))))) continue;
-      throw notInReach({ what, role: able.map(({ role }) => role).join(', ') });
+      const role = able.map((grant) => grant.role).join(', ');
+      const aiming = able.filter(({ targets }) => target === undefined || targets === null || targets.includes(target));
+      if (aiming.length === 0) throw notInReach({ what: `the restore target "${target}"`, role });
+      if (about === undefined || aiming.some(({ objects }) => objects === null || about.names?.some((name) => objects.includes(name)) === true)) continue;
+      throw notInReach({ what: about.what, role });
     }
   }
 
-  function demandTarget(signIn: SignIn, target: RestoreTarget | undefined): void {
-    if (target === undefined) return;
-    for (const grants of signIn.layers) {
-      const able = grants.filter(({ permissions }) => permissions.has('restores.run'));
-      if (!able.some(({ targets }) => targets === null || targets.includes(target))) throw notInReach({ what: `the restore target "${target}"`, role: able.map(({ role }) => role).join(', ') });
-    }
+  const isNarrowed = ({ layers }: SignIn, permission: Permission, target?: RestoreTarget): boolean =>
+    layers.some((grants) => grants.filter(({ permissions, targets }) => permissions.has(permission) && (target === undefined || targets === null || targets.includes(target))).every(({ objects }) => objects !== null));
+
+  /** Trying again what somebody started is starting it: the permission, object and target of its kind. */
+  async function demandRetry(signIn: SignIn, id: string): Promise<void> {
+    const row = await catalog.sessions.find(id);
+    if (row === undefined) return;
+    const kind = row.kind as SessionKind;
+    demandPermission(signIn, startedBy[kind]);
+    demandGrant(signIn, { permission: startedBy[kind], target: targetOfKind[kind], about: { what: `session ${id}`, names: await found.byRef({ kind: 'session', name: id }) } });
   }
 
-  const isNarrowed = ({ layers }: SignIn, permission: Permission): boolean => layers.some((grants) => grants.filter(({ permissions }) => permissions.has(permission)).every(({ objects }) => objects !== null));
-
-  async function reaches(signIn: SignIn, permission: Permission, names: Names | undefined): Promise<boolean> {
-    return await demandObject(signIn, permission, '', names).then(() => true, () => false);
+  function isReached(signIn: SignIn, permission: Permission, names: Names | undefined): boolean {
+    return signIn.layers.every((grants) => grants.some(({ permissions, objects }) => permissions.has(permission) && (objects === null || names?.some((name) => objects.includes(name)) === true)));
   }
 
   return {
     async demand(signIn, name, route, asked) {
       const { permission } = route;
       if (permission === 'self' || permission === 'anyone') return;
-      if (name === 'session.retry') await demandRetry(String((asked.params as { session: string }).session));
-      demandTarget(signIn, targetOfRoute[name]);
-      if (!isNarrowed(signIn, permission)) return;
-      const about = await found.of(name, asked);
-      if (about !== undefined) for (const { what, names } of about) await demandObject(signIn, permission, what, names);
-      else if (!general.has(name) && lists[name] === undefined) throw notInReach({ what: `"${name}", which is about no object in particular,`, role: signIn.layers.flat().map(({ role }) => role).join(', ') });
-
-      async function demandRetry(id: string): Promise<void> {
-        const row = await catalog.sessions.find(id);
-        if (row === undefined) return;
-        demandPermission(signIn, startedBy[row.kind as SessionKind]);
-        demandTarget(signIn, targetOfKind[row.kind as SessionKind]);
-      }
+      if (name === 'session.retry') await demandRetry(signIn, String((asked.params as { session: string }).session));
+      const target = targetOfRoute[name];
+      demandGrant(signIn, { permission, target });
+      if (!isNarrowed(signIn, permission, target)) return;
+      const about = beyondTheirObject.has(name) ? undefined : await found.of(name, asked);
+      if (about !== undefined) for (const one of about) demandGrant(signIn, { permission, target, about: one });
+      else if (!general.has(name) && lists[name] === undefined) throw notInReach({ what: `"${name}", which is about ${beyondTheirObject.has(name) ? 'more than one object' : 'no object in particular'},`, role: signIn.layers.flat().map(({ role }) => role).join(', ') });
     },
 
     async narrow(signIn, name, route, answer) {
@@ -105,7 +109,7 @@ export function openReach(catalog: Catalog): Reach {
       if (list === undefined || !isNarrowed(signIn, route.permission)) return answer;
       const rows = (answer as Record<string, Record<string, unknown>[]>)[list.field]!;
       const kept: unknown[] = [];
-      for (const row of rows) if (await reaches(signIn, route.permission, await found.byRef(list.ref(row)))) kept.push(row);
+      for (const row of rows) if (isReached(signIn, route.permission, await found.byRef(list.ref(row)))) kept.push(row);
       return { ...(answer as object), [list.field]: kept };
     },
   };
@@ -166,12 +170,13 @@ function foundNames(catalog: Catalog) {
   return {
     byRef,
     /** What a question is about; undefined: nothing in particular. */
-    async of(name: RouteName, { params, query, body }: Asked): Promise<{ what: string; names: Names | undefined }[] | undefined> {
+    async of(name: RouteName, { params, query, body }: Asked): Promise<About[] | undefined> {
       const given = (params ?? {}) as Record<string, string>;
       const kind = kinds.find((one) => given[one] !== undefined);
-      const about = async (ref: Ref): Promise<{ what: string; names: Names | undefined }> => ({ what: `${ref.kind} ${ref.name}`, names: await byRef(ref) });
+      const about = async (ref: Ref): Promise<About> => ({ what: `${ref.kind} ${ref.name}`, names: await byRef(ref) });
       if (name === 'point.delete') return await Promise.all((body as { points: string[] }).points.map(async (point) => await about({ kind: 'point', name: point })));
-      if (kind !== undefined) return [await about({ kind, name: given[kind]! })];
+      const from = name === 'repository.repair' ? (body as { from: string | null }).from : null;
+      if (kind !== undefined) return [await about({ kind, name: given[kind]! }), ...(from === null ? [] : [await about({ kind: 'repository', name: from })])];
       const set = (query as { set?: string } | undefined)?.set;
       return set === undefined ? undefined : [await about({ kind: 'set', name: set })];
     },

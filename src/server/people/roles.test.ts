@@ -1,6 +1,9 @@
 /** Who may ask for what: every route against every role, on the real REST API, and what a narrowed role reaches. */
 import assert from 'node:assert/strict';
-import { Agent } from 'node:https';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import { Agent, get } from 'node:https';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
@@ -8,13 +11,13 @@ import { atOnce } from '../../base/at-once.ts';
 import { builtInRoles } from '../../contract/roles.ts';
 import { permissions, type Permission, type Route } from '../../contract/route.ts';
 import { fillPath, routes, type RouteName } from '../../contract/routes.ts';
-import { cheap, goodPassword } from '../../../test/kit/people.ts';
+import { cheap, goodPassword, writtenDirectory, writtenSettings } from '../../../test/kit/people.ts';
 import { openServerPlatform, target, type RawAnswer, type ServerPlatform } from '../../../test/kit/server-platform.ts';
 
 let platform: ServerPlatform;
 const agent = new Agent({ keepAlive: true, maxSockets: 4 });
 before(async () => {
-  platform = await openServerPlatform({}, { people: { cost: cheap } });
+  platform = await openServerPlatform({ streamQuietMs: 50 }, { people: { cost: cheap, openDirectory: writtenDirectory({ accounts: new Map(), isAway: undefined, proofs: 0 }) } });
   await platform.addSet();
 });
 after(async () => {
@@ -88,6 +91,33 @@ test('a stream opens to those who may read it', async () => {
     assert.equal((await platform.raw('GET', '/api/v1/sessions/nowhere/events', { token })).status, status, role);
   }
 });
+
+/** Resolves once the stream has told of its first event. */
+async function watch(session: string, token: string): Promise<IncomingMessage> {
+  const asked = get(new URL(`/api/v1/sessions/${session}/events`, platform.server.url), { ca: await readFile(platform.server.caFile, 'utf8'), headers: { authorization: `Bearer ${token}` }, agent: false });
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  await once(response.setEncoding('utf8'), 'data');
+  return response;
+}
+
+const overs: [what: string, change: (user: string, role: string) => Promise<unknown>][] = [
+  ['the user is disabled', async (user) => await platform.ask('user.edit', { params: { user }, body: { isDisabled: true } })],
+  ['the role may watch no sessions any more', async (_user, role) => await platform.ask('role.edit', { params: { role }, body: { permissions: ['sets.read'] } })],
+  ['the role reaches another set only', async (_user, role) => await platform.ask('role.edit', { params: { role }, body: { permissions: ['sessions.read'], objects: ['set:another'] } })],
+];
+for (const [n, [what, change]] of overs.entries()) {
+  test(`an open stream ends when ${what}, and not before`, async () => {
+    const [user, role] = [`watches-${n}`, `watcher-${n}`];
+    await platform.ask('role.add', { body: { name: role, permissions: ['sessions.read'], objects: ['set:rs0'] } });
+    const token = await signInAs(user, [role]);
+    const followed = (await platform.ask('session.list', { query: {} })).sessions.find(({ kind, object }) => kind === 'oplog' && object.name === 'rs0');
+    const response = await watch(followed!.id, token);
+    for (let quiet = 0; quiet < 2;) if (String((await once(response, 'data', { signal: AbortSignal.timeout(10_000) }))[0]).includes(': still here')) quiet++;
+    const ended = once(response.resume(), 'end', { signal: AbortSignal.timeout(10_000) });
+    await change(user, role);
+    await ended;
+  });
+}
 
 test('every permission is some route\'s, and every route\'s is in the table', () => {
   const used = new Set(all.map(([, { permission }]) => permission));
@@ -177,6 +207,26 @@ test('whoever has not everything gives nobody everything, and nobody changes the
   assert.equal(await ask('POST', 'users', { name: 'helper', roles: ['viewer'], password: goodPassword }), 'done');
 });
 
+test('whoever has not everything shuts nobody out who has it: neither through the directory nor by the shape of a role', async () => {
+  const token = await signInAs('warden', ['security-administrator']);
+  const ask = async (method: string, path: string, body?: unknown): Promise<string> => {
+    const { status, json } = await platform.raw(method, `/api/v1/${path}`, { token, body });
+    return status < 400 ? 'done' : json.code;
+  };
+  const { permissions: whole } = await platform.ask('role.show', { params: { role: 'administrator' } });
+  const others = writtenSettings.roles.filter(({ role }) => role !== 'administrator');
+  await platform.ask('directory.set', { body: { ...writtenSettings, bindPassword: 'bind-secret' } });
+  assert.equal(await ask('PUT', 'directory', { ...writtenSettings, roles: others }), 'server.user-protected');
+  assert.equal(await ask('DELETE', 'directory?apply=true'), 'server.user-protected');
+  await platform.ask('role.add', { body: { name: 'owner', permissions: whole } });
+  await platform.ask('directory.set', { body: { ...writtenSettings, roles: [{ group: 'CN=Boss,DC=comp,DC=test', role: 'owner' }] } });
+  assert.equal(await ask('DELETE', 'directory?apply=true'), 'server.user-protected', 'a role made here that is everything');
+  assert.equal(await ask('PUT', 'roles/owner', { permissions: ['sets.read'] }), 'server.user-protected');
+  await platform.ask('directory.set', { body: { ...writtenSettings, roles: others } });
+  assert.equal(await ask('PUT', 'directory', { ...writtenSettings, roles: others }), 'done');
+  assert.equal(await ask('DELETE', 'directory?apply=true'), 'done');
+});
+
 test('a session is retried by whoever may start it, and by nobody else', async () => {
   const restore = await platform.ask('restore.collections', { params: { set: 'rs0' }, body: { at: 'latest', namespaces: [{ from: 'shop.orders', to: 'shop.back' }] } });
   await platform.ended(restore.id);
@@ -184,4 +234,47 @@ test('a session is retried by whoever may start it, and by nobody else', async (
   const answer = await platform.raw('POST', `/api/v1/sessions/${restore.id}/retry`, { token });
   assert.deepEqual([answer.status, answer.json.code], [403, 'server.not-allowed']);
   assert.match(answer.json.message, /does not allow restores\.run/);
+});
+
+test('what several roles have does not add up to what none of them has', async () => {
+  const refusal = async (token: string, path: string, body?: unknown): Promise<string> => {
+    const { status, json } = await platform.raw('POST', `/api/v1/${path}`, { token, body });
+    return status < 400 ? 'done' : json.code;
+  };
+  const add = async (name: string, permissions: Permission[], objects: string[] | null, targets: ('live' | 'publish')[] | null): Promise<void> => void (await platform.ask('role.add', { body: { name, permissions, objects, targets } }));
+  await add('publishes-all', ['restores.run', 'sets.read', 'points.read'], null, ['publish']);
+  await add('overwrites-other', ['restores.run', 'points.read'], ['set:other'], ['live']);
+  const mixed = await signInAs('mixed', ['publishes-all', 'overwrites-other']);
+  const live = { at: 'latest', namespaces: [{ from: 'a.b', to: 'a.c' }] };
+  assert.equal(await refusal(mixed, 'sets/rs0/restores/collections', live), 'server.not-in-reach', 'live is for the other set');
+  assert.notEqual(await refusal(mixed, 'sets/other/restores/collections', live), 'server.not-in-reach');
+  assert.equal(await refusal(mixed, 'sets/rs0/publications', { at: 'nonsense' }), 'domain.moment-not-understood');
+
+  const backup = (await platform.raw('POST', '/api/v1/sets/rs0/backups', { body: {} })).json as { id: string };
+  await platform.ended(backup.id);
+  await add('stops-all', ['sessions.write', 'sessions.read'], null, null);
+  await add('backs-up-other', ['backups.run'], ['set:other'], null);
+  await add('backs-up-shop', ['backups.run'], ['set:rs0'], null);
+  assert.equal(await refusal(await signInAs('retries-other', ['stops-all', 'backs-up-other']), `sessions/${backup.id}/retry`), 'server.not-in-reach');
+  assert.notEqual(await refusal(await signInAs('retries-shop', ['stops-all', 'backs-up-shop']), `sessions/${backup.id}/retry`), 'server.not-in-reach');
+});
+
+test('a role narrowed to a repository neither moves sets into it nor repairs it from one out of reach', async () => {
+  const { repositories } = await platform.ask('repository.list', {});
+  const [own] = repositories;
+  const database = new DatabaseSync(join(platform.data, 'server', 'catalog.sqlite'));
+  const columns = (database.prepare('select name from pragma_table_info(\'repositories\')').all() as { name: string }[]).map(({ name }) => name);
+  const copied = columns.map((name) => ({ id: "'e0e0'", name: "'elsewhere'", is_default: '0' })[name] ?? name);
+  database.prepare(`insert into repositories (${columns.join(', ')}) select ${copied.join(', ')} from repositories where name = '${own!.name}'`).run();
+  database.close();
+  await platform.ask('role.add', { body: { name: 'keeper', permissions: ['repositories.read', 'repositories.write', 'repositories.maintain'], objects: [`repository:${own!.name}`] } });
+  const token = await signInAs('keeps', ['keeper']);
+  const ask = async (path: string, body: unknown): Promise<string> => {
+    const { status, json } = await platform.raw('POST', `/api/v1/repositories/${path}`, { token, body });
+    return status < 400 ? 'done' : json.code;
+  };
+  assert.equal(await ask(`${own!.name}/adopt`, { apply: false }), 'server.not-in-reach');
+  assert.equal(await ask('import', { name: 'other', location: { kind: 'directory', path: '/x' }, passphrase: 'long enough' }), 'server.not-in-reach');
+  assert.equal(await ask(`${own!.name}/repair`, { from: 'elsewhere' }), 'server.not-in-reach');
+  assert.equal(await ask(`${own!.name}/repair`, { from: own!.name }), 'server.copy-to-itself', 'what it reaches is asked of the repository');
 });

@@ -24,7 +24,7 @@ async function addAnna(): Promise<void> {
 let about: string[] = [];
 async function signIn(user: string, password: string, more: { code?: string; newPassword?: string; from?: string } = {}): Promise<SignedIn> {
   about = [];
-  return await people.signIns.start({ user, password, code: more.code, newPassword: more.newPassword }, more.from ?? '10.0.0.1', (who) => about.push(who));
+  return await people.signIns.start({ user, password, code: more.code, newPassword: more.newPassword }, people.signIns.knock(more.from ?? '10.0.0.1'), (who) => about.push(who));
 }
 
 async function codeOf(attempt: Promise<unknown>): Promise<string> {
@@ -116,6 +116,22 @@ test('a second factor is asked for once it was proved, and each code is good onc
   assert.deepEqual([one, two].sort(), ['done', 'server.sign-in-refused'], 'of two at once one is let in');
 });
 
+test('who has the password guesses five codes in fifteen minutes, whatever the password is shown for', async () => {
+  await addAnna();
+  const anna = await people.users.find('anna');
+  await people.catalog.users.update(anna.id, { sealed_totp: sealerWith(Buffer.alloc(32, 3)).seal('GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ', totpPlace(anna.id)), totp_on: 1 });
+  const [one, other] = [goodPassword, 'seven other quiet words'];
+  const guesses: string[] = [];
+  for (let n = 0; n < 7; n++) {
+    const [now, next] = n % 2 === 0 ? [one, other] : [other, one];
+    const user = await people.users.find('anna');
+    guesses.push(await codeOf(people.signIns.confirmBoth(user, now, '000000')));
+    await codeOf(people.signIns.confirm(user, now));
+    await codeOf(people.signIns.changeOwn(user, 'none', now, next));
+  }
+  assert.deepEqual(guesses, [...Array.from({ length: 5 }, () => 'server.sign-in-refused'), 'server.sign-in-locked', 'server.sign-in-locked']);
+});
+
 test('the codes are those of RFC 6238', () => {
   const secret = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
   assert.deepEqual([59, 1_111_111_109, 1_111_111_111, 1_234_567_890, 2_000_000_000].map((at) => codeAt(secret, Math.floor(at / 30))), ['287082', '081804', '050471', '005924', '279037']);
@@ -180,13 +196,14 @@ test('what the directory refuses for is told, and an unknown account is not', as
   assert.equal(await codeOf(signIn('nobody', goodPassword, { from: '10.3.1.1' })), 'server.sign-in-refused');
 });
 
-test('a directory that is away costs nobody an attempt, and its servers are told to the log alone', async () => {
+test('a directory that is away costs no name an attempt, but addresses theirs, and its servers are told to the log alone', async () => {
   await people.directory.set(writtenSettings, 'bind-secret');
   people.directoryWritten.isAway = new Error('dc1.comp.test:389: connect ECONNREFUSED');
   for (let n = 0; n < 20; n++) {
-    const refused = await signIn('carla', goodPassword).catch((error: unknown) => error as Error);
+    const refused = await signIn('carla', goodPassword, { from: `10.4.0.${n % 2}` }).catch((error: unknown) => error as Error);
     assert.ok(isFailure(refused) && refused.code === 'server.directory-away' && !refused.message.includes('dc1'));
   }
+  assert.equal(await codeOf(signIn('carla', goodPassword, { from: '10.4.0.0' })), 'server.too-many-sign-ins');
   people.directoryWritten.isAway = undefined;
   people.directoryWritten.accounts.set('carla', accountOf('carla'));
   assert.equal(await codeOf(signIn('carla', goodPassword)), 'done');

@@ -6,8 +6,8 @@
  *                                                              │ refused: one failure for unknown, wrong and disabled here
  *                                                              └ proven: counts forgotten, a token for twelve hours
  *
- * Attempts are counted before they are made, so a hundred at once are no more than a hundred one after the other; one that
- * was nobody's fault is given back.
+ * Attempts are counted before they are made, those of an address before their body is read, so a hundred at once are no more
+ * than a hundred one after the other; one that was nobody's fault is given back.
  */
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { UserRow } from '../../catalog/people.ts';
@@ -28,12 +28,17 @@ import type { Tokens } from './tokens.ts';
 export type SignInAsked = { readonly user: string; readonly password: string; readonly code?: string; readonly newPassword?: string };
 export type SignedIn = { readonly token: string; readonly user: string; readonly roles: string[]; readonly expiresAtMs: number };
 
+/** One attempt of an address, counted before anything of it was read. */
+export type Knock = { readonly from: string; readonly giveBack: () => void };
+
 export type SignIns = ReturnType<typeof openSignIns>;
 
 type Options = { catalog: Catalog; clock: Clock; log: Log; sealer: Sealer; hashes: PasswordHashes; tokens: Tokens; attempts: NameAttempts; directory: Pick<DirectoryAccounts, 'settings' | 'prove'> };
 
 /** Right as far as it went: such an attempt is no guess. */
 const noGuess = new Set([f.codeNeeded, f.passwordOld, f.passwordWeak, f.noRole, f.tooManySignIns, f.directoryAway].map(({ code }) => code));
+/** Nobody's fault, but known of nobody either: the name has its attempt back, the address has not. */
+const costsAddress = new Set([f.directoryAway.code]);
 
 export const totpPlace = (id: string): string => `users.totp:${id}`;
 
@@ -103,13 +108,13 @@ export function openSignIns({ catalog, clock, log, sealer, hashes, tokens, attem
     return (await catalog.users.byDirectoryKey(account.key))!;
   }
 
-  /** Runs a proof as one of the name's attempts. */
-  async function counted<T>(name: string, proof: () => Promise<T>): Promise<T> {
+  /** Runs a proof as one of the name's attempts. One of the password alone, where a code is needed too, forgets no codes that were guessed. */
+  async function counted<T>(name: string, proof: () => Promise<T>, isWhole = true): Promise<T> {
     const lockedUntilMs = await attempts.begin(name);
     if (lockedUntilMs !== null) throw f.signInLocked({ minutes: Math.max(1, Math.ceil((lockedUntilMs - clock.now()) / 60_000)) });
     try {
       const proven = await proof();
-      await attempts.forget(name);
+      await (isWhole ? attempts.forget(name) : attempts.giveBack(name));
       return proven;
     } catch (error) {
       if (isFailure(error) && !noGuess.has(error.code)) throw error;
@@ -119,9 +124,11 @@ export function openSignIns({ catalog, clock, log, sealer, hashes, tokens, attem
   }
 
   return {
+    /** Fails when the address has no attempt left. */
+    knock: (from: string): Knock => ({ from, giveBack: addresses.begin(from) }),
+
     /** `known` is told who it is about, when that is somebody: what else is typed as a name may be a password. */
-    async start(asked: SignInAsked, from: string, known: (who: string) => void): Promise<SignedIn> {
-      const giveBack = addresses.begin(from);
+    async start(asked: SignInAsked, { from, giveBack }: Knock, known: (who: string) => void): Promise<SignedIn> {
       const settings = await directory.settings();
       const typed = asked.user.trim().normalize('NFKC').toLowerCase();
       const local = await catalog.users.byName(typed);
@@ -137,7 +144,7 @@ export function openSignIns({ catalog, clock, log, sealer, hashes, tokens, attem
         await catalog.users.update(user.id, { last_sign_in_ms: clock.now() });
         return { token: secret, user: user.name, roles: JSON.parse(user.roles) as string[], expiresAtMs: row.expires_ms };
       } catch (error) {
-        if (isFailure(error) && noGuess.has(error.code)) giveBack();
+        if (isFailure(error) && noGuess.has(error.code) && !costsAddress.has(error.code)) giveBack();
         log.warn('a sign-in was refused', { user: who?.name, from, code: isFailure(error) ? error.code : 'unexpected' });
         throw error;
       }
@@ -145,7 +152,15 @@ export function openSignIns({ catalog, clock, log, sealer, hashes, tokens, attem
 
     /** The user's own password, asked again before something that a stolen token must not do. */
     async confirm(user: UserRow, password: string): Promise<void> {
-      await counted(user.name, async () => await requirePassword(user, password));
+      await counted(user.name, async () => await requirePassword(user, password), user.totp_on === 0);
+    },
+
+    /** Password and code as one attempt. */
+    async confirmBoth(user: UserRow, password: string, code: string): Promise<void> {
+      await counted(user.name, async () => {
+        await requirePassword(user, password);
+        await requireCode(user, code);
+      });
     },
 
     async confirmCode(user: UserRow, code: string): Promise<void> {
@@ -156,7 +171,7 @@ export function openSignIns({ catalog, clock, log, sealer, hashes, tokens, attem
       await counted(user.name, async () => {
         await requirePassword(user, password);
         await changePassword(user, password, newPassword, tokenId);
-      });
+      }, user.totp_on === 0);
     },
   };
 }

@@ -28,6 +28,12 @@ export function openUsers({ catalog, clock, hashes, attempts, roles }: Options) 
     if (whole !== undefined && !hasEverything(signIn)) throw f.userProtected({ what: `only an administrator gives out the role ${whole.role}` });
   }
 
+  /** What somebody has through their groups in the directory goes with the mapping; nobody takes everything from others who has not got it. */
+  async function requireMayTake(signIn: SignIn, names: readonly string[]): Promise<void> {
+    const whole = (await roles.grants(names)).find(isEverything);
+    if (whole !== undefined && !hasEverything(signIn)) throw f.userProtected({ what: `only an administrator changes a directory whose groups have the role ${whole.role}` });
+  }
+
   async function requireMayChange(signIn: SignIn, user: UserRow): Promise<void> {
     if (user.id === signIn.userId) throw f.userProtected({ what: 'nobody changes their own account here' });
     const theirs = await roles.grants(JSON.parse(user.roles) as string[]);
@@ -65,12 +71,14 @@ export function openUsers({ catalog, clock, hashes, attempts, roles }: Options) 
     find,
     view,
     requireMayGive,
+    requireMayTake,
     requireMayChange,
     requireLocal,
-    /** A role that somebody has themselves is not theirs to shape; neither is one that becomes everything. */
+    /** A role that somebody has themselves is not theirs to shape; neither is one that is everything or becomes it. */
     async requireMayShape(signIn: SignIn, role: string, next: Pick<RoleGiven, 'permissions' | 'objects' | 'targets'>): Promise<void> {
       if (hasEverything(signIn)) return;
       if (signIn.layers.some((grants) => grants.some((grant) => grant.role === role))) throw f.userProtected({ what: `nobody changes a role that they have themselves, as they have ${role}` });
+      if ((await roles.grants([role])).some(isEverything)) throw f.userProtected({ what: `only an administrator changes the role ${role}, which is everything` });
       if (isEverything({ ...next, permissions: new Set(next.permissions) })) throw f.userProtected({ what: 'only an administrator makes a role that is everything' });
     },
     list: async (): Promise<User[]> => await Promise.all((await catalog.users.list()).map(view)),

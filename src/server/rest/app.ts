@@ -14,6 +14,7 @@ import { routes, type RouteAnswer, type RouteName, type RouteQuestion } from '..
 import { answerBroken, noSuchRoute, questionNotUnderstood } from '../failures.ts';
 import type { Audit } from '../people/audit.ts';
 import { demandPermission, type Reach, type SignIn } from '../people/reach.ts';
+import type { Knock } from '../people/sign-ins.ts';
 import type { Gate } from '../sign-in.ts';
 import { entryOf, isAudited } from './audit-entry.ts';
 import { httpStatusOf } from './http-status.ts';
@@ -27,17 +28,24 @@ export type Handlers = {
 export type Call = {
   /** The address of the asker. */
   readonly from: string;
+  /** The attempt that it is; there for the route that signs in. */
+  readonly knock?: Knock;
   /** Who it is about, where that is not who asks. */
   readonly isAbout: (who: string) => void;
 };
-/** A stream sends its own answer and resolves when it is over. Failures before its first byte are answered as usual. */
-export type Streams = { readonly [N in StreamName]: (question: RouteQuestion<N>, request: FastifyRequest, reply: FastifyReply) => Promise<void> };
+/**
+ * A stream sends its own answer and resolves when it is over. Failures before its first byte are answered as usual. A request is
+ * let in once, a stream goes on: `demandAgain` fails when whoever asked would no longer be let in.
+ */
+export type Streams = { readonly [N in StreamName]: (question: RouteQuestion<N>, request: FastifyRequest, reply: FastifyReply, demandAgain: () => Promise<void>) => Promise<void> };
 
-export type RestOptions = { identity: LinkIdentity; gate: Gate; reach: Reach; audit: Audit; handlers: Handlers; streams: Streams; log: Log };
+export type RestOptions = { identity: LinkIdentity; gate: Gate; reach: Reach; knock: (from: string) => Knock; audit: Audit; handlers: Handlers; streams: Streams; log: Log };
 
 declare module 'fastify' {
   interface FastifyRequest {
     signIn?: SignIn;
+    /** In place of a sign-in, where none is needed. */
+    knock?: Knock;
     /** Who it is about, in place of who asks. */
     about?: string;
     /** Code of the failure that is answered. */
@@ -59,7 +67,7 @@ export type Rest = {
 const secure = (identity: LinkIdentity) => ({ key: identity.keyPem, cert: identity.certificatePem, minVersion: 'TLSv1.3' as const });
 
 export function openRest(options: RestOptions): Rest {
-  const { gate, reach, audit, log } = options;
+  const { gate, reach, knock, audit, log } = options;
   const app = fastify({
     https: secure(options.identity),
     bodyLimit: 4 << 20,
@@ -74,7 +82,7 @@ export function openRest(options: RestOptions): Rest {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
     const { route } = request.routeOptions.config;
-    if (route?.permission === 'anyone') return;
+    if (route?.permission === 'anyone') return void (request.knock = knock(request.ip));
     request.signIn = await gate.admit(request.headers.authorization, request.ip);
     if (route !== undefined) demandPermission(request.signIn, route.permission);
   });
@@ -118,20 +126,25 @@ const questionOf = (request: FastifyRequest) => ({ params: request.params, query
 /** Of what anybody may send. */
 const openBodyBytes = 16 << 10;
 
-function addRoute(app: FastifyInstance, name: RouteName, route: Route, { handlers, streams, reach }: RestOptions): void {
+function addRoute(app: FastifyInstance, name: RouteName, route: Route, { handlers, streams, reach, gate }: RestOptions): void {
   const { params, query: querystring, body } = route;
   const schema = { ...(params && { params }), ...(querystring && { querystring }), ...(body && { body }), ...(route.stream !== true && { response: { [route.status]: route.answer } }) };
   const common = { method: route.method, url: route.path, schema, config: { name, route }, ...(route.permission === 'anyone' && { bodyLimit: openBodyBytes }) };
   if (route.stream === true) {
-    const stream = streams[name as StreamName] as (asked: unknown, request: FastifyRequest, reply: FastifyReply) => Promise<void>;
-    return void app.route({ ...common, handler: async (request, reply) => await stream(questionOf(request), request, reply) });
+    const stream = streams[name as StreamName] as (asked: unknown, request: FastifyRequest, reply: FastifyReply, demandAgain: () => Promise<void>) => Promise<void>;
+    const demandAgain = async (request: FastifyRequest): Promise<void> => {
+      const signIn = await gate.admit(request.headers.authorization, request.ip);
+      demandPermission(signIn, route.permission);
+      await reach.demand(signIn, name, route, questionOf(request));
+    };
+    return void app.route({ ...common, handler: async (request, reply) => await stream(questionOf(request), request, reply, async () => await demandAgain(request)) });
   }
   const handler = handlers[name as keyof Handlers] as (asked: unknown, signIn: SignIn | undefined, call: Call) => Promise<unknown>;
   app.route({
     ...common,
     handler: async (request, reply) => {
       reply.code(route.status);
-      const answer = await handler(questionOf(request), request.signIn, { from: request.ip, isAbout: (who) => void (request.about = who) });
+      const answer = await handler(questionOf(request), request.signIn, { from: request.ip, ...(request.knock !== undefined && { knock: request.knock }), isAbout: (who) => void (request.about = who) });
       return request.signIn === undefined ? answer : await reach.narrow(request.signIn, name, route, answer);
     },
   });

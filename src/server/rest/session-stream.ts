@@ -1,4 +1,7 @@
-/** Sessions live, as server-sent events: `id` is the number of the event, `event` its kind, `data` the JSON of the contract. */
+/**
+ * Sessions live, as server-sent events: `id` is the number of the event, `event` its kind, `data` the JSON of the contract.
+ * Whoever may no longer watch is not served on: it is asked again as often as a quiet stream says that it is there.
+ */
 import { once } from 'node:events';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RouteQuestion } from '../../contract/routes.ts';
@@ -6,10 +9,10 @@ import type { SessionEngine } from '../session-engine.ts';
 import type { SessionLog } from '../session-log.ts';
 
 /** A stream is never silent for longer: a client can tell a quiet session from a lost server. */
-const quietMs = 15_000;
+const usualQuietMs = 15_000;
 
-export function sessionStream(engine: SessionEngine, sessionLog: SessionLog, closing: AbortSignal) {
-  return async ({ params, query }: RouteQuestion<'session.events'>, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+export function sessionStream(engine: SessionEngine, sessionLog: SessionLog, closing: AbortSignal, quietMs = usualQuietMs) {
+  return async ({ params, query }: RouteQuestion<'session.events'>, request: FastifyRequest, reply: FastifyReply, demandAgain: () => Promise<void>): Promise<void> => {
     await engine.find(params.session);
     const last = Number(request.headers['last-event-id'] ?? 0);
     const after = Math.max(query.after, Number.isSafeInteger(last) && last > 0 ? last : 0);
@@ -20,7 +23,10 @@ export function sessionStream(engine: SessionEngine, sessionLog: SessionLog, clo
     raw.once('close', end);
     raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
     raw.flushHeaders();
-    const quiet = setInterval(() => raw.write(': still here\n\n'), quietMs);
+    const stillHere = (): void => {
+      if (!ends.signal.aborted) raw.write(': still here\n\n');
+    };
+    const quiet = setInterval(() => void demandAgain().then(stillHere, end), quietMs);
     try {
       for await (const event of sessionLog.watch(params.session, after, ends.signal)) {
         if (!raw.write(`id: ${event.number}\nevent: ${event.event.kind}\ndata: ${JSON.stringify(event)}\n\n`)) await once(raw, 'drain', { signal: ends.signal });

@@ -1,3 +1,4 @@
+import type { SignIn } from '../../people/reach.ts';
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 
@@ -68,16 +69,19 @@ export function auditHandlers({ audit }: Services): Pick<Handlers, 'audit.list' 
 }
 
 export function directoryHandlers({ directory, users, roles }: Services): Pick<Handlers, 'directory.show' | 'directory.set' | 'directory.test' | 'directory.remove' | 'directory.computers'> {
+  const requireMayTake = async (signIn: SignIn): Promise<void> => await users.requireMayTake(signIn, ((await directory.settings())?.roles ?? []).map(({ role }) => role));
   return {
     'directory.show': async () => ({ directory: (await directory.settings()) ?? null }),
     'directory.set': async ({ body: { bindPassword, ...settings } }, signIn) => {
       for (const { role } of settings.roles) await roles.find(role);
+      await requireMayTake(signIn);
       await users.requireMayGive(signIn, settings.roles.map(({ role }) => role));
       await directory.set(settings, bindPassword);
       return settings;
     },
     'directory.test': async () => await directory.test(),
-    'directory.remove': async ({ query }) => {
+    'directory.remove': async ({ query }, signIn) => {
+      await requireMayTake(signIn);
       const settings = await directory.settings();
       const theirs = (await users.list()).filter(({ source }) => source === 'directory').length;
       const plan = [`forget how the directory ${settings?.realm ?? ''} is reached, with the password of its account`, `end the sign-ins and tokens of its ${theirs} users`];

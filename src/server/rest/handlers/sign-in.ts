@@ -15,7 +15,7 @@ export function signInHandlers(services: Services): Pick<Handlers, SignInRoutes>
 
 function ownSignIn({ signIns, users, catalog }: Services): Pick<Handlers, 'sign-in.start' | 'sign-in.end' | 'self.show' | 'self.password'> {
   return {
-    'sign-in.start': async ({ body }, _nobody, { from, isAbout }) => await signIns.start(body, from, isAbout),
+    'sign-in.start': async ({ body }, _nobody, { knock, isAbout }) => await signIns.start(body, knock!, isAbout),
     'sign-in.end': async (_question, signIn) => {
       if (signIn.userId === null || signIn.tokenId === null) throw signInNeeded({});
       await catalog.userTokens.revoke(signIn.userId, signIn.tokenId);
@@ -61,8 +61,7 @@ function ownSecondFactor({ signIns, users, catalog, sealer }: Services): Pick<Ha
     'second-factor.remove': async ({ body }, signIn) => {
       const user = await local(signIn);
       if (user.totp_on === 0) throw signInRefused({});
-      await signIns.confirm(user, body.password);
-      await signIns.confirmCode(user, body.code);
+      await signIns.confirmBoth(user, body.password, body.code);
       await catalog.users.update(user.id, { sealed_totp: null, totp_on: 0 });
       return { isOn: false };
     },
