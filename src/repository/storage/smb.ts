@@ -214,7 +214,7 @@ function shareStorage(lanes: ShareLanes, place: string, base: string, options: S
         const found = await statOf(at(name));
         return found === undefined || found.isFolder ? undefined : { name, bytes: found.bytes, modifiedMs: found.modifiedMs };
       }),
-    read: async (name, range) => await guarded(name, async () => (range === undefined ? await readAll(name) : await readRange(name, range.from, range.bytes))),
+    read: async (name, range) => await guarded(name, async () => await patiently(name, async () => (range === undefined ? await readAll(name) : await readRange(name, range.from, range.bytes)))),
     put: async (name, bytes, how) => await guarded(name, async () => await put(name, bytes, how)),
     create: async (name) => await guarded(name, async () => await create(name)),
     delete: async (name) =>
