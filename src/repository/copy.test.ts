@@ -193,3 +193,56 @@ test('a slice that its writer took back leads the copy astray for one run at mos
   assert.deepEqual((await copied.oplog.slices(chain)).map(({ through }) => through.t - time(0).t), [10, 15, 30]);
   assert.ok((await entriesOf(copied, chain, time(0), time(30))).equals(await entriesOf(archive, chain, time(0), time(30))));
 });
+
+const slicesOf = (storage: MemoryStorage, chain: string): string[] => [...storage.objects.keys()].filter((one) => one.includes(`${chain}/slices/`)).sort();
+
+test('a chain that broke off at a damaged slice is told by every run, also when a later one is there, and is copied to its end when the slice is healed', async (t) => {
+  const { source, target } = await openPair(t);
+  const archive = await openUnder(source, 1);
+  const chain = await writeChain(archive, 'the first', null, [time(0), time(10), time(20), time(30)]);
+  await writeChain(archive, 'rolled over', chain, [time(100), time(110)]);
+  const { bytes } = source.objects.get(slicesOf(source, chain)[1]!)!;
+  bytes[bytes.length - 20]! ^= 1;
+  for (const slices of [2, 0, 0]) {
+    const report = await copyAll(source, target, time(5));
+    assert.deepEqual([report.slices, report.damaged.length], [slices, 1]);
+  }
+  bytes[bytes.length - 20]! ^= 1;
+  assert.deepEqual({ ...(await copyAll(source, target, time(5))), bytes: 0 }, { slices: 2, bytes: 0, through: { t: time(110).t, i: 1 }, damaged: [] });
+  assert.ok((await entriesOf(await openUnder(target, 2), chain, time(0), time(30))).equals(await entriesOf(archive, chain, time(0), time(30))));
+  assert.deepEqual((await copyAll(source, target, time(5))).damaged, []);
+  const later = (await archive.oplog.chains()).chains[1]!.id;
+  await extend(archive, later, [time(120), time(130), time(140)]);
+  source.objects.delete(slicesOf(source, later)[2]!);
+  const report = await copyAll(source, target, time(5));
+  assert.deepEqual([report.slices, report.damaged.map(({ what }) => /: (.*)$/.exec(what)![1])], [1, ['a slice before it is missing']]);
+});
+
+test('a chain that went on elsewhere under the same id is not taken for the one it was, by no run, and nothing of it is written over', async (t) => {
+  const { source: lost, target: adopted } = await openPair(t);
+  const archive = await openUnder(lost, 1);
+  const chain = await writeChain(archive, 'the first', null, [time(0), time(10), time(20)]);
+  await copyAll(lost, adopted, time(0));
+  await extend(archive, chain, [time(30), time(40)]);
+  const other = await openUnder(adopted, 2);
+  await extend(other, chain, [time(35), time(45)]);
+  const before = slicesOf(lost, chain);
+  const back = async (): Promise<OplogCopied> => await copyOplog({ source: other.parts, target: archive.parts, from: time(5) }, (await other.oplog.chains()).chains);
+  const isTold = ({ damaged }: OplogCopied): boolean => damaged.length === 1 && damaged[0]!.object.includes(chain) && damaged[0]!.what.includes("the target's chain is another one");
+  assert.ok(isTold(await back()));
+  await writeChain(other, 'rolled over', chain, [time(100), time(110)]);
+  for (const slices of [1, 0]) {
+    const report = await back();
+    assert.ok(isTold(report));
+    assert.equal(report.slices, slices);
+  }
+  assert.deepEqual(slicesOf(lost, chain), before);
+});
+
+test('a slice that is taken back, with nothing in its place yet, is no damage', async (t) => {
+  const { source, target } = await openPair(t);
+  const chain = await writeChain(await openUnder(source, 1), 'the first', null, [time(0), time(10), time(20)]);
+  await copyAll(source, target, time(0));
+  source.objects.delete(slicesOf(source, chain)[1]!);
+  assert.deepEqual({ ...(await copyAll(source, target, time(0))), through: null }, { slices: 0, bytes: 0, through: null, damaged: [] });
+});

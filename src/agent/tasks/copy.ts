@@ -69,9 +69,7 @@ function oldest(points: readonly PointManifest[]): ClusterTime | null {
 async function bringOplog({ source, target }: Ends, from: ClusterTime | null, context: TaskContext): Promise<Output['oplog']> {
   const { chains, hurt } = await source.oplog.chains();
   const copied = await copyOplog({ source: source.parts, target: target.parts, from, clock: context.clock, signal: context.signal }, chains);
-  const damaged = [...hurt.map(({ object, what }) => ({ object, what })), ...copied.damaged];
-  for (const { object, what } of damaged) context.say(`oplog that cannot be copied: ${object}: ${what}`, 'warning');
-  return { ...copied, damaged };
+  return { ...copied, damaged: [...hurt.map(({ object, what }) => ({ object, what })), ...copied.damaged] };
 }
 
 async function bringPoint({ source, suffix }: Input, ends: Ends, point: PointManifest, report: Pick<Output, 'copied' | 'failed'>, bytes: ByteCounts, context: TaskContext): Promise<void> {

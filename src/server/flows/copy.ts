@@ -41,6 +41,8 @@ export function copyFlow(services: CopyServices): Flow<CopyWish> {
       const { copied, surplus, waiting: _, ...done } = await runCopyTask('copy', row, 'all', services, context);
       for (const point of copied) await points.put(target.id, point);
       for (const { id, copiedFrom } of copied) await context.say(`restore point ${copiedFrom?.point ?? ''} is copied as ${id}`);
+      const hurt = damagedOf(done.oplog);
+      if (hurt !== '') await context.say(hurt, 'warning');
       await context.say(`${copied.length} restore points and ${done.oplog.slices} slices of oplog copied${done.oplog.through === null ? '' : `, through ${showTime(done.oplog.through)}`}`);
       const deleted = await applyRetention(surplus, row, target, services, context);
       const freedBytes = deleted.length === 0 ? 0 : await sweep(row, target, context);
@@ -48,6 +50,11 @@ export function copyFlow(services: CopyServices): Flow<CopyWish> {
       return { state: isWhole ? 'success' : 'warning', result: { kind: 'copy', ...done, repository: target.name, points: copied.map(({ id }) => id), deleted, freedBytes } };
     },
   };
+}
+
+/** What of the oplog could not be copied, in words; nothing, when all of it was. */
+export function damagedOf({ damaged }: TaskOutput<'copy'>['oplog']): string {
+  return damaged.length === 0 ? '' : `oplog that cannot be copied: ${damaged.map(({ object, what }) => `${object}: ${what}`).join('; ')}`;
 }
 
 async function applyRetention(surplus: readonly string[], row: CopyRow, target: RepositoryRow, { archives, catalog, userOf }: CopyServices, context: FlowContext): Promise<string[]> {
