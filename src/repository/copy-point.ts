@@ -17,7 +17,7 @@ import { openChunkIndex } from './chunk-index.ts';
 import { hashesOf, holeId, type ChunkId } from './chunk.ts';
 import { isFailure } from '../base/failure.ts';
 import type { ArchiveWriter, WriterOptions } from './archive-writer.ts';
-import { pointMissing } from './failures.ts';
+import { isOfPlace } from './damage.ts';
 import { openLayPool } from './lay-pool.ts';
 import { layChunk } from './lay-file.ts';
 import { plainFrames, type PlainFrames } from './plain-frames.ts';
@@ -65,7 +65,8 @@ async function findBase({ source, target }: PointCopying, repository: string): P
   const copy = (await target.points()).findLast(({ copiedFrom }) => copiedFrom?.repository === repository);
   if (copy === undefined) return undefined;
   const original = await source.point(copy.copiedFrom!.point).catch((error: unknown) => {
-    if (!isFailure(error, pointMissing)) throw error;
+    // Without it only more headers are read; a manifest that is damaged stops no other point.
+    if (!isFailure(error) || isOfPlace(error)) throw error;
     return undefined;
   });
   return { copy, original };

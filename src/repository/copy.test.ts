@@ -110,6 +110,16 @@ test('a point that is damaged in the source is not copied, and a place that swal
   assert.deepEqual(await target.points(), []);
 });
 
+test('a point is copied though the manifest of the one copied before it is damaged in the source', async (t) => {
+  const pair = await openPair(t);
+  await pair.scene.store(await openUnder(pair.source, 1), 'p1', first);
+  await copy(pair, 'p1');
+  await pair.scene.store(await openUnder(pair.source, 1), 'p2', second);
+  pair.source.objects.get([...pair.source.objects.keys()].find((name) => name.endsWith('/points/p1'))!)!.bytes[40]! ^= 1;
+  await copy(pair, 'p2');
+  await pair.scene.requireExact(await openUnder(pair.target, 2), 'p2-bb', second);
+});
+
 const now = Math.floor(systemClock.now() / 1000);
 const time = (t: number, i = 1, term = 1): Optime => ({ t: now - 200_000 + t, i, term });
 
