@@ -123,6 +123,41 @@ test('an attached repository is read, and is not written before it is adopted; t
   assert.deepEqual(begun(platform.fake, 'backup').map(({ archive }) => archive.location.path === second.path), [false, true]);
 });
 
+test('a repository is not taken over while a backup of a set that would move is running, and its copy goes on', async () => {
+  const { platform } = await openCopied();
+  await using _ = platform;
+  await platform.ask('copy.add', { body: { set: 'rs0', to: 'second' } });
+  await run(platform);
+  const usual = platform.fake.scripts.backup;
+  const end = Promise.withResolvers<void>();
+  platform.fake.scripts.backup = async (input, voice) => {
+    await end.promise;
+    return await usual(input, voice);
+  };
+  const { id } = await platform.ask('backup.run', { params: { set: 'rs0' }, body: {} });
+  const adopt = { params: { repository: 'second' }, body: { apply: true } };
+  assert.equal((await platform.refused('repository.adopt', adopt)).code, 'server.set-busy');
+  assert.deepEqual([(await platform.ask('copy.list', {})).copies.length, (await platform.ask('set.show', { params: { set: 'rs0' } })).repository], [1, 'default']);
+  end.resolve();
+  await platform.ended(id);
+  await platform.ask('repository.adopt', adopt);
+  assert.deepEqual([(await platform.ask('copy.list', {})).copies, (await platform.ask('set.show', { params: { set: 'rs0' } })).repository], [[], 'second']);
+});
+
+test('an archive that was made since the import is taken over with the others, and who begins to work there at the last moment keeps the repository', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  const archives = platform.fake.archives.splice(0);
+  await platform.ask('repository.import', { body: { name: 'old', location: second, passphrase } });
+  platform.fake.archives.push(...archives);
+  let asked = 0;
+  Object.defineProperty(platform.fake, 'holders', { get: () => (++asked === 2 ? [{ what: 'writer', seenMs: 1, untilMs: 2 }] : []) });
+  const adopt = { params: { repository: 'old' }, body: { apply: true } };
+  assert.deepEqual([(await platform.refused('repository.adopt', adopt)).code, asked], ['server.repository-held', 2]);
+  assert.equal((await platform.ask('repository.show', { params: { repository: 'old' } })).isAttached, true);
+  assert.deepEqual((await platform.ask('repository.adopt', adopt)).sets, ['rs0']);
+});
+
 test('a set that is not protected is restored from an attached repository by the name it has there, with a place for its collections', async () => {
   await using platform = await openServerPlatform();
   platform.fake.points.push(makePoint(platform.fake));
