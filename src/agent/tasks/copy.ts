@@ -68,7 +68,12 @@ function oldest(points: readonly PointManifest[]): ClusterTime | null {
 
 async function bringOplog({ source, target }: Ends, from: ClusterTime | null, context: TaskContext): Promise<Output['oplog']> {
   const { chains, hurt } = await source.oplog.chains();
-  const copied = await copyOplog({ source: source.parts, target: target.parts, from, clock: context.clock, signal: context.signal }, chains);
+  const done = { processed: 0, read: 0, transferred: 0, stored: 0 };
+  const onSlice = (bytes: number): void => {
+    for (const key of ['processed', 'read', 'transferred', 'stored'] as const) done[key] += bytes;
+    context.progress({ ...done }, null);
+  };
+  const copied = await copyOplog({ source: source.parts, target: target.parts, from, clock: context.clock, signal: context.signal, onSlice }, chains);
   return { ...copied, damaged: [...hurt.map(({ object, what }) => ({ object, what })), ...copied.damaged] };
 }
 
