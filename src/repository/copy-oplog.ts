@@ -20,6 +20,7 @@ import { isFailure } from '../base/failure.ts';
 import type { ArchiveParts } from './archive-parts.ts';
 import { damageOf } from './damage.ts';
 import { oplogDamaged } from './failures.ts';
+import { takeLease, type Lease } from './lease.ts';
 import { dayOf, lastPart } from './object-names.ts';
 import { readChain, type StoredChain } from './oplog-chain.ts';
 import { listChains, type Chain } from './oplog-archive.ts';
@@ -40,7 +41,20 @@ export type OplogCopying = {
 /** `through`: how far the newest chain of the target reaches. `damaged`: what could not be copied, and why. */
 export type OplogCopied = { slices: number; bytes: number; through: ClusterTime | null; damaged: { object: string; what: string }[] };
 
+/** Holds a lease of the target while it works: who would take the repository over sees it. */
 export async function copyOplog(copying: OplogCopying, chains: readonly Chain[]): Promise<OplogCopied> {
+  const { storage, names, keys } = copying.target;
+  const lease = await takeLease({ storage, names, objectKey: keys.object, clock: copying.clock ?? systemClock }, 'writer');
+  try {
+    return await copyChains({ ...copying, lease }, chains);
+  } finally {
+    await lease.release();
+  }
+}
+
+type Run = OplogCopying & { readonly lease: Lease };
+
+async function copyChains(copying: Run, chains: readonly Chain[]): Promise<OplogCopied> {
   const report: OplogCopied = { slices: 0, bytes: 0, through: null, damaged: [] };
   const there = await listChains(copying.target);
   const newest = there.at(-1);
@@ -68,7 +82,7 @@ async function isComplete({ source, target }: OplogCopying, chain: Chain, lastDa
   return first?.name === second?.name;
 }
 
-async function copyChain(copying: OplogCopying, chain: string, lastDay: number, report: OplogCopied): Promise<ClusterTime> {
+async function copyChain(copying: Run, chain: string, lastDay: number, report: OplogCopied): Promise<ClusterTime> {
   const { source, target, signal } = copying;
   const stored = await readChain(source, chain);
   const name = target.names.chainStart(chain);
@@ -82,6 +96,7 @@ async function copyChain(copying: OplogCopying, chain: string, lastDay: number, 
     signal?.throwIfAborted();
     const { bytes, opened } = await reseal(source, target, chain, slice);
     requireFollowing(chain, stored, slice, opened, before);
+    await copying.lease.confirm();
     await target.storage.put(slice.name, bytes, 'new');
     before = opened;
     through = slice.through;

@@ -9,7 +9,9 @@ import { openArchive, type Archive } from './archive.ts';
 import { holeId } from './chunk.ts';
 import { copyOplog, type OplogCopied } from './copy-oplog.ts';
 import { copyPoint } from './copy-point.ts';
-import { frameDamaged, oplogDamaged } from './failures.ts';
+import { frameDamaged, leaseLost, oplogDamaged } from './failures.ts';
+import { holdersOf } from './holders.ts';
+import { breakLease, listLeases } from './lease.ts';
 import { makeArchive } from './repository.ts';
 import type { Storage } from './storage/storage.ts';
 
@@ -255,4 +257,31 @@ test('a slice that is taken back, with nothing in its place yet, is no damage', 
   await copyAll(source, target, time(0));
   source.objects.delete(slicesOf(source, chain)[1]!);
   assert.deepEqual({ ...(await copyAll(source, target, time(0))), through: null }, { slices: 0, bytes: 0, through: null, damaged: [] });
+});
+
+test('who copies oplog into an archive is seen there until it ends, and writes nothing more when its lease is broken', async (t) => {
+  const { source, target } = await openPair(t);
+  await writeChain(await openUnder(source, 1), 'the first', null, [time(0), time(10), time(20), time(30)]);
+  const archive = await openUnder(target, 2);
+  const seen: string[][] = [];
+  const inner: Storage = {
+    ...target,
+    put: async (name, bytes, how) => {
+      if (name.includes('/slices/')) seen.push((await holdersOf(archive.parts, systemClock)).map(({ what }) => what));
+      return await target.put(name, bytes, how);
+    },
+  };
+  await copyAll(source, inner, time(0));
+  assert.deepEqual([seen, await holdersOf(archive.parts, systemClock)], [[['writer'], ['writer'], ['writer']], []]);
+  const other = memoryStorage();
+  const breaking: Storage = {
+    ...other,
+    put: async (name, bytes, how) => {
+      const [lease] = name.includes('/slices/') ? await listLeases({ storage: other, names: archive.parts.names, objectKey: (await openUnder(other, 2)).parts.keys.object, clock: systemClock }) : [];
+      if (lease !== undefined) await breakLease(other, lease);
+      return await other.put(name, bytes, how);
+    },
+  };
+  await assert.rejects(copyAll(source, breaking, time(0)), (error) => isFailure(error, leaseLost));
+  assert.equal([...other.objects.keys()].filter((name) => name.includes('/slices/')).length, 1);
 });
