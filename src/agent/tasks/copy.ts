@@ -120,7 +120,7 @@ async function bringProof({ source, target }: Ends, point: string, copy: string)
   const { proofs } = await target.proofs(copy);
   const own = verdictOn(proofs);
   if (proof === null || (own !== null && own.atMs >= proof.atMs) || proofs.some((one) => verdictOn([one])?.atMs === proof.atMs)) return null;
-  const brought = { ...proof, says: `${proof.says} (as ${point}, which this is the copy of)` };
+  const brought = { ...proof, says: `${proof.says} (as ${point}, of which this is the copy)` };
   await target.recordProof(copy, brought);
   return brought;
 }
