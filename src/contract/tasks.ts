@@ -182,10 +182,12 @@ export const taskKinds = {
     output: z.object({
       copied: z.array(v.pointSummary),
       failed: z.array(z.object({ point: z.string(), why: z.string() })),
-      /** Points that are still to be copied, because only oplog was asked for. */
+      /** Proved points that are still to be copied, because only oplog was asked for. */
       waiting: z.int(),
       /** Copied points that the retention does not keep. */
       surplus: z.array(z.string()),
+      /** Copies made before, with a proof of their original that they had not. */
+      proved: z.array(z.object({ point: z.string(), proof: v.pointSummary.shape.proof.unwrap() })),
       oplog: z.object({ slices: z.int(), bytes: z.number(), through: v.clusterTime.nullable(), damaged: z.array(z.object({ object: z.string(), what: z.string() })) }),
       bytes: v.pointSummary.shape.bytes,
       seconds: z.number(),

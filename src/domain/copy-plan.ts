@@ -1,18 +1,20 @@
 /**
  * Which restore points a copy of a set should have, which of them are still to be copied, and which are too many.
  *
- * A point and its copy stand for the same moment. Of all there are, in the source and among the copies, those that the retention
- * keeps are wanted, and in any case the newest three.
+ * A point and its copy stand for the same moment. Of the proved points of the source and the good copies, those that the retention
+ * keeps are wanted, and in any case the newest three. A copy is too much by the good copies there are, whatever is still to come
+ * from the source. One with a failed proof takes no other's place, and goes no sooner than a good one of its age would.
  */
 export type CopyKeep = { readonly kind: 'days'; readonly days: number } | { readonly kind: 'points'; readonly points: number };
 
-export type Original = { readonly id: string; readonly createdAtMs: number };
+/** `ok`: what its proof says; null: it has none. */
+export type Original = { readonly id: string; readonly createdAtMs: number; readonly ok: boolean | null };
 export type Copied = Original & { /** The point it is the copy of. */ readonly of: string };
 
 export type CopyPlan = {
-  /** Points of the source, oldest first. */
+  /** Proved points of the source, oldest first. */
   readonly toCopy: readonly string[];
-  /** Copies, oldest first; never one of the newest three there are. */
+  /** Copies, oldest first; never one that has not three newer good ones. */
   readonly surplus: readonly string[];
 };
 
@@ -21,17 +23,29 @@ export const fewestCopies = 3;
 const dayMs = 86_400_000;
 
 export function planCopies(originals: readonly Original[], copies: readonly Copied[], keep: CopyKeep, nowMs: number): CopyPlan {
-  const moments = new Map([...copies.map(({ of, createdAtMs }) => [of, createdAtMs] as const), ...originals.map(({ id, createdAtMs }) => [id, createdAtMs] as const)]);
-  const newestFirst = [...moments].sort(([a, aMs], [b, bMs]) => bMs - aMs || (a < b ? 1 : -1));
-  const wanted = new Set(newestFirst.filter(([, createdAtMs], place) => place < fewestCopies || isKept(keep, place, createdAtMs, nowMs)).map(([id]) => id));
+  const good = copies.filter(({ ok }) => ok !== false);
+  const goodMoments = new Map(good.map(({ of, createdAtMs }) => [of, createdAtMs]));
+  const proved = originals.filter(({ ok }) => ok === true).map(({ id, createdAtMs }) => [id, createdAtMs] as const);
+  const moments = new Map([...goodMoments, ...proved]);
+  const isWanted = among(moments, keep, nowMs);
+  const isKept = among(goodMoments, keep, nowMs);
   const copied = new Set(copies.map(({ of }) => of));
-  const oldestFirst = [...copies].sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1));
   return {
-    toCopy: newestFirst.reverse().flatMap(([id]) => (wanted.has(id) && !copied.has(id) ? [id] : [])),
-    surplus: oldestFirst.slice(0, Math.max(0, oldestFirst.length - fewestCopies)).flatMap(({ id, of }) => (wanted.has(of) ? [] : [id])),
+    toCopy: proved.filter((moment) => !copied.has(moment[0]) && isWanted(moment)).sort(newerFirst).reverse().map(([id]) => id),
+    surplus: copies.filter(({ of, createdAtMs }) => !isKept([of, createdAtMs])).sort((a, b) => newerFirst([b.of, b.createdAtMs], [a.of, a.createdAtMs])).map(({ id }) => id),
   };
 }
 
-function isKept(keep: CopyKeep, place: number, createdAtMs: number, nowMs: number): boolean {
-  return keep.kind === 'points' ? place < keep.points : nowMs - createdAtMs < keep.days * dayMs;
+type Moment = readonly [id: string, createdAtMs: number];
+
+function newerFirst([a, aMs]: Moment, [b, bMs]: Moment): number {
+  return bMs - aMs || (a < b ? 1 : -1);
+}
+
+/** Whether a moment stays, by how many of `moments` are newer. */
+function among(moments: ReadonlyMap<string, number>, keep: CopyKeep, nowMs: number): (moment: Moment) => boolean {
+  return (moment) => {
+    const place = [...moments].filter((other) => other[0] !== moment[0] && newerFirst(other, moment) < 0).length;
+    return place < fewestCopies || (keep.kind === 'points' ? place < keep.points : nowMs - moment[1] < keep.days * dayMs);
+  };
 }

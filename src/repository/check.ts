@@ -29,6 +29,7 @@ export type CheckOptions = {
   /** Chooses the packs and slices that are read; the same seed chooses the same. */
   readonly seed?: number;
   readonly workers?: number;
+  /** Called very often, also where nothing was read: a check that goes on is never silent. */
   readonly onProgress?: (readBytes: number) => void;
   readonly signal?: AbortSignal;
 };
@@ -68,7 +69,7 @@ export async function inspectArchive(parts: ArchiveParts, options: CheckOptions 
   const progress = (bytes: number): void => {
     options.signal?.throwIfAborted();
     readBytes += bytes;
-    if (bytes > 0) options.onProgress?.(readBytes);
+    options.onProgress?.(readBytes);
   };
   const run: CheckRun = { parts, options, seed: options.seed ?? randomSeed(), damage, progress };
   const index = await openChunkIndex(parts.storage, parts.keys, parts.names, parts.packs);

@@ -10,8 +10,9 @@
  * A slice keeps its header to the byte, and with it its hash, so the copied chain proves itself as the source's does. A slice
  * that is there already is the same one. Whoever is killed leaves a shorter chain.
  *
- * A chain that is older than the newest one in the target and stands there is complete: nobody writes to it any more, and
- * this copy went on to the next only behind its end.
+ * A chain is complete when it is older than the newest one in the target and ends there with the same slice as in the source:
+ * nobody writes to it any more. One that broke off at a damaged slice, or that is not the same chain any more, is told by
+ * every run, until it is whole or not needed.
  */
 import { compareTimes, sameTime, timeFromKey, type ClusterTime } from '../base/cluster-time.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
@@ -19,6 +20,7 @@ import { isFailure } from '../base/failure.ts';
 import type { ArchiveParts } from './archive-parts.ts';
 import { damageOf } from './damage.ts';
 import { oplogDamaged } from './failures.ts';
+import { takeLease, type Lease } from './lease.ts';
 import { dayOf, lastPart } from './object-names.ts';
 import { readChain, type StoredChain } from './oplog-chain.ts';
 import { listChains, type Chain } from './oplog-archive.ts';
@@ -39,18 +41,33 @@ export type OplogCopying = {
 /** `through`: how far the newest chain of the target reaches. `damaged`: what could not be copied, and why. */
 export type OplogCopied = { slices: number; bytes: number; through: ClusterTime | null; damaged: { object: string; what: string }[] };
 
+/** Holds a lease of the target while it works: who would take the repository over sees it. */
 export async function copyOplog(copying: OplogCopying, chains: readonly Chain[]): Promise<OplogCopied> {
+  const { storage, names, keys } = copying.target;
+  const lease = await takeLease({ storage, names, objectKey: keys.object, clock: copying.clock ?? systemClock }, 'writer');
+  try {
+    return await copyChains({ ...copying, lease }, chains);
+  } finally {
+    await lease.release();
+  }
+}
+
+type Run = OplogCopying & { readonly lease: Lease };
+
+async function copyChains(copying: Run, chains: readonly Chain[]): Promise<OplogCopied> {
   const report: OplogCopied = { slices: 0, bytes: 0, through: null, damaged: [] };
   const there = await listChains(copying.target);
   const newest = there.at(-1);
   for (const [index, chain] of chains.entries()) {
     copying.signal?.throwIfAborted();
     const next = chains[index + 1];
-    const isComplete = newest !== undefined && chain.id < newest && there.includes(chain.id);
     const isOver = next !== undefined && (copying.from === null || compareTimes(next.start.after, copying.from) <= 0);
-    if (isComplete || (isOver && !there.includes(chain.id))) continue;
+    if (isOver) continue;
+    const lastDay = lastDayOf(next, copying.clock ?? systemClock);
+    const isOld = newest !== undefined && chain.id < newest && there.includes(chain.id);
     try {
-      report.through = await copyChain(copying, chain.id, report);
+      if (isOld && (await isComplete(copying, chain, lastDay))) continue;
+      report.through = await copyChain(copying, chain.id, lastDay, report);
     } catch (error) {
       // Another chain proves itself; of this one what stands before the damage is whole.
       if (!isFailure(error, oplogDamaged)) throw error;
@@ -60,15 +77,17 @@ export async function copyOplog(copying: OplogCopying, chains: readonly Chain[])
   return report;
 }
 
-async function copyChain(copying: OplogCopying, chain: string, report: OplogCopied): Promise<ClusterTime> {
+async function isComplete({ source, target }: OplogCopying, chain: Chain, lastDay: number): Promise<boolean> {
+  const [first, second] = [await endIn(source, chain.id, chain.start.after, lastDay), await endIn(target, chain.id, chain.start.after, lastDay)];
+  return first?.name === second?.name;
+}
+
+async function copyChain(copying: Run, chain: string, lastDay: number, report: OplogCopied): Promise<ClusterTime> {
   const { source, target, signal } = copying;
   const stored = await readChain(source, chain);
   const name = target.names.chainStart(chain);
   await target.storage.put(name, sealObject(target.keys.object, name, stored), 'new');
-  const clock = copying.clock ?? systemClock;
-  let end = await endIn(target, chain, stored, clock);
-  const fresh = await slicesFrom(source, chain, end?.after ?? stored.start.after, clock);
-  if (end !== undefined && isWithdrawn(end, fresh)) end = (await listSlices(target, chain)).find((slice) => sameTime(slice.through, end!.after));
+  const { end, fresh } = await joinEnds(copying, chain, stored, lastDay);
   let before = end === undefined ? undefined : await openSlice(target, chain, end);
   let through: ClusterTime = end?.through ?? stored.start.after;
   const way = wayFrom(fresh, through, undefined);
@@ -77,6 +96,7 @@ async function copyChain(copying: OplogCopying, chain: string, report: OplogCopi
     signal?.throwIfAborted();
     const { bytes, opened } = await reseal(source, target, chain, slice);
     requireFollowing(chain, stored, slice, opened, before);
+    await copying.lease.confirm();
     await target.storage.put(slice.name, bytes, 'new');
     before = opened;
     through = slice.through;
@@ -84,7 +104,32 @@ async function copyChain(copying: OplogCopying, chain: string, report: OplogCopi
     report.bytes += bytes.length;
     copying.onSlice?.(bytes.length);
   }
+  await requireReached(source, chain, through, lastDay);
   return through;
+}
+
+/** The slice that the target's chain goes on behind, and what the source has from where that one starts. */
+async function joinEnds({ source, target }: OplogCopying, chain: string, stored: StoredChain, lastDay: number): Promise<{ end: SliceName | undefined; fresh: SliceName[] }> {
+  const start = stored.start.after;
+  const end = await endIn(target, chain, start, lastDay);
+  const fresh = await slicesFrom(source, chain, end?.after ?? start, lastDay);
+  // What leads on from its end is proved by its hash when it is copied.
+  if (end === undefined || fresh.some(({ name, after }) => name === end.name || sameTime(after, end.through))) return { end, fresh };
+  // Of two writers at once both may take their slice back; one of them writes another from the same moment, which leads on.
+  if (fresh.some(({ after }) => sameTime(after, end.after))) return { end: (await listSlices(target, chain)).find(({ through }) => sameTime(through, end.after)), fresh };
+  // It is taken back, and nothing is written in its place yet.
+  const last = await endIn(source, chain, start, lastDay);
+  if (fresh.length === 0 && sameTime(last?.through ?? start, end.after)) return { end, fresh };
+  throw oplogDamaged({ chain, slice: lastPart(end.name), what: "the target's chain is another one, which this slice ends: the source does not have it" });
+}
+
+/** A slice of the source that stands behind a missing one is not copied, and that is told. */
+async function requireReached(source: ArchiveParts, chain: string, through: ClusterTime, lastDay: number): Promise<void> {
+  const end = await endIn(source, chain, through, lastDay);
+  if (end === undefined || compareTimes(end.after, through) <= 0) return;
+  // Its writer may have gone on since it was listed.
+  const behind = await slicesFrom(source, chain, through, lastDay);
+  if (wayFrom(behind, through, undefined).length === 0) throw oplogDamaged({ chain, slice: lastPart(end.name), what: 'a slice before it is missing' });
 }
 
 /** A slice of the source, every block of it proved, as it is written into the target. */
@@ -98,27 +143,27 @@ export async function reseal(source: ArchiveParts, target: ArchiveParts, chain: 
   return { bytes: sealSlice(target.keys, slice.name, opened.json, bodies), opened };
 }
 
-/** Of two writers at once both may take their slice back; one of them writes another from the same moment, which leads on. */
-function isWithdrawn(end: SliceName, fresh: readonly SliceName[]): boolean {
-  return fresh.some(({ after }) => sameTime(after, end.after)) && !fresh.some(({ name }) => name === end.name);
-}
-
 /** Slices stand in the folder of the day that they start after. */
 const daysAhead = 1;
 
-/** The last slice of a chain that was copied in order, found by day from the newest one on. */
-async function endIn(parts: ArchiveParts, chain: string, { start }: StoredChain, clock: Clock): Promise<SliceName | undefined> {
-  for (let day = dayOf(clock.now() / 1000) + daysAhead; day >= dayOf(start.after.t); day--) {
+/** No chain is written to when the next one has begun. */
+function lastDayOf(next: Chain | undefined, clock: Clock): number {
+  const seconds = next === undefined ? clock.now() / 1000 : Math.max(next.start.after.t, next.startedAtMs / 1000);
+  return dayOf(seconds) + daysAhead;
+}
+
+/** The last slice of a chain, found by day from the newest one on. */
+async function endIn(parts: ArchiveParts, chain: string, start: ClusterTime, lastDay: number): Promise<SliceName | undefined> {
+  for (let day = Math.max(lastDay, dayOf(start.t)); day >= dayOf(start.t); day--) {
     const last = (await listUnder(parts, parts.names.day(chain, day))).at(-1);
     if (last !== undefined) return last;
   }
   return undefined;
 }
 
-async function slicesFrom(parts: ArchiveParts, chain: string, after: ClusterTime, clock: Clock): Promise<SliceName[]> {
+async function slicesFrom(parts: ArchiveParts, chain: string, after: ClusterTime, lastDay: number): Promise<SliceName[]> {
   const found: SliceName[] = [];
-  const last = Math.max(dayOf(clock.now() / 1000), dayOf(after.t)) + daysAhead;
-  for (let day = dayOf(after.t); day <= last; day++) found.push(...(await listUnder(parts, parts.names.day(chain, day))));
+  for (let day = dayOf(after.t); day <= Math.max(lastDay, dayOf(after.t)); day++) found.push(...(await listUnder(parts, parts.names.day(chain, day))));
   return found.filter((slice) => compareTimes(slice.after, after) >= 0);
 }
 

@@ -17,7 +17,7 @@ import { openChunkIndex } from './chunk-index.ts';
 import { hashesOf, holeId, type ChunkId } from './chunk.ts';
 import { isFailure } from '../base/failure.ts';
 import type { ArchiveWriter, WriterOptions } from './archive-writer.ts';
-import { pointMissing } from './failures.ts';
+import { isOfPlace } from './damage.ts';
 import { openLayPool } from './lay-pool.ts';
 import { layChunk } from './lay-file.ts';
 import { plainFrames, type PlainFrames } from './plain-frames.ts';
@@ -45,7 +45,7 @@ export async function copyPoint(copying: PointCopying, point: PointManifest, as:
     const files: StoredFile[] = [];
     for (const file of point.files) files.push(await copyFile({ ...copying, from, to, writer, base }, file));
     await writer.flush();
-    await readBack(copying, files, base);
+    await readBack(copying, files, base, () => copying.onProgress?.(writer.counts));
     const { checkpoint, top, about, createdAtMs } = point;
     const { replaces, ...named } = as;
     return await writer.publish({ ...named, checkpoint, top, about, createdAtMs, files }, { replaces });
@@ -65,7 +65,8 @@ async function findBase({ source, target }: PointCopying, repository: string): P
   const copy = (await target.points()).findLast(({ copiedFrom }) => copiedFrom?.repository === repository);
   if (copy === undefined) return undefined;
   const original = await source.point(copy.copiedFrom!.point).catch((error: unknown) => {
-    if (!isFailure(error, pointMissing)) throw error;
+    // Without it only more headers are read; a manifest that is damaged stops no other point.
+    if (!isFailure(error) || isOfPlace(error)) throw error;
     return undefined;
   });
   return { copy, original };
@@ -106,6 +107,7 @@ async function copyFile(run: Run, file: StoredFile): Promise<StoredFile> {
   try {
     for (let at = 0; at < chunkCount(file.bytes); at++) {
       signal?.throwIfAborted();
+      run.onProgress?.(writer.counts);
       ids.push(copyOne(at));
       ids[at]!.catch(() => {});
       if (at >= mostAhead) await ids[at - mostAhead];
@@ -117,7 +119,7 @@ async function copyFile(run: Run, file: StoredFile): Promise<StoredFile> {
 }
 
 /** Proves in the target what is not in the copy before, at the same place. */
-async function readBack({ target, workers, signal }: PointCopying, files: readonly StoredFile[], base: Base | undefined): Promise<void> {
+async function readBack({ target, workers, signal }: PointCopying, files: readonly StoredFile[], base: Base | undefined, goesOn: () => void): Promise<void> {
   const { parts } = target;
   const plain = await openPlain(parts);
   const pool = openLayPool(workers);
@@ -128,6 +130,7 @@ async function readBack({ target, workers, signal }: PointCopying, files: readon
       const before = await mapIfThere(plain, base?.copy.files.find(({ path }) => path === file.path));
       for (const [at, id] of (await mapOf(plain, file)).entries()) {
         signal?.throwIfAborted();
+        goesOn();
         if (id === holeId || before[at] === id) continue;
         await pool.room();
         const work = layChunk({ packs: parts.packs, keys: parts.keys, plain, pool }, id, { fd: undefined, position: 0, bytes: chunkLength(file.bytes, at) }, target.place)

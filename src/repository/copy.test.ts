@@ -9,7 +9,9 @@ import { openArchive, type Archive } from './archive.ts';
 import { holeId } from './chunk.ts';
 import { copyOplog, type OplogCopied } from './copy-oplog.ts';
 import { copyPoint } from './copy-point.ts';
-import { frameDamaged, oplogDamaged } from './failures.ts';
+import { frameDamaged, leaseLost, oplogDamaged } from './failures.ts';
+import { holdersOf } from './holders.ts';
+import { breakLease, listLeases } from './lease.ts';
 import { makeArchive } from './repository.ts';
 import type { Storage } from './storage/storage.ts';
 
@@ -110,6 +112,16 @@ test('a point that is damaged in the source is not copied, and a place that swal
   assert.deepEqual(await target.points(), []);
 });
 
+test('a point is copied though the manifest of the one copied before it is damaged in the source', async (t) => {
+  const pair = await openPair(t);
+  await pair.scene.store(await openUnder(pair.source, 1), 'p1', first);
+  await copy(pair, 'p1');
+  await pair.scene.store(await openUnder(pair.source, 1), 'p2', second);
+  pair.source.objects.get([...pair.source.objects.keys()].find((name) => name.endsWith('/points/p1'))!)!.bytes[40]! ^= 1;
+  await copy(pair, 'p2');
+  await pair.scene.requireExact(await openUnder(pair.target, 2), 'p2-bb', second);
+});
+
 const now = Math.floor(systemClock.now() / 1000);
 const time = (t: number, i = 1, term = 1): Optime => ({ t: now - 200_000 + t, i, term });
 
@@ -192,4 +204,84 @@ test('a slice that its writer took back leads the copy astray for one run at mos
   const copied = await openUnder(target, 2);
   assert.deepEqual((await copied.oplog.slices(chain)).map(({ through }) => through.t - time(0).t), [10, 15, 30]);
   assert.ok((await entriesOf(copied, chain, time(0), time(30))).equals(await entriesOf(archive, chain, time(0), time(30))));
+});
+
+const slicesOf = (storage: MemoryStorage, chain: string): string[] => [...storage.objects.keys()].filter((one) => one.includes(`${chain}/slices/`)).sort();
+
+test('a chain that broke off at a damaged slice is told by every run, also when a later one is there, and is copied to its end when the slice is healed', async (t) => {
+  const { source, target } = await openPair(t);
+  const archive = await openUnder(source, 1);
+  const chain = await writeChain(archive, 'the first', null, [time(0), time(10), time(20), time(30)]);
+  await writeChain(archive, 'rolled over', chain, [time(100), time(110)]);
+  const { bytes } = source.objects.get(slicesOf(source, chain)[1]!)!;
+  bytes[bytes.length - 20]! ^= 1;
+  for (const slices of [2, 0, 0]) {
+    const report = await copyAll(source, target, time(5));
+    assert.deepEqual([report.slices, report.damaged.length], [slices, 1]);
+  }
+  bytes[bytes.length - 20]! ^= 1;
+  assert.deepEqual({ ...(await copyAll(source, target, time(5))), bytes: 0 }, { slices: 2, bytes: 0, through: { t: time(110).t, i: 1 }, damaged: [] });
+  assert.ok((await entriesOf(await openUnder(target, 2), chain, time(0), time(30))).equals(await entriesOf(archive, chain, time(0), time(30))));
+  assert.deepEqual((await copyAll(source, target, time(5))).damaged, []);
+  const later = (await archive.oplog.chains()).chains[1]!.id;
+  await extend(archive, later, [time(120), time(130), time(140)]);
+  source.objects.delete(slicesOf(source, later)[2]!);
+  const report = await copyAll(source, target, time(5));
+  assert.deepEqual([report.slices, report.damaged.map(({ what }) => /: (.*)$/.exec(what)![1])], [1, ['a slice before it is missing']]);
+});
+
+test('a chain that went on elsewhere under the same id is not taken for the one it was, by no run, and nothing of it is written over', async (t) => {
+  const { source: lost, target: adopted } = await openPair(t);
+  const archive = await openUnder(lost, 1);
+  const chain = await writeChain(archive, 'the first', null, [time(0), time(10), time(20)]);
+  await copyAll(lost, adopted, time(0));
+  await extend(archive, chain, [time(30), time(40)]);
+  const other = await openUnder(adopted, 2);
+  await extend(other, chain, [time(35), time(45)]);
+  const before = slicesOf(lost, chain);
+  const back = async (): Promise<OplogCopied> => await copyOplog({ source: other.parts, target: archive.parts, from: time(5) }, (await other.oplog.chains()).chains);
+  const isTold = ({ damaged }: OplogCopied): boolean => damaged.length === 1 && damaged[0]!.object.includes(chain) && damaged[0]!.what.includes("the target's chain is another one");
+  assert.ok(isTold(await back()));
+  await writeChain(other, 'rolled over', chain, [time(100), time(110)]);
+  for (const slices of [1, 0]) {
+    const report = await back();
+    assert.ok(isTold(report));
+    assert.equal(report.slices, slices);
+  }
+  assert.deepEqual(slicesOf(lost, chain), before);
+});
+
+test('a slice that is taken back, with nothing in its place yet, is no damage', async (t) => {
+  const { source, target } = await openPair(t);
+  const chain = await writeChain(await openUnder(source, 1), 'the first', null, [time(0), time(10), time(20)]);
+  await copyAll(source, target, time(0));
+  source.objects.delete(slicesOf(source, chain)[1]!);
+  assert.deepEqual({ ...(await copyAll(source, target, time(0))), through: null }, { slices: 0, bytes: 0, through: null, damaged: [] });
+});
+
+test('who copies oplog into an archive is seen there until it ends, and writes nothing more when its lease is broken', async (t) => {
+  const { source, target } = await openPair(t);
+  await writeChain(await openUnder(source, 1), 'the first', null, [time(0), time(10), time(20), time(30)]);
+  const archive = await openUnder(target, 2);
+  const seen: string[][] = [];
+  const inner: Storage = {
+    ...target,
+    put: async (name, bytes, how) => {
+      if (name.includes('/slices/')) seen.push((await holdersOf(archive.parts, systemClock)).map(({ what }) => what));
+      return await target.put(name, bytes, how);
+    },
+  };
+  await copyAll(source, inner, time(0));
+  assert.deepEqual([seen, await holdersOf(archive.parts, systemClock)], [[['writer'], ['writer'], ['writer']], []]);
+  const other = memoryStorage();
+  const breaking: Storage = {
+    ...other,
+    put: async (name, bytes, how) => {
+      const [lease] = name.includes('/slices/') ? await listLeases({ storage: other, names: archive.parts.names, objectKey: (await openUnder(other, 2)).parts.keys.object, clock: systemClock }) : [];
+      if (lease !== undefined) await breakLease(other, lease);
+      return await other.put(name, bytes, how);
+    },
+  };
+  await assert.rejects(copyAll(source, breaking, time(0)), (error) => isFailure(error, leaseLost));
+  assert.equal([...other.objects.keys()].filter((name) => name.includes('/slices/')).length, 1);
 });

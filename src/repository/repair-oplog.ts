@@ -14,7 +14,7 @@ import { listUnder, openSlice, requireFollowing } from './oplog-reader.ts';
 import type { OpenedSlice, SliceName } from './oplog-slice.ts';
 import { sealObject } from './sealed-object.ts';
 
-export async function repairOplog(parts: ArchiveParts, from: ArchiveParts, { hurtOplog, damage }: CheckReport, healed: (object: string) => void): Promise<void> {
+export async function repairOplog(parts: ArchiveParts, from: ArchiveParts, { hurtOplog, damage }: CheckReport, healed: (object: string) => void, goesOn: () => void): Promise<void> {
   const damaged = new Set(damage.map(({ object }) => object));
   for (const chain of await listChains(from)) {
     const stored = await readChain(from, chain).catch(passBy);
@@ -23,6 +23,7 @@ export async function repairOplog(parts: ArchiveParts, from: ArchiveParts, { hur
     await healBarriers(parts, from, chain, damaged, healed);
     const slices = await listUnder(from, from.names.slices(chain));
     for (const slice of slices) {
+      goesOn();
       const isHurt = hurtOplog.some(({ after, through }) => compareTimes(after, slice.after) <= 0 && compareTimes(slice.through, through) <= 0);
       if (!isHurt || (!damaged.has(slice.name) && (await parts.storage.stat(slice.name)) !== undefined)) continue;
       if ((await healSlice(parts, from, chain, stored, slice).catch(passBy)) === true) healed(damaged.has(slice.name) ? slice.name : parts.names.slices(chain));

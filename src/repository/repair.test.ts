@@ -128,3 +128,22 @@ test('without a copy, or where the copy has not got it either, nothing is said t
     assert.deepEqual((await (await openUnder(main, 1)).check({ readDataPercent: 100, workers: 0 })).hurtPoints, ['p1']);
   }
 });
+
+test('a check and a repair that go on say so in every step, whether they read or not', async (t) => {
+  const pair = await openPair(t);
+  let looks = 0;
+  await (await openUnder(pair.main, 1)).check({ readDataPercent: 0, workers: 0, onProgress: () => void looks++ });
+  assert.ok(looks > 3, `a check of the structure said ${looks} times that it goes on`);
+  for (const name of namesOf(pair.main, 'packs')) flip(pair.main, name, 0.3);
+  flip(pair.main, namesOf(pair.main, 'points')[0]!, 0.5);
+  flip(pair.main, namesOf(pair.main, 'oplog').find((name) => name.includes('/slices/'))!, 0.9);
+  const said: (string | { read: number; stored: number })[] = [];
+  const from = { archive: await openUnder(pair.other, 2), repository: 'bb', name: 'second' };
+  const report = await repairArchive(await openUnder(pair.main, 1), from, { workers: 0, onStep: (step) => void said.push(step), onProgress: (bytes) => void said.push(bytes) });
+  assert.deepEqual([report.stillHurt, report.storedBytes > 0], [[], true]);
+  const steps = said.flatMap((one, at) => (typeof one === 'string' ? [at] : []));
+  assert.ok(steps.length >= 4, JSON.stringify(said.filter((one) => typeof one === 'string')));
+  for (const at of steps) assert.equal(typeof said[at + 1], 'object', `${String(said[at])}: nothing was said of how it goes on`);
+  const read = said.flatMap((one) => (typeof one === 'string' ? [] : [one.read]));
+  assert.ok(read.every((bytes, at) => at === 0 || bytes >= read[at - 1]!), 'what was read is counted through all looks');
+});

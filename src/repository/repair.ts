@@ -25,7 +25,10 @@ import type { PlainFrames } from './plain-frames.ts';
 import type { StoredFile } from './points.ts';
 import { repairOplog } from './repair-oplog.ts';
 
-export type RepairOptions = { readonly workers: number; readonly signal?: AbortSignal; readonly onStep?: (step: string) => void };
+export type RepairOptions = { readonly workers: number; readonly signal?: AbortSignal; readonly onStep?: (step: string) => void; /** Called very often: a repair that goes on is never silent. */ readonly onProgress?: (bytes: RepairProgress) => void };
+
+/** `read` by the looks, in all. */
+export type RepairProgress = { readonly read: number; readonly stored: number };
 
 /** The other archive, and the repository it is in. */
 export type RepairSource = { readonly archive: Archive; readonly repository: string; readonly name: string };
@@ -33,23 +36,30 @@ export type RepairSource = { readonly archive: Archive; readonly repository: str
 export type RepairedObject = Damage & { healed: boolean; by: string };
 export type RepairReport = { ok: boolean; objects: RepairedObject[]; wholeAgain: string[]; stillHurt: string[]; hurtOplog: CheckReport['hurtOplog']; storedBytes: number };
 
-type Run = { readonly archive: Archive; readonly from: RepairSource | undefined; readonly options: RepairOptions; readonly by: Map<string, string>; stored: number };
+type Run = { readonly archive: Archive; readonly from: RepairSource | undefined; readonly options: RepairOptions; readonly by: Map<string, string>; stored: number; read: number };
 
 const mostRounds = 8;
 
 export async function repairArchive(archive: Archive, from: RepairSource | undefined, options: RepairOptions): Promise<RepairReport> {
   const { parts } = archive;
-  const look = async (known?: Inspection): Promise<Inspection> => await inspectArchive(parts, { readDataPercent: 100, workers: options.workers, signal: options.signal }, known?.packs);
+  const run: Run = { archive, from, options, by: new Map(), stored: 0, read: 0 };
+  const look = async (known?: Inspection): Promise<Inspection> => {
+    const before = run.read;
+    const onProgress = (bytes: number): void => {
+      run.read = before + bytes;
+      goesOn(run);
+    };
+    return await inspectArchive(parts, { readDataPercent: 100, workers: options.workers, signal: options.signal, onProgress }, known?.packs);
+  };
   options.onStep?.('read and prove everything');
   const first = await look();
-  const run: Run = { archive, from, options, by: new Map(), stored: 0 };
   const isOplogHurt = ({ report }: Inspection): boolean => report.hurtOplog.length > 0 || report.damage.some(({ object }) => isOfOplog(archive, object));
   let last = first;
   for (let round = 0; from !== undefined && round < mostRounds && (!isWhole(last) || isOplogHurt(last)); round++) {
     const before = run.by.size;
     await healChunks(run, from, last.lost);
     await healManifests(run, from);
-    if (isOplogHurt(last)) await repairOplog(parts, from.archive.parts, last.report, (object) => run.by.set(object, `copied again from ${from.name}`));
+    if (isOplogHurt(last)) await repairOplog(parts, from.archive.parts, last.report, (object) => run.by.set(object, `copied again from ${from.name}`), () => goesOn(run));
     if (run.by.size === before) break;
     options.onStep?.('look again');
     last = await look(first);
@@ -57,6 +67,11 @@ export async function repairArchive(archive: Archive, from: RepairSource | undef
   await removeUseless(run, last.report.damage);
   if (!isWhole(last) || last.report.damage.length > 0) last = await look(first);
   return await reportOf(run, first, last);
+}
+
+function goesOn({ options, read, stored }: Run): void {
+  options.signal?.throwIfAborted();
+  options.onProgress?.({ read, stored });
 }
 
 function isWhole({ report }: Inspection): boolean {
@@ -80,7 +95,7 @@ async function healChunks(run: Run, from: RepairSource, lost: ReadonlySet<ChunkI
       for (const file of point.files) {
         for (const at of file.map.keys()) {
           if (wanted.size === 0) break;
-          run.options.signal?.throwIfAborted();
+          goesOn(run);
           if (seen.has(file.map[at]!)) continue;
           seen.add(file.map[at]!);
           await healList({ run, from, writer, plain, wanted }, file, at).catch(passBy);
@@ -106,6 +121,7 @@ async function healList(healing: Healing, file: StoredFile, at: number): Promise
       ids.push(holeId);
       continue;
     }
+    goesOn(run);
     const { header } = await plain.locate(other);
     const id = chunkIdOf(keys.chunkId, header.bytes, hashesOf(header));
     ids.push(id);
@@ -151,7 +167,7 @@ async function healManifests(run: Run, from: RepairSource): Promise<void> {
     run.options.onStep?.(`make restore point ${point} anew`);
     const copiedFrom = copy === undefined ? { repository: from.repository, repositoryName: from.name, point: found.id } : undefined;
     const as = { id: point, replaces: true, ...(copiedFrom !== undefined && { copiedFrom }) };
-    await copyPoint({ source: from.archive, target: run.archive, level: 'balanced', workers: run.options.workers, signal: run.options.signal }, found, as)
+    await copyPoint({ source: from.archive, target: run.archive, level: 'balanced', workers: run.options.workers, signal: run.options.signal, onProgress: () => goesOn(run) }, found, as)
       .then(({ bytes }) => {
         run.stored += bytes.stored;
         run.by.set(object, `made anew from ${found.id} in ${from.name}`);

@@ -4,6 +4,7 @@
  * Taking over goes step by step, each of which may be the last one before a crash; done again, it does what is left. That
  * nobody else is at work there is looked at first, and again right before it becomes writable.
  */
+import type { CopyRow } from '../catalog/copies.ts';
 import type { RepositoryRow } from '../catalog/repositories.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import type { RouteAnswer } from '../contract/routes.ts';
@@ -16,10 +17,15 @@ type Adoption = RouteAnswer<'repository.adopt'>;
 
 /** Attaches a repository and lists what is in it. Nothing is written there. */
 export async function importRepository(wanted: Pick<NewRepository, 'name' | 'host' | 'location' | 'secret' | 'passphrase'>, services: Services): Promise<RepositoryRow> {
-  const { archives, moments } = services;
+  const { archives } = services;
   const row = await archives.add({ ...wanted, create: false, isDefault: false, isAttached: true, passphraseFile: null });
-  for (const { setId } of await archives.takeIn(row)) await moments.window({ id: setId, repository: row.id });
+  await listWhatIsThere(row, services);
   return row;
+}
+
+/** Every archive there is now, and its points: others may have made some since. */
+async function listWhatIsThere(row: RepositoryRow, { archives, moments }: Services): Promise<void> {
+  for (const { setId } of await archives.takeIn(row)) await moments.window({ id: setId, repository: row.id });
 }
 
 const work = { writer: 'a backup or a copy', sweep: 'a sweep', oplog: 'the following of the oplog' } as const;
@@ -36,31 +42,41 @@ async function requireFree(row: RepositoryRow, { archives, links }: Services): P
 
 export async function adopt(row: RepositoryRow, apply: boolean, services: Services): Promise<Adoption> {
   const { archives, catalog, copies } = services;
+  if (row.is_attached === 1) await listWhatIsThere(row, services);
   await requireFree(row, services);
   const inIt = new Set((await archives.list(row.id)).map(({ setId }) => setId));
-  const moving = (await services.sets.list()).filter((set) => inIt.has(set.id) && set.repository !== row.id);
-  const ending = (await copies.list()).filter(({ set_id, repository }) => repository === row.id && moving.some(({ id }) => id === set_id));
+  const sets = (await services.sets.list()).filter(({ id }) => inIt.has(id));
+  const moving = sets.filter(({ repository }) => repository !== row.id);
+  // Those of sets that were moved before a crash too: a set is not copied to where it is.
+  const ending = (await copies.list()).filter(({ set_id, repository }) => repository === row.id && sets.some(({ id }) => id === set_id));
   const plan = [
     ...(row.is_attached === 1 ? [`repository ${row.name} may be written from now on: no other server may use it any more`] : []),
     ...(await Promise.all(moving.map(async (set) => `set ${set.name} goes on in ${row.name}: backups and oplog go there, and no longer to ${(await archives.find(set.repository)).name}`))),
     ...(await Promise.all(ending.map(async (copy) => `the copy ${await copies.nameOf(copy)} ends`))),
   ];
   if (apply) {
+    for (const set of moving) await requireIdle(set, services);
+    await requireFree(row, services);
     await catalog.repositories.takeOver(row.id);
-    for (const copy of ending) await copies.end(copy);
-    for (const set of moving) await moveSet(set, row, services);
+    for (const set of moving) await moveSet(set, row, ending.filter(({ set_id }) => set_id === set.id), services);
+    for (const copy of ending) if (!moving.some(({ id }) => id === copy.set_id)) await copies.end(copy);
   }
   return { applied: apply, repository: row.name, plan, sets: moving.map(({ name }) => name) };
 }
 
-/** The follower of its oplog ends first: one chain never has two writers, and neither has one set. */
-async function moveSet(set: SetRow, row: RepositoryRow, services: Services): Promise<void> {
-  const { catalog, engine, sets, standings } = services;
-  const open = (await catalog.sessions.unfinished()).filter(({ set_id }) => set_id === set.id);
-  const inTheWay = open.find(({ kind }) => kind === 'backup');
+async function requireIdle(set: SetRow, { catalog }: Services): Promise<void> {
+  const inTheWay = (await catalog.sessions.unfinished()).find(({ set_id, kind }) => set_id === set.id && kind === 'backup');
   if (inTheWay !== undefined) throw setBusy({ set: set.name, session: inTheWay.id });
+}
+
+/** The follower of its oplog ends first, and what copies there ends before the next one begins: one chain never has two writers. */
+async function moveSet(set: SetRow, row: RepositoryRow, ending: readonly CopyRow[], services: Services): Promise<void> {
+  const { catalog, copies, engine, sets, standings } = services;
+  await requireIdle(set, services);
+  const open = (await catalog.sessions.unfinished()).filter(({ set_id }) => set_id === set.id);
   for (const { id, kind } of open) if (kind === 'oplog') await engine.end(id);
   await catalog.sets.moveTo(set.id, row.id);
+  for (const copy of ending) await copies.end(copy);
   // What was archived elsewhere says nothing of how far it is archived here.
   await standings.change(set.id, { state: 'waiting', chain: null, through: null, committed: null, says: `goes on in repository ${row.name}`, session: null });
   await services.keepOplog(await sets.find(set.id));

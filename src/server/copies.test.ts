@@ -69,11 +69,18 @@ test('retention takes what the task says is too much, leaves what is held, and g
   await run(platform);
   const copy = `${point}-repo20`;
   await platform.ask('point.hold', { params: { point: copy }, body: { reason: 'audit' } });
-  platform.fake.scripts.copy = async () => ({ copied: [], failed: [{ point: 'p9', why: 'damaged' }], waiting: 0, surplus: [copy], oplog: { slices: 0, bytes: 0, through: null, damaged: [] }, bytes: { processed: 0, read: 0, transferred: 0, stored: 0 }, seconds: 1 });
+  const task = (failed: { point: string; why: string }[]) => async () => ({ copied: [], failed, waiting: 0, surplus: [copy], proved: [{ point: copy, proof: { level: 'full' as const, atMs: 5_000_000_000_000, ok: false, says: 'two documents are missing' } }], oplog: { slices: 0, bytes: 0, through: null, damaged: [] }, bytes: { processed: 0, read: 0, transferred: 0, stored: 0 }, seconds: 1 });
+  platform.fake.scripts.copy = task([]);
   const held = await run(platform);
-  assert.ok(held.state === 'warning' && held.result?.kind === 'copy');
+  assert.ok(held.result?.kind === 'copy');
   assert.deepEqual([held.result.deleted, begun(platform.fake, 'sweep').length], [[], 0]);
+  assert.equal((await platform.ask('point.show', { params: { point: copy } })).proof?.ok, false, 'a failed proof of the original reaches its copy');
   await platform.ask('point.release', { params: { point: copy } });
+  platform.fake.scripts.copy = task([{ point: 'p9', why: 'damaged' }]);
+  const failed = await run(platform);
+  assert.ok(failed.state === 'warning' && failed.result?.kind === 'copy');
+  assert.deepEqual(failed.result.deleted, [], 'nothing goes while something could not be copied');
+  platform.fake.scripts.copy = task([]);
   const released = await run(platform);
   assert.ok(released.result?.kind === 'copy');
   assert.deepEqual([released.result.deleted, released.result.freedBytes], [[copy], 77]);
@@ -114,6 +121,41 @@ test('an attached repository is read, and is not written before it is adopted; t
   await until('the oplog to go there', 10_000, () => (begun(platform.fake, 'oplog').at(-1)?.archive.location.path === second.path ? true : undefined));
   assert.ok(point !== (await backup(platform)));
   assert.deepEqual(begun(platform.fake, 'backup').map(({ archive }) => archive.location.path === second.path), [false, true]);
+});
+
+test('a repository is not taken over while a backup of a set that would move is running, and its copy goes on', async () => {
+  const { platform } = await openCopied();
+  await using _ = platform;
+  await platform.ask('copy.add', { body: { set: 'rs0', to: 'second' } });
+  await run(platform);
+  const usual = platform.fake.scripts.backup;
+  const end = Promise.withResolvers<void>();
+  platform.fake.scripts.backup = async (input, voice) => {
+    await end.promise;
+    return await usual(input, voice);
+  };
+  const { id } = await platform.ask('backup.run', { params: { set: 'rs0' }, body: {} });
+  const adopt = { params: { repository: 'second' }, body: { apply: true } };
+  assert.equal((await platform.refused('repository.adopt', adopt)).code, 'server.set-busy');
+  assert.deepEqual([(await platform.ask('copy.list', {})).copies.length, (await platform.ask('set.show', { params: { set: 'rs0' } })).repository], [1, 'default']);
+  end.resolve();
+  await platform.ended(id);
+  await platform.ask('repository.adopt', adopt);
+  assert.deepEqual([(await platform.ask('copy.list', {})).copies, (await platform.ask('set.show', { params: { set: 'rs0' } })).repository], [[], 'second']);
+});
+
+test('an archive that was made since the import is taken over with the others, and who begins to work there at the last moment keeps the repository', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  const archives = platform.fake.archives.splice(0);
+  await platform.ask('repository.import', { body: { name: 'old', location: second, passphrase } });
+  platform.fake.archives.push(...archives);
+  let asked = 0;
+  Object.defineProperty(platform.fake, 'holders', { get: () => (++asked === 2 ? [{ what: 'writer', seenMs: 1, untilMs: 2 }] : []) });
+  const adopt = { params: { repository: 'old' }, body: { apply: true } };
+  assert.deepEqual([(await platform.refused('repository.adopt', adopt)).code, asked], ['server.repository-held', 2]);
+  assert.equal((await platform.ask('repository.show', { params: { repository: 'old' } })).isAttached, true);
+  assert.deepEqual((await platform.ask('repository.adopt', adopt)).sets, ['rs0']);
 });
 
 test('a set that is not protected is restored from an attached repository by the name it has there, with a place for its collections', async () => {

@@ -1,7 +1,7 @@
 /**
  * Copies what an archive of a set holds into its archive in another repository (docs/design/backup-copy.md).
  *
- *   1. points of both are listed   what is wanted, by the retention of the copies
+ *   1. points of both are listed   proofs are brought; what is wanted, by the retention of the copies
  *   2. oplog                       every chain that a wanted point needs
  *   3. points, oldest first        each with the proof of its original
  *
@@ -11,7 +11,7 @@ import { compareTimes, type ClusterTime } from '../../base/cluster-time.ts';
 import { describe, isFailure } from '../../base/failure.ts';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import type { PointSummary } from '../../contract/values.ts';
-import { planCopies, type CopyPlan } from '../../domain/copy-plan.ts';
+import { planCopies, type CopyPlan, type Original } from '../../domain/copy-plan.ts';
 import { copyOplog } from '../../repository/copy-oplog.ts';
 import { copyPoint } from '../../repository/copy-point.ts';
 import { usualWorkers, type Archive, type PointManifest } from '../../repository/archive.ts';
@@ -29,8 +29,9 @@ export async function copyArchive(input: Input, context: TaskContext): Promise<O
   context.step('see what is to be copied');
   const ends: Ends = { source: await openArchiveAt(input.from, context), target: await openArchiveAt(input.archive, context) };
   const points = await ends.source.points();
-  const usable = await withoutFailed(ends.source, points);
-  const plan = await planOf(input, ends, usable, context);
+  const proved = await bringProofs(input, ends);
+  const originals = await judged(ends.source, points);
+  const plan = await planOf(input, ends, originals, context);
   const wanted = plan.toCopy.map((id) => points.find((point) => point.id === id)!);
   const kept = (await copiesIn(input, ends.target)).filter(({ id }) => !plan.surplus.includes(id));
 
@@ -39,27 +40,26 @@ export async function copyArchive(input: Input, context: TaskContext): Promise<O
   const bytes: ByteCounts = { processed: 0, read: 0, transferred: 0, stored: 0 };
   const report = { copied: [] as PointSummary[], failed: [] as Output['failed'] };
   if (input.what === 'all') {
+    for (const { id, ok } of originals) if (ok === null) context.say(`restore point ${id} is not copied before it is proved: "tidemark point verify ${id}"`);
     for (const point of wanted) await bringPoint(input, ends, point, report, bytes, context);
-    await bringProofs(input, ends);
   }
-  const left = await planOf(input, ends, usable, context);
-  return { ...report, waiting: left.toCopy.length, surplus: [...left.surplus], oplog, bytes, seconds: (context.clock.monotonicMs() - begunMs) / 1000 };
+  const left = await planOf(input, ends, originals, context);
+  return { ...report, waiting: left.toCopy.length, surplus: [...left.surplus], proved, oplog, bytes, seconds: (context.clock.monotonicMs() - begunMs) / 1000 };
 }
 
-/** A point that no mongod could open protects from nothing. */
-async function withoutFailed(archive: Archive, points: readonly PointManifest[]): Promise<PointManifest[]> {
-  const usable: PointManifest[] = [];
-  for (const point of points) if (verdictOn((await archive.proofs(point.id)).proofs)?.ok !== false) usable.push(point);
-  return usable;
+/** With what the proof of each says: a point that no mongod could open protects from nothing. */
+async function judged(archive: Archive, points: readonly PointManifest[]): Promise<Original[]> {
+  return await Promise.all(points.map(async ({ id, createdAtMs }) => ({ id, createdAtMs, ok: verdictOn((await archive.proofs(id)).proofs)?.ok ?? null })));
 }
 
 async function copiesIn({ source }: Input, target: Archive): Promise<PointManifest[]> {
   return (await target.points()).filter(({ copiedFrom }) => copiedFrom?.repository === source.id);
 }
 
-async function planOf(input: Input, { target }: Ends, points: readonly PointManifest[], { clock }: TaskContext): Promise<CopyPlan> {
-  const copies = (await copiesIn(input, target)).map(({ id, createdAtMs, copiedFrom }) => ({ id, createdAtMs, of: copiedFrom!.point }));
-  return planCopies(points, copies, input.keep, clock.now());
+async function planOf(input: Input, { target }: Ends, originals: readonly Original[], { clock }: TaskContext): Promise<CopyPlan> {
+  const copies = await copiesIn(input, target);
+  const verdicts = await judged(target, copies);
+  return planCopies(originals, copies.map(({ copiedFrom }, at) => ({ ...verdicts[at]!, of: copiedFrom!.point })), input.keep, clock.now());
 }
 
 function oldest(points: readonly PointManifest[]): ClusterTime | null {
@@ -68,10 +68,13 @@ function oldest(points: readonly PointManifest[]): ClusterTime | null {
 
 async function bringOplog({ source, target }: Ends, from: ClusterTime | null, context: TaskContext): Promise<Output['oplog']> {
   const { chains, hurt } = await source.oplog.chains();
-  const copied = await copyOplog({ source: source.parts, target: target.parts, from, clock: context.clock, signal: context.signal }, chains);
-  const damaged = [...hurt.map(({ object, what }) => ({ object, what })), ...copied.damaged];
-  for (const { object, what } of damaged) context.say(`oplog that cannot be copied: ${object}: ${what}`, 'warning');
-  return { ...copied, damaged };
+  const done = { processed: 0, read: 0, transferred: 0, stored: 0 };
+  const onSlice = (bytes: number): void => {
+    for (const key of ['processed', 'read', 'transferred', 'stored'] as const) done[key] += bytes;
+    context.progress({ ...done }, null);
+  };
+  const copied = await copyOplog({ source: source.parts, target: target.parts, from, clock: context.clock, signal: context.signal, onSlice }, chains);
+  return { ...copied, damaged: [...hurt.map(({ object, what }) => ({ object, what })), ...copied.damaged] };
 }
 
 async function bringPoint({ source, suffix }: Input, ends: Ends, point: PointManifest, report: Pick<Output, 'copied' | 'failed'>, bytes: ByteCounts, context: TaskContext): Promise<void> {
@@ -101,15 +104,23 @@ function isOfThePoint(code: string): boolean {
   return /^repository\.(pack-|chunk-|frame-|object-|point-)/.test(code);
 }
 
-/** Proofs that a killed run did not come to write. */
-async function bringProofs(input: Input, ends: Ends): Promise<void> {
+/** Proofs that a killed run did not come to write, and those that were made since: a failed one too. */
+async function bringProofs(input: Input, ends: Ends): Promise<Output['proved']> {
+  const proved: Output['proved'] = [];
   for (const { id, copiedFrom } of await copiesIn(input, ends.target)) {
-    if ((await ends.target.proofs(id)).proofs.length === 0) await bringProof(ends, copiedFrom!.point, id);
+    const proof = await bringProof(ends, copiedFrom!.point, id);
+    if (proof !== null) proved.push({ point: id, proof });
   }
+  return proved;
 }
 
-/** The original was opened on the same bytes: what was found then holds for the copy. */
-async function bringProof({ source, target }: Ends, point: string, copy: string): Promise<void> {
+/** The original was opened on the same bytes: what was found then holds for the copy, unless that was looked at later. */
+async function bringProof({ source, target }: Ends, point: string, copy: string): Promise<PointSummary['proof']> {
   const proof = verdictOn((await source.proofs(point)).proofs);
-  if (proof !== null) await target.recordProof(copy, { ...proof, says: `${proof.says} (as ${point}, before it was copied)` });
+  const { proofs } = await target.proofs(copy);
+  const own = verdictOn(proofs);
+  if (proof === null || (own !== null && own.atMs >= proof.atMs) || proofs.some((one) => verdictOn([one])?.atMs === proof.atMs)) return null;
+  const brought = { ...proof, says: `${proof.says} (as ${point}, of which this is the copy)` };
+  await target.recordProof(copy, brought);
+  return brought;
 }

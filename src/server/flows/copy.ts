@@ -1,7 +1,7 @@
 /**
  * One run of a backup copy.
  *
- *   task copy ─▶ the copies are known ─▶ retention: what is too much is deleted, unless it is held or in use ─▶ sweep
+ *   task copy ─▶ the copies are known ─▶ retention, unless a point could not be copied: what is too much is deleted, unless it is held or in use ─▶ sweep
  */
 import * as z from 'zod';
 import type { Catalog } from '../../catalog/catalog.ts';
@@ -22,12 +22,14 @@ export type CopyWish = z.infer<typeof wish>;
 export type CopyServices = { copies: Copies; sets: ProtectedSets; archives: Archives; points: Points; catalog: Catalog; /** The session that works with a point. */ userOf: (point: string) => Promise<string | undefined> };
 
 /** The task that copies, on the host of the repository that gets the copy. */
-export async function runCopyTask(name: string, row: CopyRow, what: 'all' | 'oplog', { sets, archives }: Pick<CopyServices, 'sets' | 'archives'>, context: FlowContext): Promise<TaskOutput<'copy'>> {
+export async function runCopyTask(name: string, row: CopyRow, what: 'all' | 'oplog', { sets, archives, points, catalog }: Pick<CopyServices, 'sets' | 'archives' | 'points' | 'catalog'>, context: FlowContext): Promise<TaskOutput<'copy'>> {
   const set = await sets.find(row.set_id);
   const [source, target] = [await archives.find(set.repository), await archives.writable(row.repository)];
   if (source.id === target.id) throw copyToItself({ set: set.name, repository: target.name });
   const at = { host: target.host, repository: target.id, setId: set.id, right: 'append', from: source.id } as const;
-  return await context.task(name, 'copy', at, async () => await Promise.resolve({ source: { id: source.id, name: source.name }, suffix: suffixOf(target.id), what, keep: keepOf(row) }));
+  const done = await context.task(name, 'copy', at, async () => await Promise.resolve({ source: { id: source.id, name: source.name }, suffix: suffixOf(target.id), what, keep: keepOf(row) }));
+  for (const { point, proof } of done.proved) if ((await catalog.points.find(point)) !== undefined) await points.setProof(point, proof);
+  return done;
 }
 
 export function copyFlow(services: CopyServices): Flow<CopyWish> {
@@ -38,16 +40,25 @@ export function copyFlow(services: CopyServices): Flow<CopyWish> {
       const row = await copies.find(copy);
       const target = await archives.find(row.repository);
       await context.step('copy what is new');
-      const { copied, surplus, waiting: _, ...done } = await runCopyTask('copy', row, 'all', services, context);
+      const { copied, surplus, waiting: _, proved: __, ...done } = await runCopyTask('copy', row, 'all', services, context);
       for (const point of copied) await points.put(target.id, point);
       for (const { id, copiedFrom } of copied) await context.say(`restore point ${copiedFrom?.point ?? ''} is copied as ${id}`);
+      const hurt = damagedOf(done.oplog);
+      if (hurt !== '') await context.say(hurt, 'warning');
       await context.say(`${copied.length} restore points and ${done.oplog.slices} slices of oplog copied${done.oplog.through === null ? '' : `, through ${showTime(done.oplog.through)}`}`);
-      const deleted = await applyRetention(surplus, row, target, services, context);
+      const isAllCopied = done.failed.length === 0;
+      if (!isAllCopied && surplus.length > 0) await context.say('no copy is deleted by this run, because restore points could not be copied');
+      const deleted = await applyRetention(isAllCopied ? surplus : [], row, target, services, context);
       const freedBytes = deleted.length === 0 ? 0 : await sweep(row, target, context);
       const isWhole = done.failed.length === 0 && done.oplog.damaged.length === 0;
       return { state: isWhole ? 'success' : 'warning', result: { kind: 'copy', ...done, repository: target.name, points: copied.map(({ id }) => id), deleted, freedBytes } };
     },
   };
+}
+
+/** What of the oplog could not be copied, in words; nothing, when all of it was. */
+export function damagedOf({ damaged }: TaskOutput<'copy'>['oplog']): string {
+  return damaged.length === 0 ? '' : `oplog that cannot be copied: ${damaged.map(({ object, what }) => `${object}: ${what}`).join('; ')}`;
 }
 
 async function applyRetention(surplus: readonly string[], row: CopyRow, target: RepositoryRow, { archives, catalog, userOf }: CopyServices, context: FlowContext): Promise<string[]> {
