@@ -14,7 +14,7 @@ beforeEach(async () => {
 afterEach(async () => await people[Symbol.asyncDispose]());
 
 const standing = async (): Promise<string> => await people.gate.admit(`Bearer ${token}`, 'x').then(({ layers }) => layers.flat().map(({ role }) => role).join(), (error: unknown) => (isFailure(error) ? error.code : String(error)));
-const check = async (): Promise<void> => await people.directory.check(AbortSignal.timeout(1_000));
+const check = async (): Promise<void> => await people.directory.check(AbortSignal.timeout(20_000));
 
 const ends: [what: string, change: () => void, says: RegExp][] = [
   ['is removed', () => people.directoryWritten.accounts.clear(), /no longer in the directory/],
