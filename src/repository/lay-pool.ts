@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { workerFailed } from './failures.ts';
 import { obeyLayOrder, type LayAnswer, type LayOrder } from './lay-work.ts';
+import { endWorker } from './worker-end.ts';
 
 export type LayPool = {
   /** Waits until few enough orders are under way, and takes a place; `run` or `leave` gives it back. */
@@ -69,7 +70,7 @@ export function openLayPool(workers: number): LayPool {
     async close() {
       for (const { worker } of threads) worker.removeAllListeners('exit');
       fail(new Error('it was closed'));
-      await Promise.all(threads.map(async ({ worker }) => await worker.terminate()));
+      await Promise.all(threads.map(async ({ worker }) => await endWorker(worker)));
     },
   };
 }

@@ -1,4 +1,5 @@
 import { parentPort } from 'node:worker_threads';
 import { obeyLayOrder, type LayOrder } from './lay-work.ts';
+import { obeyUntilEnd } from './worker-end.ts';
 
-parentPort!.on('message', (order: LayOrder) => parentPort!.postMessage(obeyLayOrder(order)));
+obeyUntilEnd<LayOrder>(parentPort!, (order) => parentPort!.postMessage(obeyLayOrder(order)));

@@ -3,6 +3,7 @@ import { chunkBytes, framesPerChunk } from './chunk.ts';
 import { sourceUnreadable, workerFailed } from './failures.ts';
 import { sealedFrameBytes, type Level } from './frame-codec.ts';
 import { openStoreWork, type RegionToHash, type SealedPart, type StoreAnswer, type StoreOrder, type StoreWorkerData } from './store-work.ts';
+import { endWorker } from './worker-end.ts';
 
 /** Chunks on their way at once in each worker: one at work, the others waiting for an answer of the index or the disk. */
 const slotsPerWorker = 4;
@@ -114,7 +115,7 @@ export function openStorePool(workers: number, level: Level): StorePool {
     async close() {
       for (const thread of threads) thread.removeAllListeners('exit');
       fail(new Error('it was closed'));
-      await Promise.all(threads.map(async (thread) => await thread.terminate()));
+      await Promise.all(threads.map(endWorker));
     },
   };
 }
