@@ -37,18 +37,22 @@ export const repository = z
   .meta({ id: 'Repository' });
 export type Repository = z.infer<typeof repository>;
 
+/** What a repository is called and how it is opened. */
+const whereItIs = z.object({
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
+  host: z.string().min(1).default('local').meta({ description: 'the host it is on' }),
+  location: v.repositoryLocation,
+  secret: v.locationSecret.meta({ description: 'the password of a share, or the secret access key of a bucket' }),
+  passphrase: z.string().min(8),
+});
+
 export const repositoryRoutes = {
   'repository.add': {
     method: 'POST',
     path: '/api/v1/repositories',
     permission: 'repositories.write',
     summary: 'Make a repository, or open the one that is there.',
-    body: z.object({
-      name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
-      host: z.string().min(1).default('local').meta({ description: 'the host it is on' }),
-      location: v.repositoryLocation,
-      secret: v.locationSecret.meta({ description: 'the password of a share, or the secret access key of a bucket' }),
-      passphrase: z.string().min(8),
+    body: whereItIs.extend({
       create: z.boolean().default(true).meta({ description: 'false: only open one that exists' }),
     }),
     status: 201,
@@ -60,13 +64,7 @@ export const repositoryRoutes = {
     path: '/api/v1/repositories/import',
     permission: 'repositories.write',
     summary: 'Attach a repository of another server, or from a recovered disk, read-only: nothing is written into it.',
-    body: z.object({
-      name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
-      host: z.string().min(1).default('local').meta({ description: 'the host it is on' }),
-      location: v.repositoryLocation,
-      secret: v.locationSecret.meta({ description: 'the password of a share, or the secret access key of a bucket' }),
-      passphrase: z.string().min(8),
-    }),
+    body: whereItIs,
     status: 201,
     answer: repository,
     failures: ['server.repository-exists', 'server.host-unknown', 'server.host-unreachable'],
