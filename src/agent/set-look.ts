@@ -2,7 +2,8 @@ import type { MemberLook, MongoTarget, SetLook } from '../contract/values.ts';
 import { isFailure } from '../base/failure.ts';
 import { openClient, runCommand, toMember } from '../mongo/connect.ts';
 import { unreachable } from '../mongo/failures.ts';
-import { discoverAny, discoverSet, oplogWindow, type SetMember, type SetView } from '../mongo/topology.ts';
+import { oplogReach } from '../mongo/oplog-reach.ts';
+import { discoverAny, discoverSet, type SetMember, type SetView } from '../mongo/topology.ts';
 
 const eachMs = 5_000;
 
@@ -26,15 +27,15 @@ async function viewOf(target: MongoTarget): Promise<SetView> {
 
 async function lookAtMember(target: MongoTarget, { id, host, port, state, health, priority, votes, hidden, delaySeconds, lagSeconds, isArbiter, tags }: SetMember): Promise<MemberLook> {
   const told = { id, host, port, state, health, priority, votes, hidden, delaySeconds, lagSeconds, isArbiter, tags: { ...tags } };
-  if (state === 'down') return { ...told, version: null, oplogSeconds: null, says: 'the set says that it is down' };
+  if (state === 'down') return { ...told, version: null, oplogSeconds: null, oplogReachSeconds: null, says: 'the set says that it is down' };
   try {
     // An arbiter knows no users.
     const address = toMember(isArbiter ? { ...target, credential: { kind: 'none' } } : target, { host, port });
     await using client = await openClient(address, { member: { host, port }, deadlineMs: eachMs, undiagnosed: true });
     const build = await runCommand(client, 'admin', { buildInfo: 1 }, { deadlineMs: eachMs });
-    const window = isArbiter ? null : await oplogWindow(client).catch(() => null);
-    return { ...told, version: String(build['version']), oplogSeconds: window?.seconds ?? null, says: null };
+    const reach = isArbiter ? null : await oplogReach(client).catch(() => null);
+    return { ...told, version: String(build['version']), oplogSeconds: reach?.heldSeconds ?? null, oplogReachSeconds: reach?.reachSeconds ?? null, says: null };
   } catch (error) {
-    return { ...told, version: null, oplogSeconds: null, says: error instanceof Error ? error.message : String(error) };
+    return { ...told, version: null, oplogSeconds: null, oplogReachSeconds: null, says: error instanceof Error ? error.message : String(error) };
   }
 }

@@ -171,6 +171,8 @@ export const memberLook = member.extend({
   version: z.string().nullable(),
   /** From its oldest to its newest oplog entry; null for an arbiter, too. */
   oplogSeconds: z.number().nullable(),
+  /** What its oplog will hold when it is full, at the pace of its writing so far. */
+  oplogReachSeconds: z.number().nullable().default(null),
   /** Why it could not be asked. */
   says: z.string().nullable(),
 });

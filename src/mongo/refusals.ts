@@ -4,8 +4,8 @@ import type { Document, MongoClient } from 'mongodb';
 import { hostLabel, labelOfClient, runCommand, type HostAndPort } from './connect.ts';
 import { engineUnsupported, fileSystemFull, isArbiter, memberUnfit, notInitiated, notOnThisHost, oplogTooShort, standalone, versionUnsupported } from './failures.ts';
 import { findLocalMongod, type LocalMongod } from './local-mongod.ts';
+import { oplogReach } from './oplog-reach.ts';
 import { requireRights, rightsToCopy, rightsToRestore, rolesToRestore } from './rights.ts';
-import { oplogWindow, type SetView } from './topology.ts';
 
 const SUPPORTED = ['6.0', '7.0', '8.0'];
 
@@ -68,24 +68,6 @@ export async function requireSpace(path: string, needsBytes: number, what: strin
 
 /** A locked member falls behind one second each second: its sync source must still have what it missed, three times over. */
 export async function requireOplogHeadroom(client: MongoClient, address: string, lockSeconds: number): Promise<void> {
-  const hasSeconds = await oplogReach(client);
+  const { reachSeconds: hasSeconds } = await oplogReach(client);
   if (hasSeconds < lockSeconds * 3) throw oplogTooShort({ address, needsSeconds: lockSeconds * 3, hasSeconds });
-}
-
-/**
- * Seconds that the oplog will hold at the pace it was written so far: a young oplog is not full yet. The pace is counted up
- * to now, not up to the newest entry: all entries of a young and idle set may be of the same second.
- */
-async function oplogReach(client: MongoClient): Promise<number> {
-  const { localTime } = (await runCommand(client, 'admin', { hello: 1 })) as { localTime?: Date };
-  const window = await oplogWindow(client);
-  const [stats] = await client.db('local').collection('oplog.rs').aggregate([{ $collStats: { storageStats: {} } }]).toArray();
-  const { size, maxSize } = (stats?.['storageStats'] ?? {}) as { size?: number; maxSize?: number };
-  const share = size === undefined || maxSize === undefined || maxSize === 0 ? 1 : size / maxSize;
-  return secondsWritten(window, localTime) / Math.min(1, Math.max(share, 1e-6));
-}
-
-export function secondsWritten(window: SetView['oplog'], now: Date | undefined): number {
-  if (window === null) return 0;
-  return Math.max(1, window.seconds, (now?.getTime() ?? 0) / 1000 - window.oldest.t);
 }

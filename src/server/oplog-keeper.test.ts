@@ -29,6 +29,24 @@ test('adding a set follows its oplog at once, and the standing says how far', as
   assert.equal((await platform.refused('session.stop', { params: { session: session.id } })).code, 'server.session-continuous');
 });
 
+test('the standing says how fast the oplog grows and how long each member covers it, and a short one is warned of once', async () => {
+  await using platform = await openServerPlatform({}, { clock: hasty });
+  platform.fake.scripts.oplog = async (_input, voice) => {
+    voice.emit(status('chain', { chain: 'c1', through: { t: 2000, i: 1, term: 1 }, entriesPerSecond: 120 }));
+    for (const reachSeconds of [1_800, 1_790]) voice.emit(status('reach', { members: [{ member: 'db1:27017', heldSeconds: 600, reachSeconds }, { member: 'db2:27017', heldSeconds: null, reachSeconds: null }] }));
+    await untilStopped(voice);
+    return { through: null };
+  };
+  await platform.ask('set.add', { body: { target } });
+  const { oplog } = await until('the reach', 10_000, async () => {
+    const shown = await set(platform);
+    return shown.oplog.members[0]?.reachSeconds === 1_790 ? shown : undefined;
+  }, { everyMs: 20 });
+  assert.deepEqual([oplog.entriesPerSecond, oplog.members[0]], [120, { member: 'db1:27017', heldSeconds: 600, reachSeconds: 1_790 }]);
+  const warnings = (await platform.ask('session.log', { params: { session: oplog.session! }, query: {} })).events.filter(({ event }) => event.kind === 'line' && /covers 30 minutes/.test(event.text));
+  assert.equal(warnings.length, 1);
+});
+
 test('a follower that fails is started again, and the standing says why meanwhile', async () => {
   await using platform = await openServerPlatform({}, { clock: hasty });
   const usual = platform.fake.scripts.oplog;

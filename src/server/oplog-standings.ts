@@ -12,10 +12,12 @@ const kept = z.object({
   committed: optime.nullable(),
   says: z.string().nullable(),
   session: z.string().nullable(),
+  entriesPerSecond: z.number().nullable().default(null),
+  members: z.array(z.object({ member: z.string(), heldSeconds: z.number().nullable(), reachSeconds: z.number().nullable() })).default([]),
 });
 export type KeptStanding = z.infer<typeof kept>;
 
-const nothing: KeptStanding = { state: 'starting', chain: null, through: null, committed: null, says: null, session: null };
+const nothing: KeptStanding = { state: 'starting', chain: null, through: null, committed: null, says: null, session: null, entriesPerSecond: null, members: [] };
 const keptEveryMs = 10_000;
 
 export type OplogStandings = ReturnType<typeof openOplogStandings>;
@@ -47,10 +49,10 @@ export function openOplogStandings(catalog: Catalog, clock: Clock) {
       live.delete(setId);
     },
     async view(setId: string): Promise<OplogStanding> {
-      const { state, chain, through, committed, says, session } = await now(setId);
+      const { state, chain, through, committed, says, session, entriesPerSecond, members } = await now(setId);
       const loss = through === null ? null : Math.max(0, Math.round(clock.now() / 1000 - through.t));
       const lag = through === null || committed === null ? null : Math.max(0, committed.t - through.t);
-      return { state, chain, through, lagSeconds: lag, lossIfDisasterNowSeconds: loss, says, session };
+      return { state, chain, through, lagSeconds: lag, lossIfDisasterNowSeconds: loss, entriesPerSecond: state === 'following' ? entriesPerSecond : null, members, says, session };
     },
   };
 }

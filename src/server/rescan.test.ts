@@ -20,7 +20,7 @@ let depot: TestDepot;
 let looks: Map<number, SetLook>;
 
 const member = (id: number, host: string, more: Partial<MemberLook> = {}): MemberLook => ({
-  id, host, port: 27100 + id, state: id === 0 ? 'primary' : 'secondary', health: true, priority: 1, votes: 1, hidden: false, delaySeconds: 0, lagSeconds: 0, isArbiter: false, tags: {}, version: '6.0.5', oplogSeconds: 3600, says: null, ...more,
+  id, host, port: 27100 + id, state: id === 0 ? 'primary' : 'secondary', health: true, priority: 1, votes: 1, hidden: false, delaySeconds: 0, lagSeconds: 0, isArbiter: false, tags: {}, version: '6.0.5', oplogSeconds: 3600, oplogReachSeconds: 7200, says: null, ...more,
 });
 const setLook = (digit: string, name: string, members: MemberLook[]): SetLook => ({ setId: digit.repeat(24), name, featureCompatibilityVersion: '6.0', members });
 const at = (n: number): string => simulated.hosts[n]!.address;

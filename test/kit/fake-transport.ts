@@ -322,7 +322,7 @@ function usualSet(): Discovered {
 
 /** The same set as it is seen over the wire. */
 export function wireLookOf({ setId: id, name, featureCompatibilityVersion, mongoVersion, members }: Discovered): SetLook {
-  return { setId: id, name, featureCompatibilityVersion, members: members.map((member) => ({ ...member, isArbiter: member.state === 'arbiter', tags: {}, version: mongoVersion, oplogSeconds: 3_600, says: null })) };
+  return { setId: id, name, featureCompatibilityVersion, members: members.map((member) => ({ ...member, isArbiter: member.state === 'arbiter', tags: {}, version: mongoVersion, oplogSeconds: 3_600, oplogReachSeconds: 7_200, says: null })) };
 }
 
 export function machineLook(hostname: string, mongods: HostLook['mongods'] = []): HostLook {

@@ -52,6 +52,11 @@ test('the server sees no backup byte: not of a full backup, its proof, the oplog
     const { operationTime } = await set.client.db('shop').command({ ping: 1 });
     const wanted = (operationTime as { getHighBits(): number }).getHighBits();
     await until('the archived oplog', 120_000, async () => (((await platform.ok('set', 'show', 'rs0')).oplog.through?.t ?? 0) >= wanted ? true : undefined), { everyMs: 500 });
+    const covered = await until('the reach of the members', 90_000, async () => {
+      const { members } = (await platform.ok('set', 'show', 'rs0')).oplog as { members: { heldSeconds: number | null; reachSeconds: number | null }[] };
+      return members.length > 0 ? members : undefined;
+    }, { everyMs: 500 });
+    for (const { heldSeconds, reachSeconds } of covered) assert.ok(heldSeconds !== null && reachSeconds !== null && reachSeconds >= heldSeconds && reachSeconds > 0, JSON.stringify(covered));
   });
   await counted('full backup and its proof', dataBytes, async () => {
     const made = await platform.ok('backup', 'run', 'rs0', '--source', set.members[0]!);

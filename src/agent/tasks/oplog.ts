@@ -17,6 +17,7 @@ import type { OplogBatch } from '../../mongo/oplog-batch.ts';
 import { chooseChainStart, followOplog, type BreakReason, type TailEvent } from '../../mongo/oplog-tail.ts';
 import type { OplogArchive } from '../../repository/archive.ts';
 import { openArchiveAt } from '../archive-access.ts';
+import { lookAtSet } from '../set-look.ts';
 import type { TaskContext } from '../task-context.ts';
 
 type Writer = Awaited<ReturnType<OplogArchive['openChainWriter']>>;
@@ -24,6 +25,7 @@ type Input = TaskInput<'oplog'>;
 
 const sliceBytes = 8 << 20;
 const statusEveryMs = 1_000;
+const lookEveryMs = 60_000;
 
 const reasons: Record<BreakReason, string> = {
   rollback: 'rollback: the set disowned operations that had been archived',
@@ -33,6 +35,7 @@ const reasons: Record<BreakReason, string> = {
 export async function followSetOplog(input: Input, context: TaskContext): Promise<TaskOutput<'oplog'>> {
   context.step('open the archive');
   const archive = await openArchiveAt(input.archive, context);
+  using _ = tellReach(input, context);
   let chain = await newestChain(archive.oplog, input, context);
   for (;;) {
     await using writer = closing(await archive.oplog.openChainWriter(chain, input.setName));
@@ -43,6 +46,26 @@ export async function followSetOplog(input: Input, context: TaskContext): Promis
     context.status('broken', { atMs: context.clock.now(), reason: broken, chain, next, after: writer.through });
     chain = next;
   }
+}
+
+/** Each minute: how long the oplog of each member covers an archive that stands still. Unanswered looks are left out. */
+function tellReach(input: Input, context: TaskContext): Disposable {
+  let isLooking = false;
+  const look = async (): Promise<void> => {
+    if (isLooking || context.signal.aborted) return;
+    isLooking = true;
+    try {
+      const { members } = await lookAtSet(input.target);
+      context.status('reach', { members: members.map(({ host, port, oplogSeconds, oplogReachSeconds }) => ({ member: `${host}:${port}`, heldSeconds: oplogSeconds, reachSeconds: oplogReachSeconds })) });
+    } catch (error) {
+      context.log.warn('the oplogs of the members were not looked at; it is tried again', { why: describe(error) });
+    } finally {
+      isLooking = false;
+    }
+  };
+  void look();
+  const timer = setInterval(() => void look(), lookEveryMs);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 /** The newest chain there is goes on. One whose start is damaged leads nowhere: the next one begins, and says why. */

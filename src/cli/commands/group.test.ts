@@ -7,7 +7,7 @@ import { foundMongod } from '../../../test/kit/simulated-hosts.ts';
 import { openCommandLine } from '../../../test/kit/command-line.ts';
 import { openRestServer } from '../../../test/kit/rest-server.ts';
 
-const member = (id: number, host: string, more: object = {}) => ({ id, host, port: 27101, state: id === 0 ? ('primary' as const) : ('secondary' as const), health: true, priority: 1, votes: 1, hidden: false, delaySeconds: 0, lagSeconds: 0, isArbiter: false, tags: {}, version: '6.0.5', oplogSeconds: 7200, says: null, ...more });
+const member = (id: number, host: string, more: object = {}) => ({ id, host, port: 27101, state: id === 0 ? ('primary' as const) : ('secondary' as const), health: true, priority: 1, votes: 1, hidden: false, delaySeconds: 0, lagSeconds: 0, isArbiter: false, tags: {}, version: '6.0.5', oplogSeconds: 7200, oplogReachSeconds: 7200, says: null, ...more });
 const computer = (name: string, more: object = {}) => ({ name, address: name, isInScope: true, credential: null, awaitsKit: false, node: name, link: 'connected' as const, serviceVersion: '1.0.0', members: [`rs0 ${name}:27101`], system: 'Linux', mongods: [foundMongod(27_101)], lookedAtMs: 1, says: null, ...more });
 const shop: Group = {
   id: 'g1', name: 'shop', isEnabled: true, schedule: { kind: 'every', minutes: 240, hours: { from: '08:00', to: '20:00' } }, timeZone: 'Europe/Berlin', installServices: true, updateServices: true, newMembers: 'include',

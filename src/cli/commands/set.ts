@@ -64,6 +64,7 @@ function describeSet(set: ProtectedSet, timeZone: string): string {
     ['sign-in', set.signIn],
     ['oplog', `${oplog.state}${oplog.says === null ? '' : `: ${oplog.says}`}`],
     ['  through', showClusterTime(oplog.through, timeZone)],
+    ['  archived', oplog.entriesPerSecond === null ? '–' : `${oplog.entriesPerSecond} entries/s`],
     ['  loss if disaster now', oplog.lossIfDisasterNowSeconds === null ? '–' : showSeconds(oplog.lossIfDisasterNowSeconds)],
     ['last point', set.lastPoint === null ? 'none yet' : `${set.lastPoint.id}, ${showClusterTime(set.lastPoint.top, timeZone)}${proofMark(set.lastPoint)}`],
     ['refreshed', showMoment(set.refreshedAtMs, timeZone)],
@@ -73,12 +74,20 @@ function describeSet(set: ProtectedSet, timeZone: string): string {
       { title: 'MEMBER', cell: (member) => `${member.host}:${member.port}` },
       { title: 'STATE', cell: (member) => `${member.state}${member.hidden ? ', hidden' : ''}${member.health ? '' : ', unhealthy'}` },
       { title: 'LAG', cell: (member) => (member.lagSeconds === null ? '–' : showSeconds(member.lagSeconds)), right: true },
+      { title: 'OPLOG COVERS', cell: (member) => coverOf(set, `${member.host}:${member.port}`), right: true },
       { title: 'COPIED BY', cell: (member) => waysOf(set, `${member.host}:${member.port}`) },
     ],
     set.members,
   );
   const alarms = set.alarms.map((alarm) => `alarm  ${showMoment(alarm.atMs, timeZone)}  ${alarm.what}: ${alarm.says}`);
   return [head, '', members, ...(alarms.length === 0 ? [] : ['', ...alarms])].join('\n');
+}
+
+/** How long the archive may stand still before this member's oplog no longer continues it. */
+function coverOf({ oplog }: ProtectedSet, member: string): string {
+  const { heldSeconds = null, reachSeconds = null } = oplog.members.find((one) => one.member === member) ?? {};
+  if (heldSeconds === null || reachSeconds === null) return '–';
+  return reachSeconds > heldSeconds * 1.5 ? `${showSeconds(heldSeconds)}, ${showSeconds(reachSeconds)} when full` : showSeconds(heldSeconds);
 }
 
 function proofMark({ proof }: NonNullable<ProtectedSet['lastPoint']>): string {

@@ -21,6 +21,10 @@ export const oplogStanding = z.object({
   through: v.optime.nullable(),
   lagSeconds: z.number().nullable(),
   lossIfDisasterNowSeconds: z.number().nullable(),
+  /** Archived in the last second that was told of; null while nothing is followed. */
+  entriesPerSecond: z.number().nullable(),
+  /** How long each member's oplog covers an archive that stands still: what it holds, and what it will hold when it is full at the pace so far. */
+  members: z.array(z.object({ member: z.string(), heldSeconds: z.number().nullable(), reachSeconds: z.number().nullable() })),
   /** Why it is not following, in words. */
   says: z.string().nullable(),
   session: z.string().nullable(),

@@ -19,8 +19,11 @@ import type { ProtectedSets } from '../protected-sets.ts';
 const wish = z.object({ setId: z.string() });
 export type OplogWish = z.infer<typeof wish>;
 
-const chainStatus = z.object({ chain: z.string(), through: optime.nullable(), committed: optime.nullable().optional() });
+const chainStatus = z.object({ chain: z.string(), through: optime.nullable(), committed: optime.nullable().optional(), entriesPerSecond: z.number().nullable().default(null) });
+const reachStatus = z.object({ members: z.array(z.object({ member: z.string(), heldSeconds: z.number().nullable(), reachSeconds: z.number().nullable() })) });
 const brokenStatus = z.object({ atMs: z.number(), reason: z.string(), next: z.string(), after: clusterTime });
+/** What an evening's work on a host may take, and an archive must stand. */
+const shortSeconds = 3_600;
 const barrierStatus = z.object({ at: clusterTime, what: z.string(), chain: z.string() });
 
 export function oplogFlow({ sets, placement, standings, alarms }: { sets: ProtectedSets; placement: Placement; standings: OplogStandings; alarms: Alarms }): Flow<OplogWish> {
@@ -31,10 +34,17 @@ export function oplogFlow({ sets, placement, standings, alarms }: { sets: Protec
       const { session, clock, signal } = context;
       let round = await context.note('round', () => 1);
       let saidLast = '';
+      let saidShort: string | undefined;
       const onStatus = async (key: string, value: unknown): Promise<void> => {
         if (key === 'chain') {
-          const { chain, through, committed } = chainStatus.parse(value);
-          await standings.change(setId, { state: 'following', chain, through, committed: committed ?? null, says: null, session });
+          const { chain, through, committed, entriesPerSecond } = chainStatus.parse(value);
+          await standings.change(setId, { state: 'following', chain, through, committed: committed ?? null, says: null, session, entriesPerSecond });
+        } else if (key === 'reach') {
+          const { members } = reachStatus.parse(value);
+          await standings.change(setId, { members });
+          const short = shortReach(members);
+          if (short !== undefined && short.member !== saidShort) await context.tell(`at this rate the oplog of ${short.member} covers ${Math.round(short.reachSeconds / 60)} minutes: an archive that stands still for longer loses its chain there; give the oplog more room (replSetResizeOplog)`, 'warning');
+          saidShort = short?.member;
         } else if (key === 'broken') {
           const { atMs, reason, next, after } = brokenStatus.parse(value);
           await standings.change(setId, { state: 'broken', says: reason, session });
@@ -73,4 +83,11 @@ export function oplogFlow({ sets, placement, standings, alarms }: { sets: Protec
       }
     },
   };
+}
+
+/** The member whose oplog covers least, where that is less than an hour. */
+function shortReach(members: z.infer<typeof reachStatus>['members']): { member: string; reachSeconds: number } | undefined {
+  const known = members.flatMap(({ member, reachSeconds }) => (reachSeconds === null ? [] : [{ member, reachSeconds }]));
+  const least = known.sort((a, b) => a.reachSeconds - b.reachSeconds)[0];
+  return least !== undefined && least.reachSeconds < shortSeconds ? least : undefined;
 }

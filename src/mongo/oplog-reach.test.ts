@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { secondsWritten } from './refusals.ts';
+import { secondsWritten } from './oplog-reach.ts';
 
 const at = (t: number) => ({ t, i: 1, term: 1 });
 
