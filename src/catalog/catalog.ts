@@ -56,11 +56,11 @@ async function opened({ kind, plain, db, listeners }: { kind: CatalogKind; plain
     await close();
     throw error;
   }
-  const fence: Fence = { kind, own: { id: null, name: '' } };
+  const fence: Fence = { kind, own: { id: null, name: '' }, onReplaced: (why) => listeners.forEach((tell) => tell(why)) };
   return {
     kind,
     servers: serverStore(db, fence),
-    /** Called when the database does not answer, before whoever asked it hears of it. */
+    /** Called when the database does not answer, or this server was replaced, before whoever asked hears of it. */
     onAway: (listener: (why: Error) => void): void => void listeners.add(listener),
     settings: settingStore(db),
     certificates: certificateStore(db),

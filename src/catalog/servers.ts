@@ -20,19 +20,23 @@ export type CatalogKind = 'sqlite' | 'postgres';
 /** Which server this process is; null in a program that runs no sessions. */
 export type OwnServer = { id: string | null; name: string };
 
-export type Fence = { readonly kind: CatalogKind; readonly own: OwnServer };
+export type Fence = { readonly kind: CatalogKind; readonly own: OwnServer; /** Called when this server was replaced, before whoever wrote hears of it. */ onReplaced(why: Error): void };
 
 /** The database's own clock: of several servers, each may be wrong about the time. */
 export const databaseMs = (kind: CatalogKind) => (kind === 'postgres' ? sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint` : sql<number>`cast(unixepoch('subsec') * 1000 as integer)`);
 
 /** Work in one transaction, as long as this server is still one. */
-export async function asOwner<T>(db: Kysely<Tables>, { kind, own }: Fence, work: (tx: Transaction<Tables>) => Promise<T>): Promise<T> {
+export async function asOwner<T>(db: Kysely<Tables>, { kind, own, onReplaced }: Fence, work: (tx: Transaction<Tables>) => Promise<T>): Promise<T> {
   return await db.transaction().execute(async (tx) => {
     if (own.id !== null) {
       const row = tx.selectFrom('servers').select('id').where('id', '=', own.id);
       // A key share lock stands in the way of a deletion, and not of a renewal.
       const held = await (kind === 'postgres' ? row.forKeyShare() : row).executeTakeFirst();
-      if (held === undefined) throw serverReplaced({ server: own.name });
+      if (held === undefined) {
+        const why = serverReplaced({ server: own.name });
+        onReplaced(why);
+        throw why;
+      }
     }
     return await work(tx);
   });

@@ -103,6 +103,10 @@ function ownership(db: Kysely<Tables>, fence: Fence) {
         return await tx.updateTable('sessions').set({ server: fence.own.id }).where('id', 'in', free.map(({ id }) => id)).returningAll().execute();
       });
     },
+    /** Open sessions of this server. */
+    async own(): Promise<SessionRow[]> {
+      return await db.selectFrom('sessions').selectAll().where('server', '=', fence.own.id ?? '').where('state', 'in', ['waiting', 'working']).orderBy('id').execute();
+    },
     /** Sessions of this server that somebody has asked to stop, maybe at another one. */
     async askedToStop(): Promise<string[]> {
       const rows = await db.selectFrom('sessions').select('id').where('server', '=', fence.own.id ?? '').where('state', '=', 'working').where('stopping', '=', 1).execute();
