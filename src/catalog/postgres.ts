@@ -3,7 +3,7 @@
  *
  * A transaction is serializable and is run again when the database refuses it for another one, so what is written for the
  * one connection of SQLite is right here too (docs/design/catalog.md, "Transactions"). Nothing waits without end: a
- * connection has 5 s, a statement 30 s, a lock 10 s, and a transaction that says nothing for 10 s is ended by the database.
+ * connection has 5 s, a statement 30 s, a lock 10 s, and a transaction that says nothing for 5 s is ended by the database.
  * The password is read from its file at each connection, so that it can be changed, and is never part of an address.
  */
 import { randomInt } from 'node:crypto';
@@ -68,7 +68,7 @@ export function openPostgres(place: PostgresPlace, onAway: (why: Error) => void)
     query_timeout: statementMs + 5_000,
     statement_timeout: statementMs,
     lock_timeout: 10_000,
-    idle_in_transaction_session_timeout: 10_000,
+    idle_in_transaction_session_timeout: 5_000,
     keepAlive: true,
     application_name: 'tidemark-server',
     types: { getTypeParser: ((oid: number, format: 'text') => (oid === 20 ? Number : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser },
