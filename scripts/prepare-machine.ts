@@ -65,6 +65,7 @@ const forTests: readonly Wanted[] = [
   { name: 'slapd', isThere: program('slapd') },
   ...forBuckets,
   ...forDirectory,
+  { name: 'postgresql', isThere: () => globSync('/usr/lib/postgresql/*/bin/initdb').length > 0 },
   { name: 'smbclient', isThere: program('smbclient') },
   { name: 'libsmbclient', isThere: anyFile('/usr/lib/x86_64-linux-gnu/libsmbclient.so.0', '/usr/lib/aarch64-linux-gnu/libsmbclient.so.0') },
 ];

@@ -5,7 +5,7 @@
  *               │ stop: the child is asked, and killed 30 s later
  *
  * Starting a task that is already here is an answer, not an error, so an order whose acknowledgement was lost can be
- * given again. The runner holds no state on disk: a mover dies with its transport (it asks the kernel for that), and
+ * given again. One that was forgotten is not started again: a server that was paused may give its order very late. The runner holds no state on disk: a mover dies with its transport (it asks the kernel for that), and
  * what a dead mover left behind is removed by `cleanUp` before its task is called failed, and at the next start.
  */
 import type { ChildProcess } from 'node:child_process';
@@ -71,6 +71,7 @@ export type RunnerOptions = {
 };
 
 const eventsKept = 2_000;
+const forgottenKept = 10_000;
 
 /** What outlives tasks, such as kept clones and the markers of locks. */
 export const keptIn = (workDirectory: string): string => join(workDirectory, 'kept');
@@ -94,6 +95,7 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
 
   const movers = openMovers({ ...options, quiet: options.quiet === true, keepOne: options.keepMover === true });
   const tasks = new Map<string, Task>();
+  const forgotten = new Set<string>();
   const ends = new Set<Promise<void>>();
 
   const find = (taskId: string): Task => {
@@ -152,6 +154,7 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
         if (known.kind !== kind) throw taskExists({ taskId, kind: known.kind });
         return;
       }
+      if (forgotten.has(taskId)) throw taskUnknown({ taskId });
       const limit = options.limit ?? 64;
       if ([...tasks.values()].filter((task) => task.state.state === 'running').length >= limit) throw tooManyTasks({ limit });
       const directory = join(tasksDirectory, taskId);
@@ -188,7 +191,10 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
     list: () => [...tasks].map(([taskId, task]) => ({ taskId, kind: task.kind, state: task.state })),
 
     forget(taskId) {
-      if (find(taskId).state.state !== 'running') tasks.delete(taskId);
+      if (find(taskId).state.state === 'running') return;
+      tasks.delete(taskId);
+      forgotten.add(taskId);
+      for (const oldest of forgotten) if (forgotten.size > forgottenKept) forgotten.delete(oldest);
     },
 
     handOver(asked, socket, first) {

@@ -3,6 +3,11 @@ import type { Tables } from './tables.ts';
 
 export function settingStore(db: Kysely<Tables>) {
   return {
+    /** Keeps the value unless there is one; answers the one that is there. */
+    async putFirst(name: string, value: string): Promise<string> {
+      await db.insertInto('settings').values({ name, value }).onConflict((on) => on.column('name').doNothing()).execute();
+      return (await db.selectFrom('settings').select('value').where('name', '=', name).executeTakeFirstOrThrow()).value;
+    },
     async get(name: string): Promise<string | undefined> {
       return (await db.selectFrom('settings').select('value').where('name', '=', name).executeTakeFirst())?.value;
     },

@@ -1,6 +1,7 @@
 /** The config database: opened, brought up to date, and one store for each noun. */
 import { Kysely, type Dialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
+import { isFailure } from '../base/failure.ts';
 import { copyStore } from './copies.ts';
 import { catalogNewer, migrationFailed } from './failures.ts';
 import { groupStore } from './groups.ts';
@@ -12,28 +13,55 @@ import { auditStore } from './audit.ts';
 import { attemptStore, directoryStore, roleStore, userStore, userTokenStore } from './people.ts';
 import { pointStore } from './points.ts';
 import { publicationStore } from './publications.ts';
+import { openPostgres, type PostgresPlace } from './postgres.ts';
 import { repositoryStore } from './repositories.ts';
 import { sessionStore } from './sessions.ts';
 import { setStore } from './sets.ts';
+import { serverStore, type CatalogKind, type Fence } from './servers.ts';
 import { sqliteDialect } from './sqlite.ts';
 import type { Tables } from './tables.ts';
 
 export type Catalog = Awaited<ReturnType<typeof openCatalog>>;
 
+/** An embedded one for one server, or one that several share. */
+export type CatalogPlace = { readonly kind: 'sqlite'; readonly path: string } | ({ readonly kind: 'postgres' } & PostgresPlace);
+
+export type CatalogOptions = { readonly eventsKept?: number };
+
 export async function openCatalog(path: string) {
-  return await openCatalogOn(sqliteDialect(path));
+  return await openCatalogAt({ kind: 'sqlite', path });
 }
 
-export async function openCatalogOn(dialect: Dialect, options: { eventsKept?: number } = {}) {
+export async function openCatalogAt(place: CatalogPlace, options: CatalogOptions = {}) {
+  if (place.kind === 'sqlite') return await openCatalogOn(sqliteDialect(place.path), options);
+  const listeners = new Set<(why: Error) => void>();
+  const { plain, db } = openPostgres(place, (why) => listeners.forEach((tell) => tell(why)));
+  return await opened({ kind: 'postgres', plain, db, listeners }, options);
+}
+
+export async function openCatalogOn(dialect: Dialect, options: CatalogOptions = {}) {
   const db = new Kysely<Tables>({ dialect });
-  try {
-    await migrate(db);
-  } catch (error) {
+  return await opened({ kind: 'sqlite', plain: db, db, listeners: new Set() }, options);
+}
+
+/** `plain` is for what must see what others did while it waited for its lock: the migrations. */
+async function opened({ kind, plain, db, listeners }: { kind: CatalogKind; plain: Kysely<Tables>; db: Kysely<Tables>; listeners: Set<(why: Error) => void> }, options: CatalogOptions) {
+  const close = async (): Promise<void> => {
     await db.destroy();
+    if (plain !== db) await plain.destroy();
+  };
+  try {
+    await migrate(plain);
+  } catch (error) {
+    await close();
     throw error;
   }
-  const close = async (): Promise<void> => await db.destroy();
+  const fence: Fence = { kind, own: { id: null, name: '' }, onReplaced: (why) => listeners.forEach((tell) => tell(why)) };
   return {
+    kind,
+    servers: serverStore(db, fence),
+    /** Called when the database does not answer, or this server was replaced, before whoever asked hears of it. */
+    onAway: (listener: (why: Error) => void): void => void listeners.add(listener),
     settings: settingStore(db),
     certificates: certificateStore(db),
     hosts: hostStore(db),
@@ -44,14 +72,14 @@ export async function openCatalogOn(dialect: Dialect, options: { eventsKept?: nu
     attempts: attemptStore(db),
     roles: roleStore(db),
     directory: directoryStore(db),
-    audit: auditStore(db),
+    audit: auditStore(db, kind === 'postgres'),
     credentials: credentialStore(db),
     hostKeys: hostKeyStore(db),
     repositories: repositoryStore(db),
     sets: setStore(db),
     copies: copyStore(db),
     points: pointStore(db),
-    sessions: sessionStore(db, options.eventsKept),
+    sessions: sessionStore(db, fence, options.eventsKept),
     publications: publicationStore(db),
     close,
     [Symbol.asyncDispose]: close,
@@ -62,6 +90,7 @@ async function migrate(db: Kysely<Tables>): Promise<void> {
   const migrator = new Migrator({ db, provider: { getMigrations: async () => await Promise.resolve(migrations) } });
   const { error, results } = await migrator.migrateToLatest();
   if (error === undefined) return;
+  if (isFailure(error)) throw error;
   const unknown = /corrupted migrations: (?:expected|previously executed) migration ([^ ]+).*missing/.exec(error instanceof Error ? error.message : '');
   if (unknown?.[1] !== undefined) throw catalogNewer({ migration: unknown[1] }, error);
   const failed = results?.find(({ status }) => status === 'Error')?.migrationName ?? 'its present form';

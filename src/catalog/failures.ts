@@ -17,3 +17,21 @@ export const catalogNewer = failure<{ migration: string }>('catalog.newer-than-s
   hint: 'Start the version that made it, or a newer one.',
   retry: 'never',
 });
+
+export const catalogUnreachable = failure<{ place: string; why: string }>('catalog.unreachable', {
+  says: ({ place, why }) => `the catalog at ${place} does not answer: ${why}`,
+  hint: 'Look at the database and the way to it. What runs on hosts goes on, and sessions are taken up again when it answers.',
+  retry: 'later',
+});
+
+export const catalogPlaceBad = failure<{ place: string; why: string }>('catalog.place-bad', {
+  says: ({ place, why }) => `${place} is no place for a catalog: ${why}`,
+  hint: 'Give it as postgres://USER@HOST:PORT/DATABASE, with the password in a file of its own.',
+  retry: 'never',
+});
+
+export const serverReplaced = failure<{ server: string }>('catalog.server-replaced', {
+  says: ({ server }) => `server ${server} was silent for longer than its lease, and its sessions were taken over`,
+  hint: 'It starts again by itself. Where this happens often, look at the load of the machine and the way to the database.',
+  retry: 'later',
+});

@@ -1,10 +1,12 @@
 /**
  * Sessions as they are kept. A session's state, its end event and its lane change in one transaction, and every change
- * of state names the state it expects: of two that want the same move, one does it.
+ * of state names the state it expects: of two that want the same move, one does it. Every write is that of a server that
+ * is still one (servers.ts): from one that was replaced nothing more comes.
  */
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import { hasEnded, moveSession, type SessionMove, type SessionStanding, type SessionState } from '../domain/session.ts';
 import { laneTaken } from './failures.ts';
+import { asOwner, type Fence } from './servers.ts';
 import type { Tables } from './tables.ts';
 
 export type SessionRow = Selectable<Tables['sessions']>;
@@ -17,27 +19,28 @@ export type SessionEnd = { readonly result: string | null; readonly failure: str
 /** An endless session keeps this many of its newest events. */
 export const eventsKept = 10_000;
 
-export function sessionStore(db: Kysely<Tables>, keep = eventsKept) {
+export function sessionStore(db: Kysely<Tables>, fence: Fence, keep = eventsKept) {
   const append = appender(keep);
   return {
-    ...records(db, append),
-    ...log(db, append),
-    ...progress(db),
+    ...records(db, fence, append),
+    ...ownership(db, fence),
+    ...log(db, fence, append),
+    ...progress(db, fence),
   };
 }
 
 type Append = ReturnType<typeof appender>;
 
-function records(db: Kysely<Tables>, append: Append) {
+function records(db: Kysely<Tables>, fence: Fence, append: Append) {
   return {
     /** Fails with catalog.lane-taken when another open session has the lane. */
     async open(session: NewSession): Promise<void> {
-      await db.transaction().execute(async (tx) => {
+      await asOwner(db, fence, async (tx) => {
         if (session.lane !== null) {
           const holder = await tx.selectFrom('sessions').select('id').where('lane', '=', session.lane).executeTakeFirst();
           if (holder !== undefined) throw laneTaken({ lane: session.lane, session: holder.id });
         }
-        const fresh = { state: 'waiting', stopping: 0, started_ms: null, ended_ms: null, progress: null, warnings: 0, result: null, failure: null };
+        const fresh = { state: 'waiting', stopping: 0, started_ms: null, ended_ms: null, progress: null, warnings: 0, result: null, failure: null, server: fence.own.id };
         await tx.insertInto('sessions').values({ ...session, ...fresh }).execute();
         await append(tx, session.id, session.created_ms, { kind: 'state', state: 'waiting' });
       });
@@ -73,7 +76,7 @@ function records(db: Kysely<Tables>, append: Append) {
 
     /** Makes a move of domain/session.ts; answers the new standing, or `refused`. */
     async move(id: string, move: SessionMove, nowMs: number, end: SessionEnd = { result: null, failure: null }): Promise<SessionStanding | 'refused'> {
-      return await db.transaction().execute(async (tx) => {
+      return await asOwner(db, fence, async (tx) => {
         const row = await tx.selectFrom('sessions').select(['state', 'stopping']).where('id', '=', id).executeTakeFirst();
         if (row === undefined) return 'refused';
         const next = moveSession({ state: row.state as SessionState, stopping: row.stopping === 1 }, move);
@@ -89,11 +92,34 @@ function records(db: Kysely<Tables>, append: Append) {
   };
 }
 
-function log(db: Kysely<Tables>, append: Append) {
+function ownership(db: Kysely<Tables>, fence: Fence) {
+  return {
+    /** Makes open sessions that are nobody's this server's, the oldest first; answers them. */
+    async claim(most: number): Promise<SessionRow[]> {
+      return await asOwner(db, fence, async (tx) => {
+        const servers = tx.selectFrom('servers').select('id');
+        const free = await tx.selectFrom('sessions').select('id').where('state', 'in', ['waiting', 'working']).where((or) => or.or([or('server', 'is', null), or('server', 'not in', servers)])).orderBy('id').limit(most).execute();
+        if (free.length === 0) return [];
+        return await tx.updateTable('sessions').set({ server: fence.own.id }).where('id', 'in', free.map(({ id }) => id)).returningAll().execute();
+      });
+    },
+    /** Open sessions of this server. */
+    async own(): Promise<SessionRow[]> {
+      return await db.selectFrom('sessions').selectAll().where('server', '=', fence.own.id ?? '').where('state', 'in', ['waiting', 'working']).orderBy('id').execute();
+    },
+    /** Sessions of this server that somebody has asked to stop, maybe at another one. */
+    async askedToStop(): Promise<string[]> {
+      const rows = await db.selectFrom('sessions').select('id').where('server', '=', fence.own.id ?? '').where('state', '=', 'working').where('stopping', '=', 1).execute();
+      return rows.map(({ id }) => id);
+    },
+  };
+}
+
+function log(db: Kysely<Tables>, fence: Fence, append: Append) {
   return {
     /** Adds one event; answers its number. `taskAt` moves a task's cursor in the same transaction. */
     async append(session: string, atMs: number, event: object, taskAt?: { taskId: string; after: number }): Promise<number> {
-      return await db.transaction().execute(async (tx) => {
+      return await asOwner(db, fence, async (tx) => {
         if (taskAt !== undefined) await tx.updateTable('session_tasks').set({ after: taskAt.after }).where('task_id', '=', taskAt.taskId).execute();
         return await append(tx, session, atMs, event);
       });
@@ -105,33 +131,33 @@ function log(db: Kysely<Tables>, append: Append) {
       return await db.selectFrom('session_events').selectAll().where('session', '=', session).where('event', 'like', '{"kind":"step"%').orderBy('number').execute();
     },
     async setProgress(session: string, progress: string): Promise<void> {
-      await db.updateTable('sessions').set({ progress }).where('id', '=', session).execute();
+      await asOwner(db, fence, async (tx) => await tx.updateTable('sessions').set({ progress }).where('id', '=', session).execute());
     },
     async addWarning(session: string): Promise<void> {
-      await db.updateTable('sessions').set((row) => ({ warnings: row('warnings', '+', 1) })).where('id', '=', session).execute();
+      await asOwner(db, fence, async (tx) => await tx.updateTable('sessions').set((row) => ({ warnings: row('warnings', '+', 1) })).where('id', '=', session).execute());
     },
   };
 }
 
-function progress(db: Kysely<Tables>) {
+function progress(db: Kysely<Tables>, fence: Fence) {
   return {
     async note(session: string, name: string): Promise<string | undefined> {
       return (await db.selectFrom('session_notes').select('sealed_value').where('session', '=', session).where('name', '=', name).executeTakeFirst())?.sealed_value;
     },
     async putNote(session: string, name: string, sealed_value: string): Promise<void> {
-      await db.insertInto('session_notes').values({ session, name, sealed_value }).onConflict((on) => on.columns(['session', 'name']).doUpdateSet({ sealed_value })).execute();
+      await asOwner(db, fence, async (tx) => await tx.insertInto('session_notes').values({ session, name, sealed_value }).onConflict((on) => on.columns(['session', 'name']).doUpdateSet({ sealed_value })).execute());
     },
     async task(session: string, name: string): Promise<TaskRow | undefined> {
       return await db.selectFrom('session_tasks').selectAll().where('session', '=', session).where('name', '=', name).executeTakeFirst();
     },
     async addTask(row: Pick<TaskRow, 'task_id' | 'session' | 'name' | 'kind' | 'host'>): Promise<void> {
-      await db.insertInto('session_tasks').values({ ...row, is_accepted: 0, after: 0, outcome: null }).execute();
+      await asOwner(db, fence, async (tx) => await tx.insertInto('session_tasks').values({ ...row, is_accepted: 0, after: 0, outcome: null }).execute());
     },
     async updateTask(taskId: string, change: Partial<Pick<TaskRow, 'is_accepted' | 'after' | 'outcome'>>): Promise<void> {
-      await db.updateTable('session_tasks').set(change).where('task_id', '=', taskId).execute();
+      await asOwner(db, fence, async (tx) => await tx.updateTable('session_tasks').set(change).where('task_id', '=', taskId).execute());
     },
     async dropTask(taskId: string): Promise<void> {
-      await db.deleteFrom('session_tasks').where('task_id', '=', taskId).execute();
+      await asOwner(db, fence, async (tx) => await tx.deleteFrom('session_tasks').where('task_id', '=', taskId).execute());
     },
     /** Tasks of sessions that are open: those a host is still to run. */
     async openTasks(): Promise<TaskRow[]> {

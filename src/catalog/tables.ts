@@ -131,6 +131,8 @@ export type Tables = {
     failure: string | null;
     reason: string | null;
     retry_of: string | null;
+    /** Which server runs it, by its row in `servers`; null, or one that is not there any more: nobody's. */
+    server: string | null;
   };
   session_events: { session: string; number: number; at_ms: number; event: string };
   /** What a session has decided and done so far, by name: read again when the server takes it up after a restart. */
@@ -166,5 +168,9 @@ export type Tables = {
   roles: { name: string; permissions: string; objects: string | null; targets: string | null; added_ms: number };
   /** One row: `settings` is a document of the contract. */
   directories: { id: string; settings: string; sealed_password: string; changed_ms: number };
+  /** Servers at work on this catalog, one row for each start of one. Whose row is gone writes nothing about sessions any more. */
+  servers: { id: string; name: string; version: string; started_ms: number; /** Of the database's clock. */ until_ms: number };
+  /** What one server does for all, such as the schedules. */
+  duties: { name: string; server: string };
   audit: { number: number; at_ms: number; who: string; from_address: string; what: string; object: string; outcome: string; reason: string | null; hash: string };
 };

@@ -22,7 +22,7 @@ export type NewAlarm = { readonly setId: string; readonly key: string; readonly 
 export type Alarms = {
   raise(alarm: NewAlarm): Promise<void>;
   /** Starts what alarms ask for until the signal is aborted. */
-  keepAnswering(startBackup: (setId: string, reason: string) => Promise<string>, signal: AbortSignal): Promise<void>;
+  keepAnswering(startBackup: (setId: string, reason: string) => Promise<string>, signal: AbortSignal, isMine?: () => Promise<boolean>): Promise<void>;
 };
 
 const backupsForOneAlarm = 4;
@@ -50,6 +50,10 @@ export function openAlarms(options: { catalog: Catalog; clock: Clock; log: Log; 
     if (session !== undefined && session !== alarm.backup_session) await catalog.sets.answerAlarm(alarm.id, { backup_session: session });
   }
 
+  const away = (error: unknown): AlarmRow[] => {
+    log.warn('the alarms could not be looked at', { why: describe(error) });
+    return [];
+  };
   return {
     async raise({ setId, key, atMs, what, says }) {
       const id = createHash('sha256').update(`${setId} ${key}`).digest('hex').slice(0, 24);
@@ -58,10 +62,11 @@ export function openAlarms(options: { catalog: Catalog; clock: Clock; log: Log; 
       log.error('alarm', { set: setId, what, says });
       news.resolve();
     },
-    async keepAnswering(startBackup, signal) {
+    async keepAnswering(startBackup, signal, isMine = async () => await Promise.resolve(true)) {
       while (!signal.aborted) {
         news = Promise.withResolvers<void>();
-        for (const alarm of await catalog.sets.unsettledAlarms()) {
+        const unsettled = async (): Promise<AlarmRow[]> => ((await isMine()) ? await catalog.sets.unsettledAlarms() : []);
+        for (const alarm of await unsettled().catch(away)) {
           await answer(alarm, startBackup).catch((error: unknown) => {
             // A backup that may have begun before the alarm is no answer; the next one is.
             if (!isFailure(error, laneTaken)) log.warn('an alarm could not be answered', { set: alarm.set_id, why: describe(error) });

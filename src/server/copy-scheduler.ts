@@ -11,12 +11,15 @@ import { nextCopy } from '../domain/copy-schedule.ts';
 import { ownTimeZone, scheduleOf } from './copies.ts';
 
 const longestWaitMs = 60_000;
+/** How soon a server takes the schedules of one that is gone. */
+const elsewhereMs = 5_000;
 
-export function keepCopiesDue(options: { catalog: Catalog; start: (row: CopyRow) => Promise<void>; clock: Clock; log: Log; signal: AbortSignal; timeZone?: string }): { wake(): void } {
+export function keepCopiesDue(options: { catalog: Catalog; start: (row: CopyRow) => Promise<void>; clock: Clock; log: Log; /** Whether this server is the one that starts them. */ isMine?: () => Promise<boolean>; signal: AbortSignal; timeZone?: string }): { wake(): void } {
   const { catalog, start, clock, log, signal, timeZone = ownTimeZone() } = options;
   let woken = new AbortController();
 
   async function startDue(): Promise<number> {
+    if (options.isMine !== undefined && !(await options.isMine())) return elsewhereMs;
     let waitMs = longestWaitMs;
     for (const row of await catalog.copies.list()) {
       const next = nextCopy(scheduleOf(row), timeZone, row.counts_from_ms);

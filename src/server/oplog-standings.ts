@@ -18,7 +18,9 @@ const kept = z.object({
 export type KeptStanding = z.infer<typeof kept>;
 
 const nothing: KeptStanding = { state: 'starting', chain: null, through: null, committed: null, says: null, session: null, entriesPerSecond: null, members: [] };
-const keptEveryMs = 10_000;
+/** Where servers share the catalog, another one reads it there. */
+const keptEveryMs = { sqlite: 10_000, postgres: 1_000 };
+const believedMs = 30_000;
 
 export type OplogStandings = ReturnType<typeof openOplogStandings>;
 
@@ -29,7 +31,10 @@ export function openOplogStandings(catalog: Catalog, clock: Clock) {
     const known = live.get(setId);
     if (known !== undefined) return known.standing;
     const row = await catalog.sets.standing(setId);
-    return row === undefined ? nothing : { ...kept.parse(JSON.parse(row.standing)), state: 'starting' };
+    if (row === undefined) return nothing;
+    const standing = kept.parse(JSON.parse(row.standing));
+    const isOfAnother = catalog.kind === 'postgres' && clock.now() - row.at_ms < believedMs;
+    return isOfAnother ? standing : { ...standing, state: 'starting' };
   }
 
   return {
@@ -41,7 +46,7 @@ export function openOplogStandings(catalog: Catalog, clock: Clock) {
       const standing = { ...before, ...change };
       const last = live.get(setId)?.keptMs ?? Number.NEGATIVE_INFINITY;
       const isNews = standing.state !== before.state || standing.chain !== before.chain || standing.says !== before.says || standing.session !== before.session;
-      const isDue = isNews || clock.monotonicMs() - last >= keptEveryMs;
+      const isDue = isNews || clock.monotonicMs() - last >= keptEveryMs[catalog.kind];
       live.set(setId, { standing, keptMs: isDue ? clock.monotonicMs() : last, heardMs: clock.monotonicMs() });
       if (isDue) await catalog.sets.putStanding(setId, JSON.stringify(standing), clock.now());
     },

@@ -20,12 +20,15 @@ import { optionsOf } from './groups.ts';
 export type RescanScheduler = { /** Looks at once: a group was changed. */ wake(): void };
 
 const longestWaitMs = 60_000;
+/** How soon a server takes the schedules of one that is gone. */
+const elsewhereMs = 5_000;
 
-export function keepRescansDue(options: { catalog: Catalog; start: (group: GroupRow) => Promise<void>; clock: Clock; log: Log; signal: AbortSignal }): RescanScheduler {
+export function keepRescansDue(options: { catalog: Catalog; start: (group: GroupRow) => Promise<void>; clock: Clock; log: Log; /** Whether this server is the one that starts them. */ isMine?: () => Promise<boolean>; signal: AbortSignal }): RescanScheduler {
   const { catalog, start, clock, log, signal } = options;
   let woken = new AbortController();
 
   async function startDue(): Promise<number> {
+    if (options.isMine !== undefined && !(await options.isMine())) return elsewhereMs;
     let waitMs = longestWaitMs;
     for (const group of await catalog.groups.list()) {
       const { schedule, timeZone } = optionsOf(group);

@@ -7,7 +7,7 @@
 import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { openCatalog, type Catalog } from '../catalog/catalog.ts';
+import { openCatalogAt, type Catalog, type CatalogPlace } from '../catalog/catalog.ts';
 import { laneTaken } from '../catalog/failures.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
@@ -37,6 +37,7 @@ import { openHostReach } from './host-reach.ts';
 import { openHostServices } from './host-services.ts';
 import { openWantedServices } from './wanted-services.ts';
 import { openHosts, type Hosts } from './hosts.ts';
+import { openInStep } from './in-step.ts';
 import { openInstallers } from './installers.ts';
 import { keepIdentities } from './identities.ts';
 import { keepTasksTidy } from './janitor.ts';
@@ -44,6 +45,7 @@ import { keepLocksUndone } from './left-locks.ts';
 import { openLinks, type Links, type LinkTiming } from './links.ts';
 import { checkNames, readNameServers, type LookAtNames, type NameServers } from './name-checks.ts';
 import type { NameServerAddress } from './name-server.ts';
+import { joinServers } from './membership.ts';
 import { openMoments } from './moments.ts';
 import { openOplogStandings } from './oplog-standings.ts';
 import { openPeople, type PeopleOptions } from './people/people.ts';
@@ -58,6 +60,7 @@ import { openRest } from './rest/app.ts';
 import { allHandlers } from './rest/handlers/table.ts';
 import { sessionStream } from './rest/session-stream.ts';
 import { openSetLooks } from './set-looks.ts';
+import { demandSameSecrets } from './same-secrets.ts';
 import { openSealer } from './sealing.ts';
 import type { Services } from './services.ts';
 import { laneOf, openSessionEngine, type Timing } from './session-engine.ts';
@@ -70,6 +73,8 @@ export type Address = { readonly host: string; readonly port: number };
 
 export type ServerOptions = {
   dataDirectory: string;
+  /** A catalog that servers share; its own, in the data directory, when left out. */
+  catalog?: CatalogPlace;
   listen: Address;
   /** Where this machine's transport service takes orders. */
   transport: Address;
@@ -85,7 +90,7 @@ export type ServerOptions = {
   version: string;
   log: Log;
   clock?: Clock;
-  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; archiveWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; copyEveryMs?: number; goneAfterMs?: number; streamQuietMs?: number; link?: LinkTiming };
+  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; archiveWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; copyEveryMs?: number; goneAfterMs?: number; streamQuietMs?: number; leaseMs?: number; link?: LinkTiming };
   /** How hosts are reached that have nothing of ours; over SSH unless a test has its own. */
   contact?: HostContact;
   people?: PeopleOptions;
@@ -97,6 +102,8 @@ export type Server = {
   readonly caFile: string;
   /** Resolves when the default repository is there, or with why it is not. */
   readonly repositoryReady: Promise<string | null>;
+  /** Resolves when other servers have taken its place: it does nothing more, and is to be ended. */
+  readonly replaced: Promise<Error>;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
@@ -110,12 +117,17 @@ export async function openServer(options: ServerOptions): Promise<Server> {
 
   for (const directory of ['server', ...(files.depot === null ? [] : ['depot'])]) await mkdir(join(data, directory), { recursive: true, mode: 0o700 });
   const sealer = await openSealer(join(data, 'master.key'));
-  const catalog = await openCatalog(join(data, 'server', 'catalog.sqlite'));
+  const catalog = await openCatalogAt(options.catalog ?? { kind: 'sqlite', path: join(data, 'server', 'catalog.sqlite') });
+  const isShared = catalog.kind === 'postgres';
   const authority = await openAuthority(join(data, 'server'), clock, async ({ serial, part, name, notAfterMs }) => {
     await catalog.certificates.record({ serial, part, name, issuedMs: clock.now(), notAfterMs });
   });
+  if (isShared) await demandSameSecrets(catalog, sealer, authority.fingerprint);
+  // Of one place, whose earlier start is over when there is a new one.
+  const name = `${hostname()}:${data}`;
+  const membership = await joinServers({ catalog, name, version, clock, log, leaseMs: timing.leaseMs, signal: ends.signal });
   await writeWhole(files.ca, authority.caPem, 0o644);
-  await ensureAdminToken(files.token, catalog, clock);
+  await ensureAdminToken(files.token, catalog, clock, isShared ? `admin@${name}` : 'admin');
   const announce = options.announce ?? hostname();
   const names = [...new Set(['localhost', '127.0.0.1', '::1', hostname(), announce, options.listen.host])];
   const identities = await keepIdentities({ authority, files, hosts: names, clock, log, signal: ends.signal });
@@ -127,7 +139,8 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const distribution = openDistribution({ at: options.distribution ?? null, identity: identities.server, admission });
   const versions = openServiceVersions({ distribution, links, deployers, version, clock, log });
   const hosts = openHosts({ catalog, links, deployers, admission, versions, distribution, clock, announced: () => (enrolment === undefined || agents === undefined ? null : { address: announce, enrolmentPort: enrolment.port, controlPort: agents.port, fingerprint: authority.fingerprint }) });
-  await hosts.placeLocal(options.transport);
+  // Each of several servers has another machine: those that work for them are hosts like any other.
+  if (!isShared) await hosts.placeLocal(options.transport);
   for (const host of await hosts.list()) {
     if (host.state === 'enrolled') await links.open(host);
     if (host.deployer_ms !== null) await deployers.open(host);
@@ -135,7 +148,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const shown = { identity: identities.server(), catalog, authority, admission, links, deployers, clock, log };
   const enrolment = options.enrolment === null ? undefined : await openEnrolment({ ...options.enrolment, ...shown });
   const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.anyOf(['transport', 'deployer']), role: 'caller', version, log, onChannel: (channel) => (channel.peer.part === 'deployer' ? deployers : links).accept(channel.peer.name, openCaller(channel)) });
-  const { services, engine, alarms } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, dns: options.dns, people: options.people }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
+  const { services, engine, alarms } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, dns: options.dns, people: options.people, isSure: membership.isSure }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
   keepTasksTidy({ links, catalog, log, signal: ends.signal });
   keepLocksUndone({ links, sets: services.sets, log, signal: ends.signal });
 
@@ -148,16 +161,22 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const bound = await rest.listen(options.listen.host, options.listen.port);
   const url = `https://${options.listen.host.includes(':') ? `[${options.listen.host}]` : options.listen.host}:${bound.port}`;
 
-  const repositoryReady = ensureDefaultRepository({ data, archives: services.archives, catalog, links, log, waitMs: timing.repositoryWaitMs ?? 60_000, clock, signal: ends.signal });
-  await engine.resume();
+  const repositoryReady = isShared ? Promise.resolve(null) : ensureDefaultRepository({ data, archives: services.archives, catalog, links, log, waitMs: timing.repositoryWaitMs ?? 60_000, clock, signal: ends.signal });
+  await engine.look();
+  const keepInStep = openInStep({ catalog, admission, links, deployers });
+  membership.keep(async () => {
+    await keepInStep();
+    await engine.look();
+  });
+  const isMine = async (): Promise<boolean> => await catalog.servers.takeDuty('schedules');
   for (const set of await services.sets.list()) await services.keepOplog(set);
-  const due = keepRescansDue({ catalog, start: async (group) => void (await services.rescans.start(group, { reason: 'scheduled' })), clock, log, signal: ends.signal });
+  const due = keepRescansDue({ catalog, start: async (group) => void (await services.rescans.start(group, { reason: 'scheduled' })), clock, log, isMine, signal: ends.signal });
   services.rescans.onWake(due.wake);
   services.directory.keepChecked(ends.signal);
   for (const copy of await services.copies.list()) await services.copies.keepFollowed(copy);
-  const copiesDue = keepCopiesDue({ catalog, start: async (copy) => void (await services.copies.start(copy, 'scheduled')), clock, log, signal: ends.signal });
+  const copiesDue = keepCopiesDue({ catalog, start: async (copy) => void (await services.copies.start(copy, 'scheduled')), clock, log, isMine, signal: ends.signal });
   services.copies.onChange(copiesDue.wake);
-  const answering = alarms.keepAnswering(async (setId, reason) => await startBaseBackup(services, setId, reason), ends.signal);
+  const answering = alarms.keepAnswering(async (setId, reason) => await startBaseBackup(services, setId, reason), ends.signal, isMine);
 
   const close = async (): Promise<void> => {
     if (ends.signal.aborted) return;
@@ -166,12 +185,13 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     await engine.close();
     await Promise.all([enrolment?.close(), agents?.close(), links.close(), deployers.close()]);
     await Promise.allSettled([repositoryReady, answering]);
+    await membership.leave();
     await catalog.close();
   };
-  return { url, tokenFile: files.token, caFile: files.ca, repositoryReady, close, [Symbol.asyncDispose]: close };
+  return { url, tokenFile: files.token, caFile: files.ca, repositoryReady, replaced: membership.lost, close, [Symbol.asyncDispose]: close };
 }
 
-type Base = { data: string; caPem: string; catalog: Catalog; clock: Clock; log: Log; links: Links; deployers: Links; distribution: Distribution; versions: ServiceVersions; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']>; contact: HostContact | undefined; dns: readonly NameServerAddress[] | undefined; people: PeopleOptions | undefined };
+type Base = { data: string; caPem: string; catalog: Catalog; clock: Clock; log: Log; links: Links; deployers: Links; distribution: Distribution; versions: ServiceVersions; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']>; contact: HostContact | undefined; dns: readonly NameServerAddress[] | undefined; people: PeopleOptions | undefined; isSure: () => boolean };
 
 function compose(base: Base, about: Services['about']) {
   const { catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing } = base;
@@ -201,7 +221,7 @@ function compose(base: Base, about: Services['about']) {
     return at === null ? null : await checkNames(await inventoryOf(services), at, { isWanted, signal });
   };
   const flows = flowTable({ lookAtNames, hosts, links, deployers, credentials, contact, distribution, hostServices, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
-  const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing });
+  const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing, isSure: base.isSure });
   const keepOplog = async (set: SetRow): Promise<void> => {
     try {
       const object = { kind: 'set', id: set.id, name: set.name } as const;

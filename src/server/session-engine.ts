@@ -50,8 +50,8 @@ export type SessionEngine = {
   ended(id: string): Promise<SessionRow>;
   /** An open session that works with this restore point. */
   userOf(point: string): Promise<string | undefined>;
-  /** Takes up every open session. */
-  resume(): Promise<void>;
+  /** Takes up open sessions that are nobody's, and hears what was asked of those that are its own at other servers. */
+  look(): Promise<void>;
   /** Leaves what runs to run; the next server takes it up. */
   close(): Promise<void>;
 };
@@ -72,6 +72,8 @@ export type EngineOptions = {
   clock: Clock;
   log: Log;
   timing?: Partial<Timing>;
+  /** Whether no other server can have taken this one's place yet. */
+  isSure?: () => boolean;
 };
 
 const lanes: ReadonlySet<SessionKind> = new Set<SessionKind>(['backup', 'oplog', 'restore-collections', 'sweep', 'repair', 'copy', 'copy-oplog', 'rescan']);
@@ -88,11 +90,30 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
   const timing = { ...usualTiming, ...options.timing };
   const running = new Map<string, Running>();
   const closing = new AbortController();
+  /** From one time that the catalog was away to the next: what runs in it is taken up again in the next, as after a restart. */
+  let era = new AbortController();
+  catalog.onAway((why) => {
+    if (era.signal.aborted) return;
+    era.abort(why);
+    for (const { stop } of running.values()) stop.abort(why);
+  });
+
+  async function takeUpAgain(): Promise<void> {
+    if (!era.signal.aborted || closing.signal.aborted) return;
+    await Promise.all([...running.values()].map(async ({ done }) => await done));
+    const why = describe(era.signal.reason);
+    const own = await catalog.sessions.own();
+    era = new AbortController();
+    for (const row of own) {
+      await sessionLog.keep(row.id, { kind: 'line', level: 'info', text: `${why}; it answers again, and the session goes on` });
+      if (!running.has(row.id)) run(row);
+    }
+  }
 
   function run(row: SessionRow): void {
     const stop = new AbortController();
     if (row.stopping === 1) stop.abort(stopped({ what: `session ${row.id}` }));
-    const done = life(row, stop, closing.signal, timing, options)
+    const done = life(row, stop, AbortSignal.any([closing.signal, era.signal]), timing, options)
       .catch((error: unknown) => options.log.error('a session could not be ended', { session: row.id, why: describe(error) }))
       .finally(() => running.delete(row.id));
     running.set(row.id, { stop, done });
@@ -128,6 +149,16 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
     return row;
   }
 
+  /** At whatever server it runs. */
+  async function untilEnded(id: string): Promise<SessionRow> {
+    for (;;) {
+      await running.get(id)?.done;
+      const row = await find(id);
+      if (row.ended_ms !== null || row.server === null || closing.signal.aborted || catalog.kind === 'sqlite') return row;
+      await clock.wait(200, closing.signal).catch(() => {});
+    }
+  }
+
   async function ask(id: string): Promise<void> {
     const moved = await catalog.sessions.move(id, { kind: 'ask-to-stop' }, clock.now());
     sessionLog.wake(id);
@@ -146,12 +177,9 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
     },
     async end(id) {
       await ask(id);
-      await running.get(id)?.done;
+      await untilEnded(id);
     },
-    async ended(id) {
-      await running.get(id)?.done;
-      return await find(id);
-    },
+    ended: untilEnded,
     async retry(id) {
       const row = await find(id);
       if (endlessSessionKinds.has(row.kind)) throw sessionContinuous({ session: id });
@@ -173,8 +201,14 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
       }
       return undefined;
     },
-    async resume() {
-      for (const row of await catalog.sessions.unfinished()) if (!running.has(row.id)) run(row);
+    async look() {
+      await takeUpAgain();
+      for (const id of await catalog.sessions.askedToStop()) running.get(id)?.stop.abort(stopped({ what: `session ${id}` }));
+      // A few at a time where servers share them.
+      const most = catalog.kind === 'postgres' ? 8 : 1_000;
+      for (let some = await catalog.sessions.claim(most); some.length > 0; some = await catalog.sessions.claim(most)) {
+        for (const row of some) run(row);
+      }
     },
     async close() {
       closing.abort(stopped({ what: 'the server' }));
@@ -229,7 +263,7 @@ async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSigna
   const { catalog, sessionLog, sealer, links, clock } = options;
   const session = row.id;
   const place = (name: string): string => `session_notes:${session}:${name}`;
-  const following: TaskFollowing = { session, catalog, sessionLog, links, clock, log, stop, closing, hostLostMs: timing.hostLostMs, stopWithinMs: timing.stopWithinMs, silentMs: timing.silentMs };
+  const following: TaskFollowing = { session, catalog, sessionLog, links, clock, log, stop, closing, hostLostMs: timing.hostLostMs, stopWithinMs: timing.stopWithinMs, silentMs: timing.silentMs, isSure: options.isSure ?? (() => true) };
   const progress = openSharedProgress();
   const beside = (side: Side | undefined): TaskFollowing => (side === undefined ? following : { ...following, stop: AbortSignal.any([stop, side.stop]), side: { name: side.name, progress } });
   const setNote = async (name: string, value: unknown): Promise<void> => await catalog.sessions.putNote(session, name, sealer.seal(JSON.stringify(value), place(name)));

@@ -56,7 +56,8 @@ export function openSessionLog(catalog: Catalog, clock: Clock): SessionLog {
           yield { number: next, atMs: current.atMs, event: { kind: 'progress', progress: current.progress } };
           continue;
         }
-        await news.promise;
+        // What another server keeps wakes nobody here.
+        await (catalog.kind === 'sqlite' ? news.promise : Promise.race([news.promise, clock.wait(500, signal).catch(() => {})]));
       }
     } finally {
       signal.removeEventListener('abort', tell);

@@ -35,6 +35,8 @@ export type TaskFollowing = {
   stop: AbortSignal;
   /** Aborted when this server ends: the task goes on without it. */
   closing: AbortSignal;
+  /** Whether no other server can have taken this one's place yet: only then are orders given. */
+  isSure: () => boolean;
   /** How long a host may be gone before its task is given up. */
   hostLostMs: number;
   stopWithinMs: number;
@@ -137,6 +139,7 @@ async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, follo
       }
       try {
         if (!isAccepted) {
+          await untilSure(followed, giveUp.signal);
           await caller.call('task.start', { taskId, kind, input: await makeInput() }, { signal: giveUp.signal });
           await catalog.sessions.updateTask(taskId, { is_accepted: 1 });
           isAccepted = true;
@@ -164,6 +167,11 @@ async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, follo
   }
 }
 
+/** A server that did not hear of the catalog for longer than its lease may have been replaced: it begins nothing. */
+async function untilSure({ isSure, clock }: Followed, signal: AbortSignal): Promise<void> {
+  while (!isSure()) await clock.wait(50, signal);
+}
+
 function outcomeOf(state: Exclude<TaskState, { state: 'running' }>): Outcome {
   return state.state === 'finished' ? { output: state.output } : { failure: state.failure };
 }
@@ -177,7 +185,7 @@ function stopWhenAsked(followed: Followed, giveUp: AbortController): { ask(calle
   };
   const onStop = (): void => {
     // A server that ends takes its waiting with it; the task is for the next one.
-    if (followed.closing.aborted) return;
+    if (followed.closing.aborted || !followed.isSure()) return;
     link.connected(stopWithinMs, over.signal).then(ask, () => {});
     clock.wait(stopWithinMs, over.signal).then(
       () => giveUp.abort(deadlinePassed({ what: `task ${taskId} to stop`, ms: stopWithinMs })),

@@ -91,12 +91,13 @@ export function hashOf(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
-export async function ensureAdminToken(path: string, catalog: Catalog, clock: Clock): Promise<void> {
+/** `name`: of several servers on one catalog each has a token of its own, unless they were given the same file. */
+export async function ensureAdminToken(path: string, catalog: Catalog, clock: Clock, name = 'admin'): Promise<void> {
   const kept = (await readSecret(path))?.toString('utf8').trim();
   const token = kept === undefined || kept === '' ? `tm_${randomBytes(32).toString('base64url')}` : kept;
   const hash = hashOf(token);
   if ((await catalog.tokens.byHash(hash)) === undefined) {
-    await catalog.tokens.replace({ id: sortableId(clock), name: 'admin', role: 'administrator', hash, createdMs: clock.now() });
+    await catalog.tokens.replace({ id: sortableId(clock), name, role: 'administrator', hash, createdMs: clock.now() });
   }
   if (token !== kept) await writeSecret(path, `${token}\n`);
 }

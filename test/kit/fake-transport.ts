@@ -93,7 +93,7 @@ export async function openFakeTransport(options: { identityFile: string; port: n
       await listener.close();
     },
   };
-  const handlers = counted(handlersOf(fake, tasks), fake.answered);
+  const handlers = counted(handlersOf(fake, tasks, new Set()), fake.answered);
   const listen = async (): Promise<Pick<LinkListener, 'close'>> => {
     const identity = await awaitIdentity(options.identityFile, 30_000);
     if (options.dial !== undefined) {
@@ -123,7 +123,7 @@ function counted(handlers: OrderHandlers, answered: string[]): OrderHandlers {
   return Object.fromEntries(entries) as OrderHandlers;
 }
 
-function handlersOf(fake: FakeTransport, tasks: Map<string, Task>): OrderHandlers {
+function handlersOf(fake: FakeTransport, tasks: Map<string, Task>, forgotten: Set<string>): OrderHandlers {
   const find = (taskId: string): Task => {
     const task = tasks.get(taskId);
     if (task === undefined) throw failWith('agent.task-unknown', `no task ${taskId}`);
@@ -158,6 +158,7 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>): OrderHandler
     },
     'names.look': async ({ names }) => ({ addresses: [], resolver: { servers: [], search: [], timeoutSeconds: 5, attempts: 2 }, found: names.map((name) => fake.ownName(name)) }),
     'task.start': async ({ taskId, kind, input }) => {
+      if (forgotten.has(taskId)) throw failWith('agent.task-unknown', `task ${taskId} was forgotten`);
       if (!tasks.has(taskId)) begin(fake, tasks, taskId, kind, input);
       return {};
     },
@@ -175,7 +176,9 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>): OrderHandler
     },
     'task.list': async () => ({ tasks: [...tasks].map(([taskId, { kind, state }]) => ({ taskId, kind, state })) }),
     'task.forget': async ({ taskId }) => {
-      if (find(taskId).state.state !== 'running') tasks.delete(taskId);
+      if (find(taskId).state.state === 'running') return {};
+      tasks.delete(taskId);
+      forgotten.add(taskId);
       return {};
     },
   };

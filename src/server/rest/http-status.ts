@@ -9,7 +9,7 @@ const table: readonly (readonly [RegExp, number])[] = [
   [/^server\.(answer-broken|secret-unreadable)$/, 500],
   [/^server\..*-unknown$|^server\.no-such-route$/, 404],
   [/-busy$|-exists$|-taken$|-held$|-is-local$|^server\.takes-no-hosts$|^server\.session-|^server\.set-changed$|^server\.repository-(other|attached)$|^server\.copy-to-itself$|^server\.no-depot$|^server\.deployer-missing$|^server\.host-key-other$|^server\.(credential-|set-in-group$|user-of-directory$|role-built-in$|role-in-use$|no-directory$)/, 409],
-  [/^server\.(host-|kit-|services-|rescan-|package-not-|directory-away$)|^contract\.link-|^agent\.too-many-tasks$/, 503],
+  [/^server\.(host-|kit-|services-|rescan-|package-not-|directory-away$)|^catalog\.(unreachable|server-replaced)$|^contract\.link-|^agent\.too-many-tasks$/, 503],
   [/^server\.(task|oplog|data|deployment|restore|depot|service)-/, 502],
   [/^domain\.|^server\.(platform-|members-unfit$|group-empty$)/, 422],
   [/^base\.deadline-passed$/, 504],

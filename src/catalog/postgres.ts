@@ -1,0 +1,146 @@
+/**
+ * The shared dialect: PostgreSQL 15 and newer under Kysely, and the only file that knows its driver.
+ *
+ * A transaction is serializable and is run again when the database refuses it for another one, so what is written for the
+ * one connection of SQLite is right here too (docs/design/catalog.md, "Transactions"). Nothing waits without end: a
+ * connection has 5 s, a statement 30 s, a lock 10 s, and a transaction that says nothing for 5 s is ended by the database.
+ * The password is read from its file at each connection, so that it can be changed, and is never part of an address.
+ */
+import { randomInt } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient, type TransactionBuilder } from 'kysely';
+import pg from 'pg';
+import { systemClock } from '../base/clock.ts';
+import { catalogPlaceBad, catalogUnreachable } from './failures.ts';
+import type { Tables } from './tables.ts';
+
+export type PostgresPlace = { readonly url: string; readonly passwordFile: string | null };
+
+const connectMs = 5_000;
+const statementMs = 30_000;
+const connections = 16;
+const triesOfTransaction = 40;
+
+/** A transaction of the database that another one was in the way of. */
+const refusedForAnother: ReadonlySet<string> = new Set(['40001', '40P01']);
+/** Classes of SQLSTATE that say nothing of the statement: connection, operator's hand, resources. */
+const saysNothing = /^(?:08|57P|53|57014|55P03|25P03)/;
+
+export type PostgresSettings = { readonly host: string; readonly port: number; readonly database: string; readonly user: string; readonly ssl: false | { readonly ca: string | undefined } };
+
+/** Fails where the address says too little, or has a password in it: arguments are read by every user of the machine. */
+export function postgresSettings(url: string): PostgresSettings {
+  const shown = url.replace(/\/\/([^@/:]*):[^@/]*@/, '//$1:…@');
+  const refuse = (why: string): never => {
+    throw catalogPlaceBad({ place: shown, why });
+  };
+  if (!URL.canParse(url)) return refuse('it is not an address');
+  const parsed = new URL(url);
+  if (parsed.protocol !== 'postgres:' && parsed.protocol !== 'postgresql:') return refuse('it does not begin with postgres://');
+  if (parsed.password !== '') return refuse('it has a password in it; put that into a file');
+  const host = decodeURIComponent(parsed.hostname).replace(/^\[|\]$/g, '');
+  const database = decodeURIComponent(parsed.pathname.slice(1));
+  if (host === '' || database === '' || parsed.username === '') return refuse('user, host or database is missing');
+  for (const name of parsed.searchParams.keys()) if (name !== 'sslmode' && name !== 'sslrootcert') return refuse(`${name} is not known; sslmode and sslrootcert are`);
+  const mode = parsed.searchParams.get('sslmode') ?? (isLoopback(host) ? 'disable' : 'verify-full');
+  if (mode !== 'verify-full' && mode !== 'disable') return refuse('sslmode is verify-full or disable');
+  if (mode === 'disable' && !isLoopback(host)) return refuse('without TLS only a database on this machine is spoken to');
+  const file = parsed.searchParams.get('sslrootcert');
+  return { host, port: Number(parsed.port || '5432'), database, user: decodeURIComponent(parsed.username), ssl: mode === 'disable' ? false : { ca: file === null ? undefined : readFileSync(file, 'utf8') } };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
+
+/** `onAway` is called when the database does not answer, before whoever asked hears of it. */
+export function openPostgres(place: PostgresPlace, onAway: (why: Error) => void): { plain: Kysely<Tables>; db: Kysely<Tables>; shown: string } {
+  const { ssl, ...settings } = postgresSettings(place.url);
+  const shown = `${settings.host}:${settings.port}/${settings.database}`;
+  const pool = new pg.Pool({
+    ...settings,
+    ssl: ssl === false ? false : { ...(ssl.ca !== undefined && { ca: ssl.ca }), rejectUnauthorized: true, ...(isIP(settings.host) === 0 && { servername: settings.host }) },
+    // The driver would go on to the environment and to files in the home directory.
+    password: () => (place.passwordFile === null ? '' : readFileSync(place.passwordFile, 'utf8').replace(/\r?\n$/, '')),
+    max: connections,
+    connectionTimeoutMillis: connectMs,
+    query_timeout: statementMs + 5_000,
+    statement_timeout: statementMs,
+    lock_timeout: 10_000,
+    idle_in_transaction_session_timeout: 5_000,
+    keepAlive: true,
+    application_name: 'tidemark-server',
+    types: { getTypeParser: ((oid: number, format: 'text') => (oid === 20 ? Number : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser },
+  });
+  // A connection that nobody uses was closed: the next one who asks gets another.
+  pool.on('error', () => {});
+  const dialect = new PostgresDialect({ pool: watched(pool, shown, onAway) });
+  return { plain: new Kysely<Tables>({ dialect }), db: new SerialKysely({ dialect: new PostgresDialect({ pool: watched(pool, shown, onAway) }) }), shown };
+}
+
+/** The pool, whose troubles are named; a connection that had some is not used again. */
+function watched(pool: pg.Pool, shown: string, onAway: (why: Error) => void): PostgresPool {
+  const away = (error: unknown): Error => {
+    const failure = catalogUnreachable({ place: shown, why: error instanceof Error ? error.message : String(error) }, error);
+    onAway(failure);
+    return failure;
+  };
+  return {
+    options: {},
+    async connect() {
+      let client: pg.PoolClient;
+      try {
+        client = await pool.connect();
+      } catch (error) {
+        throw away(error);
+      }
+      let isHurt = false;
+      const onError = (): void => void (isHurt = true);
+      client.on('error', onError);
+      const query = async (sql: string, parameters: readonly unknown[]): Promise<unknown> => {
+        try {
+          return await client.query(sql, [...parameters]);
+        } catch (error) {
+          if (!isAway(error)) throw error;
+          isHurt = true;
+          throw away(error);
+        }
+      };
+      const release = (destroy?: boolean): void => {
+        client.off('error', onError);
+        client.release(isHurt || destroy === true);
+      };
+      return { query, release } as unknown as PostgresPoolClient;
+    },
+    end: async () => {
+      if (!pool.ending) await pool.end();
+    },
+  };
+}
+
+/** What has no SQLSTATE did not come from the database: the connection broke, or nobody answered in time. */
+function isAway(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code) || saysNothing.test(code);
+}
+
+class SerialKysely extends Kysely<Tables> {
+  override transaction(): TransactionBuilder<Tables> {
+    const once = super.transaction().setIsolationLevel('serializable');
+    const begin = once.execute.bind(once);
+    return Object.assign(once, {
+      async execute<T>(work: Parameters<typeof begin<T>>[0]): Promise<T> {
+        for (let tries = 1; ; tries++) {
+          try {
+            return await begin(work);
+          } catch (error) {
+            if (tries >= triesOfTransaction || !refusedForAnother.has(String((error as { code?: unknown }).code))) throw error;
+            // Further apart each time, and never in step with the other one.
+            await systemClock.wait(randomInt(1, 4 * Math.min(tries, 16) + 2));
+          }
+        }
+      },
+    });
+  }
+}
