@@ -10,6 +10,7 @@ import { certificateStore, settingStore, tokenStore } from './access.ts';
 import { credentialStore, hostKeyStore } from './credentials.ts';
 import { auditStore } from './audit.ts';
 import { attemptStore, directoryStore, roleStore, userStore, userTokenStore } from './people.ts';
+import { policyStore } from './policies.ts';
 import { pointStore } from './points.ts';
 import { publicationStore } from './publications.ts';
 import { repositoryStore } from './repositories.ts';
@@ -50,6 +51,7 @@ export async function openCatalogOn(dialect: Dialect, options: { eventsKept?: nu
     repositories: repositoryStore(db),
     sets: setStore(db),
     copies: copyStore(db),
+    policies: policyStore(db),
     points: pointStore(db),
     sessions: sessionStore(db, options.eventsKept),
     publications: publicationStore(db),

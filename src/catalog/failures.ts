@@ -17,3 +17,9 @@ export const catalogNewer = failure<{ migration: string }>('catalog.newer-than-s
   hint: 'Start the version that made it, or a newer one.',
   retry: 'never',
 });
+
+export const alreadyBegun = failure<{ claim: string; session: string }>('catalog.already-begun', {
+  says: ({ claim, session }) => `session ${session} was begun for ${claim} already`,
+  hint: 'It is followed in place of a second one. Nothing has to be done.',
+  retry: 'never',
+});
