@@ -11,6 +11,7 @@ import { certificateStore, settingStore, tokenStore } from './access.ts';
 import { credentialStore, hostKeyStore } from './credentials.ts';
 import { auditStore } from './audit.ts';
 import { attemptStore, directoryStore, roleStore, userStore, userTokenStore } from './people.ts';
+import { policyStore } from './policies.ts';
 import { pointStore } from './points.ts';
 import { publicationStore } from './publications.ts';
 import { openPostgres, type PostgresPlace } from './postgres.ts';
@@ -78,6 +79,7 @@ async function opened({ kind, plain, db, listeners }: { kind: CatalogKind; plain
     repositories: repositoryStore(db),
     sets: setStore(db),
     copies: copyStore(db),
+    policies: policyStore(db),
     points: pointStore(db),
     sessions: sessionStore(db, fence, options.eventsKept),
     publications: publicationStore(db),

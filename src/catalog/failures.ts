@@ -35,3 +35,9 @@ export const serverReplaced = failure<{ server: string }>('catalog.server-replac
   hint: 'It starts again by itself. Where this happens often, look at the load of the machine and the way to the database.',
   retry: 'later',
 });
+
+export const alreadyBegun = failure<{ claim: string; session: string }>('catalog.already-begun', {
+  says: ({ claim, session }) => `session ${session} was begun for ${claim} already`,
+  hint: 'It is followed in place of a second one. Nothing has to be done.',
+  retry: 'never',
+});

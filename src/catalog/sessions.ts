@@ -5,7 +5,7 @@
  */
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import { hasEnded, moveSession, type SessionMove, type SessionStanding, type SessionState } from '../domain/session.ts';
-import { laneTaken } from './failures.ts';
+import { alreadyBegun, laneTaken } from './failures.ts';
 import { asOwner, type Fence } from './servers.ts';
 import type { Tables } from './tables.ts';
 
@@ -13,7 +13,7 @@ export type SessionRow = Selectable<Tables['sessions']>;
 export type EventRow = Selectable<Tables['session_events']>;
 export type TaskRow = Selectable<Tables['session_tasks']>;
 
-export type NewSession = Pick<SessionRow, 'id' | 'kind' | 'object_kind' | 'object_id' | 'object_name' | 'set_id' | 'lane' | 'sealed_wish' | 'created_ms' | 'reason' | 'retry_of'>;
+export type NewSession = Pick<SessionRow, 'id' | 'kind' | 'object_kind' | 'object_id' | 'object_name' | 'set_id' | 'lane' | 'sealed_wish' | 'created_ms' | 'reason' | 'retry_of'> & { readonly claim?: string | null };
 export type SessionEnd = { readonly result: string | null; readonly failure: string | null };
 
 /** An endless session keeps this many of its newest events. */
@@ -33,14 +33,17 @@ type Append = ReturnType<typeof appender>;
 
 function records(db: Kysely<Tables>, fence: Fence, append: Append) {
   return {
-    /** Fails with catalog.lane-taken when another open session has the lane. */
+    /** Fails with catalog.lane-taken when another open session has the lane, and with catalog.already-begun when one was begun for the same claim. */
     async open(session: NewSession): Promise<void> {
       await asOwner(db, fence, async (tx) => {
+        const { claim = null } = session;
+        const claimed = claim === null ? undefined : await tx.selectFrom('sessions').select('id').where('claim', '=', claim).executeTakeFirst();
+        if (claimed !== undefined) throw alreadyBegun({ claim: String(claim), session: claimed.id });
         if (session.lane !== null) {
           const holder = await tx.selectFrom('sessions').select('id').where('lane', '=', session.lane).executeTakeFirst();
           if (holder !== undefined) throw laneTaken({ lane: session.lane, session: holder.id });
         }
-        const fresh = { state: 'waiting', stopping: 0, started_ms: null, ended_ms: null, progress: null, warnings: 0, result: null, failure: null, server: fence.own.id };
+        const fresh = { claim, state: 'waiting', stopping: 0, started_ms: null, ended_ms: null, progress: null, warnings: 0, result: null, failure: null, server: fence.own.id };
         await tx.insertInto('sessions').values({ ...session, ...fresh }).execute();
         await append(tx, session.id, session.created_ms, { kind: 'state', state: 'waiting' });
       });
@@ -67,6 +70,11 @@ function records(db: Kysely<Tables>, fence: Fence, append: Append) {
     /** Backups of a set that were asked for at or after a moment, newest first. */
     async backupsSince(setId: string, sinceMs: number): Promise<SessionRow[]> {
       return await db.selectFrom('sessions').selectAll().where('set_id', '=', setId).where('kind', '=', 'backup').where('created_ms', '>=', sinceMs).orderBy('id', 'desc').limit(20).execute();
+    },
+
+    /** Open sessions of a kind. */
+    async unfinishedOf(kind: string): Promise<SessionRow[]> {
+      return await db.selectFrom('sessions').selectAll().where('kind', '=', kind).where('state', 'in', ['waiting', 'working']).orderBy('id').execute();
     },
 
     /** Sessions a server has to take up when it starts. */

@@ -83,6 +83,13 @@ export type Tables = {
   };
   /** Sets that are copied into another repository. `keep` and `schedule` are documents of the contract; the next run is the first after `counts_from_ms`. */
   copies: { id: string; set_id: string; repository: string; keep: string; schedule: string; counts_from_ms: number; added_ms: number };
+  /** What is protected by itself: `document` is one of the contract; it runs at `next_ms`, the first moment of its schedule after `counts_from_ms`. */
+  policies: { id: string; name: string; document: string; is_enabled: number; counts_from_ms: number; next_ms: number | null; /** The policy it runs after. */ follows: string | null; added_ms: number };
+  /** `missed` are moments that this run makes up for; `skipped` those that passed while it was open. `closes_ms` null: it has no window. */
+  policy_runs: { id: string; policy: string; state: string; why: string; due_ms: number; missed: number; skipped: number; opens_ms: number; closes_ms: number | null; full_read: number; stopping: number; added_ms: number; ended_ms: number | null; says: string | null };
+  policy_parts: { run: string; set_id: string; set_name: string; state: string; attempt: number; not_before_ms: number; session: string | null; says: string | null };
+  /** Sets whose policy was removed: its retention goes on for their points. */
+  orphans: { set_id: string; policy_name: string; retention: string; time_zone: string; since_ms: number };
   archives: { repository: string; set_id: string; set_name: string; sealed_key: string };
   sets: {
     id: string;
@@ -133,6 +140,8 @@ export type Tables = {
     retry_of: string | null;
     /** Which server runs it, by its row in `servers`; null, or one that is not there any more: nobody's. */
     server: string | null;
+    /** What it was begun for, once: `RUN/SET/TRY` of a policy. */
+    claim: string | null;
   };
   session_events: { session: string; number: number; at_ms: number; event: string };
   /** What a session has decided and done so far, by name: read again when the server takes it up after a restart. */

@@ -17,7 +17,7 @@ export const builtInRoles = {
   'security-administrator': { says: 'read everything; users, roles, tokens of others, the directory, credentials', permissions: [...reads, 'people.write', 'directory.write', 'credentials.write'] },
   'backup-operator': {
     says: 'read what is backed up; protect, back up, verify, hold, rescan, check and sweep',
-    permissions: [...readsOfBackups, 'sets.write', 'groups.write', 'groups.rescan', 'backups.run', 'points.verify', 'points.hold', 'repositories.maintain', 'ports.check', 'sessions.write'],
+    permissions: [...readsOfBackups, 'sets.write', 'groups.write', 'groups.rescan', 'backups.run', 'policies.run', 'points.verify', 'points.hold', 'repositories.maintain', 'ports.check', 'sessions.write'],
   },
   'restore-operator': { says: 'read what is backed up; restore, publish, search the oplog, verify, hold', permissions: [...readsOfBackups, 'restores.run', 'points.verify', 'points.hold', 'sessions.write'] },
   viewer: { says: 'read what is backed up', permissions: readsOfBackups },
@@ -47,6 +47,7 @@ export const startedBy: Readonly<Record<SessionKind, Permission>> = {
   update: 'hosts.write',
   configure: 'hosts.write',
   uninstall: 'hosts.write',
+  retention: 'points.delete',
 };
 
 export const targetOfKind: Readonly<Partial<Record<SessionKind, RestoreTarget>>> = { 'restore-collections': 'live', 'restore-set': 'directories', publish: 'publish' };

@@ -5,7 +5,7 @@ import * as v from './values.ts';
 import { rescanResult } from './groups.ts';
 import { taskKinds } from './tasks.ts';
 
-export const sessionKinds = ['backup', 'verify', 'publish', 'restore-set', 'restore-collections', 'check', 'test', 'sweep', 'oplog-find', 'oplog', 'deploy', 'update', 'configure', 'uninstall', 'rescan', 'copy', 'copy-oplog', 'repair'] as const;
+export const sessionKinds = ['backup', 'verify', 'publish', 'restore-set', 'restore-collections', 'check', 'test', 'sweep', 'oplog-find', 'oplog', 'deploy', 'update', 'configure', 'uninstall', 'rescan', 'copy', 'copy-oplog', 'repair', 'retention'] as const;
 export const sessionKind = z.enum(sessionKinds);
 export type SessionKind = (typeof sessionKinds)[number];
 
@@ -85,6 +85,8 @@ export const sessionResult = z
     }),
     z.object({ kind: z.literal('copy-oplog'), through: v.clusterTime.nullable() }),
     z.object({ kind: z.literal('repair'), ok: z.boolean(), from: z.string().nullable(), archives: z.array(taskKinds.repair.output.extend({ set: z.string() })) }),
+    /** Points that went, those that were to go and stayed, and the space that came back. */
+    z.object({ kind: z.literal('retention'), deleted: z.array(z.string()), refused: z.array(z.object({ point: z.string(), why: z.string() })), freedBytes: z.number() }),
     z.object({ kind: z.literal('oplog'), through: v.optime.nullable() }),
   ])
   .meta({ id: 'SessionResult' });

@@ -2,9 +2,10 @@
  * Which member a copy is taken from, and why, in words for the session's log.
  *
  *   0. the one member that an operator asked for, or none
- *   1. the preferred member of a policy, when one is named and fit
+ *   1. the preferred member of a policy, when one is named and fit; when it is not and there is no fail-over, none
  *   2. the member of the last restore point, when fit and not now primary: it keeps what a small increment needs
- *   3. a fit secondary: data-bearing, healthy, in reach, not delayed, lag below the limit. Hidden ones are welcome
+ *   3. a fit secondary: data-bearing, healthy, in reach, not delayed, lag below the limit. Hidden ones are welcome, and come
+ *      first where a policy says so
  *   4. the primary, when allowed; it always is in a set with a single data member
  *   Ties: lowest priority, then non-voting, then lowest member id.
  */
@@ -22,7 +23,7 @@ export type SourceMember = {
   readonly withinReach: boolean;
 };
 
-export type SourceWishes = { readonly only?: string; readonly preferred?: string; readonly last?: string; readonly primaryAllowed: boolean; readonly lagLimitSeconds: number };
+export type SourceWishes = { readonly only?: string; readonly preferred?: string; readonly last?: string; readonly primaryAllowed: boolean; readonly lagLimitSeconds: number; /** Whether another one is taken when the preferred one is not fit. */ readonly failOver?: boolean; readonly hiddenFirst?: boolean };
 
 export type SourceChoice = { readonly kind: 'chosen'; readonly address: string; readonly says: string } | { readonly kind: 'none'; readonly reasons: readonly string[] };
 
@@ -43,14 +44,20 @@ export function chooseSource(members: readonly SourceMember[], wishes: SourceWis
 
   const preferred = find(wishes.preferred);
   if (preferred !== undefined) return chosen(preferred, 'as preferred');
-  if (wishes.preferred !== undefined) notes.push(`the preferred ${wishes.preferred} ${judged.find(({ member }) => member.address === wishes.preferred)?.unfit ?? 'is not a data member'}`);
+  if (wishes.preferred !== undefined) {
+    const why = `the preferred ${wishes.preferred} ${judged.find(({ member }) => member.address === wishes.preferred)?.unfit ?? 'is not a data member'}`;
+    if (wishes.failOver === false) return { kind: 'none', reasons: [`${why}, and the policy allows no other`] };
+    notes.push(why);
+  }
 
   const secondaries = fit.filter(({ state }) => state === 'secondary');
   const last = find(wishes.last);
   if (last !== undefined && (last.state === 'secondary' || secondaries.length === 0)) return chosen(last, ['same node as the last point', ...notes].join('; '));
   if (last !== undefined) notes.push(`${last.address} of the last point is primary now`);
 
-  const best = (secondaries.length > 0 ? secondaries : fit).sort((a, b) => a.priority - b.priority || a.votes - b.votes || a.id - b.id)[0];
+  const hidden = wishes.hiddenFirst === true ? secondaries.filter((member) => member.hidden) : [];
+  const able = hidden.length > 0 ? hidden : secondaries.length > 0 ? secondaries : fit;
+  const best = able.sort((a, b) => a.priority - b.priority || a.votes - b.votes || a.id - b.id)[0];
   if (best === undefined) return { kind: 'none', reasons: judged.map(({ member, unfit }) => `${member.address} ${unfit ?? 'is fit'}`) };
   if (best.state === 'primary' && data.length > 1) notes.push('no secondary is fit');
   return chosen(best, notes.join('; '));

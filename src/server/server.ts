@@ -10,8 +10,10 @@ import { join } from 'node:path';
 import { openCatalogAt, type Catalog, type CatalogPlace } from '../catalog/catalog.ts';
 import { laneTaken } from '../catalog/failures.ts';
 import type { SetRow } from '../catalog/sets.ts';
+import { usualLimits } from '../domain/policy-run.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { isFailure } from '../base/failure.ts';
+import { sortableId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { writeWhole } from '../base/whole-file.ts';
 import { openCaller } from '../contract/link/caller.ts';
@@ -52,6 +54,10 @@ import { openPeople, type PeopleOptions } from './people/people.ts';
 import { openReach } from './people/reach.ts';
 import { openPlacement } from './placement.ts';
 import { openPoints } from './points.ts';
+import { openPolicies } from './policies.ts';
+import { openPolicyScheduler } from './policy-scheduler.ts';
+import { keepPoliciesRunning, keepRetentionApplied, openPolicyWork } from './policy-sessions.ts';
+import { openRetention } from './retention.ts';
 import { inventoryOf } from './port-inventory.ts';
 import { openProtectedSets } from './protected-sets.ts';
 import { keepRescansDue } from './rescan-scheduler.ts';
@@ -214,14 +220,18 @@ function compose(base: Base, about: Services['about']) {
   const moments = openMoments({ links, archives, points, standings, clock, waitMs: timing.archiveWaitMs });
   const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
   const copies = openCopies({ catalog, archives, sets, points, clock, log }, () => engine);
+  const retention = openRetention({ catalog, archives, points, clock, log }, () => engine);
+  const policies = openPolicies({ catalog, clock });
   const sessionLog = openSessionLog(catalog, clock);
   const nameServers = async (): Promise<NameServers | null> => await readNameServers(base.dns);
   const lookAtNames: LookAtNames = async (isWanted, signal) => {
     const at = await nameServers();
     return at === null ? null : await checkNames(await inventoryOf(services), at, { isWanted, signal });
   };
-  const flows = flowTable({ lookAtNames, hosts, links, deployers, credentials, contact, distribution, hostServices, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
+  const flows = flowTable({ lookAtNames, hosts, links, deployers, credentials, contact, distribution, hostServices, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing, isSure: base.isSure });
+  const work = openPolicyWork({ catalog, engine, sets, points, placement, wake: policies.wake });
+  const policyRuns = openPolicyScheduler({ book: catalog.policies, work, clock, log, limits: usualLimits, newId: () => sortableId(clock) });
   const keepOplog = async (set: SetRow): Promise<void> => {
     try {
       const object = { kind: 'set', id: set.id, name: set.name } as const;
@@ -231,7 +241,7 @@ function compose(base: Base, about: Services['about']) {
     }
   };
   const services: Services = {
-    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
+    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms };

@@ -34,6 +34,8 @@ export type NewSessionWish = {
   readonly wish: unknown;
   readonly reason?: string;
   readonly retryOf?: string;
+  /** Begun once for this, whoever asks how often: fails with catalog.already-begun, which names that session. */
+  readonly claim?: string;
   /** What came before it, as the first line of its log. */
   readonly says?: string | null;
 };
@@ -76,7 +78,7 @@ export type EngineOptions = {
   isSure?: () => boolean;
 };
 
-const lanes: ReadonlySet<SessionKind> = new Set<SessionKind>(['backup', 'oplog', 'restore-collections', 'sweep', 'repair', 'copy', 'copy-oplog', 'rescan']);
+const lanes: ReadonlySet<SessionKind> = new Set<SessionKind>(['backup', 'oplog', 'restore-collections', 'sweep', 'repair', 'copy', 'copy-oplog', 'rescan', 'retention']);
 
 /** Kinds that say themselves how they wait for hosts. */
 const withoutHosts: ReadonlySet<string> = new Set<SessionKind>(['oplog', 'copy-oplog', 'rescan', ...hostSessionKinds]);
@@ -141,6 +143,7 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
       created_ms: clock.now(),
       reason: wish.reason ?? null,
       retry_of: wish.retryOf ?? null,
+      claim: wish.claim ?? null,
     });
     if (typeof wish.says === 'string') await sessionLog.keep(id, { kind: 'line', level: 'info', text: wish.says });
     await before?.(id);

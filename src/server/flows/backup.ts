@@ -22,7 +22,10 @@ import type { Copies } from '../copies.ts';
 import type { Placement } from '../placement.ts';
 import type { Points } from '../points.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
+import type { Retention } from '../retention.ts';
 import { provePoint } from '../proving.ts';
+
+const usualNode = { preferred: null, failOver: true, primaryAllowed: false, hiddenFirst: false, lagLimitSeconds: 30 };
 
 const wish = z.object({
   setId: z.string(),
@@ -32,14 +35,14 @@ const wish = z.object({
   windowSeconds: z.number(),
   compression: z.enum(['none', 'fast', 'balanced', 'strong']),
   source: z.string().nullable(),
+  /** What a policy says of the node. */
+  node: z.object({ preferred: z.string().nullable(), failOver: z.boolean(), primaryAllowed: z.boolean(), hiddenFirst: z.boolean(), lagLimitSeconds: z.number() }).default(usualNode),
 });
 export type BackupWish = z.infer<typeof wish>;
 
-export const plainBackup = (setId: string): BackupWish => ({ setId, fullRead: false, method: null, dropClone: false, windowSeconds: 60, compression: 'balanced', source: null });
+export const plainBackup = (setId: string): BackupWish => ({ setId, fullRead: false, method: null, dropClone: false, windowSeconds: 60, compression: 'balanced', source: null, node: usualNode });
 
-export type BackupServices = { archives: Archives; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; copies: Copies; oplogWaitMs?: number };
-
-const lagLimitSeconds = 30;
+export type BackupServices = { archives: Archives; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; copies: Copies; retention: Retention; oplogWaitMs?: number };
 
 export function backupFlow(services: BackupServices): Flow<BackupWish> {
   const { sets, points, standings } = services;
@@ -75,6 +78,7 @@ export function backupFlow(services: BackupServices): Flow<BackupWish> {
         throw error;
       }
       await services.copies.afterBackup(set.id);
+      await services.retention.afterBackup(set);
       return { state: 'success', result: { kind: 'backup', point: point.id, method: point.method, copied: point.copied, bytes: point.bytes, seconds, lockedMs, verified: true } };
     },
   };
@@ -87,14 +91,14 @@ async function lookAndChoose(set: SetRow, asked: BackupWish, { sets, points, pla
   const choice = chooseSource(membersOf(found), {
     only: asked.source ?? undefined,
     last: last === undefined ? undefined : points.summary(last).source,
-    primaryAllowed: false,
-    lagLimitSeconds,
+    ...asked.node,
+    preferred: asked.node.preferred ?? undefined,
   });
   if (choice.kind === 'none') throw noSourceNode({ set: set.name, reasons: choice.reasons.join('; ') });
   return { ...choice, host: placement.ofMember(found, choice.address) };
 }
 
-function membersOf(found: Discovered): SourceMember[] {
+export function membersOf(found: Discovered): SourceMember[] {
   const within = new Set(found.local.filter(({ methods }) => methods.some(({ possible }) => possible)).map(({ member }) => member));
   return found.members.map(({ host, port, ...member }) => ({ ...member, address: `${host}:${port}`, withinReach: within.has(`${host}:${port}`) }));
 }

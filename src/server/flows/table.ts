@@ -15,11 +15,13 @@ import type { OplogStandings } from '../oplog-standings.ts';
 import type { Placement } from '../placement.ts';
 import type { Points } from '../points.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
+import type { Retention } from '../retention.ts';
 import { backupFlow } from './backup.ts';
 import { checkFlow } from './check.ts';
 import { copyFlow } from './copy.ts';
 import { copyOplogFlow } from './copy-oplog.ts';
 import { repairFlow } from './repair.ts';
+import { retentionFlow } from './retention.ts';
 import { configureFlow } from './configure.ts';
 import { deployFlow, type DeployServices } from './deploy.ts';
 import { oplogFindFlow } from './oplog-find.ts';
@@ -34,7 +36,7 @@ import { uninstallFlow } from './uninstall.ts';
 import { updateFlow } from './update.ts';
 import { verifyFlow } from './verify.ts';
 
-export type FlowServices = DeployServices & CopyServices & { wantedServices: WantedServices; versions: ServiceVersions; hostReach: HostReach; groups: Groups; lookAtSet: LookAtSet; lookAtNames: LookAtNames; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; catalog: Catalog; copyEveryMs?: number; oplogWaitMs?: number; findWaitMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number };
+export type FlowServices = DeployServices & CopyServices & { wantedServices: WantedServices; versions: ServiceVersions; hostReach: HostReach; groups: Groups; lookAtSet: LookAtSet; lookAtNames: LookAtNames; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; retention: Retention; catalog: Catalog; copyEveryMs?: number; oplogWaitMs?: number; findWaitMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number };
 
 /** One flow for each kind of session. */
 export function flowTable(services: FlowServices): Readonly<Record<SessionKind, Flow>> {
@@ -57,5 +59,6 @@ export function flowTable(services: FlowServices): Readonly<Record<SessionKind, 
     copy: copyFlow(services) as Flow,
     'copy-oplog': copyOplogFlow(services) as Flow,
     repair: repairFlow(services) as Flow,
+    retention: retentionFlow(services) as Flow,
   };
 }

@@ -44,14 +44,14 @@ async function knock(name: RouteName, token: string): Promise<RawAnswer> {
 const changing: Readonly<Record<string, readonly RouteName[]>> = {
   'security-administrator': [
     'credential.add', 'credential.remove', 'user.add', 'user.edit', 'user.password', 'user.unlock', 'user.second-factor-off', 'user.remove', 'user.revoke', 'role.add', 'role.edit', 'role.remove',
-    'directory.set', 'directory.test', 'directory.remove',
+    'directory.set', 'directory.test', 'directory.remove', 'policy.preview',
   ],
   'backup-operator': [
     'set.add', 'set.remove', 'backup.run', 'group.add', 'group.edit', 'group.remove', 'group.enable', 'group.rescan', 'group.test', 'point.verify', 'point.hold', 'point.release', 'repository.check', 'repository.sweep', 'repository.test', 'repository.repair', 'copy.run',
-    'ports.check', 'session.stop', 'session.retry',
+    'ports.check', 'session.stop', 'session.retry', 'policy.run', 'policy.stop', 'policy.preview',
   ],
-  'restore-operator': ['restore.set', 'restore.collections', 'publication.start', 'publication.stop', 'oplog.find', 'point.verify', 'point.hold', 'point.release', 'session.stop', 'session.retry'],
-  viewer: [],
+  'restore-operator': ['restore.set', 'restore.collections', 'publication.start', 'publication.stop', 'oplog.find', 'point.verify', 'point.hold', 'point.release', 'session.stop', 'session.retry', 'policy.preview'],
+  viewer: ['policy.preview'],
   administrator: all.filter(([, { method }]) => method !== 'GET').map(([name]) => name),
   custom: ['backup.run', 'copy.run'],
 };

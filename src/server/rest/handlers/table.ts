@@ -6,6 +6,7 @@ import { groupHandlers } from './groups.ts';
 import { hostKeyHandlers } from './host-keys.ts';
 import { hostHandlers } from './hosts.ts';
 import { auditHandlers, directoryHandlers, peopleHandlers } from './people.ts';
+import { policyHandlers, retentionHandlers } from './policies.ts';
 import { pointHandlers } from './points.ts';
 import { portHandlers } from './ports.ts';
 import { repositoryHandlers } from './repositories.ts';
@@ -22,6 +23,8 @@ export function allHandlers(services: Services): Handlers {
     ...restoreHandlers(services),
     ...repositoryHandlers(services),
     ...copyHandlers(services),
+    ...policyHandlers(services),
+    ...retentionHandlers(services),
     ...credentialHandlers(services),
     ...sessionHandlers(services),
     ...serverHandlers(services),

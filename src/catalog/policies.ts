@@ -1,0 +1,135 @@
+/**
+ * Policies, their runs and the parts of these. Every change names the state that it expects, so that of two servers on one
+ * catalog one makes it; what belongs together is written in one transaction.
+ */
+import type { Kysely, Selectable, Transaction } from 'kysely';
+import type { Tables } from './tables.ts';
+
+export type PolicyRow = Selectable<Tables['policies']>;
+export type RunRow = Selectable<Tables['policy_runs']>;
+export type PartRow = Selectable<Tables['policy_parts']>;
+export type OrphanRow = Selectable<Tables['orphans']>;
+
+export type OpenedRun = { readonly run: RunRow; readonly parts: readonly PartRow[] };
+/** From when a policy counts: what was read, and what it becomes. */
+export type Counting = { readonly policy: string; readonly wasMs: number; readonly fromMs: number; readonly nextMs: number | null };
+
+/** What the scheduler keeps: the catalog, or in a simulation the memory. */
+export type PolicyBook = ReturnType<typeof policyBook>;
+
+export function policyBook(db: Kysely<Tables>) {
+  return {
+    /** Those that are to run by now, and those whose clock was set back behind what they count from. */
+    async due(nowMs: number): Promise<PolicyRow[]> {
+      return await db.selectFrom('policies').selectAll().where('is_enabled', '=', 1).where((or) => or.or([or('next_ms', '<=', nowMs), or('counts_from_ms', '>', nowMs)])).orderBy('next_ms').orderBy('id').execute();
+    },
+    async nextMs(): Promise<number | null> {
+      const first = await db.selectFrom('policies').select((row) => row.fn.min('next_ms').as('next')).where('is_enabled', '=', 1).executeTakeFirst();
+      return first?.next ?? null;
+    },
+    async policy(id: string): Promise<PolicyRow | undefined> {
+      return await db.selectFrom('policies').selectAll().where('id', '=', id).executeTakeFirst();
+    },
+    async followers(id: string): Promise<PolicyRow[]> {
+      return await db.selectFrom('policies').selectAll().where('follows', '=', id).where('is_enabled', '=', 1).orderBy('id').execute();
+    },
+    /** False where somebody else has counted. */
+    async count(counting: Counting): Promise<boolean> {
+      return await countIn(db, counting);
+    },
+    async openRunOf(policy: string): Promise<RunRow | undefined> {
+      return await db.selectFrom('policy_runs').selectAll().where('policy', '=', policy).where('state', '=', 'open').executeTakeFirst();
+    },
+    /** False where a run of the policy is open, or somebody else has counted. */
+    async openRun(opened: OpenedRun, counting: Counting | null): Promise<boolean> {
+      return await db.transaction().execute(async (tx) => {
+        if (counting !== null && !(await countIn(tx, counting))) return false;
+        return await insertRun(tx, opened);
+      });
+    },
+    async skip(run: string, moments: number, counting: Counting): Promise<boolean> {
+      return await db.transaction().execute(async (tx) => {
+        if (!(await countIn(tx, counting))) return false;
+        await tx.updateTable('policy_runs').set((row) => ({ skipped: row('skipped', '+', moments) })).where('id', '=', run).execute();
+        return true;
+      });
+    },
+    async openRuns(): Promise<OpenedRun[]> {
+      const runs = await db.selectFrom('policy_runs').selectAll().where('state', '=', 'open').orderBy('id').execute();
+      if (runs.length === 0) return [];
+      const parts = await db.selectFrom('policy_parts').innerJoin('policy_runs', 'policy_runs.id', 'policy_parts.run').selectAll('policy_parts').where('policy_runs.state', '=', 'open').orderBy('policy_parts.set_name').execute();
+      const of = Map.groupBy(parts, ({ run }) => run);
+      return runs.map((run) => ({ run, parts: of.get(run.id) ?? [] }));
+    },
+    async changeRun(id: string, change: Partial<Pick<RunRow, 'opens_ms' | 'closes_ms' | 'added_ms' | 'stopping'>>): Promise<void> {
+      await db.updateTable('policy_runs').set(change).where('id', '=', id).where('state', '=', 'open').execute();
+    },
+    /** False where the part is not any more what it was read as. */
+    async movePart(was: PartRow, change: Partial<Pick<PartRow, 'state' | 'attempt' | 'not_before_ms' | 'session' | 'says'>>): Promise<boolean> {
+      const { numUpdatedRows } = await db.updateTable('policy_parts').set(change).where('run', '=', was.run).where('set_id', '=', was.set_id).where('state', '=', was.state).where('attempt', '=', was.attempt).executeTakeFirst();
+      return numUpdatedRows > 0n;
+    },
+    /** The end of a run, from when its policy counts then, and the runs that follow it. False where it had ended. */
+    async endRun(id: string, end: Pick<RunRow, 'state' | 'ended_ms' | 'says'>, counting: Counting | null, following: readonly OpenedRun[]): Promise<boolean> {
+      return await db.transaction().execute(async (tx) => {
+        const { numUpdatedRows } = await tx.updateTable('policy_runs').set(end).where('id', '=', id).where('state', '=', 'open').executeTakeFirst();
+        if (numUpdatedRows === 0n) return false;
+        if (counting !== null) await countIn(tx, counting);
+        for (const next of following) await insertRun(tx, next);
+        return true;
+      });
+    },
+  };
+}
+
+async function countIn(db: Kysely<Tables> | Transaction<Tables>, { policy, wasMs, fromMs, nextMs }: Counting): Promise<boolean> {
+  const { numUpdatedRows } = await db.updateTable('policies').set({ counts_from_ms: fromMs, next_ms: nextMs }).where('id', '=', policy).where('counts_from_ms', '=', wasMs).executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
+
+async function insertRun(tx: Transaction<Tables>, { run, parts }: OpenedRun): Promise<boolean> {
+  const open = await tx.selectFrom('policy_runs').select('id').where('policy', '=', run.policy).where('state', '=', 'open').executeTakeFirst();
+  if (open !== undefined) return false;
+  await tx.insertInto('policy_runs').values(run).execute();
+  for (const part of parts) await tx.insertInto('policy_parts').values(part).execute();
+  return true;
+}
+
+export function policyStore(db: Kysely<Tables>) {
+  return {
+    ...policyBook(db),
+    async list(): Promise<PolicyRow[]> {
+      return await db.selectFrom('policies').selectAll().orderBy('name').execute();
+    },
+    async find(nameOrId: string): Promise<PolicyRow | undefined> {
+      return await db.selectFrom('policies').selectAll().where((or) => or.or([or('id', '=', nameOrId), or('name', '=', nameOrId)])).executeTakeFirst();
+    },
+    async add(row: PolicyRow): Promise<void> {
+      await db.transaction().execute(async (tx) => {
+        await tx.insertInto('policies').values(row).execute();
+      });
+    },
+    async update(id: string, change: Partial<Omit<PolicyRow, 'id' | 'added_ms'>>): Promise<void> {
+      await db.updateTable('policies').set(change).where('id', '=', id).execute();
+    },
+    /** Its runs stay, as history. */
+    async remove(id: string, orphans: readonly OrphanRow[]): Promise<void> {
+      await db.transaction().execute(async (tx) => {
+        await tx.deleteFrom('policies').where('id', '=', id).execute();
+        for (const { set_id, ...row } of orphans) await tx.insertInto('orphans').values({ set_id, ...row }).onConflict((on) => on.column('set_id').doUpdateSet(row)).execute();
+      });
+    },
+    async runs(policy: string, limit: number): Promise<RunRow[]> {
+      return await db.selectFrom('policy_runs').selectAll().where('policy', '=', policy).orderBy('id', 'desc').limit(limit).execute();
+    },
+    async parts(run: string): Promise<PartRow[]> {
+      return await db.selectFrom('policy_parts').selectAll().where('run', '=', run).orderBy('set_name').execute();
+    },
+    async orphans(): Promise<OrphanRow[]> {
+      return await db.selectFrom('orphans').selectAll().orderBy('set_id').execute();
+    },
+    async forgetOrphan(setId: string): Promise<void> {
+      await db.deleteFrom('orphans').where('set_id', '=', setId).execute();
+    },
+  };
+}

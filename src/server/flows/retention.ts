@@ -1,0 +1,71 @@
+/**
+ * Retention of one set.
+ *
+ *   what is there ─▶ plan ─▶ each point that goes: may it still? ─▶ its manifest ─▶ forgotten ─▶ sweep, when one went
+ *
+ * The plan is not kept: a flow that runs again plans anew, from the rules and points as they are then. What was deleted
+ * is noted, so that the sweep is not left out.
+ */
+import * as z from 'zod';
+import type { Catalog } from '../../catalog/catalog.ts';
+import { describe } from '../../base/failure.ts';
+import type { Archives } from '../archives.ts';
+import type { Flow, FlowContext } from '../flow.ts';
+import type { Points } from '../points.ts';
+import type { Retention } from '../retention.ts';
+
+const wish = z.object({ setId: z.string(), name: z.string(), repository: z.string() });
+export type RetentionWish = z.infer<typeof wish>;
+
+type RetentionServices = { retention: Retention; archives: Archives; points: Points; catalog: Catalog };
+
+export function retentionFlow(services: RetentionServices): Flow<RetentionWish> {
+  const { retention, archives, points } = services;
+  return {
+    wish,
+    async run({ setId, name, repository }, context) {
+      const { host } = await archives.find(repository);
+      await context.step('see what is there');
+      const set = { id: setId, repository };
+      await points.mirror(set, await context.order(host, 'archive.window', { archive: await archives.access(repository, setId) }));
+      await context.step('apply the retention');
+      const plan = await retention.plan({ ...set, name });
+      await context.tell(`${plan.goes.length} restore points go and ${plan.stays.length} stay, by ${plan.rules.join(', ') || 'no rule'}`);
+      const deleted = await context.note('deleted', (): string[] => []);
+      const refused: { point: string; why: string }[] = [];
+      for (const id of plan.goes) {
+        const why = await remove(id, host, services, context);
+        if (why !== undefined) {
+          refused.push({ point: id, why });
+          await context.tell(`restore point ${id} stays: ${why}`, 'warning');
+          continue;
+        }
+        deleted.push(id);
+        await context.setNote('deleted', deleted);
+        await context.tell(`restore point ${id} is deleted`);
+      }
+      let freedBytes = 0;
+      if (deleted.length > 0) {
+        await context.step('give back the space of deleted points');
+        freedBytes = (await context.task('sweep', 'sweep', { host, repository, setId, right: 'append' }, async () => await Promise.resolve({}))).freedBytes;
+      }
+      return { state: refused.length === 0 ? 'success' : 'warning', result: { kind: 'retention', deleted, refused, freedBytes } };
+    },
+  };
+}
+
+/** Deletes one point, or says why it stays: what has been decided since the plan counts. */
+async function remove(id: string, host: string, { retention, archives, catalog }: RetentionServices, context: FlowContext): Promise<string | undefined> {
+  const row = await catalog.points.find(id);
+  if (row === undefined) return 'it is not there any more';
+  const [bound] = await retention.boundBy(row);
+  if (bound !== undefined) return bound;
+  try {
+    await context.order(host, 'point.delete', { archive: await archives.access(row.repository, row.set_id), point: id });
+  } catch (error) {
+    context.signal.throwIfAborted();
+    return describe(error);
+  }
+  await catalog.points.remove(id);
+  return undefined;
+}

@@ -1,0 +1,150 @@
+/** Policies: added, changed and shown; what their runs work with is in policy-sessions.ts (docs/design/policies.md). */
+import type { Catalog } from '../catalog/catalog.ts';
+import type { PolicyRow, RunRow } from '../catalog/policies.ts';
+import type { Clock } from '../base/clock.ts';
+import { sortableId } from '../base/ids.ts';
+import { policyDocument, type Policy, type PolicyDocument, type PolicyRun } from '../contract/policies.ts';
+import { isTimeZone } from '../domain/rescan-schedule.ts';
+import { nextOpening, nextRun, nextRuns } from '../domain/schedule.ts';
+import { policyBusy, policyCircle, policyEnabled, policyExists, policyUnfit, policyUnknown } from './policy-failures.ts';
+import { protectedBy } from './policy-objects.ts';
+
+export type Policies = ReturnType<typeof openPolicies>;
+export type PreviewedRun = { readonly atMs: number; /** When its window lets it begin, and has it end; null: no window. */ readonly opensAtMs: number; readonly closesAtMs: number | null };
+
+export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Clock }) {
+  const store = catalog.policies;
+  let wake = (): void => {};
+
+  async function find(nameOrId: string): Promise<PolicyRow> {
+    const row = await store.find(nameOrId);
+    if (row === undefined) throw policyUnknown({ policy: nameOrId });
+    return row;
+  }
+
+  /** With ids in place of names, so that a policy keeps its own when another takes the name. */
+  async function kept(given: PolicyDocument, own: string | null): Promise<PolicyDocument> {
+    if (!isTimeZone(given.timeZone)) throw policyUnfit({ policy: given.name, why: `"${given.timeZone}" is no time zone` });
+    const groups = await Promise.all(given.groups.map(async (name) => (await catalog.groups.find(name))?.id ?? unfit(given, `no group is called ${name}`)));
+    const setId = async (name: string): Promise<string> => (await catalog.sets.find(name))?.id ?? unfit(given, `no protected set is called ${name}`);
+    const sets = await Promise.all(given.sets.map(setId));
+    const overrides = Object.fromEntries(await Promise.all(Object.entries(given.overrides).map(async ([name, override]) => [await setId(name), override] as const)));
+    if (given.schedule.kind !== 'after') return { ...given, groups, sets, overrides };
+    const before = await store.find(given.schedule.policy);
+    if (before === undefined) throw policyUnfit({ policy: given.name, why: `no policy is called ${given.schedule.policy}, which it is to run after` });
+    await refuseCircle(given.name, before, own);
+    return { ...given, groups, sets, overrides, schedule: { kind: 'after', policy: before.id } };
+  }
+
+  async function refuseCircle(name: string, before: PolicyRow, own: string | null): Promise<void> {
+    for (let at: PolicyRow | undefined = before; at !== undefined; at = at.follows === null ? undefined : await store.policy(at.follows)) if (at.id === own) throw policyCircle({ policy: name });
+  }
+
+  const columns = (document: PolicyDocument) => ({
+    name: document.name,
+    document: JSON.stringify(document),
+    counts_from_ms: clock.now(),
+    next_ms: nextRun(document.schedule, document.timeZone, clock.now()),
+    follows: document.schedule.kind === 'after' ? document.schedule.policy : null,
+  });
+
+  async function named(row: PolicyRow): Promise<PolicyDocument> {
+    const document = documentOf(row);
+    const [groups, sets, policies] = [await catalog.groups.list(), await catalog.sets.list(), await store.list()];
+    const nameIn = (rows: readonly { id: string; name: string }[], id: string): string => rows.find((one) => one.id === id)?.name ?? id;
+    return {
+      ...document,
+      groups: document.groups.map((id) => nameIn(groups, id)),
+      sets: document.sets.map((id) => nameIn(sets, id)),
+      overrides: Object.fromEntries(Object.entries(document.overrides).map(([id, override]) => [nameIn(sets, id), override])),
+      ...(document.schedule.kind === 'after' && { schedule: { kind: 'after', policy: nameIn(policies, document.schedule.policy) } }),
+    };
+  }
+
+  async function viewRun(run: RunRow): Promise<PolicyRun> {
+    const parts = await store.parts(run.id);
+    return {
+      id: run.id, state: run.state as PolicyRun['state'], why: run.why, dueAtMs: run.due_ms, missed: run.missed, skipped: run.skipped,
+      opensAtMs: run.opens_ms, closesAtMs: run.closes_ms, beganAtMs: run.added_ms, endedAtMs: run.ended_ms, says: run.says,
+      parts: parts.map((part) => ({ set: part.set_name, setId: part.set_id, state: part.state as PolicyRun['parts'][number]['state'], tries: part.session === null ? part.attempt : part.attempt + (part.state === 'waiting' ? 0 : 1), session: part.session, notBeforeMs: part.state === 'waiting' ? part.not_before_ms : null, says: part.says })),
+    };
+  }
+
+  async function add(given: PolicyDocument): Promise<PolicyRow> {
+    if ((await store.find(given.name)) !== undefined) throw policyExists({ name: given.name });
+    const row: PolicyRow = { id: sortableId(clock), ...columns(await kept(given, null)), is_enabled: 1, added_ms: clock.now() };
+    await store.add(row);
+    wake();
+    return row;
+  }
+
+  async function refuseRunning(row: PolicyRow): Promise<void> {
+    const run = await store.openRunOf(row.id);
+    if (run !== undefined) throw policyBusy({ policy: row.name, run: run.id });
+  }
+
+  return {
+    find,
+    add,
+    named,
+    viewRun,
+    list: async (): Promise<PolicyRow[]> => await store.list(),
+    /** Called when policies were changed. */
+    onChange: (act: () => void): void => void (wake = act),
+    wake: (): void => wake(),
+
+    /** Only a new schedule counts from now: whoever edits a description loses no run. */
+    async edit(row: PolicyRow, given: PolicyDocument): Promise<PolicyRow> {
+      const other = await store.find(given.name);
+      if (other !== undefined && other.id !== row.id) throw policyExists({ name: given.name });
+      const document = await kept(given, row.id);
+      const old = documentOf(row);
+      const isSame = JSON.stringify([old.schedule, old.timeZone]) === JSON.stringify([document.schedule, document.timeZone]);
+      const { counts_from_ms, next_ms, ...changed } = columns(document);
+      await store.update(row.id, isSame ? changed : { ...changed, counts_from_ms, next_ms });
+      wake();
+      return await find(row.id);
+    },
+
+    /** What it missed while it was disabled is not made up for. */
+    async enable(row: PolicyRow, isEnabled: boolean): Promise<PolicyRow> {
+      const { counts_from_ms, next_ms } = columns(documentOf(row));
+      await store.update(row.id, { is_enabled: isEnabled ? 1 : 0, ...(isEnabled && row.is_enabled === 0 && { counts_from_ms, next_ms }) });
+      wake();
+      return await find(row.id);
+    },
+
+    async remove(row: PolicyRow): Promise<void> {
+      if (row.is_enabled === 1) throw policyEnabled({ policy: row.name });
+      await refuseRunning(row);
+      const { retention, timeZone, ...document } = documentOf(row);
+      const others = await Promise.all((await store.list()).filter(({ id }) => id !== row.id).map(async (other) => await protectedBy(documentOf(other), catalog)));
+      const taken = new Set(others.flat().map(({ id }) => id));
+      const alone = (await protectedBy(document, catalog)).filter(({ id }) => !taken.has(id));
+      await store.remove(row.id, alone.map(({ id }) => ({ set_id: id, policy_name: row.name, retention: JSON.stringify(retention), time_zone: timeZone, since_ms: clock.now() })));
+    },
+
+    refuseRunning,
+
+    preview(document: PolicyDocument, count: number): PreviewedRun[] {
+      const { schedule, timeZone, window } = document;
+      return nextRuns(schedule, timeZone, clock.now(), count).map((atMs) => {
+        const opening = window === null ? null : nextOpening(window, timeZone, atMs);
+        return { atMs, opensAtMs: opening === null ? atMs : Math.max(atMs, opening.opensMs), closesAtMs: opening?.closesMs ?? null };
+      });
+    },
+
+    async view(row: PolicyRow): Promise<Policy> {
+      const [run] = await store.runs(row.id, 1);
+      return { id: row.id, isEnabled: row.is_enabled === 1, document: await named(row), addedAtMs: row.added_ms, nextRunAtMs: row.is_enabled === 1 ? row.next_ms : null, protects: (await protectedBy(documentOf(row), catalog)).map(({ name }) => name), lastRun: run === undefined ? null : await viewRun(run) };
+    },
+  };
+}
+
+export function documentOf(row: PolicyRow): PolicyDocument {
+  return policyDocument.parse(JSON.parse(row.document));
+}
+
+function unfit({ name }: PolicyDocument, why: string): never {
+  throw policyUnfit({ policy: name, why });
+}

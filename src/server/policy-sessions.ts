@@ -1,0 +1,132 @@
+/** What the policies of a server work with: its sets, its sessions and the loop that has them run. */
+import type { Catalog } from '../catalog/catalog.ts';
+import { alreadyBegun, laneTaken } from '../catalog/failures.ts';
+import type { PartRow, RunRow } from '../catalog/policies.ts';
+import type { Clock } from '../base/clock.ts';
+import { describe, isFailure } from '../base/failure.ts';
+import type { Log } from '../base/log.ts';
+import type { PolicyDocument } from '../contract/policies.ts';
+import { discovered, wireFailure } from '../contract/values.ts';
+import type { Place, SessionEnded } from '../domain/policy-run.ts';
+import { chooseSource } from '../domain/source-node.ts';
+import { hasEnded, type SessionState } from '../domain/session.ts';
+import { membersOf, plainBackup, type BackupWish } from './flows/backup.ts';
+import type { Placement } from './placement.ts';
+import type { Points } from './points.ts';
+import { documentOf } from './policies.ts';
+import { protectedBy } from './policy-objects.ts';
+import type { Begun, PolicyScheduler, PolicyWork } from './policy-scheduler.ts';
+import type { ProtectedSets } from './protected-sets.ts';
+import type { Retention } from './retention.ts';
+import { laneOf, type SessionEngine } from './session-engine.ts';
+
+type WorkOptions = { catalog: Catalog; engine: SessionEngine; sets: ProtectedSets; points: Points; placement: Placement; wake: () => void };
+
+export function openPolicyWork({ catalog, engine, sets, points, placement, wake }: WorkOptions): PolicyWork {
+  const watched = new Set<string>();
+  /** The next round is to see the end at once, and not when a minute has passed. */
+  const watch = (session: string): void => {
+    if (watched.has(session)) return;
+    watched.add(session);
+    void engine.ended(session).catch(() => {}).finally(() => {
+      watched.delete(session);
+      wake();
+    });
+  };
+
+  async function placeOf(setId: string): Promise<Place | undefined> {
+    const row = await catalog.sets.find(setId);
+    if (row === undefined) return undefined;
+    const found = discovered.parse(JSON.parse(row.discovered));
+    const last = (await points.list(setId)).filter(({ lost, repository }) => lost === 0 && repository === row.repository).at(-1);
+    const choice = chooseSource(membersOf(found), { last: last === undefined ? undefined : points.summary(last).source, primaryAllowed: false, lagLimitSeconds: 30 });
+    return { repository: row.repository, host: choice.kind === 'chosen' ? placement.ofMember(found, choice.address) : await placement.near(row) };
+  }
+
+  async function begin(part: PartRow, run: RunRow, policy: PolicyDocument): Promise<Begun> {
+    const set = await sets.find(part.set_id);
+    const override = policy.overrides[set.id] ?? {};
+    const wish: BackupWish = { ...plainBackup(set.id), fullRead: run.full_read === 1, compression: override.compression ?? policy.compression, node: { ...policy.source, preferred: override.preferredNode ?? null } };
+    try {
+      const session = await engine.start({
+        kind: 'backup', object: { kind: 'set', id: set.id, name: set.name }, setId: set.id, lane: laneOf('backup', set.id), wish,
+        claim: `${run.id}/${set.id}/${part.attempt}`, reason: `policy ${policy.name}: ${run.why}`, ...(part.session !== null && { retryOf: part.session }),
+      });
+      watch(session.id);
+      return { kind: 'begun', session: session.id };
+    } catch (error) {
+      if (isFailure(error, alreadyBegun)) return { kind: 'begun', session: String(error.details['session']) };
+      if (isFailure(error, laneTaken)) return { kind: 'busy' };
+      throw error;
+    }
+  }
+
+  return {
+    documentOf,
+    sets: async (document) => await protectedBy(document, catalog),
+    async places(ids) {
+      const found = await Promise.all(ids.map(async (id) => [id, await placeOf(id)] as const));
+      return new Map(found.flatMap(([id, place]) => (place === undefined ? [] : [[id, place] as const])));
+    },
+    running: async () => (await catalog.sessions.unfinishedOf('backup')).flatMap(({ set_id }) => set_id ?? []),
+    begin,
+    async ended(session) {
+      const row = await engine.find(session);
+      if (!hasEnded(row.state as SessionState)) {
+        watch(session);
+        return undefined;
+      }
+      return { state: row.state as SessionEnded, says: row.failure === null ? null : wireFailure.parse(JSON.parse(row.failure)).message };
+    },
+    stop: async (session) => {
+      if (!hasEnded((await engine.find(session)).state as SessionState)) await engine.stop(session);
+    },
+  };
+}
+
+type LoopOptions = { scheduler: PolicyScheduler; clock: Clock; log: Log; /** Whether this server is the one that runs them. */ isMine?: () => Promise<boolean>; signal: AbortSignal };
+
+/** The wall clock may be set, and another server may have changed a policy. */
+const longestWaitMs = 60_000;
+/** How soon a server takes the policies of one that is gone. */
+const elsewhereMs = 5_000;
+
+export function keepPoliciesRunning({ scheduler, clock, log, isMine = always, signal }: LoopOptions): { wake(): void } {
+  let woken = new AbortController();
+  const round = async (): Promise<number> => ((await isMine()) ? await scheduler.round() : elsewhereMs);
+  const run = async (): Promise<void> => {
+    while (!signal.aborted) {
+      woken = new AbortController();
+      const waitMs = await round().catch((error: unknown) => {
+        if (!signal.aborted) log.error('the policies could not be looked at', { why: describe(error) });
+        return longestWaitMs;
+      });
+      await clock.wait(Math.min(longestWaitMs, waitMs), AbortSignal.any([signal, woken.signal])).catch(() => {});
+    }
+  };
+  void run();
+  return { wake: () => woken.abort(new Error('there is something to do for policies')) };
+}
+
+const always = async (): Promise<boolean> => await Promise.resolve(true);
+const retentionKey = 'retention.day';
+
+/** Once a day of UTC, for sets whose points grow old without new ones, too. */
+export function keepRetentionApplied({ catalog, retention, clock, log, isMine = always, signal }: { catalog: Catalog; retention: Retention; clock: Clock; log: Log; isMine?: () => Promise<boolean>; signal: AbortSignal }): void {
+  const look = async (): Promise<void> => {
+    const today = Temporal.Instant.fromEpochMilliseconds(clock.now()).toString().slice(0, 10);
+    if (!(await isMine()) || (await catalog.settings.get(retentionKey)) === today) return;
+    for (const set of await retention.sets()) {
+      if ((await retention.plan(set)).goes.length === 0) continue;
+      await retention.start(set, 'once a day').catch((error: unknown) => log.info('retention was not begun', { set: set.name, why: describe(error) }));
+    }
+    await catalog.settings.put(retentionKey, today);
+  };
+  const run = async (): Promise<void> => {
+    while (!signal.aborted) {
+      await look().catch((error: unknown) => signal.aborted || log.error('retention could not be applied', { why: describe(error) }));
+      await clock.wait(3_600_000, signal).catch(() => {});
+    }
+  };
+  void run();
+}

@@ -1,0 +1,85 @@
+import { policyBusy, policyNotRunning, policyNothingFailed, policyUnfit } from '../../policy-failures.ts';
+import { setUnknown } from '../../failures.ts';
+import type { PolicyRow } from '../../../catalog/policies.ts';
+import { isTimeZone } from '../../../domain/rescan-schedule.ts';
+import type { RouteQuestion } from '../../../contract/routes.ts';
+import { retention as retentionShape, type PolicyRun } from '../../../contract/policies.ts';
+import type { Handlers } from '../app.ts';
+import type { Services } from '../../services.ts';
+import { startOnSet } from './sets.ts';
+
+type PolicyRoutes = 'policy.add' | 'policy.preview' | 'policy.list' | 'policy.show' | 'policy.runs' | 'policy.edit' | 'policy.enable' | 'policy.remove' | 'policy.run' | 'policy.stop';
+type RetentionRoutes = 'retention.preview' | 'retention.run' | 'retention.orphans' | 'retention.forget';
+
+export function policyHandlers(services: Services): Pick<Handlers, PolicyRoutes> {
+  const { policies, catalog } = services;
+  return {
+    'policy.add': async ({ body }) => await policies.view(await policies.add(body)),
+    'policy.preview': async ({ body: { document, count } }) => {
+      if (!isTimeZone(document.timeZone)) throw policyUnfit({ policy: document.name, why: `"${document.timeZone}" is no time zone` });
+      return await Promise.resolve({ runs: policies.preview(document, count) });
+    },
+    'policy.list': async () => ({ policies: await Promise.all((await policies.list()).map(policies.view)) }),
+    'policy.show': async ({ params }) => await policies.view(await policies.find(params.policy)),
+    'policy.runs': async ({ params, query }) => ({ runs: await Promise.all((await catalog.policies.runs((await policies.find(params.policy)).id, query.limit)).map(policies.viewRun)) }),
+    'policy.edit': async ({ params, body }) => await policies.view(await policies.edit(await policies.find(params.policy), body)),
+    'policy.enable': async ({ params, body }) => await policies.view(await policies.enable(await policies.find(params.policy), body.isEnabled)),
+    'policy.remove': async ({ params }) => {
+      const row = await policies.find(params.policy);
+      const shown = await policies.view(row);
+      await policies.remove(row);
+      return shown;
+    },
+    'policy.run': async ({ params, body }) => await runNow(await policies.find(params.policy), body, services),
+    'policy.stop': async ({ params }) => {
+      const row = await policies.find(params.policy);
+      const run = await catalog.policies.openRunOf(row.id);
+      if (run === undefined) throw policyNotRunning({ policy: row.name });
+      await catalog.policies.changeRun(run.id, { stopping: 1 });
+      policies.wake();
+      return await policies.viewRun({ ...run, stopping: 1 });
+    },
+  };
+}
+
+async function runNow(row: PolicyRow, { fullRead, onlyFailed }: RouteQuestion<'policy.run'>['body'], { policies, policyRuns, catalog }: Services): Promise<PolicyRun> {
+  await policies.refuseRunning(row);
+  const [last] = await catalog.policies.runs(row.id, 1);
+  const failed = last === undefined || !onlyFailed ? [] : (await catalog.policies.parts(last.id)).filter(({ state }) => state === 'failed' || state === 'cut' || state === 'stopped').map(({ set_id }) => set_id);
+  if (onlyFailed && failed.length === 0) throw policyNothingFailed({ policy: row.name });
+  const run = await policyRuns.run(row, { why: onlyFailed ? `what failed in run ${last!.id}, by hand` : 'by hand', fullRead, ...(onlyFailed && { only: new Set(failed) }) });
+  if (run === undefined) throw policyBusy({ policy: row.name, run: (await catalog.policies.openRunOf(row.id))?.id ?? '' });
+  policies.wake();
+  return await policies.viewRun(run);
+}
+
+export function retentionHandlers(services: Services): Pick<Handlers, RetentionRoutes> {
+  const { retention, sets, points, catalog } = services;
+  const nameOf = async (setId: string): Promise<string> => {
+    const held = (await points.list(setId)).at(-1);
+    return (await catalog.sets.find(setId))?.name ?? (held === undefined ? setId : points.summary(held).setName);
+  };
+  return {
+    'retention.preview': async ({ params }) => {
+      const set = await sets.find(params.set);
+      const made = new Map((await points.list(set.id)).map((row) => [row.id, row.created_ms]));
+      const { rules, stays, goes } = await retention.plan(set);
+      const named = (point: string): { point: string; createdAtMs: number } => ({ point, createdAtMs: made.get(point) ?? 0 });
+      return { set: set.name, rules: [...rules], stays: stays.map(({ id, why }) => ({ ...named(id), why: [...why] })), goes: goes.map(named) };
+    },
+    'retention.run': async ({ params }) => {
+      const set = await sets.find(params.set);
+      return await startOnSet(services, set, { kind: 'retention', wish: { setId: set.id, name: set.name, repository: set.repository } });
+    },
+    'retention.orphans': async () => ({ orphans: await Promise.all((await catalog.policies.orphans()).map(async (row) => ({ set: await nameOf(row.set_id), setId: row.set_id, policy: row.policy_name, retention: retentionShape.parse(JSON.parse(row.retention)), sinceMs: row.since_ms }))) }),
+    'retention.forget': async ({ params }) => {
+      for (const { set_id } of await catalog.policies.orphans()) {
+        const name = await nameOf(set_id);
+        if (set_id !== params.set && name !== params.set) continue;
+        await catalog.policies.forgetOrphan(set_id);
+        return { set: name };
+      }
+      throw setUnknown({ set: params.set, keptIn: null, place: null });
+    },
+  };
+}

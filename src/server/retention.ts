@@ -1,0 +1,89 @@
+/** Which points of which sets go, by the rules that are there now (docs/design/retention.md), and the sessions that see to it. */
+import type { Catalog } from '../catalog/catalog.ts';
+import { laneTaken } from '../catalog/failures.ts';
+import type { PointRow } from '../catalog/points.ts';
+import type { SessionRow } from '../catalog/sessions.ts';
+import type { Clock } from '../base/clock.ts';
+import { describe, isFailure } from '../base/failure.ts';
+import type { Log } from '../base/log.ts';
+import { policyDocument, retention as retentionShape } from '../contract/policies.ts';
+import { planRetention, type RetentionPlan, type RetentionRule } from '../domain/retention.ts';
+import type { Archives } from './archives.ts';
+import type { Points } from './points.ts';
+import { laneOf, type SessionEngine } from './session-engine.ts';
+import { protectedBy } from './policy-objects.ts';
+
+export type Retention = ReturnType<typeof openRetention>;
+/** A set whose points a rule is about, protected or not, and where they are. */
+export type RetentionSet = { readonly id: string; readonly name: string; readonly repository: string };
+
+type Options = { catalog: Catalog; archives: Archives; points: Points; clock: Clock; log: Log };
+
+export function openRetention({ catalog, archives, points, clock, log }: Options, engine: () => SessionEngine) {
+  async function rulesOf(setId: string): Promise<RetentionRule[]> {
+    const rules: RetentionRule[] = [];
+    for (const row of await catalog.policies.list()) {
+      const { timeZone, retention, ...document } = policyDocument.parse(JSON.parse(row.document));
+      if ((await protectedBy(document, catalog)).some(({ id }) => id === setId)) rules.push({ name: row.name, timeZone, retention });
+    }
+    if (rules.length > 0) return rules;
+    const orphan = (await catalog.policies.orphans()).find(({ set_id }) => set_id === setId);
+    return orphan === undefined ? [] : [{ name: `removed policy ${orphan.policy_name}`, timeZone: orphan.time_zone, retention: retentionShape.parse(JSON.parse(orphan.retention)) }];
+  }
+
+  /** What forbids the deletion of any point of a set at the moment: nobody says which of them a copy reads. */
+  async function copyAtWork(setId: string): Promise<string | undefined> {
+    return (await catalog.sessions.unfinishedOf('copy')).find(({ set_id }) => set_id === setId)?.id;
+  }
+
+  async function boundBy(row: PointRow): Promise<string[]> {
+    const [user, copy] = [await engine().userOf(row.id), await copyAtWork(row.set_id)];
+    return [
+      ...(row.hold_reason === null ? [] : [`it is held: ${row.hold_reason}`]),
+      ...(user === undefined ? [] : [`session ${user} works with it`]),
+      ...(copy === undefined ? [] : [`session ${copy} copies points of the set`]),
+      ...((await archives.find(row.repository)).is_attached === 1 ? ['its repository is only read'] : []),
+    ];
+  }
+
+  async function plan({ id, repository }: RetentionSet): Promise<RetentionPlan & { readonly rules: readonly string[] }> {
+    const rows = (await points.list(id)).filter((row) => row.lost === 0 && row.repository === repository);
+    const rules = await rulesOf(id);
+    const known = await Promise.all(rows.map(async (row) => ({ id: row.id, createdAtMs: row.created_ms, ok: points.summary(row).proof?.ok ?? null, bound: await boundBy(row) })));
+    return { ...planRetention(known, rules, clock.now()), rules: rules.map(({ name }) => name) };
+  }
+
+  async function start(set: RetentionSet, reason?: string): Promise<SessionRow> {
+    return await engine().start({ kind: 'retention', object: { kind: 'set', id: set.id, name: set.name }, setId: set.id, lane: laneOf('retention', set.id), wish: { setId: set.id, name: set.name, repository: set.repository }, reason });
+  }
+
+  /** Every set that a rule is about: those that are protected, and those of removed policies that are not any more. */
+  async function sets(): Promise<RetentionSet[]> {
+    const known = await catalog.sets.list();
+    const orphans = (await catalog.policies.orphans()).filter(({ set_id }) => !known.some(({ id }) => id === set_id));
+    const left = await Promise.all(
+      orphans.map(async ({ set_id }) => {
+        const own = (await points.list(set_id)).filter((row) => row.lost === 0 && points.summary(row).copiedFrom === null);
+        return [...new Set(own.map(({ repository }) => repository))].map((repository) => ({ id: set_id, name: points.summary(own[0]!).setName, repository }));
+      }),
+    );
+    const ruled: RetentionSet[] = [];
+    for (const { id, name, repository } of [...known, ...left.flat()]) if ((await rulesOf(id)).length > 0) ruled.push({ id, name, repository });
+    return ruled;
+  }
+
+  return {
+    plan,
+    start,
+    sets,
+    boundBy,
+    /** A set has a new restore point. One that is at work plans again, or the next one does. */
+    async afterBackup(set: RetentionSet): Promise<void> {
+      try {
+        if ((await plan(set)).goes.length > 0) await start(set, 'after a backup');
+      } catch (error) {
+        if (!isFailure(error, laneTaken)) log.warn('retention was not applied after a backup', { set: set.name, why: describe(error) });
+      }
+    },
+  };
+}
