@@ -112,8 +112,12 @@ function obey(order: ShareOrder, body: Buffer): { head: ShareAnswer; body?: Uint
     case 'write':
       share.write(fileOf(order.file), order.from, body);
       return { head: { ok: true } };
+    case 'flush':
+      share.flush(fileOf(order.file));
+      return { head: { ok: true } };
     case 'seal': {
       const file = fileOf(order.file);
+      share.flush(file);
       writing.delete(order.file);
       share.close(file);
       return { head: { ok: true } };

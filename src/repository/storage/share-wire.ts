@@ -15,6 +15,9 @@ export type ShareOrder =
   | { readonly do: 'forget'; readonly path: string | null }
   | { readonly do: 'begin'; readonly path: string; readonly how: 'new' | 'write' }
   | { readonly do: 'write'; readonly file: number; readonly from: number }
+  /** All that was written is on the server's disk. */
+  | { readonly do: 'flush'; readonly file: number }
+  /** The same, and the file is closed. */
   | { readonly do: 'seal'; readonly file: number }
   | { readonly do: 'drop'; readonly file: number; readonly path: string }
   | { readonly do: 'rename'; readonly from: string; readonly to: string; readonly how: 'keep' | 'replace' }

@@ -37,6 +37,8 @@ const pieceBytes = 4 << 20;
 /** Most objects are small. */
 const firstBytes = 64 << 10;
 const underWayMost = 3;
+const flushPieces = 4;
+const keptMost = 8;
 /** Objects up to so much are read back whole, of others the end. */
 const wholeBytes = 256 << 10;
 const endBytes = 64 << 10;
@@ -53,6 +55,8 @@ export function openShareFile({ lanes, place, outlast }: FileSurroundings, path:
   let offset = 0;
   let failed: Error | undefined;
   const underWay = new Set<Promise<void>>();
+  const unflushed = new Map<number, Buffer>();
+  let flushing: Promise<void> | undefined;
   const hash = new Blake3Hasher();
   let end: Buffer = Buffer.alloc(0);
 
@@ -66,7 +70,11 @@ export function openShareFile({ lanes, place, outlast }: FileSurroundings, path:
     held ??= lanes.hold();
     const { lane } = held;
     // A file that was begun and whose acknowledgement was lost is there, and its name is nobody else's.
-    opened ??= begin(lane);
+    opened ??= begin(lane).then(async (file) => {
+      // A server that was started again may have forgotten what was not flushed.
+      if (hasLost) for (const [from, piece] of unflushed) await lane.ask({ do: 'write', file, from }, piece);
+      return file;
+    });
     return { lane, file: await opened };
   };
   const begin = async (lane: ShareLane): Promise<number> => {
@@ -86,11 +94,20 @@ export function openShareFile({ lanes, place, outlast }: FileSurroundings, path:
     });
 
   const send = (piece: Buffer, from: number): void => {
+    unflushed.set(from, piece);
     const sent = ask((file) => ({ do: 'write', file, from }), piece)
       .then(() => void (isAcknowledged = true))
       .catch((error: Error) => void (failed ??= error))
       .finally(() => underWay.delete(sent));
     underWay.add(sent);
+  };
+  /** Others go on being written meanwhile. */
+  const flush = async (): Promise<void> => {
+    const covered = [...unflushed.keys()];
+    await Promise.all(underWay);
+    if (failed === undefined) await ask((file) => ({ do: 'flush', file })).catch((error: Error) => void (failed ??= error));
+    for (const from of covered) unflushed.delete(from);
+    flushing = undefined;
   };
   const sendFilled = async (): Promise<void> => {
     if (filled === 0) return;
@@ -101,6 +118,8 @@ export function openShareFile({ lanes, place, outlast }: FileSurroundings, path:
     offset += filled;
     filling = Buffer.allocUnsafeSlow(0);
     filled = 0;
+    if (unflushed.size >= flushPieces) flushing ??= flush();
+    if (unflushed.size >= keptMost) await flushing;
     while (underWay.size >= underWayMost) await Promise.race(underWay);
   };
   const requireWhole = (): void => {
@@ -142,9 +161,11 @@ export function openShareFile({ lanes, place, outlast }: FileSurroundings, path:
     },
     async seal() {
       await sendFilled();
+      await flushing;
       await Promise.all(underWay);
       requireWhole();
       await ask((file) => ({ do: 'seal', file }));
+      unflushed.clear();
       await outlast(readBack);
       held?.release();
       held = undefined;
