@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { openSamba, sharePassword, shareUser, whyNoSamba } from '../../test/kit/samba.ts';
 import { timed } from './accounting.ts';
@@ -15,6 +15,8 @@ export async function openShareBed(run: Run): Promise<StorageBed | undefined> {
     return undefined;
   }
   const folder = join(run.directory, 'share');
+  // The user who signs in goes through it.
+  chmodSync(run.directory, 0o711);
   mkdirSync(folder);
   const samba = await openSamba({ after: (work) => run.stack.defer(async () => void (await work())) }, { folder });
   const auth = join(run.directory, 'share-auth');

@@ -16,6 +16,10 @@ const flock = libc.func('int flock(int fd, int operation)');
 const mount2 = libc.func('int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)');
 const umount2 = libc.func('int umount2(const char *target, int flags)');
 const prctl = libc.func('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)');
+const memfd = libc.func('int memfd_create(const char *name, unsigned int flags)');
+const ftruncate = libc.func('int ftruncate(int fd, int64_t bytes)');
+const mmap = libc.func('void *mmap(void *at, size_t bytes, int protection, int flags, int fd, int64_t offset)');
+const munmap = libc.func('int munmap(void *at, size_t bytes)');
 const syscall = libc.func('long syscall(long number, long a, long b, long c)');
 
 function failOn(call: string, result: number): void {
@@ -30,6 +34,28 @@ export function tryLockFile(fd: number): boolean {
   if ((flock(fd, LOCK_EX | LOCK_NB) as number) === 0) return true;
   if (koffi.errno() === EAGAIN) return false;
   throw systemCallFailed({ call: 'flock', errno: koffi.errno() });
+}
+
+/** Memory that is shared with whoever inherits the descriptor. It takes no room before it is touched. */
+export function makeSharedMemory(bytes: number): number {
+  const MFD_CLOEXEC = 1;
+  const fd = memfd('tidemark', MFD_CLOEXEC) as number;
+  failOn('memfd_create', fd);
+  failOn('ftruncate', ftruncate(fd, bytes) as number);
+  return fd;
+}
+
+const unmapped = new FinalizationRegistry<{ at: bigint; bytes: number }>(({ at, bytes }) => void munmap(at, bytes));
+
+/** Stays mapped until nobody holds the buffer or a part of it; the descriptor may be closed before. */
+export function mapSharedMemory(fd: number, bytes: number): Buffer {
+  const PROT_READ_WRITE = 3;
+  const MAP_SHARED = 1;
+  const at = mmap(null, bytes, PROT_READ_WRITE, MAP_SHARED, fd, 0) as bigint;
+  if (at === 0xffff_ffff_ffff_ffffn) throw systemCallFailed({ call: 'mmap', errno: koffi.errno() });
+  const memory = koffi.view(at, bytes) as ArrayBuffer;
+  unmapped.register(memory, { at, bytes });
+  return Buffer.from(memory);
 }
 
 /** mount(2), without set-user-id programs, devices and access times. Throws `base.system-call-failed` with the errno. */

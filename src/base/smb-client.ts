@@ -4,17 +4,15 @@
  * It is loaded when a share is opened and never before. Its calls block, one context is for one thread, and what it does with
  * a broken network is its own affair: run it in a process that may be killed (repository/storage/share-child.ts).
  *
- * Two things that a repository needs are not in the library's public header. Its rename removes what stands in the way and then
- * renames, so for a moment there is neither; and nothing it writes is asked to be on a disk. The library that it is made of
- * exports both as they are in the protocol, `cli_rename`, and `cli_writeall` with the flags of a write. They want the connection
- * and the number of an open file: the first fields of the two structs that the public calls hand out, where they have been
- * since 2010. A library without them is refused.
+ * Its public rename removes what stands in the way and then renames, so for a moment there is neither; and it cannot be asked
+ * to have anything on a disk. Both are taken from the libraries below it (smb-library.ts).
  *
  * One client is one connection. The library would make a new one behind the back of its caller; then every call fails.
  */
 import { closeSync, writeSync } from 'node:fs';
 import koffi from 'koffi';
-import { libraryMissing, smbCallFailed } from './failures.ts';
+import { smbCallFailed } from './failures.ts';
+import { authType, loadSmbLibrary, watchConnection, type Pointer, type SmbConnection, type SmbLibrary } from './smb-library.ts';
 
 export type SmbSettings = {
   readonly server: string;
@@ -46,8 +44,9 @@ export type SmbClient = {
   open(path: string, how: 'read' | 'new' | 'write'): SmbFile;
   /** Fills `into`, and answers how much of it; less only at the end of the file. */
   read(file: SmbFile, from: number, into: Uint8Array): number;
-  /** On the server's disk, says the server, when it returns. */
   write(file: SmbFile, from: number, bytes: Uint8Array): void;
+  /** All of the file is on the server's disk, says the server, when it returns. */
+  flush(file: SmbFile): void;
   close(file: SmbFile): void;
   /** One step on the server either way: `keep` fails with `nameCollision` where `to` exists. */
   rename(from: string, to: string, how: 'keep' | 'replace'): void;
@@ -56,67 +55,10 @@ export type SmbClient = {
   freeBytes(): number;
 };
 
-const library = 'libsmbclient.so.0';
 const EIO = 5;
 const EACCES = 13;
-const ENOTCONN = 107;
-
-type Pointer = bigint;
-type Native = ReturnType<typeof load>;
-
-let loaded: Native | undefined;
-
-function load() {
-  const missing = (why: string, cause?: unknown): Error => libraryMissing({ library: 'libsmbclient', debian: 'libsmbclient', redHat: 'libsmbclient', why }, cause);
-  const open = (): ReturnType<typeof koffi.load> => {
-    try {
-      return koffi.load(library);
-    } catch (cause) {
-      throw missing(cause instanceof Error ? cause.message.split('\n')[0]! : String(cause), cause);
-    }
-  };
-  const lib = open();
-  try {
-    return {
-      version: lib.func('const char *smbc_version()'),
-      newContext: lib.func('void *smbc_new_context()'),
-      initContext: lib.func('void *smbc_init_context(void *context)'),
-      configure: lib.func('int smbc_setConfiguration(void *context, const char *file)'),
-      setDebug: lib.func('void smbc_setDebug(void *context, int level)'),
-      setTimeout: lib.func('void smbc_setTimeout(void *context, int ms)'),
-      setEncryption: lib.func('void smbc_setOptionSmbEncryptionLevel(void *context, int level)'),
-      setNoAnonymous: lib.func('void smbc_setOptionNoAutoAnonymousLogin(void *context, int on)'),
-      setAuth: lib.func('void smbc_setFunctionAuthData(void *context, SmbcAuth *callback)'),
-      setAddServer: lib.func('void smbc_setFunctionAddCachedServer(void *context, SmbcAddServer *callback)'),
-      getAddServer: lib.func('void *smbc_getFunctionAddCachedServer(void *context)'),
-      isEncrypted: lib.func('bool cli_state_is_encryption_on(void *connection)'),
-      rename: lib.func('uint32_t cli_rename(void *connection, const char *from, const char *to, bool replace)'),
-      write: lib.func('uint32_t cli_writeall(void *connection, uint16_t file, uint16_t flags, const uint8_t *from, int64_t offset, size_t bytes, void *written)'),
-      public: (context: Pointer) => {
-        const method = (name: string, type: string) => koffi.decode(lib.func(`void *smbc_getFunction${name}(void *context)`)(context), koffi.proto(type)) as (...args: unknown[]) => unknown;
-        return {
-          open: method('Open', 'void *SmbcOpen(void *context, const char *url, int flags, unsigned int mode)'),
-          read: method('Read', 'int64_t SmbcRead(void *context, void *file, void *to, size_t bytes)'),
-          seek: method('Lseek', 'int64_t SmbcSeek(void *context, void *file, int64_t to, int whence)'),
-          close: method('Close', 'int SmbcClose(void *context, void *file)'),
-          stat: method('Stat', 'int SmbcStat(void *context, const char *url, void *to)'),
-          mkdir: method('Mkdir', 'int SmbcMkdir(void *context, const char *url, unsigned int mode)'),
-          unlink: method('Unlink', 'int SmbcUnlink(void *context, const char *url)'),
-          opendir: method('Opendir', 'void *SmbcOpendir(void *context, const char *url)'),
-          readdirplus: method('ReaddirPlus', 'void *SmbcReaddirPlus(void *context, void *folder)'),
-          closedir: method('Closedir', 'int SmbcClosedir(void *context, void *folder)'),
-          statvfs: method('StatVFS', 'int SmbcStatVFS(void *context, char *url, void *to)'),
-        };
-      },
-    };
-  } catch (cause) {
-    throw missing('it lacks a call that Tidemark needs', cause);
-  }
-}
-
-/** Both are called by the library while one of its own calls runs. */
-const authType = koffi.proto('void SmbcAuth(const char *server, const char *share, void *workgroup, int workgroupBytes, void *user, int userBytes, void *password, int passwordBytes)');
-const addServerType = koffi.proto('int SmbcAddServer(void *context, void *server, const char *name, const char *share, const char *workgroup, const char *user)');
+/** A disk may have much to do. */
+const flushMs = 50_000;
 
 /**
  * What the machine's own smb.conf says is overruled: SMB 3, signed, NTLMv2, and names by DNS alone unless NetBIOS is wanted.
@@ -140,7 +82,7 @@ function configuration({ encryption, netbios }: SmbSettings): string {
 }
 
 /** A file that has no name: the library reads its settings from one. */
-function configure(native: Native, context: Pointer, text: string): void {
+function configure(native: SmbLibrary, context: Pointer, text: string): void {
   const fd = koffi.load('libc.so.6').func('int memfd_create(const char *name, unsigned int flags)')('smb.conf', 0) as number;
   if (fd < 0) throw smbCallFailed({ call: 'memfd_create', errno: koffi.errno(), status: 0 });
   try {
@@ -160,7 +102,7 @@ function fill(to: Pointer, most: number, text: string): void {
 
 /** Makes the connection and signs in; the share's own top is looked at. */
 export function openSmbClient(settings: SmbSettings): SmbClient {
-  const native = (loaded ??= load());
+  const native = loadSmbLibrary();
   const context = native.newContext() as Pointer;
   native.setDebug(context, 0);
   native.setTimeout(context, settings.timeoutMs);
@@ -187,26 +129,7 @@ export function openSmbClient(settings: SmbSettings): SmbClient {
   return client;
 }
 
-type Connection = { pointer(): Pointer; isOne(): boolean };
-
-/** Hears of every connection that the library makes. More than one means that files which are open belong to a dead one. */
-function watchConnection(native: Native, context: Pointer): Connection {
-  const add = koffi.decode(native.getAddServer(context), addServerType) as (...args: unknown[]) => number;
-  const servers: Pointer[] = [];
-  native.setAddServer(context, koffi.register((...args: [Pointer, Pointer, string, string, string, string]) => {
-    servers.push(args[1]);
-    return add(...args);
-  }, koffi.pointer(addServerType)));
-  return {
-    isOne: () => servers.length === 1,
-    pointer() {
-      if (servers.length !== 1) throw smbCallFailed({ call: 'the connection', errno: ENOTCONN, status: 0 });
-      return BigInt(koffi.decode(servers[0]!, 'uint64_t') as bigint | number);
-    },
-  };
-}
-
-function callsOf(native: Native, context: Pointer, { server, port, share }: SmbSettings, connection: Connection): Omit<SmbClient, 'version'> {
+function callsOf(native: SmbLibrary, context: Pointer, { server, port, share }: SmbSettings, connection: SmbConnection): Omit<SmbClient, 'version'> {
   const calls = native.public(context);
   const host = server.includes(':') ? `[${server}]` : server;
   const top = `smb://${host}:${port}/${encodeURIComponent(share)}`;
@@ -219,6 +142,7 @@ function callsOf(native: Native, context: Pointer, { server, port, share }: SmbS
     if (status !== 0) throw smbCallFailed({ call, errno: 0, status });
   };
   const pointerOf = (file: SmbFile): Pointer => file as unknown as Pointer;
+  const numberOf = (file: SmbFile): number => koffi.decode(pointerOf(file), 'int') as number;
   const seek = (file: SmbFile, to: number): void => void need('lseek', calls.seek(context, pointerOf(file), to, 0));
 
   return {
@@ -258,10 +182,8 @@ function callsOf(native: Native, context: Pointer, { server, port, share }: SmbS
       }
       return into.length;
     },
-    write(file, from, bytes) {
-      const SMB2_WRITEFLAG_WRITE_THROUGH = 1;
-      needOk('write', native.write(connection.pointer(), koffi.decode(pointerOf(file), 'int') as number, SMB2_WRITEFLAG_WRITE_THROUGH, bytes, from, bytes.length, null) as number);
-    },
+    write: (file, from, bytes) => needOk('write', native.write(connection.pointer(), numberOf(file), 0, bytes, from, bytes.length, null) as number),
+    flush: (file) => connection.flush(numberOf(file), flushMs),
     close: (file) => void need('close', calls.close(context, pointerOf(file))),
     rename: (from, to, how) => needOk('rename', native.rename(connection.pointer(), pathOf(from), pathOf(to), how === 'replace') as number),
     makeFolder: (path) => void need('mkdir', calls.mkdir(context, urlOf(path), 0o700)),

@@ -10,11 +10,14 @@ import { readSync, writeSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { isFailure, type Failure } from '../../base/failure.ts';
 import { libraryMissing, smbCallFailed } from '../../base/failures.ts';
-import { dieWithParent } from '../../base/native.ts';
+import { dieWithParent, mapSharedMemory } from '../../base/native.ts';
 import { openSmbClient, type SmbClient, type SmbFile } from '../../base/smb-client.ts';
+import { slotBytes, slotsMost } from './share-memory.ts';
 import { encodeFrame, openFrames, type Refusal, type ShareAnswer, type ShareOrder } from './share-wire.ts';
 
 const pipe = 3;
+/** Of the storage; it is given as an open file. */
+const sharedMemory = 4;
 const keptOpenMost = 16;
 
 /** Names of errno by what they mean here; the rest is a connection or a server in trouble. */
@@ -55,6 +58,12 @@ const reading = new Map<string, SmbFile>();
 const writing = new Map<number, SmbFile>();
 let files = 0;
 let buffer = Buffer.alloc(0);
+let slots: Buffer | undefined;
+
+function slotOf(number: number): Buffer {
+  slots ??= mapSharedMemory(sharedMemory, slotsMost * slotBytes);
+  return slots.subarray(number * slotBytes, (number + 1) * slotBytes);
+}
 
 function forget(path: string): void {
   const file = reading.get(path);
@@ -92,11 +101,12 @@ function obey(order: ShareOrder, body: Buffer): { head: ShareAnswer; body?: Uint
     case 'list':
       return { head: { ok: true, entries: share.list(order.path) } };
     case 'read': {
-      if (buffer.length < order.bytes) buffer = Buffer.alloc(order.bytes);
-      const into = buffer.subarray(0, order.bytes);
+      if (order.slot === null && buffer.length < order.bytes) buffer = Buffer.alloc(order.bytes);
+      const into = (order.slot === null ? buffer : slotOf(order.slot)).subarray(0, order.bytes);
       const file = readingOf(order.path);
       try {
-        return { head: { ok: true }, body: into.subarray(0, share.read(file, order.from, into)) };
+        const got = share.read(file, order.from, into);
+        return order.slot === null ? { head: { ok: true }, body: into.subarray(0, got) } : { head: { ok: true, got } };
       } finally {
         if (!order.keep) forget(order.path);
       }
@@ -110,10 +120,14 @@ function obey(order: ShareOrder, body: Buffer): { head: ShareAnswer; body?: Uint
       return { head: { ok: true, file: files } };
     }
     case 'write':
-      share.write(fileOf(order.file), order.from, body);
+      share.write(fileOf(order.file), order.from, order.slot === null ? body : slotOf(order.slot).subarray(0, order.bytes));
+      return { head: { ok: true } };
+    case 'flush':
+      share.flush(fileOf(order.file));
       return { head: { ok: true } };
     case 'seal': {
       const file = fileOf(order.file);
+      share.flush(file);
       writing.delete(order.file);
       share.close(file);
       return { head: { ok: true } };

@@ -14,6 +14,7 @@ import type { Duplex } from 'node:stream';
 import { libraryMissing } from '../../base/failures.ts';
 import type { SmbSettings } from '../../base/smb-client.ts';
 import { shareMissing, shareRefused, shareUnreachable } from '../failures.ts';
+import type { Slot, SlotUser } from './share-memory.ts';
 import { encodeFrame, openFrames, type Refusal, type ShareAnswer, type ShareOrder } from './share-wire.ts';
 
 export type Answered = { readonly answer: Extract<ShareAnswer, { ok: true }>; readonly body: Buffer };
@@ -40,25 +41,27 @@ export type ShareLane = {
   readonly reading: ReadonlySet<string>;
   /** Resolves when it is signed in. */
   readonly ready: Promise<void>;
-  ask(order: ShareOrder, body?: Uint8Array): Promise<Answered>;
+  /** What is asked has its bytes in a slot, or in a body that is sent. */
+  ask(order: ShareOrder, sent?: { readonly body?: Uint8Array; readonly slot?: Slot | undefined }): Promise<Answered>;
   /** Ends the process, whatever it does. */
   end(why: string): void;
   readonly ended: Promise<void>;
 };
 
-type Pending = { readonly order: ShareOrder; resolve(answered: Answered): void; reject(error: Error): void };
+type Pending = { readonly order: ShareOrder; readonly slot: Slot | undefined; resolve(answered: Answered): void; reject(error: Error): void };
 
-export type LaneOptions = { readonly place: string; readonly settings: SmbSettings; /** Of an order without a time of its own. */ readonly answerMs: number };
+export type LaneOptions = { readonly place: string; /** What it shares with the child, as an open file. */ readonly memory: number; readonly settings: SmbSettings; /** Of an order without a time of its own. */ readonly answerMs: number };
 
 const connectMs = 30_000;
 /** A folder is listed in one answer, and may have 100,000 objects. */
 const listMs = 10 * 60_000;
 
-export function openShareLane({ place, settings, answerMs }: LaneOptions): ShareLane {
-  const child = start();
+export function openShareLane({ place, memory, settings, answerMs }: LaneOptions): ShareLane {
+  const child = start(memory);
   const wire = child.stdio[3] as Duplex;
   const pending: Pending[] = [];
   const gone = Promise.withResolvers<void>();
+  const user: SlotUser = { ended: gone.promise };
   let lost: Error | undefined;
   let isRefused = false;
   let timer: NodeJS.Timeout | undefined;
@@ -86,6 +89,7 @@ export function openShareLane({ place, settings, answerMs }: LaneOptions): Share
     if (isRefused) return;
     const asked = pending.shift();
     watch();
+    asked?.slot?.users.delete(user);
     if (asked === undefined) return lose(unreachable('its child answered what nobody asked'));
     if (answer.ok) return asked.resolve({ answer, body });
     if (asked.order.do !== 'connect' && answer.refusal !== 'broken') return asked.reject(new Refused(answer.refusal, answer.why));
@@ -108,13 +112,14 @@ export function openShareLane({ place, settings, answerMs }: LaneOptions): Share
     gone.resolve();
   });
 
-  const ask = async (order: ShareOrder, body?: Uint8Array): Promise<Answered> =>
+  const ask: ShareLane['ask'] = async (order, { body, slot } = {}) =>
     await new Promise((resolve, reject) => {
       if (lost !== undefined) return reject(lost);
       if (order.do === 'read' && order.keep) reading.add(order.path);
       else if (order.do === 'forget' && order.path !== null) reading.delete(order.path);
       else if (order.do === 'forget') reading.clear();
-      pending.push({ order, resolve, reject });
+      slot?.users.add(user);
+      pending.push({ order, slot, resolve, reject });
       if (pending.length === 1) watch();
       wire.write(encodeFrame(order, body));
       if (body !== undefined && body.length > 0) wire.write(body);
@@ -138,8 +143,8 @@ export function openShareLane({ place, settings, answerMs }: LaneOptions): Share
 }
 
 /** Its environment is empty: no settings of a user of this machine are read. */
-function start(): ChildProcess {
-  return spawn(process.execPath, [new URL('./share-child.ts', import.meta.url).pathname], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'], env: { HOME: '/nonexistent' } });
+function start(memory: number): ChildProcess {
+  return spawn(process.execPath, [new URL('./share-child.ts', import.meta.url).pathname], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', memory], env: { HOME: '/nonexistent' } });
 }
 
 async function whyNotConnected(refusal: Refusal, why: string, place: string, { server, user, domain, share, netbios }: SmbSettings): Promise<Error> {

@@ -11,7 +11,7 @@ import { shareUnfit } from '../failures.ts';
 import { isRefused, type Answered } from './share-lane.ts';
 import type { Refusal, ShareOrder } from './share-wire.ts';
 
-type Ask = (order: ShareOrder, body?: Uint8Array) => Promise<Answered>;
+type Ask = (order: ShareOrder, sent?: { readonly body: Uint8Array }) => Promise<Answered>;
 
 /** All on one connection. Answers what the server's clock says. */
 export async function tryShare(ask: Ask, folder: string, place: string): Promise<number> {
@@ -19,7 +19,7 @@ export async function tryShare(ask: Ask, folder: string, place: string): Promise
   const unfit = (what: string): Error => shareUnfit({ place, what });
   const write = async (path: string, bytes: Buffer): Promise<void> => {
     const { answer } = await ask({ do: 'begin', path, how: 'new' });
-    await ask({ do: 'write', file: answer.file!, from: 0 }, bytes);
+    await ask({ do: 'write', file: answer.file!, from: 0, slot: null, bytes: bytes.length }, { body: bytes });
     await ask({ do: 'seal', file: answer.file! });
   };
   const bytesOf = async (path: string): Promise<number> => (await ask({ do: 'stat', path })).answer.entry!.bytes;

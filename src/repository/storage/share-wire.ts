@@ -1,5 +1,5 @@
 /**
- * What a storage and its share children say to each other, over a pipe of their own: a length of the head, a length of
+ * What a storage and its share children say to each other, over a pipe of their own beside the memory that they share (share-memory.ts): a length of the head, a length of
  * the body (both 4 bytes, little-endian), the head as JSON, the body as it is. One answer to each order, in order.
  */
 import type { SmbSettings } from '../../base/smb-client.ts';
@@ -9,12 +9,16 @@ export type ShareOrder =
   | { readonly do: 'connect'; readonly settings: SmbSettings }
   | { readonly do: 'stat'; readonly path: string }
   | { readonly do: 'list'; readonly path: string }
-  /** Fewer bytes only at the end of the file, which is kept open for the next read if so wanted. */
-  | { readonly do: 'read'; readonly path: string; readonly from: number; readonly bytes: number; readonly keep: boolean }
+  /** Fewer bytes only at the end of the file, which is kept open for the next read if so wanted. They are put into the slot, where there is one. */
+  | { readonly do: 'read'; readonly path: string; readonly from: number; readonly bytes: number; readonly keep: boolean; readonly slot: number | null }
   /** Files kept open for reading are closed: all, or the one that somebody wants to be rid of. */
   | { readonly do: 'forget'; readonly path: string | null }
   | { readonly do: 'begin'; readonly path: string; readonly how: 'new' | 'write' }
-  | { readonly do: 'write'; readonly file: number; readonly from: number }
+  /** The bytes are the body, or in the slot. */
+  | { readonly do: 'write'; readonly file: number; readonly from: number; readonly slot: number | null; readonly bytes: number }
+  /** All that was written is on the server's disk. */
+  | { readonly do: 'flush'; readonly file: number }
+  /** The same, and the file is closed. */
   | { readonly do: 'seal'; readonly file: number }
   | { readonly do: 'drop'; readonly file: number; readonly path: string }
   | { readonly do: 'rename'; readonly from: string; readonly to: string; readonly how: 'keep' | 'replace' }
@@ -28,7 +32,7 @@ export type ShareEntry = { readonly name: string; readonly isFolder: boolean; re
 export type Refusal = 'missing' | 'exists' | 'busy' | 'full' | 'not-allowed' | 'broken' | 'no-library';
 
 export type ShareAnswer =
-  | { readonly ok: true; readonly version?: string; readonly entry?: ShareEntry; readonly entries?: readonly ShareEntry[]; readonly file?: number; readonly free?: number }
+  | { readonly ok: true; readonly version?: string; readonly entry?: ShareEntry; readonly entries?: readonly ShareEntry[]; readonly file?: number; readonly free?: number; /** Bytes that were read into a slot. */ readonly got?: number }
   | { readonly ok: false; readonly refusal: Refusal; readonly why: string };
 
 const lengthsBytes = 8;

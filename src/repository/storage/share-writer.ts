@@ -14,6 +14,7 @@ import { isFailure } from '../../base/failure.ts';
 import { readBackDiffers, shareUnreachable } from '../failures.ts';
 import type { Answered, ShareLane } from './share-lane.ts';
 import type { ShareLanes } from './share-lanes.ts';
+import { slotBytes, type Slot } from './share-memory.ts';
 import type { ShareOrder } from './share-wire.ts';
 
 export type ShareFile = {
@@ -33,14 +34,17 @@ export type FileSurroundings = {
   outlast<T>(work: () => Promise<T>): Promise<T>;
 };
 
-const pieceBytes = 4 << 20;
 /** Most objects are small. */
 const firstBytes = 64 << 10;
 const underWayMost = 3;
+const flushPieces = 4;
+const keptMost = 8;
 /** Objects up to so much are read back whole, of others the end. */
 const wholeBytes = 256 << 10;
 const endBytes = 64 << 10;
-const readBytes = 4 << 20;
+
+/** Bytes with a place in the file. */
+type Piece = { readonly from: number; readonly bytes: Buffer; readonly slot: Slot | undefined };
 
 export function openShareFile({ lanes, place, outlast }: FileSurroundings, path: string, object: string): ShareFile {
   let held: { lane: ShareLane; release(): void } | undefined;
@@ -48,11 +52,13 @@ export function openShareFile({ lanes, place, outlast }: FileSurroundings, path:
   let hasLost = false;
   let isBegun = false;
   let isAcknowledged = false;
-  let filling = Buffer.allocUnsafeSlow(0);
+  let filling: { readonly bytes: Buffer; readonly slot: Slot | undefined } | undefined;
   let filled = 0;
   let offset = 0;
   let failed: Error | undefined;
   const underWay = new Set<Promise<void>>();
+  const unflushed = new Set<Piece>();
+  let flushing: Promise<void> | undefined;
   const hash = new Blake3Hasher();
   let end: Buffer = Buffer.alloc(0);
 
@@ -66,7 +72,11 @@ export function openShareFile({ lanes, place, outlast }: FileSurroundings, path:
     held ??= lanes.hold();
     const { lane } = held;
     // A file that was begun and whose acknowledgement was lost is there, and its name is nobody else's.
-    opened ??= begin(lane);
+    opened ??= begin(lane).then(async (file) => {
+      // A server that was started again may have forgotten what was not flushed.
+      if (hasLost) for (const piece of unflushed) await lane.ask(...write(file, piece));
+      return file;
+    });
     return { lane, file: await opened };
   };
   const begin = async (lane: ShareLane): Promise<number> => {
@@ -79,29 +89,52 @@ export function openShareFile({ lanes, place, outlast }: FileSurroundings, path:
     });
     return answer.file!;
   };
-  const ask = async (order: (file: number) => ShareOrder, body?: Uint8Array): Promise<Answered> =>
+  const ask = async (order: (file: number) => ShareOrder): Promise<Answered> =>
     await outlast(async () => {
       const { lane, file } = await open();
-      return await lane.ask(order(file), body);
+      return await lane.ask(order(file));
     });
 
-  const send = (piece: Buffer, from: number): void => {
-    const sent = ask((file) => ({ do: 'write', file, from }), piece)
+  const send = (piece: Piece): void => {
+    unflushed.add(piece);
+    const sent = outlast(async () => {
+      const { lane, file } = await open();
+      await lane.ask(...write(file, piece));
+    })
       .then(() => void (isAcknowledged = true))
       .catch((error: Error) => void (failed ??= error))
       .finally(() => underWay.delete(sent));
     underWay.add(sent);
   };
+  const done = (piece: Piece): void => {
+    unflushed.delete(piece);
+    piece.slot?.free();
+  };
+  /** Others go on being written meanwhile. */
+  const flush = async (): Promise<void> => {
+    const covered = [...unflushed];
+    await Promise.all(underWay);
+    if (failed === undefined) await ask((file) => ({ do: 'flush', file })).catch((error: Error) => void (failed ??= error));
+    for (const piece of covered) done(piece);
+    flushing = undefined;
+  };
   const sendFilled = async (): Promise<void> => {
-    if (filled === 0) return;
-    const piece = filling.subarray(0, filled);
-    hash.update(piece);
-    end = endOf(end, piece);
-    send(piece, offset);
+    if (filling === undefined) return;
+    const piece = { from: offset, bytes: filling.bytes.subarray(0, filled), slot: filling.slot };
+    hash.update(piece.bytes);
+    end = endOf(end, piece.bytes);
     offset += filled;
-    filling = Buffer.allocUnsafeSlow(0);
+    filling = undefined;
     filled = 0;
+    send(piece);
+    if (unflushed.size >= flushPieces) flushing ??= flush();
+    if (unflushed.size >= keptMost) await flushing;
     while (underWay.size >= underWayMost) await Promise.race(underWay);
+  };
+  const room = (bytes: number): { bytes: Buffer; slot: Slot | undefined } => {
+    if (offset === 0 && bytes < slotBytes) return { bytes: Buffer.allocUnsafeSlow(Math.max(firstBytes, bytes)), slot: undefined };
+    const slot = lanes.slot();
+    return { bytes: slot?.bytes ?? Buffer.allocUnsafeSlow(slotBytes), slot };
   };
   const requireWhole = (): void => {
     if (failed !== undefined) throw failed;
@@ -113,13 +146,13 @@ export function openShareFile({ lanes, place, outlast }: FileSurroundings, path:
     const bytes = answer.entry!.bytes;
     if (bytes !== offset) throw differs(`${bytes} bytes instead of ${offset}`);
     if (offset > wholeBytes && !hasLost) {
-      const got = await lanes.ask({ do: 'read', path, from: offset - end.length, bytes: end.length, keep: false });
-      if (!got.body.equals(end)) throw differs(`its last ${end.length} bytes are others`);
+      const got = await lanes.read({ path, from: offset - end.length, bytes: end.length, keep: false });
+      if (!got.equals(end)) throw differs(`its last ${end.length} bytes are others`);
       return;
     }
     const whole = new Blake3Hasher();
     for (let at = 0; at < offset; ) {
-      const { body } = await lanes.ask({ do: 'read', path, from: at, bytes: Math.min(readBytes, offset - at), keep: false });
+      const body = await lanes.read({ path, from: at, bytes: Math.min(slotBytes, offset - at), keep: false });
       if (body.length === 0) throw differs(`it ends after ${at} of ${offset} bytes`);
       whole.update(body);
       at += body.length;
@@ -131,26 +164,33 @@ export function openShareFile({ lanes, place, outlast }: FileSurroundings, path:
     async append(bytes) {
       requireWhole();
       for (let at = 0; at < bytes.length; ) {
-        if (filling.length === 0) filling = Buffer.allocUnsafeSlow(offset > 0 ? pieceBytes : Math.min(pieceBytes, Math.max(firstBytes, bytes.length)));
-        const count = Math.min(filling.length - filled, bytes.length - at);
-        filling.set(bytes.subarray(at, at + count), filled);
+        filling ??= room(bytes.length);
+        const count = Math.min(filling.bytes.length - filled, bytes.length - at);
+        filling.bytes.set(bytes.subarray(at, at + count), filled);
         filled += count;
         at += count;
-        if (filled === filling.length) await sendFilled();
+        if (filled === filling.bytes.length) await sendFilled();
       }
       requireWhole();
     },
     async seal() {
       await sendFilled();
+      await flushing;
       await Promise.all(underWay);
       requireWhole();
       await ask((file) => ({ do: 'seal', file }));
+      for (const piece of unflushed) done(piece);
       await outlast(readBack);
       held?.release();
       held = undefined;
     },
     async drop() {
+      failed ??= new Error(`${object} was given up`);
+      await flushing;
       await Promise.all(underWay);
+      filling?.slot?.free();
+      filling = undefined;
+      for (const piece of unflushed) done(piece);
       const file = await opened?.catch(() => undefined);
       const lane = held?.lane;
       held?.release();
@@ -159,6 +199,10 @@ export function openShareFile({ lanes, place, outlast }: FileSurroundings, path:
       else await lane.ask({ do: 'drop', file, path }).catch(() => {});
     },
   };
+}
+
+function write(file: number, { from, bytes, slot }: Piece): [ShareOrder, { body?: Uint8Array; slot?: Slot | undefined }] {
+  return [{ do: 'write', file, from, slot: slot?.number ?? null, bytes: bytes.length }, slot === undefined ? { body: bytes } : { slot }];
 }
 
 function endOf(before: Buffer, piece: Buffer): Buffer {

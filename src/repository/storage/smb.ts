@@ -13,6 +13,7 @@ import { objectMissing, objectShort, placeMissing, shareBusy, shareDenied, share
 import type { SmbLocation } from './location.ts';
 import { isRefused, Refused, type Answered } from './share-lane.ts';
 import { openShareLanes, type ShareLanes } from './share-lanes.ts';
+import { slotBytes } from './share-memory.ts';
 import { filePathOf, segmentOf } from './share-names.ts';
 import { removeAbandoned, tryShare } from './share-trial.ts';
 import { isLost, openShareFile, type FileSurroundings, type ShareFile } from './share-writer.ts';
@@ -34,7 +35,7 @@ export type ShareOptions = {
 };
 
 const temporary = '.tmp';
-const readBytes = 4 << 20;
+const readBytes = slotBytes;
 const firstReadBytes = 256 << 10;
 
 export async function openShare(location: SmbLocation, password: string, options: ShareOptions = {}): Promise<Storage> {
@@ -98,7 +99,7 @@ function shareStorage(lanes: ShareLanes, place: string, base: string, options: S
     const nowMs = await outlast(async () => {
       const { lane, release } = lanes.hold();
       try {
-        return await tryShare(async (order, body) => await lane.ask(order, body), at(temporary), place);
+        return await tryShare(async (order, sent) => await lane.ask(order, sent), at(temporary), place);
       } finally {
         release();
       }
@@ -139,16 +140,16 @@ function shareStorage(lanes: ShareLanes, place: string, base: string, options: S
     );
   };
 
-  const readUpTo = async (name: string, from: number, bytes: number, keep: boolean): Promise<Buffer> => (await ask({ do: 'read', path: at(name), from, bytes, keep })).body;
-  const readRange = async (name: string, from: number, bytes: number): Promise<Uint8Array> => {
+  const readUpTo = async (name: string, from: number, bytes: number, keep: boolean, into?: Buffer): Promise<Buffer> => await outlast(async () => await lanes.read({ path: at(name), from, bytes, keep }, into));
+  const readRange = async (name: string, from: number, bytes: number, into?: Buffer): Promise<Uint8Array> => {
     if (bytes <= readBytes) {
-      const body = await readUpTo(name, from, bytes, true);
+      const body = await readUpTo(name, from, bytes, true, into);
       if (body.length < bytes) throw objectShort({ object: name, place, wanted: bytes, got: body.length });
       return body;
     }
     const parts = Array.from({ length: Math.ceil(bytes / readBytes) }, (_, k) => ({ at: k * readBytes, bytes: Math.min(readBytes, bytes - k * readBytes) }));
     const whole = Buffer.allocUnsafeSlow(bytes);
-    await Promise.all(parts.map(async (part) => whole.set(await readRange(name, from + part.at, part.bytes), part.at)));
+    await Promise.all(parts.map(async (part) => await readRange(name, from + part.at, part.bytes, whole.subarray(part.at, part.at + part.bytes))));
     return whole;
   };
   const readAll = async (name: string): Promise<Uint8Array> => {
