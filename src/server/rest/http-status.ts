@@ -13,7 +13,7 @@ const table: readonly (readonly [RegExp, number])[] = [
   [/^server\.(task|oplog|data|deployment|restore|depot|service)-/, 502],
   [/^domain\.|^server\.(platform-|members-unfit$|group-empty$)/, 422],
   [/^base\.deadline-passed$/, 504],
-  [/^(agent|directory|mongo|mount|mover|repository|contract|ssh|look)\./, 502],
+  [/^(agent|directory|mongo|mount|mover|repository|contract|ssh|windows|look)\./, 502],
 ];
 
 export function httpStatusOf({ code }: Pick<WireFailure, 'code'>): number {
