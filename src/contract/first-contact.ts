@@ -42,3 +42,6 @@ export const firstContact = {
 export type ContactPath = keyof typeof firstContact;
 /** Of a whole question. */
 export const contactBytes = 8 << 20;
+
+/** Where it listens. */
+export const installerPort = 11_731;

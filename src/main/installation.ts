@@ -4,6 +4,9 @@ import type { Programs } from '../agent/task-context.ts';
 
 export const version = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 
+/** What a first contact puts on a Windows host. */
+export const windowsInstaller = new URL('../../windows-installer', import.meta.url).pathname;
+
 export const programs: Programs = {
   node: [process.execPath],
   mover: new URL('mover.ts', import.meta.url).pathname,

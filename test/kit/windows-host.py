@@ -66,6 +66,8 @@ class Services:
             words = [here(word.strip('"')) if ':\\' in word else word for word in re.findall(r'"[^"]*"|\S+', service['command'])]
             if not os.path.exists(words[0]):
                 return NOT_FOUND
+            # What comes over the network may be run here as it may on Windows.
+            os.chmod(words[0], 0o755)
             log = open(given['log'], 'ab')
             environment = {**os.environ, 'SystemRoot': os.path.join(root, 'Windows'), 'ProgramData': os.path.join(root, 'ProgramData'), 'ProgramFiles': os.path.join(root, 'Program Files')}
             service['process'] = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=os.path.join(root, 'Windows'), env=environment)
@@ -320,6 +322,7 @@ class Sealed:
         key = ntlm.NTOWFv2(user, given['password'], shown['domain_name'].decode('utf-16le'))
         proof, rest = shown['ntlm'][:16], shown['ntlm'][16:]
         if ntlm.hmac_md5(key, self.nonce + rest) != proof:
+            tell(did='refuse', name=user, code=1)
             return False
         session = ntlm.generateEncryptedSessionKey(ntlm.hmac_md5(key, proof), shown['session_key'])
         if ntlm.hmac_md5(session, self.negotiate + self.challenge + message[:72] + b'\0' * 16 + message[88:]) != message[72:88]:
@@ -412,6 +415,8 @@ plain_proof = smbserver.computeNTLMv2
 def proof_with_key(identity, lmhash, nthash, nonce, message, challenge, negotiate):
     code, key = plain_proof(identity, lmhash, nthash, nonce, message, challenge, negotiate)
     signed_in.key, signed_in.flags = key, message['flags']
+    if code != 0:
+        tell(did='refuse', name=identity, code=1)
     return code, key
 
 
