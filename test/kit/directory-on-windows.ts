@@ -47,7 +47,7 @@ for (const below of places) {
     assert.equal(Buffer.from(await storage.read('a/b')).toString(), 'z');
   });
 
-  test(`${below}: a name is replaced once whoever holds the file lets go of it, and refused when he does not`, async (t) => {
+  test(`${below}: a name is replaced once whoever holds the file lets go of it`, async (t) => {
     const path = makePlace(t, below);
     const [from, to] = [join(path, 'new'), join(path, 'old')];
     for (const file of [from, to]) writeFileSync(file, file);

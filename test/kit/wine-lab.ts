@@ -6,11 +6,11 @@
  * Z: is the root of the folder that Wine runs in; the checkout is Z:\w\checkout there, with the Windows halves of its packages.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { windowsNode, windowsParts } from '../../scripts/package/windows-parts.ts';
-import { runProgram } from '../../src/base/child-process.ts';
 import { until } from '../../src/base/deadline.ts';
 import { makeWine, whyNoWine, wineFolder } from './wine-made.ts';
 
@@ -85,7 +85,8 @@ exec sleep infinity`;
     await until('the processes of Windows to end', 10_000, () => (existsSync(`/proc/${first}`) ? undefined : true), { everyMs: 20 });
   };
   const enter = (env: Record<string, string>): string[] => ['-t', String(first), '--mount', '--pid', '--root', '--wd=/', '--', 'chroot', root, 'env', '-i', 'HOME=/root', 'PATH=/usr/bin:/bin', 'XDG_RUNTIME_DIR=/tmp', 'WINEPREFIX=/pfx', 'WINEDEBUG=-all', ...Object.entries(env).map(([name, value]) => `${name}=${value}`)];
-  const inside = async (words: string[]): Promise<void> => void (await runProgram('nsenter', [...enter({}), ...words], { deadlineMs: 30_000 }));
+  /** Nothing of ours is open in what it leaves running. */
+  const inside = async (words: string[]): Promise<void> => void (await once(spawn('nsenter', [...enter({}), ...words], { stdio: 'ignore', timeout: 30_000 }), 'exit'));
 
   const run: WineLab['run'] = async (program, args = [], { deadlineMs = 60_000, env = {} } = {}) => {
     const file = join(directory, `said-${Math.round(performance.now() * 1000)}`);

@@ -11,7 +11,7 @@
 import { randomBytes } from 'node:crypto';
 import { close, fsync, open, read, write } from 'node:fs';
 import { mkdir, open as openHandle, readdir, readFile, stat, statfs, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, toNamespacedPath } from 'node:path';
 import { promisify } from 'node:util';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import { moveOver, nameNew, removeName, syncFolder } from '../../base/durable-names.ts';
@@ -60,7 +60,8 @@ function directoryStorage(place: string, clock: Clock): Storage {
     if (first !== undefined) {
       for (let made = at(folder); ; made = dirname(made)) {
         await syncFolder(dirname(made));
-        if (made === first) break;
+        // Windows tells its own long form of the first one.
+        if (toNamespacedPath(made) === toNamespacedPath(first)) break;
       }
     }
     folders.add(folder);
