@@ -23,6 +23,7 @@ export const programs = {
   tidemark: 'src/main/tidemark.ts',
   server: 'src/main/server.ts',
   depot: 'src/main/depot.ts',
+  installer: 'src/main/installer.ts',
   'store-worker': 'src/repository/store-worker.ts',
   'lay-worker': 'src/repository/lay-worker.ts',
   'share-child': 'src/repository/storage/share-child.ts',

@@ -213,3 +213,15 @@ export const packageKeyMissing = failure<{ path: string }>('agent.package-key-mi
   hint: 'A kit brings it, when the server has a distribution server: make a new one with "tidemark node kit", and enrol with it.',
   retry: 'never',
 });
+
+export const contactRefused = failure<{ why: string }>('agent.contact-refused', {
+  says: ({ why }) => `the installer service did not take it: ${why}`,
+  hint: 'Run "tidemark node install" again: it puts a new installer there, with a new token.',
+  retry: 'never',
+});
+
+export const installationFailed = failure<{ name: string; version: string; why: string }>('agent.installation-failed', {
+  says: ({ name, version, why }) => `Windows Installer did not install ${name} ${version}: ${why}`,
+  hint: 'The number is the one of msiexec; "msiexec /i FILE /l*v LOG" on that host tells more. Nothing was changed by it.',
+  retry: 'later',
+});

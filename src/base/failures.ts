@@ -20,7 +20,7 @@ export const childFailed = failure<{ what: string; status: string; output: strin
 
 export const nativeMissing = failure<{ call: string }>('base.native-missing', {
   says: ({ call }) => `the call ${call} is not available on this machine`,
-  hint: 'Tidemark runs on Linux with glibc 2.28 or newer.',
+  hint: 'Tidemark runs on Linux with glibc 2.28 or newer, and there alone it reads and mounts what needs this call.',
   retry: 'never',
 });
 
@@ -40,4 +40,10 @@ export const smbCallFailed = failure<{ call: string; errno: number; status: numb
   says: ({ call, errno, status }) => `${call} failed with ${status === 0 ? `errno ${errno}` : `status 0x${status.toString(16)}`}`,
   hint: 'The number is what the file server, or the way to it, answered.',
   retry: 'later',
+});
+
+export const notAService = failure<{ name: string }>('base.not-a-service', {
+  says: ({ name }) => `this process was not started as the service ${name}`,
+  hint: ({ name }) => `Start it with "sc start ${name}"; to run the program by hand, leave out --service.`,
+  retry: 'never',
 });

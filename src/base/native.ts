@@ -4,23 +4,36 @@
  * libc comes from the machine. Zstandard and OpenSSL come from the Node binary itself, which exports them: with a context
  * kept from call to call they are two to three times faster on 64 KiB frames than node:zlib and node:crypto, which make a
  * new one each time (docs/decisions/0003-zstd-contexts.md). Numbers are Linux's, the same on x86-64 and arm64 unless a table says otherwise.
+ * Windows' own calls are in native-windows.ts; its Node exports OpenSSL and not Zstandard, which is then node:zlib's.
  */
 import koffi from 'koffi';
 import { nativeMissing, systemCallFailed } from './failures.ts';
+import { lockOpenFile } from './native-windows.ts';
+import { zlibCompressor, zlibDecompressor } from './zlib-zstd.ts';
 
-const libc = koffi.load('libc.so.6');
+const isWindows = process.platform === 'win32';
 const own = koffi.load(null);
+const libc = isWindows ? undefined : fromLibc(koffi.load('libc.so.6'));
 
-const ioctl = libc.func('int ioctl(int fd, unsigned long request, _Inout_ uint8_t *argument)');
-const flock = libc.func('int flock(int fd, int operation)');
-const mount2 = libc.func('int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)');
-const umount2 = libc.func('int umount2(const char *target, int flags)');
-const prctl = libc.func('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)');
-const memfd = libc.func('int memfd_create(const char *name, unsigned int flags)');
-const ftruncate = libc.func('int ftruncate(int fd, int64_t bytes)');
-const mmap = libc.func('void *mmap(void *at, size_t bytes, int protection, int flags, int fd, int64_t offset)');
-const munmap = libc.func('int munmap(void *at, size_t bytes)');
-const syscall = libc.func('long syscall(long number, long a, long b, long c)');
+function fromLibc(library: ReturnType<typeof koffi.load>) {
+  return {
+    ioctl: library.func('int ioctl(int fd, unsigned long request, _Inout_ uint8_t *argument)'),
+    flock: library.func('int flock(int fd, int operation)'),
+    mount: library.func('int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)'),
+    umount2: library.func('int umount2(const char *target, int flags)'),
+    prctl: library.func('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)'),
+    memfd_create: library.func('int memfd_create(const char *name, unsigned int flags)'),
+    ftruncate: library.func('int ftruncate(int fd, int64_t bytes)'),
+    mmap: library.func('void *mmap(void *at, size_t bytes, int protection, int flags, int fd, int64_t offset)'),
+    munmap: library.func('int munmap(void *at, size_t bytes)'),
+    syscall: library.func('long syscall(long number, long a, long b, long c)'),
+  };
+}
+
+function linux(call: keyof ReturnType<typeof fromLibc>): ReturnType<ReturnType<typeof koffi.load>['func']> {
+  if (libc === undefined) throw nativeMissing({ call });
+  return libc[call];
+}
 
 function failOn(call: string, result: number): void {
   if (result < 0) throw systemCallFailed({ call, errno: koffi.errno() });
@@ -28,10 +41,11 @@ function failOn(call: string, result: number): void {
 
 /** Takes an advisory lock on an open file without waiting; false when somebody else holds it. */
 export function tryLockFile(fd: number): boolean {
+  if (isWindows) return lockOpenFile(fd);
   const LOCK_EX = 2;
   const LOCK_NB = 4;
   const EAGAIN = 11;
-  if ((flock(fd, LOCK_EX | LOCK_NB) as number) === 0) return true;
+  if ((linux('flock')(fd, LOCK_EX | LOCK_NB) as number) === 0) return true;
   if (koffi.errno() === EAGAIN) return false;
   throw systemCallFailed({ call: 'flock', errno: koffi.errno() });
 }
@@ -39,19 +53,19 @@ export function tryLockFile(fd: number): boolean {
 /** Memory that is shared with whoever inherits the descriptor. It takes no room before it is touched. */
 export function makeSharedMemory(bytes: number): number {
   const MFD_CLOEXEC = 1;
-  const fd = memfd('tidemark', MFD_CLOEXEC) as number;
+  const fd = linux('memfd_create')('tidemark', MFD_CLOEXEC) as number;
   failOn('memfd_create', fd);
-  failOn('ftruncate', ftruncate(fd, bytes) as number);
+  failOn('ftruncate', linux('ftruncate')(fd, bytes) as number);
   return fd;
 }
 
-const unmapped = new FinalizationRegistry<{ at: bigint; bytes: number }>(({ at, bytes }) => void munmap(at, bytes));
+const unmapped = new FinalizationRegistry<{ at: bigint; bytes: number }>(({ at, bytes }) => void linux('munmap')(at, bytes));
 
 /** Stays mapped until nobody holds the buffer or a part of it; the descriptor may be closed before. */
 export function mapSharedMemory(fd: number, bytes: number): Buffer {
   const PROT_READ_WRITE = 3;
   const MAP_SHARED = 1;
-  const at = mmap(null, bytes, PROT_READ_WRITE, MAP_SHARED, fd, 0) as bigint;
+  const at = linux('mmap')(null, bytes, PROT_READ_WRITE, MAP_SHARED, fd, 0) as bigint;
   if (at === 0xffff_ffff_ffff_ffffn) throw systemCallFailed({ call: 'mmap', errno: koffi.errno() });
   const memory = koffi.view(at, bytes) as ArrayBuffer;
   unmapped.register(memory, { at, bytes });
@@ -63,12 +77,12 @@ export function mountFileSystem(source: string, target: string, type: string, da
   const MS_NOSUID = 2;
   const MS_NODEV = 4;
   const MS_NOATIME = 1024;
-  failOn(`mount ${target}`, mount2(source, target, type, MS_NOSUID | MS_NODEV | MS_NOATIME, data) as number);
+  failOn(`mount ${target}`, linux('mount')(source, target, type, MS_NOSUID | MS_NODEV | MS_NOATIME, data) as number);
 }
 
 /** `lazy` takes it out of the tree although files are open; `force` first breaks the connection to a server of our own. */
 export function unmount(path: string, options: { lazy: boolean; force?: boolean }): void {
-  failOn(`umount ${path}`, umount2(path, unmountFlags(options)) as number);
+  failOn(`umount ${path}`, linux('umount2')(path, unmountFlags(options)) as number);
 }
 
 /**
@@ -77,7 +91,7 @@ export function unmount(path: string, options: { lazy: boolean; force?: boolean 
  */
 export async function unmountAside(path: string, options: { lazy: boolean }): Promise<boolean> {
   return await new Promise((resolve, reject) => {
-    umount2.async(path, unmountFlags(options), (error: Error | null, result: number) => (error ? reject(error) : resolve(result === 0)));
+    linux('umount2').async(path, unmountFlags(options), (error: Error | null, result: number) => (error ? reject(error) : resolve(result === 0)));
   });
 }
 
@@ -87,18 +101,20 @@ function unmountFlags({ lazy, force }: { lazy: boolean; force?: boolean }): numb
   return (lazy ? MNT_DETACH : 0) | (force === true ? MNT_FORCE : 0);
 }
 
-/** Has the kernel send `signal` to this process when its parent dies. */
+/** Has the kernel send `signal` to this process when its parent dies. Windows has no such thing: there the end of the pipe to the parent is the word. */
 export function dieWithParent(signal = 15): void {
+  if (isWindows) return;
   const PR_SET_PDEATHSIG = 1;
-  failOn('prctl', prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) as number);
+  failOn('prctl', linux('prctl')(PR_SET_PDEATHSIG, signal, 0, 0, 0) as number);
 }
 
-/** Puts this process into the idle class of the disk scheduler: it is served when nobody else asks. */
+/** Puts this process into the idle class of the disk scheduler: it is served when nobody else asks. On Windows its priority is all there is. */
 export function yieldDisk(): void {
+  if (isWindows) return;
   const number = process.arch === 'arm64' ? 30 : 251;
   const IOPRIO_WHO_PROCESS = 1;
   const IDLE_CLASS = 3 << 13;
-  failOn('ioprio_set', Number(syscall(number, IOPRIO_WHO_PROCESS, 0, IDLE_CLASS)));
+  failOn('ioprio_set', Number(linux('syscall')(number, IOPRIO_WHO_PROCESS, 0, IDLE_CLASS)));
 }
 
 /** One piece of a file on its disk, as FIEMAP tells it. All three are bytes. */
@@ -120,7 +136,7 @@ export function fileExtents(fd: number): Extent[] {
     buffer.writeBigUInt64LE(0xffffffffffffffffn - start, 8);
     buffer.writeUInt32LE(FIEMAP_FLAG_SYNC, 16);
     buffer.writeUInt32LE(batch, 24);
-    failOn('ioctl FIEMAP', ioctl(fd, FS_IOC_FIEMAP, buffer) as number);
+    failOn('ioctl FIEMAP', linux('ioctl')(fd, FS_IOC_FIEMAP, buffer) as number);
     const mapped = buffer.readUInt32LE(20);
     for (let k = 0; k < mapped; k++) {
       const at = HEADER + k * EXTENT;
@@ -151,6 +167,7 @@ function loadZstd() {
       isError: own.func('unsigned int ZSTD_isError(size_t code)'),
     };
   } catch (cause) {
+    if (isWindows) return undefined;
     throw nativeMissing({ call: 'ZSTD_compress2' }, cause);
   }
 }
@@ -160,26 +177,29 @@ export type CompressorTuning = { readonly strategy?: number; readonly windowLog?
 
 /** A compressor at one level, kept for many calls. Answers the bytes written into `to`, or -1 when they do not fit. */
 export function openCompressor(level: number, tuning: CompressorTuning = {}): (from: Uint8Array, to: Uint8Array) => number {
+  if (zstd === undefined) return zlibCompressor(numbered(level, tuning));
+  const { compress, setParameter } = zstd;
   const context: Context = { pointer: zstd.createCompressor() as unknown };
-  const set = (parameter: number, value: number | undefined): void => {
-    if (value !== undefined) zstd.setParameter(context.pointer, parameter, value);
-  };
-  set(100, level);
-  set(101, tuning.windowLog);
-  set(102, tuning.hashLog);
-  set(105, tuning.minMatch);
-  set(107, tuning.strategy);
-  return (from, to) => answer(zstd.compress(context.pointer, to, to.length, from, from.length) as number | bigint);
+  for (const [parameter, value] of Object.entries(numbered(level, tuning))) setParameter(context.pointer, Number(parameter), value);
+  return (from, to) => answer(compress(context.pointer, to, to.length, from, from.length) as number | bigint);
+}
+
+/** By Zstandard's numbers, without what is left to it. */
+function numbered(level: number, { windowLog, hashLog, minMatch, strategy }: CompressorTuning): Record<number, number> {
+  const all = { 100: level, 101: windowLog, 102: hashLog, 105: minMatch, 107: strategy };
+  return Object.fromEntries(Object.entries(all).flatMap(([parameter, value]) => (value === undefined ? [] : [[parameter, value]])));
 }
 
 /** A decompressor kept for many calls. Answers the bytes written into `to`, or -1 when the input is not whole. */
 export function openDecompressor(): (from: Uint8Array, to: Uint8Array) => number {
+  if (zstd === undefined) return zlibDecompressor();
+  const { decompress } = zstd;
   const context: Context = { pointer: zstd.createDecompressor() as unknown };
-  return (from, to) => answer(zstd.decompress(context.pointer, to, to.length, from, from.length) as number | bigint);
+  return (from, to) => answer(decompress(context.pointer, to, to.length, from, from.length) as number | bigint);
 }
 
 function answer(code: number | bigint): number {
-  return (zstd.isError(code) as number) !== 0 ? -1 : Number(code);
+  return (zstd!.isError(code) as number) !== 0 ? -1 : Number(code);
 }
 
 const gcm = loadGcm();

@@ -1,5 +1,6 @@
-import { mkdir, open, rename } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { moveOver, syncFolder } from './durable-names.ts';
 
 /** Writes a whole file in one rename; after a crash there is the old file, the new one, or none. */
 export async function writeWhole(path: string, content: string | Uint8Array, mode: number): Promise<void> {
@@ -13,16 +14,10 @@ export async function writeWhole(path: string, content: string | Uint8Array, mod
   } finally {
     await file.close();
   }
-  await rename(partial, path);
-  await syncDirectory(dirname(path));
+  await moveOver(partial, path);
 }
 
 /** Makes renames and removals in a directory durable. */
 export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  await syncFolder(path);
 }

@@ -28,12 +28,23 @@ export const hostCredential = z.object({
   elevation: elevation.default({ kind: 'none' }),
 });
 
+/**
+ * An account of a Windows host or of its domain, an administrator there: `name`, `DOMAIN\\name` or `name@domain`. Samba's programs read
+ * its parts from lines of a file and take spaces off their ends.
+ */
+export const windowsCredential = z.object({
+  user: z.string().max(256).regex(/^(?:[^\s\\/@"[\]:;|=,+*?<>]+\\)?[^\s\\/"[\]:;|=,+*?<>]+(?: [^\s\\/"[\]:;|=,+*?<>]+)*$/),
+  password: z.string().max(1024).regex(/^\S(?:[^\r\n\0]*\S)?$/),
+});
+
 /** What is kept under a name. */
 export const credentialRecord = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('host'), host: hostCredential }),
+  z.object({ kind: z.literal('windows'), windows: windowsCredential }),
   z.object({ kind: z.literal('database'), credential: v.databaseCredential, tls: v.databaseTls.optional() }),
 ]);
 
 export type HostCredential = z.infer<typeof hostCredential>;
+export type WindowsCredential = z.infer<typeof windowsCredential>;
 export type Elevation = z.infer<typeof elevation>;
 export type CredentialRecord = z.infer<typeof credentialRecord>;

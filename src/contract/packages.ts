@@ -2,6 +2,7 @@
  * Packages, as a depot keeps them and a deployer installs them.
  *
  *   NAME-VERSION-PLATFORM.tar.gz     one folder, NAME-VERSION, with everything the programs need (scripts/package)
+ *   NAME-VERSION-PLATFORM.msi        in its place, for Windows: the same for Windows Installer
  *   NAME-VERSION-PLATFORM.json       the manifest: JSON, at most 4 KiB, with the archive's SHA-256 and length
  *   NAME-VERSION-PLATFORM.json.sig   Ed25519 over the manifest's bytes, base64
  *
@@ -15,7 +16,7 @@ export const packageName = z.enum(['tidemark-deployer', 'tidemark-transport', 't
 export type PackageName = z.infer<typeof packageName>;
 
 export const packageVersion = z.string().regex(/^\d{1,6}\.\d{1,6}\.\d{1,6}(-[0-9A-Za-z.]{1,40})?$/);
-export const packagePlatform = z.enum(['linux-x64', 'linux-arm64']);
+export const packagePlatform = z.enum(['linux-x64', 'linux-arm64', 'windows-x64']);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 export const packageManifest = z.strictObject({
@@ -53,6 +54,9 @@ function nameIn(manifest: string): string {
 export function packageFile({ name, version, platform }: Pick<PackageManifest, 'name' | 'version' | 'platform'>): string {
   return `${name}-${version}-${platform}`;
 }
+
+/** The file of a package is one of these. */
+export const archiveForms = ['.tar.gz', '.msi'] as const;
 
 /** Below zero when `a` is older. A version with a suffix is older than the same without; suffixes go by their text, numbers in them by size. */
 export function compareVersions(a: string, b: string): number {

@@ -12,7 +12,7 @@ import type { Clock } from '../base/clock.ts';
 import { sha256OfFile } from '../base/file-hash.ts';
 import { randomId } from '../base/ids.ts';
 import { writeWhole } from '../base/whole-file.ts';
-import { openManifest, packageFile, packageName, packagePlatform, packageVersion, type PackageManifest, type SignedManifest } from '../contract/packages.ts';
+import { archiveForms, openManifest, packageFile, packageName, packagePlatform, packageVersion, type PackageManifest, type SignedManifest } from '../contract/packages.ts';
 import { packageRefused } from './failures.ts';
 import { openSigningKey, type SigningKey } from './signing-key.ts';
 
@@ -28,15 +28,16 @@ export async function addPackage(directory: string, file: string, isVouchedFor: 
   const stem = join(packages, packageFile(manifest));
   await mkdir(packages, { recursive: true, mode: 0o700 });
   const { name, version, platform, bytes } = manifest;
+  const archive = `${stem}${archiveForms.find((form) => file.endsWith(form)) ?? archiveForms[0]}`;
   const answer = { name, version, platform, bytes };
-  const there = await sha256OfFile(`${stem}.tar.gz`).catch(() => undefined);
+  const there = await sha256OfFile(archive).catch(() => undefined);
   if (there !== undefined && there !== manifest.sha256) throw packageRefused({ file, why: `another ${name} ${version} for ${platform} is there already` });
   if (there !== undefined && (await textOf(`${stem}.json`)) !== undefined) return { ...answer, before: true };
   const partial = join(packages, `.adding-${randomId()}`);
   try {
     await copyFile(file, partial);
     await chmod(partial, 0o600);
-    await rename(partial, `${stem}.tar.gz`);
+    await rename(partial, archive);
   } finally {
     await rm(partial, { force: true });
   }
@@ -57,7 +58,7 @@ async function factsOf(file: string): Promise<Facts> {
 }
 
 async function readSigned(file: string, facts: Facts, key: SigningKey): Promise<Opened> {
-  const stem = file.replace(/\.tar\.gz$/, '');
+  const stem = file.replace(/\.(tar\.gz|msi)$/, '');
   const [manifestText, signature] = [await textOf(`${stem}.json`), await textOf(`${stem}.json.sig`)];
   if (manifestText === undefined || signature === undefined) throw packageRefused({ file, why: 'its manifest or its signature is not beside it' });
   const signed = { manifest: manifestText, signature: signature.trim() };

@@ -8,7 +8,7 @@
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256OfFile } from '../base/file-hash.ts';
-import { compareVersions, openManifest, packageFile, type PackageManifest, type PackageName, type SignedManifest } from '../contract/packages.ts';
+import { archiveForms, compareVersions, openManifest, packageFile, type PackageManifest, type PackageName, type SignedManifest } from '../contract/packages.ts';
 import { packageUnknown } from './failures.ts';
 
 export type StoredPackage = { readonly manifest: PackageManifest; readonly signed: SignedManifest; readonly file: string };
@@ -37,9 +37,10 @@ export async function openPackageStore(directory: string, publicKeyPem: string):
     return sha256;
   }
 
-  async function open(stem: string): Promise<StoredPackage | RefusedPackage> {
-    const file = join(directory, `${stem}.tar.gz`);
-    const refused = (why: string): RefusedPackage => ({ file: `${stem}.tar.gz`, why });
+  async function open(stem: string, names: readonly string[]): Promise<StoredPackage | RefusedPackage> {
+    const form = archiveForms.find((each) => names.includes(`${stem}${each}`)) ?? archiveForms[0];
+    const file = join(directory, `${stem}${form}`);
+    const refused = (why: string): RefusedPackage => ({ file: `${stem}${form}`, why });
     try {
       const signed = { manifest: await readFile(join(directory, `${stem}.json`), 'utf8'), signature: (await readFile(join(directory, `${stem}.json.sig`), 'utf8')).trim() };
       const manifest = openManifest(signed, publicKeyPem);
@@ -53,11 +54,11 @@ export async function openPackageStore(directory: string, publicKeyPem: string):
 
   async function look(): Promise<{ good: StoredPackage[]; refused: RefusedPackage[] }> {
     const names = await readdir(directory);
-    const stems = [...new Set(names.flatMap((name) => /^(tidemark-.*)\.(?:tar\.gz|json)$/.exec(name)?.[1] ?? []))];
+    const stems = [...new Set(names.flatMap((name) => /^(tidemark-.*)\.(?:tar\.gz|msi|json)$/.exec(name)?.[1] ?? []))];
     const good: StoredPackage[] = [];
     const refused: RefusedPackage[] = [];
     for (const stem of stems.sort()) {
-      const opened = await open(stem);
+      const opened = await open(stem, names);
       if ('why' in opened) refused.push(opened);
       else good.push(opened);
     }

@@ -1,9 +1,10 @@
 /** The mount process: a child that serves one restore point as a file system. Its job, the key included, comes over the IPC pipe. */
 import { enableCompileCache, flushCompileCache } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import type { ToMountProcess } from '../mount/mount-process.ts';
 
 // Somebody waits for every start of this program, and compiling it is two thirds of that.
-enableCompileCache(new URL('../../node_modules/.cache/tidemark', import.meta.url).pathname);
+enableCompileCache(fileURLToPath(new URL('../../node_modules/.cache/tidemark', import.meta.url)));
 const { openLog } = await import('../base/log.ts');
 const { dieWithParent } = await import('../base/native.ts');
 const { openArchiveSource } = await import('../mount/archive-source.ts');

@@ -5,7 +5,7 @@ import { openLog } from '../base/log.ts';
 import { dieWithParent } from '../base/native.ts';
 import { openServer } from '../server/server.ts';
 import { addressOf } from './address-of.ts';
-import { version } from './installation.ts';
+import { version, windowsInstaller } from './installation.ts';
 
 const { values } = parseArgs({ options: { data: { type: 'string' }, listen: { type: 'string', default: '127.0.0.1:9419' }, transport: { type: 'string', default: '127.0.0.1:6162' }, enrolment: { type: 'string' }, agents: { type: 'string' }, announce: { type: 'string' }, depot: { type: 'string' }, 'installer-port': { type: 'string', default: '11731' }, 'depot-is-here': { type: 'boolean', default: false }, dns: { type: 'string', multiple: true }, catalog: { type: 'string' }, 'catalog-password-file': { type: 'string' } } });
 const log = openLog((line) => process.stderr.write(line)).with({ part: 'server' });
@@ -28,6 +28,7 @@ try {
     agents: values.agents === undefined ? null : addressOf(values.agents),
     announce: values.announce,
     distribution: distribution(),
+    windowsInstaller,
     ...(values.dns !== undefined && { dns: values.dns.map(addressOf).map(({ host, port }) => ({ address: host, port })) }),
     version,
     log,

@@ -1,6 +1,7 @@
 /** What the command line knows of this machine: its environment, terminal, signals, and the programs beside it. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { systemClock } from '../base/clock.ts';
 import { fromWire, type WireFailure } from '../base/failure.ts';
 import { askSecret } from './ask-secret.ts';
@@ -8,7 +9,7 @@ import type { Surroundings } from '../cli/surroundings.ts';
 import { programs, version } from './installation.ts';
 
 const { env, stdout, stderr } = process;
-const depotProgram = new URL('depot.ts', import.meta.url).pathname;
+const depotProgram = fileURLToPath(new URL('depot.ts', import.meta.url));
 type Added = { added: Awaited<ReturnType<Surroundings['addPackage']>> } | { failure: WireFailure };
 
 export const surroundings: Surroundings = {
@@ -31,7 +32,7 @@ export const surroundings: Surroundings = {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, act);
     };
   },
-  programs: { node: programs.node, server: new URL('server.ts', import.meta.url).pathname, transport: new URL('transport.ts', import.meta.url).pathname, depot: depotProgram },
+  programs: { node: programs.node, server: fileURLToPath(new URL('server.ts', import.meta.url)), transport: fileURLToPath(new URL('transport.ts', import.meta.url)), depot: depotProgram },
   processId: process.pid,
   // Rooms with native code are loaded by the commands that need them: the others start faster without.
   tryLock: async (fd) => (await import('../base/native.ts')).tryLockFile(fd),

@@ -8,7 +8,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { CredentialRow } from '../catalog/credentials.ts';
 import type { Clock } from '../base/clock.ts';
 import { randomId, sortableId } from '../base/ids.ts';
-import { credentialRecord, type CredentialRecord, type HostCredential } from '../contract/credentials.ts';
+import { credentialRecord, type CredentialRecord, type HostCredential, type WindowsCredential } from '../contract/credentials.ts';
 import type { Credential } from '../contract/routes/credentials.ts';
 import { credentialExists, credentialGone, credentialOther, credentialUnknown } from './failures.ts';
 import type { Sealer } from './sealing.ts';
@@ -48,6 +48,7 @@ export function openCredentials(options: { catalog: Catalog; sealer: Sealer; clo
 
     remove: async (row: CredentialRow): Promise<void> => await catalog.credentials.remove(row.id),
     host: async (nameOrId: string): Promise<HostCredential> => (await open(nameOrId, 'host')).host,
+    windows: async (nameOrId: string): Promise<WindowsCredential> => (await open(nameOrId, 'windows')).windows,
     database: async (nameOrId: string): Promise<Omit<Extract<CredentialRecord, { kind: 'database' }>, 'kind'>> => {
       const { credential, tls } = await open(nameOrId, 'database');
       return { credential, tls };
@@ -78,6 +79,7 @@ function aboutOf(record: CredentialRecord): About {
     const { user, port, signIn, elevation } = record.host;
     return { kind: 'host', user, port, signIn: signIn.kind, elevation: elevation.kind };
   }
+  if (record.kind === 'windows') return { kind: 'windows', user: record.windows.user, signIn: 'password', port: null, elevation: null };
   const { credential } = record;
   return { kind: 'database', user: credential.kind === 'scram' ? credential.user : null, signIn: credential.kind, port: null, elevation: null };
 }

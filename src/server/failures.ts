@@ -248,13 +248,31 @@ export const hostKeyOther = failure<{ host: string; port: number; shown: string;
 
 export const platformUnfit = failure<{ host: string; why: string }>('server.platform-unfit', {
   says: ({ host, why }) => `our services do not run on ${host}: ${why}`,
-  hint: 'Linux with systemd and glibc 2.28 or newer on x86_64 or aarch64 is needed. Nothing was installed.',
+  hint: 'Linux with systemd and glibc 2.28 or newer on x86_64 or aarch64 is needed, or Windows on x86_64. Nothing was installed.',
   retry: 'never',
 });
 
 export const deploymentFailed = failure<{ host: string; step: string; why: string; left: readonly string[]; remove: string }>('server.deployment-failed', {
   says: ({ host, step, why }) => `the deployment to ${host} failed at "${step}": ${why}`,
   hint: ({ left, remove }) => (left.length === 0 ? 'Nothing is left on the host. Try again when the cause is gone.' : `Try again when the cause is gone; every step may be done twice. To take away what is left, run as root on the host: ${remove}`),
+  retry: 'later',
+});
+
+export const windowsInstallerMissing = failure<{ directory: string }>('server.windows-installer-missing', {
+  says: ({ directory }) => `this installation has no installer for hosts on Windows at ${directory}`,
+  hint: 'The package tidemark-server brings it; in a checkout "npm run package" makes it. A deployment kit needs none: "tidemark node kit --platform windows-x64".',
+  retry: 'never',
+});
+
+export const installerNotStarted = failure<{ host: string; why: string }>('server.installer-not-started', {
+  says: ({ host, why }) => `the installer service on ${host} ended before it showed itself: ${why}`,
+  hint: 'The event log of that host may tell more. What was put there is taken away again.',
+  retry: 'later',
+});
+
+export const installerNotReached = failure<{ address: string; why: string }>('server.installer-not-reached', {
+  says: ({ address, why }) => `the installer service at ${address} was not reached: ${why}`,
+  hint: 'Open port 11731 from this server to that host ("tidemark ports export"), or use a deployment kit: "tidemark node kit --platform windows-x64".',
   retry: 'later',
 });
 

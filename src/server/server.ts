@@ -4,7 +4,7 @@
  * Order at start: secrets and catalog, identity files (the transport waits for its own), REST, the link, the default
  * repository, and then the sessions that were open. Order at stop: REST, sessions (what runs on hosts goes on), link, catalog.
  */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { openCatalogAt, type Catalog, type CatalogPlace } from '../catalog/catalog.ts';
@@ -32,6 +32,7 @@ import { openEnrolment } from './enrolment.ts';
 import { plainBackup } from './flows/backup.ts';
 import { flowTable } from './flows/table.ts';
 import { openGroups } from './groups.ts';
+import type { LinkIdentity } from '../contract/link/trust.ts';
 import { contactOverSsh, type HostContact } from './host-contact.ts';
 import { openHostChanges } from './host-changes.ts';
 import { openHostKeys } from './host-keys.ts';
@@ -99,6 +100,8 @@ export type ServerOptions = {
   timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; archiveWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; copyEveryMs?: number; goneAfterMs?: number; streamQuietMs?: number; leaseMs?: number; link?: LinkTiming };
   /** How hosts are reached that have nothing of ours; over SSH unless a test has its own. */
   contact?: HostContact;
+  /** What a first contact puts on a Windows host: a directory with node.exe and installer.js. */
+  windowsInstaller?: string;
   people?: PeopleOptions;
 };
 
@@ -122,6 +125,8 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const files = { token: join(data, 'admin.token'), ca: join(data, 'ca.pem'), transport: join(data, 'transport.json'), server: join(data, 'server', 'identity.json'), depot: options.distribution?.isLocal === true ? join(data, 'depot', 'identity.json') : null };
 
   for (const directory of ['server', ...(files.depot === null ? [] : ['depot'])]) await mkdir(join(data, directory), { recursive: true, mode: 0o700 });
+  // Files of a contact that was cut short: one may hold a password.
+  await rm(join(data, 'server', 'windows-contacts'), { recursive: true, force: true });
   const sealer = await openSealer(join(data, 'master.key'));
   const catalog = await openCatalogAt(options.catalog ?? { kind: 'sqlite', path: join(data, 'server', 'catalog.sqlite') });
   const isShared = catalog.kind === 'postgres';
@@ -154,7 +159,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const shown = { identity: identities.server(), catalog, authority, admission, links, deployers, clock, log };
   const enrolment = options.enrolment === null ? undefined : await openEnrolment({ ...options.enrolment, ...shown });
   const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.anyOf(['transport', 'deployer']), role: 'caller', version, log, onChannel: (channel) => (channel.peer.part === 'deployer' ? deployers : links).accept(channel.peer.name, openCaller(channel)) });
-  const { services, engine, alarms } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, dns: options.dns, people: options.people, isSure: membership.isSure }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
+  const { services, engine, alarms } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, identity: identities.server, windowsInstaller: options.windowsInstaller ?? '', dns: options.dns, people: options.people, isSure: membership.isSure }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
   keepTasksTidy({ links, catalog, log, signal: ends.signal });
   keepLocksUndone({ links, sets: services.sets, log, signal: ends.signal });
 
@@ -197,7 +202,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   return { url, tokenFile: files.token, caFile: files.ca, repositoryReady, replaced: membership.lost, close, [Symbol.asyncDispose]: close };
 }
 
-type Base = { data: string; caPem: string; catalog: Catalog; clock: Clock; log: Log; links: Links; deployers: Links; distribution: Distribution; versions: ServiceVersions; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']>; contact: HostContact | undefined; dns: readonly NameServerAddress[] | undefined; people: PeopleOptions | undefined; isSure: () => boolean };
+type Base = { data: string; caPem: string; catalog: Catalog; clock: Clock; log: Log; links: Links; deployers: Links; distribution: Distribution; versions: ServiceVersions; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']>; contact: HostContact | undefined; identity: () => LinkIdentity; windowsInstaller: string; dns: readonly NameServerAddress[] | undefined; people: PeopleOptions | undefined; isSure: () => boolean };
 
 function compose(base: Base, about: Services['about']) {
   const { catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing } = base;
@@ -228,7 +233,7 @@ function compose(base: Base, about: Services['about']) {
     const at = await nameServers();
     return at === null ? null : await checkNames(await inventoryOf(services), at, { isWanted, signal });
   };
-  const flows = flowTable({ lookAtNames, hosts, links, deployers, credentials, contact, distribution, hostServices, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
+  const flows = flowTable({ lookAtNames, hosts, links, deployers, credentials, contact, distribution, hostServices, windows: { installerDirectory: base.windowsInstaller, workDirectory: join(base.data, 'server', 'windows-contacts'), identity: base.identity }, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing, isSure: base.isSure });
   const work = openPolicyWork({ catalog, engine, sets, points, placement, wake: policies.wake });
   const policyRuns = openPolicyScheduler({ book: catalog.policies, work, clock, log, limits: usualLimits, newId: () => sortableId(clock) });

@@ -37,7 +37,7 @@ export type ServerPlatform = {
 export const target = { hosts: [{ host: '127.0.0.1', port: 27017 }], credential: { kind: 'scram' as const, user: 'tide', password: 'very-secret-password', authSource: 'admin' } };
 
 
-export async function openServerPlatform(timing: ServerOptions['timing'] = {}, more: Pick<ServerOptions, 'contact' | 'clock' | 'distribution' | 'dns' | 'people'> = {}): Promise<ServerPlatform> {
+export async function openServerPlatform(timing: ServerOptions['timing'] = {}, more: Pick<ServerOptions, 'contact' | 'windowsInstaller' | 'clock' | 'distribution' | 'dns' | 'people'> = {}): Promise<ServerPlatform> {
   const data = await mkdtemp(join(scratch, 'tm-server-'));
   // The same after a restart: a kit that is under way names it.
   const [port, enrolmentPort] = [await freePort(), await freePort()];

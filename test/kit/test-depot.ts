@@ -11,6 +11,8 @@ import type { DistributionAddress } from '../../src/server/distribution.ts';
 import { freePort } from './platform.ts';
 
 export type TestDepot = AsyncDisposable & {
+  /** The deployer for Windows, in this version. */
+  addForWindows(version: string, bytes: Buffer): void;
   /** Both packages for hosts, in this version. */
   add(version: string): void;
 };
@@ -26,16 +28,16 @@ export async function openTestDepot(data: string, { host, apiPort, installerPort
   mkdirSync(join(directory, 'packages'), { recursive: true });
   const key = await openSigningKey(join(directory, 'signing.key'));
   const depot = await openDepot({ directory, identity: await awaitIdentity(join(directory, 'identity.json'), 10_000), api: { host, port: apiPort }, installer: { host, port: installerPort }, version: 'test', log: silentLog });
-  const put = (name: PackageName, version: string): void => {
-    const bytes = Buffer.from(`${name} ${version}`);
-    const manifest: PackageManifest = { name, version, platform: 'linux-x64', sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length, builtAt: 'now' };
+  const put = (name: PackageName, version: string, platform: PackageManifest['platform'] = 'linux-x64', bytes: Buffer = Buffer.from(`${name} ${version}`)): void => {
+    const manifest: PackageManifest = { name, version, platform, sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length, builtAt: 'now' };
     const signed = key.sign(manifest);
     const stem = join(directory, 'packages', packageFile(manifest));
-    writeFileSync(`${stem}.tar.gz`, bytes);
+    writeFileSync(`${stem}${platform === 'windows-x64' ? '.msi' : '.tar.gz'}`, bytes);
     writeFileSync(`${stem}.json.sig`, signed.signature);
     writeFileSync(`${stem}.json`, signed.manifest);
   };
   return {
+    addForWindows: (version, bytes) => put('tidemark-deployer', version, 'windows-x64', bytes),
     add: (version) => (['tidemark-deployer', 'tidemark-transport'] as const).forEach((name) => put(name, version)),
     [Symbol.asyncDispose]: async () => await depot.close(),
   };

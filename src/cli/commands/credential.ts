@@ -9,7 +9,8 @@ import { showTable } from '../table.ts';
 
 export async function addCredential(invocation: Invocation): Promise<ExitCode> {
   const name = invocation.args[0]!;
-  const record = textOf(invocation, 'for') === 'database' ? await databaseRecord(invocation) : await hostRecord(invocation);
+  const records = { host: hostRecord, windows: windowsRecord, database: databaseRecord };
+  const record = await records[(textOf(invocation, 'for') ?? 'host') as keyof typeof records](invocation);
   const credential = await (await invocation.client()).call('credential.add', { body: { name, record } });
   invocation.answer(credential, () => `credential ${credential.name} is kept: ${describe(credential)}`);
   return exitCodes.done;
@@ -62,6 +63,12 @@ async function hostRecord(invocation: Invocation): Promise<CredentialRecord> {
   const signIn: HostCredential['signIn'] = privateKey === undefined ? { kind: 'password', password: password! } : { kind: 'key', privateKey, passphrase };
   const wantsSudo = isGiven(invocation, 'sudo') || textOf(invocation, 'sudoPasswordFile') !== undefined;
   return { kind: 'host', host: { user, port: numberOf(invocation, 'port', { from: 1, to: 65_535 }) ?? 22, signIn, elevation: elevationOf(wantsSudo, sudoPassword, rootPassword) } };
+}
+
+async function windowsRecord(invocation: Invocation): Promise<CredentialRecord> {
+  const [user, password] = [textOf(invocation, 'user'), await secretOf(invocation, 'passwordFile', 'password file')];
+  if (user === undefined || password === undefined) throw usageOf(invocation, 'give --user with --password-file');
+  return { kind: 'windows', windows: { user, password } };
 }
 
 function elevationOf(wantsSudo: boolean, password: string | undefined, rootPassword: string | undefined): Elevation {

@@ -11,9 +11,10 @@ master key, and no command shows them again.
 
 For hosts: a user with a password or a private key, and how it becomes root: --sudo (with the user's password, or with
 --sudo-password-file; a rule with NOPASSWD needs neither), --root-password-file for su, or both: then su is tried where
-sudo is refused. For databases: a user with a password (SCRAM), or --x509.`,
+sudo is refused. For hosts on Windows: an administrator there, NAME, DOMAIN\\NAME or NAME@DOMAIN, with a
+password. For databases: a user with a password (SCRAM), or --x509.`,
     options: [
-      { flags: '--for <what>', says: 'what it opens: host (default) or database', choices: ['host', 'database'] },
+      { flags: '--for <what>', says: 'what it opens: host (default), windows or database', choices: ['host', 'windows', 'database'] },
       { flags: '--user <name>', says: 'user on the host, or of the database' },
       { flags: '--password-file <file>', says: 'file with that user\'s password' },
       { flags: '--key-file <file>', says: 'host: file with the user\'s private key' },
@@ -30,6 +31,7 @@ sudo is refused. For databases: a user with a password (SCRAM), or --x509.`,
     examples: [
       'tidemark credential add dba --user tidemark --key-file /root/.ssh/tidemark --sudo',
       'tidemark credential add old-hosts --user admin --password-file /root/pw --port 2222 --root-password-file /root/root-pw',
+      'tidemark credential add windows-admin --for windows --user CORP\\\\backup --password-file /root/windows-password',
       'tidemark credential add rs0-reader --for database --user tidemark --password-file /root/db-password',
     ],
     exits: { 0: 'kept' },

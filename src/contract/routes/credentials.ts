@@ -6,7 +6,7 @@ export const credential = z
   .object({
     id: z.string(),
     name: z.string(),
-    kind: z.enum(['host', 'database']),
+    kind: z.enum(['host', 'windows', 'database']),
     user: z.string().nullable(),
     signIn: z.enum(['password', 'key', 'scram', 'x509', 'none']),
     /** Host credentials: the SSH port, and how the user becomes root. */

@@ -1,23 +1,25 @@
 /**
  * A directory as storage: each object is a file, written beside and moved into place.
  *
- *   put, create   write to .tmp/<random> · fsync the file · link (new) or rename (replace, commit) · fsync the directory
+ *   put, create   write to .tmp/<random> · fsync the file · give it its name, new or over what is there (base/durable-names.ts)
  *   new folders   made before, and the folder above them is fsynced, so that no name is lost in a power cut
  *
- * A kill leaves at most files in .tmp, which nothing reads. Each is locked by its writer (flock ends with the process),
+ * A kill leaves at most files in .tmp, which nothing reads. Each is locked by its writer (a lock ends with the process),
  * so the next holder that writes removes those that nobody holds and that are older than ten minutes. Who only reads changes
- * nothing here.
+ * nothing here. On Windows names that are devices there are written as a share has them (share-names.ts).
  */
 import { randomBytes } from 'node:crypto';
-import { close, constants, fsync, open, read, write } from 'node:fs';
-import { link, mkdir, open as openHandle, readdir, readFile, rename, stat, statfs, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { close, fsync, open, read, write } from 'node:fs';
+import { mkdir, open as openHandle, readdir, readFile, stat, statfs, unlink } from 'node:fs/promises';
+import { dirname, join, toNamespacedPath } from 'node:path';
 import { promisify } from 'node:util';
 import { systemClock, type Clock } from '../../base/clock.ts';
+import { moveOver, nameNew, removeName, syncFolder } from '../../base/durable-names.ts';
 import { isFailure } from '../../base/failure.ts';
 import { tryLockFile } from '../../base/native.ts';
 import { objectMissing, objectShort, placeMissing, storageFailed, storageFull } from '../failures.ts';
 import { openFiles } from './open-files.ts';
+import { filePathOf, segmentOf } from './share-names.ts';
 import type { Storage, StorageWriter, StoredObject } from './storage.ts';
 
 const openFd = promisify(open);
@@ -27,6 +29,10 @@ const fsyncFd = promisify(fsync);
 const temporary = '.tmp';
 const abandonedMs = 10 * 60_000;
 const statsAtOnce = 64;
+const isWindows = process.platform === 'win32';
+/** The path of an object, or of a folder of objects, below the place; and an object's name as a file's. */
+const shown = isWindows ? filePathOf : (name: string): string => name;
+const named = isWindows ? segmentOf : (fileName: string): string => fileName;
 
 export async function openDirectory(path: string, options: { create?: boolean; clock?: Clock } = {}): Promise<Storage> {
   const clock = options.clock ?? systemClock;
@@ -39,7 +45,7 @@ export async function openDirectory(path: string, options: { create?: boolean; c
 function directoryStorage(place: string, clock: Clock): Storage {
   const files = openFiles();
   const folders = new Set<string>();
-  const at = (name: string): string => join(place, name);
+  const at = (name: string): string => join(place, shown(name));
   const guarded = async <T>(object: string, work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
@@ -54,7 +60,8 @@ function directoryStorage(place: string, clock: Clock): Storage {
     if (first !== undefined) {
       for (let made = at(folder); ; made = dirname(made)) {
         await syncFolder(dirname(made));
-        if (made === first) break;
+        // Windows tells its own long form of the first one.
+        if (toNamespacedPath(made) === toNamespacedPath(first)) break;
       }
     }
     folders.add(folder);
@@ -90,9 +97,10 @@ function directoryStorage(place: string, clock: Clock): Storage {
         try {
           await writeAll(file.fd, bytes);
           await fsyncFd(file.fd);
-          const stored = how === 'replace' ? await moved(file.path, at(name)) : await linked(file.path, at(name));
-          await syncFolder(dirname(at(name)));
-          return stored;
+          if (how === 'new') return await nameNew(file.path, at(name));
+          files.forget(at(name));
+          await moveOver(file.path, at(name));
+          return 'stored';
         } finally {
           await discard(file);
         }
@@ -101,7 +109,7 @@ function directoryStorage(place: string, clock: Clock): Storage {
     delete: async (name) =>
       await guarded(name, async () => {
         files.forget(at(name));
-        await unlink(at(name)).catch(absent);
+        await removeName(at(name)).catch(absent);
       }),
     freeBytes: async () => {
       const { bavail, bsize } = await statfs(place);
@@ -119,8 +127,7 @@ function writing(file: Temporary, target: string, guarded: <T>(work: () => Promi
       await guarded(async () => {
         try {
           await fsyncFd(file.fd);
-          await moved(file.path, target);
-          await syncFolder(dirname(target));
+          await moveOver(file.path, target);
         } finally {
           await discard(file);
         }
@@ -138,30 +145,15 @@ async function discard(file: Temporary): Promise<void> {
   await unlink(file.path).catch(absent);
 }
 
-async function moved(from: string, to: string): Promise<'stored'> {
-  await rename(from, to);
-  return 'stored';
-}
-
-async function linked(from: string, to: string): Promise<'stored' | 'exists'> {
-  try {
-    await link(from, to);
-    return 'stored';
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') return 'exists';
-    throw error;
-  }
-}
-
 async function* listed(place: string, prefix: string): AsyncIterable<StoredObject> {
   const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
-  const entries = (await readdir(join(place, folder), { withFileTypes: true }).catch(absent)) ?? [];
-  const chosen = entries.filter((entry) => folder + entry.name !== temporary && (folder + entry.name).startsWith(prefix));
+  const entries = (await readdir(join(place, shown(folder)), { withFileTypes: true }).catch(absent)) ?? [];
+  const chosen = entries.filter((entry) => folder + entry.name !== temporary && (folder + named(entry.name)).startsWith(prefix));
   for (let at = 0; at < chosen.length; at += statsAtOnce) {
     const some = chosen.slice(at, at + statsAtOnce);
-    const found = await Promise.all(some.map(async (entry) => (entry.isDirectory() ? undefined : await stat(join(place, folder, entry.name)).catch(absent))));
+    const found = await Promise.all(some.map(async (entry) => (entry.isDirectory() ? undefined : await stat(join(place, shown(folder), entry.name)).catch(absent))));
     for (const [k, entry] of some.entries()) {
-      const name = folder + entry.name;
+      const name = folder + named(entry.name);
       const file = found[k];
       if (entry.isDirectory()) yield* listed(place, `${name}/`);
       else if (file !== undefined) yield { name, bytes: file.size, modifiedMs: file.mtimeMs };
@@ -187,15 +179,6 @@ async function readExactly(fd: number, range: { from: number; bytes: number }, o
     done += count;
   }
   return buffer;
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const fd = await openFd(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await fsyncFd(fd);
-  } finally {
-    await closeFd(fd);
-  }
 }
 
 async function removeAbandoned(folder: string, nowMs: number): Promise<void> {

@@ -11,6 +11,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { lookup } from 'node:dns/promises';
 import type { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { libraryMissing } from '../../base/failures.ts';
 import type { SmbSettings } from '../../base/smb-client.ts';
 import { shareMissing, shareRefused, shareUnreachable } from '../failures.ts';
@@ -144,7 +145,7 @@ export function openShareLane({ place, memory, settings, answerMs }: LaneOptions
 
 /** Its environment is empty: no settings of a user of this machine are read. */
 function start(memory: number): ChildProcess {
-  return spawn(process.execPath, [new URL('./share-child.ts', import.meta.url).pathname], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', memory], env: { HOME: '/nonexistent' } });
+  return spawn(process.execPath, [fileURLToPath(new URL('./share-child.ts', import.meta.url))], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', memory], env: { HOME: '/nonexistent' } });
 }
 
 async function whyNotConnected(refusal: Refusal, why: string, place: string, { server, user, domain, share, netbios }: SmbSettings): Promise<Error> {

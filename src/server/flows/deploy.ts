@@ -1,5 +1,5 @@
 /**
- * A host gets its services: the deployer by a first contact over SSH unless it is there already (by an earlier contact, or by
+ * A host gets its services: the deployer by a first contact over SSH, or over the ports of Windows where the credential is one for Windows, unless it is there already (by an earlier contact, or by
  * the installer that somebody ran there), and the transport by the deployer.
  *
  * Nothing of it matters twice: what is there already is left alone, and a package may be installed again. A flow that is
@@ -12,6 +12,9 @@ import { deployerKit, deployerPackage, deployerPackageOf } from '../deployer-ins
 import { fetchPackage } from '../deployer-fetch.ts';
 import type { Distribution } from '../distribution.ts';
 import { deployerMissing } from '../failures.ts';
+import type { LinkIdentity } from '../../contract/link/trust.ts';
+import { accountOf } from '../../windows/account.ts';
+import { deployOverWindows } from '../windows-contact.ts';
 import { packageForm, type HostPackage } from '../first-contact.ts';
 import type { Flow, FlowContext } from '../flow.ts';
 import type { HostContact } from '../host-contact.ts';
@@ -23,7 +26,9 @@ import { bringTransport } from './bring-transport.ts';
 const wish = z.object({ host: z.string(), credential: z.string().nullable(), /** On this machine; null: the distribution server's. */ package: z.string().nullable() });
 export type DeployWish = z.infer<typeof wish>;
 
-export type DeployServices = { hosts: Hosts; links: Links; deployers: Links; credentials: Credentials; contact: HostContact; distribution: Distribution; hostServices: HostServices; /** Where packages for first contacts are kept. */ packagesDirectory: string };
+/** What first contacts with Windows hosts are made with. */
+export type WindowsServices = { readonly installerDirectory: string; readonly workDirectory: string; readonly identity: () => LinkIdentity };
+export type DeployServices = { hosts: Hosts; links: Links; deployers: Links; credentials: Credentials; contact: HostContact; distribution: Distribution; hostServices: HostServices; windows: WindowsServices; /** Where packages for first contacts are kept. */ packagesDirectory: string };
 
 export function deployFlow(services: DeployServices): Flow<DeployWish> {
   return { wish, run: async (asked, context) => ({ state: 'success', result: { kind: 'deploy', ...(await bringServices(services, asked, context)) } }) };
@@ -36,6 +41,7 @@ export async function bringServices(services: DeployServices, asked: DeployWish,
   let hostKey: string | null = null;
   if (await hostServices.answers(host, context.signal)) await context.say(`the deployer of ${host.name} answers`);
   else if (asked.credential === null) throw deployerMissing({ host: host.name });
+  else if ((await services.credentials.find(asked.credential)).kind === 'windows') await contactWindows(services, host, asked.credential, context);
   else ({ hostKey } = await makeContact(services, host, { credential: asked.credential, package: asked.package }, context));
   return { hostKey, ...(await bringTransport(services, host.id, context)) };
 }
@@ -44,16 +50,7 @@ async function makeContact(services: DeployServices, host: HostRow, asked: { cre
   const { hosts, deployers, credentials } = services;
   const credential = await credentials.host(asked.credential);
   const kit = { content: `${JSON.stringify(await hosts.kitFor(host, 'deployer'))}\n`, to: deployerKit };
-  let step = '';
-  let saying = Promise.resolve();
-  const say = (next: string, text: string): void => {
-    saying = saying.then(async () => {
-      if (next !== step) await context.step(next);
-      step = next;
-      await context.say(text);
-    });
-    saying.catch(() => {});
-  };
+  const { say, said } = sayer(context);
   try {
     const at = { name: host.name, address: host.address, credential };
     const { hostKey } = await services.contact.deploy(at, {
@@ -65,7 +62,48 @@ async function makeContact(services: DeployServices, host: HostRow, asked: { cre
     });
     return { hostKey: hostKey.fingerprint };
   } finally {
-    await saying;
+    await said();
+  }
+}
+
+/** Steps and lines of a contact, in their order. */
+function sayer(context: FlowContext): { say: (step: string, text: string) => void; said: () => Promise<void> } {
+  let step = '';
+  let saying = Promise.resolve();
+  const say = (next: string, text: string): void => {
+    saying = saying.then(async () => {
+      if (next !== step) await context.step(next);
+      step = next;
+      await context.say(text);
+    });
+    saying.catch(() => {});
+  };
+  return { say, said: async () => await saying };
+}
+
+async function contactWindows(services: DeployServices, host: HostRow, credential: string, context: FlowContext): Promise<void> {
+  const { hosts, deployers, credentials, distribution, hostServices, windows } = services;
+  const { user, password } = await credentials.windows(credential);
+  const offered = await hostServices.newest('tidemark-deployer', 'windows-x64');
+  const { say, said } = sayer(context);
+  try {
+    await deployOverWindows({
+      host: { id: host.id, name: host.name, address: host.address, deployerPort: host.deployer_port },
+      account: accountOf(user, password),
+      installerDirectory: windows.installerDirectory,
+      workDirectory: windows.workDirectory,
+      identity: windows.identity(),
+      packageKey: await distribution.key(),
+      offered,
+      read: async (from, length) => await distribution.bytes(offered.manifest, from, length),
+      kit: await hosts.kitFor(host, 'deployer'),
+      nowMs: context.clock.now(),
+      healthy: () => deployers.answers(host.id),
+      say,
+      signal: context.signal,
+    });
+  } finally {
+    await said();
   }
 }
 

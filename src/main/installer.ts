@@ -1,0 +1,50 @@
+/**
+ * Front door of the installer service on a Windows host: it works in the directory that its script lies in, and needs no argument.
+ * There it was put by a first contact, with `contact.json`; what it has to say goes to `installer.log` beside it.
+ */
+import { openSync, writeSync } from 'node:fs';
+import { copyFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { openInstaller } from '../agent/installer.ts';
+import { installationFailed } from '../agent/failures.ts';
+import { runProgram } from '../base/child-process.ts';
+import { systemClock } from '../base/clock.ts';
+import { describe } from '../base/failure.ts';
+import { openLog } from '../base/log.ts';
+import type { PackageManifest } from '../contract/packages.ts';
+
+const directory = dirname(fileURLToPath(import.meta.url));
+const logFile = openSync(join(directory, 'installer.log'), 'a', 0o600);
+const log = openLog((line) => writeSync(logFile, line)).with({ part: 'installer' });
+const systemRoot = process.env['SystemRoot'] ?? 'C:\\Windows';
+const programData = process.env['ProgramData'] ?? 'C:\\ProgramData';
+/** Of Windows Installer: done, and done when the machine has started again. */
+const done = new Set([0, 3010]);
+const installMs = 300_000;
+
+async function install(archive: string, { name, version }: PackageManifest): Promise<void> {
+  const file = join(directory, `${name}-${version}.msi`);
+  await copyFile(archive, file);
+  try {
+    const { code, stderr } = await runProgram(join(systemRoot, 'System32', 'msiexec.exe'), ['/i', file, '/qn', '/norestart'], { deadlineMs: installMs, env: process.env });
+    if (!done.has(code)) throw installationFailed({ name, version, why: `error ${code}${stderr.trim() === '' ? '' : `, ${stderr.trim().slice(-200)}`}` });
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+try {
+  const kept = join(programData, 'Tidemark', 'deployer');
+  const installer = await openInstaller({ directory, platform: 'windows-x64', kitFile: join(kept, 'kit.json'), settingsFile: join(kept, 'settings.json'), install, clock: systemClock, log });
+  log.info('listening', { port: installer.port });
+  const stopped = Promise.withResolvers<string>();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopped.resolve('it was told to'));
+  const why = await Promise.race([installer.ended, stopped.promise]);
+  log.info('ends', { why });
+  await installer.close();
+  process.exit(0);
+} catch (error) {
+  log.error('the installer service could not work', { why: describe(error) });
+  process.exit(1);
+}
