@@ -12,6 +12,7 @@ import { toWire } from '../../base/failure.ts';
 import type { Log } from '../../base/log.ts';
 import { writeWhole } from '../../base/whole-file.ts';
 import { lockNotKept } from '../../repository/failures.ts';
+import { dayMs, mostDays } from '../../repository/immutable.ts';
 import { lineMost, type WardenAnswer, type WardenAsk } from '../../repository/storage/warden-line.ts';
 import type { PlaceFinding } from '../../repository/storage/storage.ts';
 import { confirm, passTo, rehearse, type Alarm, type KeptTime, type Readings } from './kept-time.ts';
@@ -32,6 +33,7 @@ const placesFile = 'places.json';
 const confirmedFile = 'confirmed.json';
 const tenYearsMs = 3650 * 86_400_000;
 const alarmsKept = 5;
+const longestMs = 2 * mostDays * dayMs;
 
 export async function readPlaces(state: string): Promise<AdoptedPlace[]> {
   return (await readJson<AdoptedPlace[]>(join(state, placesFile))) ?? [];
@@ -140,14 +142,19 @@ export async function openWarden({ state, readings, log }: WardenOptions): Promi
   };
 }
 
+/** Reads the question to its end by hand: to go through a socket as a stream closes it at the end, for answers too. */
 async function converse(socket: Socket, answer: Warden['answer']): Promise<void> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  socket.on('data', (piece) => {
+    pieces.push(piece);
+    bytes += piece.length;
+    if (bytes > lineMost) socket.destroy();
+  });
+  await new Promise<void>((resolve) => socket.once('end', resolve).once('close', resolve));
+  if (socket.destroyed) return;
   try {
-    let text = '';
-    for await (const piece of socket as AsyncIterable<Buffer>) {
-      text += piece.toString();
-      if (text.length > lineMost) return void socket.destroy();
-    }
-    const ask = JSON.parse(text) as WardenAsk;
+    const ask: unknown = JSON.parse(Buffer.concat(pieces).toString());
     if (!isAsk(ask)) return void socket.destroy();
     socket.end(JSON.stringify(await answer(ask)));
   } catch (error) {
@@ -155,8 +162,10 @@ async function converse(socket: Socket, answer: Warden['answer']): Promise<void>
   }
 }
 
-function isAsk(ask: Partial<Record<string, unknown>>): boolean {
-  const isTime = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value <= 2 * 36_500 * 86_400_000;
+function isAsk(value: unknown): value is WardenAsk {
+  if (typeof value !== 'object' || value === null) return false;
+  const ask = value as Partial<Record<string, unknown>>;
+  const isTime = (time: unknown): boolean => typeof time === 'number' && time >= 0 && time <= longestMs;
   const hasNames = Array.isArray(ask['names']) && ask['names'].every((one) => typeof one === 'string');
   if (typeof ask['place'] !== 'string') return false;
   if (ask['ask'] === 'retain') return hasNames && isTime(ask['leastMs']) && isTime(ask['forMs']);
