@@ -1,15 +1,14 @@
 import { openLocation, type Share } from '../mover/open-location.ts';
 import type { StoragePlace } from '../repository/storage/location.ts';
-import { openStorage } from '../repository/storage/open-storage.ts';
+import { openStorage, type OpenOptions } from '../repository/storage/open-storage.ts';
 import type { Storage } from '../repository/storage/storage.ts';
 import { openArchive, type Archive } from '../repository/archive.ts';
-import { readOnly } from '../repository/read-only.ts';
 import type { ArchiveAccess } from '../contract/values.ts';
 import { archiveElsewhere } from './failures.ts';
 import type { TaskContext } from './task-context.ts';
 
 /** Works with a repository that this host opens itself. */
-export async function withStorage<T>(place: StoragePlace, options: { create: boolean }, work: (storage: Storage) => Promise<T>): Promise<T> {
+export async function withStorage<T>(place: StoragePlace, options: OpenOptions, work: (storage: Storage) => Promise<T>): Promise<T> {
   const storage = await openStorage(place, options);
   try {
     return await work(storage);
@@ -22,7 +21,7 @@ export async function withStorage<T>(place: StoragePlace, options: { create: boo
 export async function withArchiveHere<T>(access: ArchiveAccess, work: (archive: Archive) => Promise<T>): Promise<T> {
   const { location, secret, setId } = access;
   if (location.kind === 'channel') throw archiveElsewhere({ setId, host: location.name });
-  return await withStorage({ location, secret }, { create: false }, async (storage) => await work(await openOn(storage, access)));
+  return await withStorage({ location, secret }, { isReadOnly: access.isReadOnly }, async (storage) => await work(await openOn(storage, access)));
 }
 
 /** An archive wherever it is, for as long as the task's process lives. `share` is for tasks that start a mount, which opens it too. */
@@ -31,6 +30,6 @@ export async function openArchiveAt(access: ArchiveAccess, context: Pick<TaskCon
   return await openOn(storage, access);
 }
 
-async function openOn(storage: Storage, { setId, keyHex, isReadOnly }: ArchiveAccess): Promise<Archive> {
-  return await openArchive(isReadOnly === true ? readOnly(storage) : storage, setId, Buffer.from(keyHex, 'hex'));
+async function openOn(storage: Storage, { setId, keyHex }: ArchiveAccess): Promise<Archive> {
+  return await openArchive(storage, setId, Buffer.from(keyHex, 'hex'));
 }

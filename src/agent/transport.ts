@@ -17,7 +17,9 @@ import { dropClonesWhereTight, dropDeadClones } from '../mongo/copy/leftovers.ts
 import { removeStaleMongods } from '../mongo/mongod-marker.ts';
 import { removeStaleMounts } from '../mount/stale.ts';
 import { holdersOf } from '../repository/holders.ts';
-import { createRepository, listArchives, makeArchive, openRepository } from '../repository/repository.ts';
+import { openOrMake } from './open-repository.ts';
+import { raiseImmutable } from '../repository/immutable.ts';
+import { listArchives, makeArchive } from '../repository/repository.ts';
 import { withArchiveHere, withStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
 import { lookAtSet } from './set-look.ts';
@@ -80,11 +82,12 @@ export async function openTransport(options: { workDirectory: string; programs: 
     'set.look': async ({ target }) => await lookAtSet(target),
     'set.discover': async ({ target }) => await discover(target, copies),
     'set.undo-leftovers': async ({ target }) => ({ undone: await undoLocksOf(target, copies, log) }),
-    'repository.open': async ({ location, secret, passphrase, create }) =>
-      await withStorage({ location, secret }, { create }, async (storage) => {
-        const made = create && (await storage.stat('tidemark.json')) === undefined;
-        const { id, key } = made ? await createRepository(storage, passphrase) : await openRepository(storage, passphrase);
-        return { repositoryId: id, keyHex: Buffer.from(key).toString('hex'), created: made };
+    'repository.open': openOrMake,
+    'repository.try': async (place) => await withStorage(place, { isNew: true }, async () => ({})),
+    'repository.raise': async ({ days, ...place }) =>
+      await withStorage(place, {}, async (storage) => {
+        await raiseImmutable(storage, days);
+        return {};
       }),
     'archive.open': async ({ location, secret, repositoryKeyHex, setId, setName }) =>
       await withStorage({ location, secret }, { create: false }, async (storage) => {

@@ -36,10 +36,14 @@ export async function whileHeld<T>(work: () => Promise<T>, forMs = heldMs): Prom
 }
 
 /** Puts the file in the place of `to`, whatever is there. */
-export async function moveOver(from: string, to: string): Promise<void> {
-  if (isWindows) return await whileHeld(async () => await moveThrough(from, to, { replace: true }));
-  await rename(from, to);
-  await syncFolder(dirname(to));
+export async function moveOver(from: string, to: string): Promise<'stored'> {
+  if (isWindows) {
+    await whileHeld(async () => await moveThrough(from, to, { replace: true }));
+  } else {
+    await rename(from, to);
+    await syncFolder(dirname(to));
+  }
+  return 'stored';
 }
 
 /** Gives the file the name `to` if nobody has it. On Linux it may keep its old one besides. */
@@ -53,8 +57,10 @@ export async function nameNew(from: string, to: string): Promise<'stored' | 'exi
     }
     return 'stored';
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') return 'exists';
-    throw error;
+    if (codeOf(error) !== 'EEXIST') throw error;
+    // Whoever gave it that name may not have made it last yet.
+    if (!isWindows) await syncFolder(dirname(to));
+    return 'exists';
   }
 }
 

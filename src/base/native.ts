@@ -27,6 +27,8 @@ function fromLibc(library: ReturnType<typeof koffi.load>) {
     mmap: library.func('void *mmap(void *at, size_t bytes, int protection, int flags, int fd, int64_t offset)'),
     munmap: library.func('int munmap(void *at, size_t bytes)'),
     syscall: library.func('long syscall(long number, long a, long b, long c)'),
+    openat2: library.func('long syscall(long number, int folder, const char *path, const uint8_t *how, size_t size)'),
+    fcntl: library.func('int fcntl(int fd, int command, long argument)'),
   };
 }
 
@@ -70,6 +72,65 @@ export function mapSharedMemory(fd: number, bytes: number): Buffer {
   const memory = koffi.view(at, bytes) as ArrayBuffer;
   unmapped.register(memory, { at, bytes });
   return Buffer.from(memory);
+}
+
+/**
+ * Opens an object below an open folder for reading: no link is followed on the way, no way leads out of the folder or onto another
+ * file system. -1 when there is no such object. Needs Linux 5.6.
+ */
+export function openBeneath(folder: number, path: string): number {
+  const OPENAT2 = 437;
+  const O_NONBLOCK = 0o4000;
+  const O_CLOEXEC = 0o2000000;
+  const RESOLVE_NO_XDEV = 1;
+  const RESOLVE_NO_SYMLINKS = 4;
+  const RESOLVE_BENEATH = 8;
+  const how = Buffer.alloc(24);
+  how.writeBigUInt64LE(BigInt(O_NONBLOCK | O_CLOEXEC), 0);
+  how.writeBigUInt64LE(BigInt(RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH), 16);
+  const fd = Number(linux('openat2')(OPENAT2, folder, path, how, how.length));
+  const [ENOENT, ENOTDIR] = [2, 20];
+  if (fd < 0 && (koffi.errno() === ENOENT || koffi.errno() === ENOTDIR)) return -1;
+  failOn(`openat2 ${path}`, fd);
+  return fd;
+}
+
+const FS_IMMUTABLE_FL = 0x10;
+
+function fileFlags(fd: number): Buffer {
+  const FS_IOC_GETFLAGS = 0x80086601;
+  const flags = Buffer.alloc(8);
+  failOn('ioctl FS_IOC_GETFLAGS', linux('ioctl')(fd, FS_IOC_GETFLAGS, flags) as number);
+  return flags;
+}
+
+/** Whether nobody can change, rename, link or delete the file, root included, before the flag is lifted. */
+export function isImmutableFile(fd: number): boolean {
+  return (fileFlags(fd).readUInt32LE(0) & FS_IMMUTABLE_FL) !== 0;
+}
+
+/** Needs CAP_LINUX_IMMUTABLE, and a file system that keeps the flag: ext4, XFS, Btrfs and others. */
+export function setImmutableFile(fd: number, on: boolean): void {
+  const FS_IOC_SETFLAGS = 0x40086602;
+  const flags = fileFlags(fd);
+  const before = flags.readUInt32LE(0);
+  const after = on ? before | FS_IMMUTABLE_FL : before & ~FS_IMMUTABLE_FL;
+  if (after === before) return;
+  flags.writeUInt32LE(after >>> 0, 0);
+  failOn('ioctl FS_IOC_SETFLAGS', linux('ioctl')(fd, FS_IOC_SETFLAGS, flags) as number);
+}
+
+/** Whether anybody has the file open for writing: then a read lease is refused. Needs CAP_LEASE where the file is another's. */
+export function isOpenForWriting(fd: number): boolean {
+  const F_SETLEASE = 1024;
+  const [F_RDLCK, F_UNLCK] = [0, 2];
+  const EAGAIN = 11;
+  if ((linux('fcntl')(fd, F_SETLEASE, F_RDLCK) as number) === 0) {
+    failOn('fcntl F_SETLEASE', linux('fcntl')(fd, F_SETLEASE, F_UNLCK) as number);
+    return false;
+  }
+  if (koffi.errno() === EAGAIN) return true;
+  throw systemCallFailed({ call: 'fcntl F_SETLEASE', errno: koffi.errno() });
 }
 
 /** mount(2), without set-user-id programs, devices and access times. Throws `base.system-call-failed` with the errno. */

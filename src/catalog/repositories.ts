@@ -18,6 +18,9 @@ export function repositoryStore(db: Kysely<Tables>) {
     async setLimits(id: string, limits: string): Promise<void> {
       await db.updateTable('repositories').set({ limits }).where('id', '=', id).execute();
     },
+    async setImmutable(id: string, immutable: string): Promise<void> {
+      await db.updateTable('repositories').set({ immutable }).where('id', '=', id).execute();
+    },
     /** Somebody else's until now. */
     async takeOver(id: string): Promise<void> {
       await db.updateTable('repositories').set({ is_attached: 0 }).where('id', '=', id).execute();

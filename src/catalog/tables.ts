@@ -80,6 +80,8 @@ export type Tables = {
     gateways: string;
     /** 1: of somebody else; it is only read. */
     is_attached: number;
+    /** JSON: for how many days everything is kept, as the repository itself says; null: it can be deleted. */
+    immutable: string | null;
   };
   /** Sets that are copied into another repository. `keep` and `schedule` are documents of the contract; the next run is the first after `counts_from_ms`. */
   copies: { id: string; set_id: string; repository: string; keep: string; schedule: string; counts_from_ms: number; added_ms: number };

@@ -44,6 +44,7 @@ async function bucketPlace(text: string, given: Words, straight: boolean): Promi
     style: isGiven(given, 'virtualHost') ? 'virtual-host' : 'path',
     accessKeyId: textOf(given, 'accessKey') ?? '',
     caPem: ca === undefined ? null : await readFileOf('certificate authority', ca),
+    sse: isGiven(given, 'sse') ? 'AES256' : null,
     straight,
   };
   return { location: checked(location, text, given), secret: await secretOf(given, 'secretKeyFile', '--secret-key-file', 'a bucket') };

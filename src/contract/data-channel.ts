@@ -33,6 +33,8 @@ export const dataAsks = {
   commit: z.object({ object: size, ...answered }),
   abort: z.object({ object: size, ...answered }),
   'take-back': z.object({ name, ...answered }),
+  /** Keeps these from being deleted for the repository's days, if it is immutable. */
+  retain: z.object({ names: z.array(name).max(500), ...answered }),
   free: z.object({}),
 } as const;
 
@@ -53,7 +55,9 @@ export const dataAnswers = {
   commit: z.object({}),
   abort: z.object({}),
   'take-back': z.object({}),
-  free: z.object({ bytes: z.number().nullable() }),
+  retain: z.object({}),
+  /** `retains`: the repository is immutable, and `retain` is understood. */
+  free: z.object({ bytes: z.number().nullable(), retains: z.boolean().default(false) }),
 } as const satisfies Record<DataAsk, z.ZodType>;
 
 export type DataAnswer<K extends DataAsk> = z.infer<(typeof dataAnswers)[K]>;

@@ -37,10 +37,10 @@ const transportOrders = {
   'set.discover': { input: z.object({ target: v.mongoTarget }), output: v.discovered, deadlineMs: 60_000 },
   /** Gives back locks that killed backups of this set left on members whose mongod runs here; answers a sentence for each. */
   'set.undo-leftovers': { input: z.object({ target: v.mongoTarget }), output: z.object({ undone: z.array(z.string()) }), deadlineMs: 60_000 },
-  /** Makes a repository, or opens the one that is there; answers the key that opens all of it. */
+  /** Makes a repository, or opens the one that is there; answers the key that opens all of it. `attach`: nothing is written, nor will be. */
   'repository.open': {
-    input: z.object({ location: v.repositoryLocation, secret: v.locationSecret, passphrase: z.string().min(1), create: z.boolean() }),
-    output: z.object({ repositoryId: z.string(), keyHex: z.string(), created: z.boolean() }),
+    input: z.object({ location: v.repositoryLocation, secret: v.locationSecret, passphrase: z.string().min(1), create: z.boolean(), attach: z.boolean().default(false), immutable: v.immutable.nullable().default(null) }),
+    output: z.object({ repositoryId: z.string(), keyHex: z.string(), created: z.boolean(), immutable: v.immutable.nullable().default(null) }),
     deadlineMs: 60_000,
   },
   /** The key of one set's archive, made from the repository's key; makes the archive when it is not there. */
@@ -48,6 +48,18 @@ const transportOrders = {
     input: z.object({ location: v.repositoryLocation, secret: v.locationSecret, repositoryKeyHex: z.string(), setId: z.string(), setName: z.string() }),
     output: z.object({ keyHex: v.archiveAccess.shape.keyHex }),
     deadlineMs: 30_000,
+  },
+  /** Whether the place keeps what it can break, before the first writing there by this server. */
+  'repository.try': {
+    input: z.object({ location: v.repositoryLocation, secret: v.locationSecret }),
+    output: z.object({}),
+    deadlineMs: 60_000,
+  },
+  /** Raises for how many days everything is kept; fewer are refused. */
+  'repository.raise': {
+    input: z.object({ location: v.repositoryLocation, secret: v.locationSecret, days: v.immutable.shape.days }),
+    output: z.object({}),
+    deadlineMs: 60_000,
   },
   /** Every archive of a repository with its key. */
   'repository.archives': {

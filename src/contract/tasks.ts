@@ -164,7 +164,7 @@ export const taskKinds = {
   /** Gives back the space of chunks that no point needs. */
   sweep: {
     input: z.object({ archive: v.archiveAccess }),
-    output: z.object({ freedBytes: z.number(), deletedPacks: z.int(), rewrittenPacks: z.int(), keptBytes: z.number() }),
+    output: z.object({ freedBytes: z.number(), deletedPacks: z.int(), rewrittenPacks: z.int(), keptBytes: z.number(), retainedBytes: z.number().default(0), retainedUntilMs: z.number().nullable().default(null) }),
   },
   /** Brings what a set's archive holds, points and oplog, into its archive in another repository, under that one's key. */
   copy: {

@@ -61,8 +61,16 @@ const s3Location = z.object({
   accessKeyId: z.string().min(1),
   /** PEM of the authority that signed the store's certificate; null: those that the host trusts. */
   caPem: z.string().nullable().default(null),
+  /** Asked of the store, and read back: AES256, with keys that the store keeps. What is in a repository is encrypted either way. */
+  sse: z.enum(['AES256']).nullable().default(null),
   straight: isStraight,
 });
+
+export const lockMode = z.enum(['compliance', 'governance']);
+
+/** For so many days nobody can change or delete what is stored; `mode` is that of a bucket's locks, null for a directory. */
+export const immutable = z.object({ days: z.int().min(1).max(36_500), mode: lockMode.nullable().default(null) });
+export type Immutable = z.infer<typeof immutable>;
 
 /** Where a repository's bytes are. */
 export const repositoryLocation = z.discriminatedUnion('kind', [directoryLocation, smbLocation, s3Location]);

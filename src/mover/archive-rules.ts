@@ -4,6 +4,7 @@
  *   read                      everything of the archive, and the object that says what archive it is
  *   append                    new objects, except those by which a sweep works: retirements, its leases, broken marks
  *   replace                   what this session made, and the sign of who writes an oplog chain, which is a courtesy
+ *   retain                    what of it is kept, for as long as the repository says
  *   take back                 what this session made and may withdraw: leases, points, proofs, slices, the sign
  *
  * Names are judged by their text, before any path is made of them.
@@ -31,6 +32,7 @@ export function archiveRules(setId: string) {
       const last = parts.pop()!;
       return parts.every((part) => segment.test(part)) && (last === '' || segment.test(last));
     },
+    isAbout: (name: string): boolean => name === about,
     mayRead: (name: string): boolean => name === about || below(name) !== undefined,
     mayAdd(name: string): boolean {
       const parts = below(name);

@@ -23,6 +23,7 @@ export type ChannelStorage = Storage & {
 
 export type ChannelOptions = { readonly clock?: Clock } & Partial<Pick<RequestOptions, 'reachMs' | 'keptMs' | 'answerMs' | 'windowBytes' | 'stop'>>;
 
+const namesAtOnce = 500;
 const readBytes = 2 << 20;
 /** Copied into memory of their own size. */
 const smallBytes = 64 << 10;
@@ -34,6 +35,7 @@ export async function openChannelStorage(location: ChannelLocation, identity: ()
   await requests.reached;
   const spares = openSpareBuffers(pieceBytes + headroomBytes);
   let objects = 0;
+  let retains: boolean | undefined;
 
   const bodyOf = (bytes: Uint8Array, carrier: Buffer): { carrier: Buffer; bytes: number } => {
     carrier.set(bytes, headroomBytes);
@@ -115,6 +117,13 @@ export async function openChannelStorage(location: ChannelLocation, identity: ()
       return head.outcome;
     },
     create,
+    retention: {
+      async retain(names) {
+        retains ??= (await requests.ask({ kind: 'free', head: {} })).head.retains;
+        if (!retains) return;
+        for (let at = 0; at < names.length; at += namesAtOnce) await requests.ask({ kind: 'retain', head: { names: names.slice(at, at + namesAtOnce) } });
+      },
+    },
     async delete(name) {
       await requests.ask({ kind: 'take-back', head: { name } });
     },

@@ -12,9 +12,9 @@ export type Share = 'all' | 'task' | 'mount';
 export type OpenedLocation = { readonly storage: Storage; close(): void };
 
 /** Opens an archive's place, on this host or on another. `identityFile` is what this host shows there; read again for each channel. `stop` is that of the task. */
-export async function openLocation({ location, secret }: Pick<ArchiveAccess, 'location' | 'secret'>, identityFile: string | undefined, share: Share, stop?: AbortSignal): Promise<OpenedLocation> {
+export async function openLocation({ location, secret, isReadOnly }: Pick<ArchiveAccess, 'location' | 'secret' | 'isReadOnly'>, identityFile: string | undefined, share: Share, stop?: AbortSignal): Promise<OpenedLocation> {
   if (location.kind !== 'channel') {
-    const storage = await openStorage({ location, secret });
+    const storage = await openStorage({ location, secret }, { isReadOnly });
     return { storage, close: () => void storage.close?.() };
   }
   const identity = async (): Promise<LinkIdentity> => {

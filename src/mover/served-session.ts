@@ -8,6 +8,8 @@
 import { withDeadline } from '../base/deadline.ts';
 import type { Log } from '../base/log.ts';
 import type { DataAnswer, DataAsk, DataHead } from '../contract/data-channel.ts';
+import { keepDescriptor } from '../repository/immutable.ts';
+import { isKept } from '../repository/object-names.ts';
 import type { Storage, StorageWriter, StoredObject } from '../repository/storage/storage.ts';
 import type { ArchiveRules, Right } from './archive-rules.ts';
 import { requestRefused } from './failures.ts';
@@ -125,6 +127,15 @@ export function openServedSession(storage: Storage, rules: ArchiveRules, right: 
     return {};
   };
 
+  /** For how long is this side's to say, and by whose clock. */
+  const retain = async ({ names }: DataHead<'retain'>): Promise<object> => {
+    if (right !== 'append') throw requestRefused({ what: 'retaining objects', why: 'the session may only read' });
+    for (const name of names) if (!rules.mayRead(name) || !isKept(name)) throw requestRefused({ what: `retaining ${name}`, why: 'it is not an object of the archive that is kept' });
+    await storage.retention?.retain(names);
+    if (names.some(rules.isAbout)) await keepDescriptor(storage);
+    return {};
+  };
+
   const read = async ({ name, range }: DataHead<'read'>): Promise<Answer> => {
     requireRead(name);
     return { head: {}, body: await storage.read(name, range) };
@@ -156,7 +167,7 @@ export function openServedSession(storage: Storage, rules: ArchiveRules, right: 
         case 'read':
           return await read(head);
         case 'free':
-          return { head: { bytes: await storage.freeBytes() } };
+          return { head: { bytes: await storage.freeBytes(), retains: storage.retention !== undefined } };
         case 'append':
           return { head: await append(client, head, body) };
         case 'put':
@@ -167,6 +178,8 @@ export function openServedSession(storage: Storage, rules: ArchiveRules, right: 
           return await once(client, id, answered, async () => await commit(client, head));
         case 'abort':
           return await once(client, id, answered, async () => await abort(client, head));
+        case 'retain':
+          return await once(client, id, answered, async () => await retain(head));
         case 'take-back':
           return await once(client, id, answered, async () => await takeBack(head));
       }

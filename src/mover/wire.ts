@@ -14,7 +14,7 @@ import type { DataAsk } from '../contract/data-channel.ts';
 import { messageBroken } from './failures.ts';
 import type { SpareBuffers } from './spare-buffers.ts';
 
-const kinds = ['beat', 'done', 'part', 'failed', 'hello', 'list', 'stat', 'read', 'put', 'create', 'append', 'commit', 'abort', 'take-back', 'free'] as const;
+const kinds = ['beat', 'done', 'part', 'failed', 'hello', 'list', 'stat', 'read', 'put', 'create', 'append', 'commit', 'abort', 'take-back', 'free', 'retain'] as const;
 
 export type MessageKind = DataAsk | 'beat' | 'done' | 'part' | 'failed';
 /** The body has memory of its own, which readers hand on to other threads, unless it came in a spare buffer. */

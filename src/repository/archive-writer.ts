@@ -6,8 +6,9 @@
  *   2. retired, distrusted, index, packs read: what may be built on
  *   3. packs         each durable, then visible; unknown to the index: the next writer takes them up
  *   4. index         a segment of what is new
- *   5. point         the manifest: before it nothing can be seen, after it everything is there
- *   6. lease confirmed, else the point is withdrawn; released at `close`
+ *   5. retained      in an immutable repository: every pack that the point needs, older ones too, before the point is seen
+ *   6. point         the manifest: before it nothing can be seen, after it everything is there
+ *   7. lease confirmed, else the point is withdrawn, where it is not retained: then all it needs is there and stays. Released at `close`
  */
 import { open } from 'node:fs/promises';
 import { systemClock, type Clock } from '../base/clock.ts';
@@ -17,9 +18,10 @@ import { chunkBytes, frameBytes, framesPerChunk, type ByteRange, type ChunkId } 
 import { openChunkIndex, type ChunkIndex } from './chunk-index.ts';
 import { openChunkWriter, type CopiedChunk, type WriterCounts } from './chunk-writer.ts';
 import { readDistrusted } from './distrusted.ts';
-import { sourceUnreadable, writerClosed } from './failures.ts';
+import { objectRetained, sourceUnreadable, writerClosed } from './failures.ts';
 import { chunkCount, chunkLength, decodeList, encodeMap, listLength } from './file-map.ts';
 import type { Level } from './frame-codec.ts';
+import { keepDescriptor } from './immutable.ts';
 import { mergeSegments } from './index-merge.ts';
 import { takeLease } from './lease.ts';
 import type { ArchiveParts } from './archive-parts.ts';
@@ -111,9 +113,14 @@ export async function openArchiveWriter(parts: ArchiveParts, options: WriterOpti
   });
   const pool = openStorePool(options.workers, options.level);
   const fail = (error: unknown): void => void (failed ??= error);
+  const written = new Set<string>();
+  const onPack = (pack: string, bytes: number): void => {
+    written.add(pack);
+    counts.stored += bytes;
+  };
   const line = openPackLine(
     { storage, keys, names, index },
-    { packBytes: options.packBytes ?? packBytesByDefault, onPack: (bytes) => void (counts.stored += bytes), onFailure: fail },
+    { packBytes: options.packBytes ?? packBytesByDefault, onPack, onFailure: fail },
   );
   const chunks = openChunkWriter({ keys, index, packs, line, pool, avoided, counts, failed: () => failed as Error | undefined, fail });
   const plain = plainFrames({ index, packs, keys }, 0);
@@ -239,11 +246,19 @@ export async function openArchiveWriter(parts: ArchiveParts, options: WriterOpti
       await flush();
       await lease.confirm();
       const manifest: PointManifest = { ...point, createdAtMs: point.createdAtMs ?? clock.now(), bytes: { ...counts } };
+      await storage.retention?.retain([names.about, ...[...written, ...chunks.builtOn].map(names.pack)]);
+      if (storage.appendOnly !== true) await keepDescriptor(storage);
       await points.put(manifest, how.replaces === true ? 'replace' : 'new');
       try {
         await lease.confirm();
       } catch (error) {
-        await points.delete(point.id);
+        try {
+          await points.delete(point.id);
+        } catch (refused) {
+          // Everything it needs was there and retained before it, whatever a sweep believed meanwhile: it is whole.
+          if (isFailure(refused, objectRetained)) return manifest;
+          throw refused;
+        }
         throw error;
       }
       return manifest;

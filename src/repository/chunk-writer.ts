@@ -39,6 +39,8 @@ export type ChunkWriter = {
   /** Whether a chunk can be taken over as it is: it is here, and all it refers to stays. */
   has(id: ChunkId): Promise<boolean>;
   settle(): Promise<void>;
+  /** Every older pack that what was stored may need: rather some more than one too few. */
+  readonly builtOn: ReadonlySet<string>;
 };
 
 type Parts = {
@@ -209,6 +211,7 @@ export function openChunkWriter(parts: Parts): ChunkWriter {
   return {
     store,
     has: isHere,
+    builtOn: staying,
     async settle() {
       while (background.size > 0) await Promise.all(background);
       const failed = parts.failed();

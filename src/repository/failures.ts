@@ -132,6 +132,30 @@ export const readBackDiffers = failure<{ place: string; object: string; what: st
   retry: 'later',
 });
 
+export const objectRetained = failure<{ object: string; place: string; until: string | null }>('repository.object-retained', {
+  says: ({ object, place, until }) => `${object} in ${place} can be neither changed nor deleted ${until === null ? 'yet' : `before ${until}`}`,
+  hint: 'The repository is immutable: nobody can delete it earlier, not even the backup server. Try again then.',
+  retry: 'later',
+});
+
+export const lockNotKept = failure<{ place: string; what: string }>('repository.lock-not-kept', {
+  says: ({ place, what }) => `${place} cannot hold an immutable repository: ${what}`,
+  hint: 'See docs/guide/immutable.md for what each kind of place needs.',
+  retry: 'never',
+});
+
+export const wardenNotReached = failure<{ place: string; why: string }>('repository.warden-not-reached', {
+  says: ({ place, why }) => `the warden that locks files in ${place} does not answer: ${why}`,
+  hint: 'Run "systemctl start tidemark-warden.socket" on the host of the repository. Nothing is acknowledged before it is locked; what was locked stays locked.',
+  retry: 'later',
+});
+
+export const immutableNotLowered = failure<{ place: string; days: number; wanted: number }>('repository.immutable-not-lowered', {
+  says: ({ place, days, wanted }) => `${place} keeps everything for ${days} days, and ${wanted} would be less`,
+  hint: 'The days can be raised and never lowered. Make another repository for a shorter time.',
+  retry: 'never',
+});
+
 export const repositoryExists = failure<{ place: string }>('repository.exists', {
   says: ({ place }) => `${place} already holds a repository`,
   hint: 'Open it with its passphrase, or choose another place.',

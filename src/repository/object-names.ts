@@ -1,6 +1,7 @@
 /**
  * The names of an archive's objects. They tell how much was stored and when, and nothing of what.
  *
+ *   immutable/<days>                                             for how long everything that is kept here is kept, if it was raised
  *   archives/<setId>                                             what set this is; a short list of all archives
  *   sets/<setId>/packs/<first two>/<pack id>                     chunks
  *                index/<segment id>                              where chunks are
@@ -15,6 +16,27 @@
  *                oplog/<chain id>/barriers/<at>-<check>          an entry that cannot be replayed over
  */
 export const archivesPrefix = 'archives/';
+export const immutablePrefix = 'immutable/';
+
+/** The only object in clear, twice. */
+export const descriptorNames = ['tidemark.json', 'tidemark-copy.json'] as const;
+
+const keptBelowSet = new Set(['packs', 'points', 'proofs', 'chains']);
+
+/**
+ * What an immutable repository keeps: everything that a restore needs and nobody can make again. Not the index, which is made again
+ * from the packs' own trailers and would slow down if what was merged could not be deleted; not what tells who works here now.
+ */
+export function isKept(name: string): boolean {
+  const [top, , kind, , sub] = name.split('/');
+  if (top !== 'sets') return `${top}/` === archivesPrefix || `${top}/` === immutablePrefix || (descriptorNames as readonly string[]).includes(name);
+  return keptBelowSet.has(kind ?? '') || (kind === 'oplog' && (sub === 'slices' || sub === 'barriers'));
+}
+
+/** A slice that another writer's crosses is withdrawn, so it is retained once it is known to stand alone. */
+export function isKeptFromPut(name: string): boolean {
+  return isKept(name) && name.split('/')[4] !== 'slices';
+}
 
 const secondsOfDay = 86_400;
 

@@ -15,7 +15,7 @@ import { chainBusy, chainTaken, objectDamaged, objectMissing, oplogNotFollowing 
 import { dayOf } from './object-names.ts';
 import { chainRoot, type StoredChain } from './oplog-chain.ts';
 import { listSlices, openSlice } from './oplog-reader.ts';
-import { encodeSlice, sliceName, type OplogBatch } from './oplog-slice.ts';
+import { encodeSlice, sliceName, type OplogBatch, type SliceName } from './oplog-slice.ts';
 import { openObject, sealObject } from './sealed-object.ts';
 
 export type ChainWriter = {
@@ -60,7 +60,11 @@ export async function openChainWriter(parts: ArchiveParts, chain: string, stored
   if (other !== undefined && other.node !== node && silentMs < signedForMs) throw chainBusy({ chain, node: other.node, seconds: Math.round(silentMs / 1000) });
   await sign();
 
-  let { through, hash } = await endOf(parts, chain, stored);
+  const last = (await listSlices(parts, chain)).at(-1);
+  let { through, hash } = await endOf(parts, chain, stored, last);
+  const chainNames = [names.chainStart(chain), names.about];
+  // Whoever wrote before may have been killed between storing a slice and retaining it; it can only be the last one.
+  if (last !== undefined) await storage.retention?.retain([last.name]);
   let appended = through;
   let pending: OplogBatch[] = [];
   let pendingBytes = 0;
@@ -87,6 +91,7 @@ export async function openChainWriter(parts: ArchiveParts, chain: string, stored
       await storage.delete(name);
       throw taken();
     }
+    await storage.retention?.retain([name, ...chainNames]);
     through = slice.through;
     hash = slice.hash;
     pending = pending.slice(batches.length);
@@ -121,8 +126,7 @@ export async function openChainWriter(parts: ArchiveParts, chain: string, stored
 }
 
 /** How far the chain reaches, and the hash that the next slice carries. */
-async function endOf(parts: ArchiveParts, chain: string, stored: StoredChain): Promise<{ through: Optime; hash: string }> {
-  const last = (await listSlices(parts, chain)).at(-1);
+async function endOf(parts: ArchiveParts, chain: string, stored: StoredChain, last: SliceName | undefined): Promise<{ through: Optime; hash: string }> {
   if (last === undefined) return { through: stored.start.after, hash: chainRoot(chain, stored) };
   const { header, hash } = await openSlice(parts, chain, last);
   return { through: header.through, hash };

@@ -36,7 +36,7 @@ export type PackLine = {
 
 export function openPackLine(
   parts: { storage: Storage; keys: ArchiveKeys; names: ObjectNames; index: ChunkIndex },
-  options: { packBytes: number; onPack: (bytes: number, frameBytes: number) => void; onFailure: (error: unknown) => void },
+  options: { packBytes: number; onPack: (pack: string, bytes: number) => void; onFailure: (error: unknown) => void },
 ): PackLine {
   const { storage, keys, names, index } = parts;
   const filling = new Map<number, Promise<Filling>>();
@@ -54,13 +54,12 @@ export function openPackLine(
 
   const finish = async (one: Filling): Promise<void> => {
     try {
-      const frames = one.pack.bytes;
       if (one.pack.chunks === 0) {
         await one.pack.abort();
       } else {
         const { bytes, places } = await one.pack.finish();
         index.add({ id: one.pack.id, bytes }, places);
-        options.onPack(bytes, frames);
+        options.onPack(one.pack.id, bytes);
       }
     } catch (error) {
       await one.pack.abort().catch(() => {});

@@ -12,12 +12,11 @@ import type { About } from './archive-about.ts';
 import { openObject, sealObject } from './sealed-object.ts';
 import { formatUnknown, objectDamaged, passphraseWrong, repositoryExists, repositoryMissing } from './failures.ts';
 import { archiveKeyOf, decrypt, encrypt, keyFromPassphrase, keysOf, nonceBytes, randomKey, scryptCost } from './keys.ts';
-import { archivesPrefix, lastPart, objectNames } from './object-names.ts';
-import type { Storage } from './storage/storage.ts';
+import { immutableOf } from './immutable.ts';
+import { archivesPrefix, descriptorNames, lastPart, objectNames } from './object-names.ts';
+import type { Immutable, Storage } from './storage/storage.ts';
 
 export { openArchive } from './archive.ts';
-
-const descriptorNames = ['tidemark.json', 'tidemark-copy.json'] as const;
 
 type Descriptor = {
   readonly format: number;
@@ -26,11 +25,15 @@ type Descriptor = {
   readonly kdf: { readonly name: 'scrypt'; readonly N: number; readonly r: number; readonly p: number; readonly salt: string };
   /** The master key, AES-256-GCM with the passphrase's key; bound to the id. Hex. */
   readonly key: { readonly nonce: string; readonly sealed: string };
+  /** Absent: what is here can be deleted. `immutable/` may say more days, never fewer. */
+  readonly immutable?: Immutable;
 };
 
 export type OpenedRepository = { readonly id: string; readonly key: Uint8Array };
 
+/** Immutable where its storage retains what is put. */
 export async function createRepository(storage: Storage, passphrase: string): Promise<OpenedRepository> {
+  const immutable = immutableOf(storage);
   const id = randomId();
   const key = randomKey();
   const salt = randomBytes(32);
@@ -42,6 +45,7 @@ export async function createRepository(storage: Storage, passphrase: string): Pr
     createdAtMs: systemClock.now(),
     kdf: { name: 'scrypt', ...scryptCost, salt: salt.toString('hex') },
     key: { nonce: nonce.toString('hex'), sealed: encrypt(wrapping, nonce, key, boundTo(id)).toString('hex') },
+    ...(immutable !== undefined && { immutable }),
   };
   const bytes = Buffer.from(`${JSON.stringify(descriptor, undefined, 2)}\n`);
   if ((await storage.put(descriptorNames[0], bytes, 'new')) === 'exists') throw repositoryExists({ place: storage.place });

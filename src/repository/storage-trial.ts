@@ -8,6 +8,7 @@ import { randomFillSync } from 'node:crypto';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { isFailure, sentenceOf } from '../base/failure.ts';
 import { randomId } from '../base/ids.ts';
+import { objectRetained } from './failures.ts';
 import type { PlaceFinding, Storage } from './storage/storage.ts';
 
 export type TrialSpeed = { readonly what: string; readonly bytes: number; readonly writeSeconds: number; readonly readSeconds: number };
@@ -15,6 +16,9 @@ export type TrialReport = { readonly ok: boolean; readonly findings: PlaceFindin
 
 export type TrialOptions = { /** Of the largest object. */ readonly bytes: number; readonly clock?: Clock; readonly signal?: AbortSignal; readonly onStep?: (step: string) => void };
 
+/** Where trials of locks lie until they are over. */
+const lockTrials = 'tidemark-trial/locked-';
+const lockKept = 'what is retained stays';
 const pieceBytes = 1 << 20;
 const smallBytes = 4 << 10;
 const smalls = 64;
@@ -41,6 +45,10 @@ export async function tryStorage(storage: Storage, options: TrialOptions): Promi
     await tryList(trial);
     step('what the place does by itself');
     trial.findings.push(...((await storage.findings?.()) ?? []));
+    if (storage.retention?.tryLock !== undefined) {
+      step('lock');
+      await tryLock(trial, storage.retention.tryLock);
+    }
     const isOk = trial.findings.every(({ level }) => level !== 'bad');
     return { ok: isOk, findings: trial.findings, speeds: trial.speeds, freeBytes: await storage.freeBytes(), clockApartMs };
   } finally {
@@ -148,12 +156,33 @@ async function tryList(trial: Trial): Promise<void> {
   kept(trial, 'a list has everything that was written', isWhole, `${found.size} of ${smalls} objects are listed`);
 }
 
+/** The object stays for a minute; the next trial deletes it. */
+async function tryLock(trial: Trial, lock: (name: string) => Promise<PlaceFinding[]>): Promise<void> {
+  const { storage } = trial;
+  const name = `${lockTrials}${randomId()}`;
+  await storage.put(name, Buffer.from('locked'), 'new');
+  trial.findings.push(...(await lock(name)));
+  if (trial.findings.some(({ what }) => what === lockKept)) return await storage.delete(name);
+  const isRefused = async (work: () => Promise<unknown>): Promise<boolean> => {
+    try {
+      await work();
+      return false;
+    } catch (error) {
+      if (!isFailure(error, objectRetained)) throw error;
+      return true;
+    }
+  };
+  const isKept = (await isRefused(async () => await storage.delete(name))) && (await isRefused(async () => await storage.put(name, Buffer.from('other'), 'replace')));
+  kept(trial, lockKept, isKept && Buffer.from(await storage.read(name)).toString() === 'locked', 'it was deleted or replaced');
+}
+
 async function inBatches<T>(items: readonly T[], work: (item: T, k: number) => Promise<void>): Promise<void> {
   for (let from = 0; from < items.length; from += atOnce) await Promise.all(items.slice(from, from + atOnce).map(async (item, k) => await work(item, from + k)));
 }
 
 async function clean({ storage, root }: Trial): Promise<void> {
   try {
+    for await (const { name } of storage.list(lockTrials)) await storage.delete(name).catch(() => {});
     const names: string[] = [];
     for await (const { name } of storage.list(root)) names.push(name);
     await inBatches(names, async (name) => await storage.delete(name));

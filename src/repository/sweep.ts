@@ -20,6 +20,9 @@
  * A pack in which a check found damage is not moved out of, because that would meet the damage. It goes when nothing in it
  * is needed any more; other places of its chunks are preferred, so that this comes about.
  *
+ * In an immutable repository what is retained is not retired, and where it was retained meanwhile, by a backup that built on it, it
+ * stays for a later sweep, and so does its retirement. The report says until when.
+ *
  * Not promised: the least possible space (docs/design/repository-sweep.md, "Why not exact").
  */
 import { sortableId } from '../base/ids.ts';
@@ -54,6 +57,10 @@ export type SweepReport = {
   /** Packs that survivors were moved out of. */
   rewrittenPacks: number;
   keptBytes: number;
+  /** Of packs that would go or be rewritten, and are still retained. */
+  retainedBytes: number;
+  /** When the first of them can go; null: there are none, or the place does not say. */
+  retainedUntilMs: number | null;
 };
 
 const waitMsByDefault = 60_000;
@@ -84,8 +91,8 @@ async function sweep(run: Run): Promise<SweepReport> {
     options.onProgress?.(what);
   };
   const sizes = new Map<string, number>();
-  const retirements = await chooseAndRetire(run, step, sizes);
-  const report: SweepReport = { freedBytes: 0, deletedPacks: 0, rewrittenPacks: 0, keptBytes: 0 };
+  const report: SweepReport = { freedBytes: 0, deletedPacks: 0, rewrittenPacks: 0, keptBytes: 0, retainedBytes: 0, retainedUntilMs: null };
+  const retirements = await chooseAndRetire(run, step, sizes, report);
   const kept = (): number => [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
   const index = await openChunkIndex(parts.storage, parts.keys, parts.names, parts.packs);
   await index.coverPacks();
@@ -104,7 +111,7 @@ async function sweep(run: Run): Promise<SweepReport> {
 }
 
 /** Steps 2 to 4. Answers every retirement that is to be finished, those of killed sweeps first. */
-async function chooseAndRetire(run: Run, step: (what: string) => void, sizes: Map<string, number>): Promise<Retirement[]> {
+async function chooseAndRetire(run: Run, step: (what: string) => void, sizes: Map<string, number>, report: SweepReport): Promise<Retirement[]> {
   const { parts, clock, options } = run;
   const { found: left, damaged } = await listRetirements(parts);
   // Nobody knows what they retired, and writers do not heed them.
@@ -125,12 +132,26 @@ async function chooseAndRetire(run: Run, step: (what: string) => void, sizes: Ma
   const marks = await markChunks(parts, index, new Set([...retired, ...distrusted]), async () => options.signal?.throwIfAborted());
   step('measure the packs');
   const uses = await measureUse(parts, new Map([...sizes].filter(([pack]) => !retired.has(pack))), marks, options.signal);
-  const chosen = worthRetiring(uses.filter(({ pack, liveBytes }) => candidates.has(pack) && (liveBytes === 0 || !distrusted.has(pack))));
+  const worth = worthRetiring(uses.filter(({ pack, liveBytes }) => candidates.has(pack) && (liveBytes === 0 || !distrusted.has(pack))));
+  const chosen = await withoutRetained(parts, worth, sizes, report);
   if (chosen.length === 0) return left;
   const name = parts.names.retired(sortableId(clock));
   step(`retire ${chosen.length} packs`);
   await retire(parts, name, clock.now(), chosen);
   return [...left, { name, atMs: clock.now(), packs: chosen }];
+}
+
+/** Those that can go now; the others are told in the report. */
+async function withoutRetained({ storage, names }: ArchiveParts, packs: readonly string[], sizes: ReadonlyMap<string, number>, report: SweepReport): Promise<string[]> {
+  if (storage.retention?.until === undefined || packs.length === 0) return [...packs];
+  const untils = await storage.retention.until(packs.map(names.pack));
+  return packs.filter((pack, at) => {
+    const untilMs = untils[at] ?? null;
+    if (untilMs === null) return true;
+    report.retainedBytes += sizes.get(pack) ?? 0;
+    report.retainedUntilMs = Math.min(report.retainedUntilMs ?? untilMs, untilMs);
+    return false;
+  });
 }
 
 /** Whether all of these writers have ended, waiting for them as long as it is allowed. */
@@ -179,8 +200,9 @@ async function finishRetirements(run: Run, step: (what: string) => void, index: 
     throw error;
   }
   await index.flush();
-  step(`delete ${retired.size} packs`);
-  for (const pack of retired) {
+  const going = new Set(await withoutRetained(parts, [...retired], sizes, report));
+  step(`delete ${going.size} packs`);
+  for (const pack of going) {
     await lease.confirm();
     await parts.storage.delete(parts.names.pack(pack));
     report.freedBytes += sizes.get(pack) ?? 0;
@@ -189,7 +211,7 @@ async function finishRetirements(run: Run, step: (what: string) => void, index: 
   report.freedBytes -= written;
   report.rewrittenPacks = rewritten.size;
   for await (const { name, bytes } of parts.storage.list(parts.names.packs)) if (!sizes.has(lastPart(name))) sizes.set(lastPart(name), bytes);
-  for (const { name } of retirements) await parts.storage.delete(name);
+  for (const { name, packs } of retirements) if (packs.every((pack) => going.has(pack))) await parts.storage.delete(name);
 }
 
 /** The packs among those that go which a chunk needs: its own, or of frames it refers to. */

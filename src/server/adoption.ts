@@ -57,6 +57,7 @@ export async function adopt(row: RepositoryRow, apply: boolean, services: Servic
   if (apply) {
     for (const set of moving) await requireIdle(set, services);
     await requireFree(row, services);
+    if (row.is_attached === 1) await archives.tryPlace(row);
     await catalog.repositories.takeOver(row.id);
     for (const set of moving) await moveSet(set, row, ending.filter(({ set_id }) => set_id === set.id), services);
     for (const copy of ending) if (!moving.some(({ id }) => id === copy.set_id)) await copies.end(copy);

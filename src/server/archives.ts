@@ -4,7 +4,7 @@ import type { RepositoryRow } from '../catalog/repositories.ts';
 import type { Clock } from '../base/clock.ts';
 import { sortableId } from '../base/ids.ts';
 import * as z from 'zod';
-import { bandwidthLimit, repositoryLocation, type ArchiveAccess, type BandwidthLimit, type RepositoryLocation } from '../contract/values.ts';
+import { bandwidthLimit, immutable as immutableForm, repositoryLocation, type ArchiveAccess, type BandwidthLimit, type Immutable, type RepositoryLocation } from '../contract/values.ts';
 import type { Repository } from '../contract/routes/repositories.ts';
 import { archiveUnknown, repositoryAttached } from './copy-failures.ts';
 import { repositoryExists, repositoryUnknown } from './failures.ts';
@@ -14,13 +14,18 @@ import type { Sealer } from './sealing.ts';
 import type { Links } from './links.ts';
 import { localHost } from './hosts.ts';
 
-export type NewRepository = { name: string; /** The id of the host it is on; the server's own by default. */ host?: string; location: RepositoryLocation; secret: string | null; passphrase: string; create: boolean; isDefault: boolean; /** Of somebody else: it is only read. */ isAttached?: boolean; passphraseFile: string | null };
+export type NewRepository = { name: string; /** The id of the host it is on; the server's own by default. */ host?: string; location: RepositoryLocation; secret: string | null; passphrase: string; create: boolean; immutable?: Immutable | null; isDefault: boolean; /** Of somebody else: it is only read. */ isAttached?: boolean; passphraseFile: string | null };
 
 const storedLimits = z.array(bandwidthLimit);
 
 /** How fast data may go between the repository and another host. */
 export function limitsOf(row: RepositoryRow): BandwidthLimit[] {
   return storedLimits.parse(JSON.parse(row.limits));
+}
+
+/** As the repository said when it was opened, or was raised since. */
+export function immutableOf(row: RepositoryRow): Immutable | null {
+  return row.immutable === null ? null : immutableForm.parse(JSON.parse(row.immutable));
 }
 
 export function locationOf(row: RepositoryRow): RepositoryLocation {
@@ -58,7 +63,8 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
       const host = wanted.host ?? localHost;
       const same = known.find((row) => row.name === wanted.name || (row.location === location && row.host === host));
       if (same !== undefined) throw repositoryExists({ name: same.name === wanted.name ? wanted.name : showPlace(wanted.location), known: same.name });
-      const { repositoryId, keyHex } = await links.of(host).call('repository.open', { location: wanted.location, secret: wanted.secret, passphrase: wanted.passphrase, create: wanted.create });
+      const { location: place, secret, passphrase, create, immutable = null, isAttached: attach = false } = wanted;
+      const { repositoryId, keyHex, immutable: kept } = await links.of(host).call('repository.open', { location: place, secret, passphrase, create, attach, immutable });
       const twin = known.find(({ id }) => id === repositoryId);
       if (twin !== undefined) throw repositoryExists({ name: showPlace(wanted.location), known: twin.name });
       const row: RepositoryRow = {
@@ -74,6 +80,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
         added_ms: clock.now(),
         limits: '[]',
         is_attached: wanted.isAttached === true ? 1 : 0,
+        immutable: kept === null ? null : JSON.stringify(kept),
         gateways: JSON.stringify({ through: [], hosts: null } satisfies Gateways),
       };
       await repositories.add(row);
@@ -90,6 +97,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
         location: locationOf(row),
         isDefault: row.is_default === 1,
         isAttached: row.is_attached === 1,
+        immutable: immutableOf(row),
         limits: limitsOf(row),
         gateways: nameGateways(row, hosts),
         addedAtMs: row.added_ms,
@@ -106,6 +114,18 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
     async setLimits(row: RepositoryRow, limits: readonly BandwidthLimit[]): Promise<RepositoryRow> {
       await repositories.setLimits(row.id, JSON.stringify(limits));
       return await find(row.id);
+    },
+
+    /** The place says first whether it can. */
+    async raise(row: RepositoryRow, days: number): Promise<RepositoryRow> {
+      await links.of(row.host).call('repository.raise', { location: locationOf(row), secret: secretOf(row), days });
+      await repositories.setImmutable(row.id, JSON.stringify({ ...immutableOf(row), days }));
+      return await find(row.id);
+    },
+
+    /** Fails where the place breaks what a repository rests on; before the first writing there. */
+    async tryPlace(row: RepositoryRow): Promise<void> {
+      await links.of(row.host).call('repository.try', { location: locationOf(row), secret: secretOf(row) });
     },
 
     async setGateways(row: RepositoryRow, gateways: Gateways): Promise<RepositoryRow> {

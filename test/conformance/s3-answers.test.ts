@@ -63,6 +63,19 @@ test('a bucket: a store that takes the condition and does not keep it, or does n
   assert.match(findings.find(({ what }) => what.startsWith('of several writers'))!.says, /8 of 8 were told/);
 });
 
+test('a bucket: a store that takes a retention and does not keep it is refused for an immutable repository, and one that does not encrypt where that is asked for', async (t) => {
+  const store = await openScriptedStore(t);
+  await assert.rejects(openBucket(store.location, 'secret', { create: true, immutable: { days: 30, mode: 'compliance' } }), { code: 'repository.lock-not-kept', message: /takes a retention and does not keep it/ });
+  await assert.rejects(openBucket({ ...store.location, sse: 'AES256' }, 'secret', { create: true }), { code: 'repository.bucket-unfit', message: /encrypt/ });
+  assert.equal(store.objects.size, 0);
+  assert.ok(store.asked.some(({ headers }) => headers['x-amz-server-side-encryption'] === 'AES256'));
+});
+
+test('a bucket: a place that is taken up, without being made, is tried before it is written', async (t) => {
+  const ignoring = await openScriptedStore(t, () => 'ignore-condition');
+  await assert.rejects(openBucket(ignoring.location, 'secret', { isNew: true }), { code: 'repository.bucket-unfit', message: /replaces the object all the same/ });
+});
+
 test('a bucket: a clock that the store refuses is refused for good, with the difference, and not worked around', async (t) => {
   const dateMs = Date.now() + 3_600_000;
   const store = await openScriptedStore(t, () => ({ status: 403, code: 'RequestTimeTooSkewed', dateMs }));

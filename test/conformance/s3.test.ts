@@ -4,9 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { connect, type AddressInfo } from 'node:net';
 import { after, before, test, type TestContext } from 'node:test';
 import { createServer } from 'node:tls';
-import { ListMultipartUploadsCommand, PutBucketLifecycleConfigurationCommand } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, ListMultipartUploadsCommand, ListObjectVersionsCommand, PutBucketLifecycleConfigurationCommand, PutObjectCommand, PutObjectRetentionCommand } from '@aws-sdk/client-s3';
+import { systemClock } from '../../src/base/clock.ts';
+import { until } from '../../src/base/deadline.ts';
 import { randomId } from '../../src/base/ids.ts';
 import type { LinkIdentity } from '../../src/contract/link/trust.ts';
+import { createRepository, openRepository } from '../../src/repository/repository.ts';
 import { tryStorage } from '../../src/repository/storage-trial.ts';
 import type { S3Location } from '../../src/repository/storage/location.ts';
 import { openBucket, type BucketOptions } from '../../src/repository/storage/s3.ts';
@@ -16,15 +19,18 @@ import type { Storage } from '../../src/repository/storage/storage.ts';
 import { openCuttingProxy } from '../kit/cutting-proxy.ts';
 import { openTestAuthority } from '../kit/test-authority.ts';
 import { openObjectStore, whyNoObjectStore, type ObjectStore } from '../kit/object-store.ts';
+import { lockConformance, type LockedPlace } from './lock.ts';
 import { storageConformance } from './storage.ts';
 
 const skip = whyNoObjectStore();
 const bucket = 'conformance';
+const lockable = 'lockable';
 let store: ObjectStore;
 before(async () => {
   if (skip !== undefined) return;
   store = await openObjectStore();
   await store.bucket(bucket);
+  await store.lockedBucket(lockable);
 });
 after(async () => await store?.[Symbol.asyncDispose]());
 
@@ -187,4 +193,71 @@ test('a bucket: a store that is killed and started again while objects are writt
   await store.start();
   assert.deepEqual([...new Set(await writing)], ['stored']);
   for (let k = 0; k < 6; k++) assert.ok(Buffer.from(await storage.read(`packs/${k}`)).equals(bytes), String(k));
+});
+
+/** Everything that the key of the bucket can do to an object, past us. */
+async function strike(location: S3Location, name: string): Promise<void> {
+  const target = { Bucket: location.bucket, Key: `${location.prefix}/${name}` };
+  const { Versions = [] } = await store.client.send(new ListObjectVersionsCommand({ Bucket: target.Bucket, Prefix: target.Key }));
+  const VersionId = Versions.findLast(({ Key }) => Key === target.Key)!.VersionId;
+  const refused = { name: 'AccessDenied' };
+  await assert.rejects(store.client.send(new DeleteObjectCommand({ ...target, VersionId })), refused);
+  const Retention = { Mode: 'COMPLIANCE' as const, RetainUntilDate: new Date(Date.now() + 60_000) };
+  await assert.rejects(store.client.send(new PutObjectRetentionCommand({ ...target, VersionId, Retention })), refused);
+  // These two succeed, and change nothing that is read.
+  await store.client.send(new PutObjectCommand({ ...target, Body: 'forged' }));
+  await store.client.send(new DeleteObjectCommand(target));
+}
+
+for (const mode of ['compliance', 'governance'] as const) {
+  lockConformance(
+    `a bucket with object lock (${mode})`,
+    async (t) => {
+      const location = store.at(lockable, { prefix: `of/${randomId()}` });
+      const immutable = { days: 30, mode };
+      return {
+        storage: (await open(t, location, { create: true, immutable })) as LockedPlace['storage'],
+        again: async () => await open(t, location, { immutable }),
+        attack: async (name) => await strike(location, name),
+        as: async (work) => await work(),
+      };
+    },
+    skip ?? false,
+  );
+}
+
+test('a bucket with object lock: what is retained can be deleted once its time is over', { skip }, async (t) => {
+  const location = store.at(lockable, { prefix: `of/${randomId()}` });
+  const immutable = { days: 1, mode: 'compliance' } as const;
+  // Its own clock is so far behind that a day of it ends in seconds.
+  const behindMs = 1.1 * 86_400_000 + 15 * 60_000 - 4_000;
+  const late = { ...systemClock, now: () => Date.now() - behindMs };
+  const writer = await open(t, location, { immutable, clock: late });
+  const name = `sets/${'c'.repeat(24)}/points/one`;
+  await writer.put(name, Buffer.from('point'), 'new');
+  await store.client.send(new PutObjectCommand({ Bucket: lockable, Key: `${location.prefix}/${name}`, Body: 'forged' }));
+  await assert.rejects(writer.delete(name), { code: 'repository.object-retained' });
+  const storage = await open(t, location, { immutable });
+  await until('the end of the retention', 30_000, async () => await storage.delete(name).then(() => true, () => undefined));
+  assert.equal(await storage.stat(name), undefined);
+  const { Versions = [], DeleteMarkers = [] } = await store.client.send(new ListObjectVersionsCommand({ Bucket: lockable, Prefix: `${location.prefix}/` }));
+  assert.deepEqual([Versions.length, DeleteMarkers.length], [0, 0]);
+});
+
+test('a bucket with object lock: the descriptor says that it is immutable, whatever is put over it, and the trial shows the lock', { skip }, async (t) => {
+  const location = store.at(lockable, { prefix: `of/${randomId()}` });
+  const made = await open(t, location, { create: true, immutable: { days: 30, mode: 'governance' } });
+  await createRepository(made, 'a passphrase');
+  for (const name of ['tidemark.json', 'tidemark-copy.json']) await store.client.send(new PutObjectCommand({ Bucket: lockable, Key: `${location.prefix}/${name}`, Body: '{}' }));
+  const storage = await open(t, location);
+  assert.deepEqual([storage.retention?.days, storage.retention?.mode], [30, 'governance']);
+  await openRepository(storage, 'a passphrase');
+  const { ok, findings } = await tryStorage(storage, { bytes: 1 << 20 });
+  assert.ok(ok, JSON.stringify(findings));
+  assert.match(findings.find(({ what }) => what === 'what is retained stays')?.says ?? '', /^kept \(governance\)/);
+});
+
+test('a bucket that was made without object lock is refused for an immutable repository', { skip }, async (t) => {
+  const wanted = { create: true, immutable: { days: 30, mode: 'compliance' } } as const;
+  await assert.rejects(open(t, store.at(bucket, { prefix: `of/${randomId()}` }), wanted), { code: 'repository.lock-not-kept' });
 });

@@ -135,7 +135,9 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>, forgotten: Se
     'set.look': async ({ target }) => await fake.lookAtSet(target),
     'set.discover': async () => fake.discovered,
     'set.undo-leftovers': async () => ({ undone: [] }),
-    'repository.open': async ({ location, create }) => ({ repositoryId: `repo-${(location.kind === 'directory' ? location.path : JSON.stringify(location)).length}`, keyHex, created: create }),
+    'repository.open': async ({ location, create }) => ({ repositoryId: `repo-${(location.kind === 'directory' ? location.path : JSON.stringify(location)).length}`, keyHex, created: create, immutable: null }),
+    'repository.try': async () => ({}),
+    'repository.raise': async () => ({}),
     'archive.open': async () => ({ keyHex }),
     'archive.window': async () => windowOf(fake),
     'repository.archives': async () => ({ archives: [...fake.archives] }),
@@ -290,7 +292,7 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
     'restore-collections': async ({ at, apply }) => restored(at, apply),
     check: async () => ({ ok: true, points: 1, chunks: 5, packs: 1, readBytes: 100, damage: [], hurtPoints: [], hurtOplog: [] }),
     'test-storage': async () => ({ ok: true, findings: [{ what: 'clock', level: 'good', says: 'as here' }], speeds: [], freeBytes: 1000, clockApartMs: 0 }),
-    sweep: async () => ({ freedBytes: 77, deletedPacks: 1, rewrittenPacks: 0, keptBytes: 1000 }),
+    sweep: async () => ({ freedBytes: 77, deletedPacks: 1, rewrittenPacks: 0, keptBytes: 1000, retainedBytes: 0, retainedUntilMs: null }),
     copy: async ({ source, suffix, what, archive }) => {
       const copied = what === 'oplog' ? [] : fakeOf().points.filter(({ copiedFrom }) => copiedFrom === null).map((point) => ({ ...point, id: `${point.id}-${suffix}`, setId: archive.setId, copiedFrom: { repository: source.id, repositoryName: source.name, point: point.id } }));
       return { copied, failed: [], waiting: 0, surplus: [], proved: [], oplog: { slices: 2, bytes: 10, through: { t: 2000, i: 1 }, damaged: [] }, bytes: { processed: 1000, read: 10, transferred: 10, stored: 10 }, seconds: 1 };

@@ -19,6 +19,8 @@ export type ObjectStore = AsyncDisposable & {
   readonly client: S3Client;
   /** Makes a bucket and answers where it is; `port`: of a proxy in front of the store. */
   bucket(name: string, more?: Partial<S3Location> & { port?: number }): Promise<S3Location>;
+  /** Makes one with object lock. */
+  lockedBucket(name: string): Promise<S3Location>;
   at(bucket: string, more?: Partial<S3Location> & { port?: number }): S3Location;
   /** Of the gateway: what it keeps is in the OSD. */
   kill(): Promise<void>;
@@ -75,7 +77,7 @@ export async function openObjectStore(options: { memoryBytes?: number } = {}): P
       });
     };
     await Promise.all([answers(), ask('radosgw-admin', 'user', 'create', '--uid=test', '--display-name=test', `--access-key=${accessKeyId}`, `--secret-key=${secret}`)]);
-    const at: ObjectStore['at'] = (bucket, { port: through, ...more } = {}) => ({ kind: 's3', endpoint: `http://127.0.0.1:${through ?? port}`, bucket, prefix: '', region: 'us-east-1', style: 'path', accessKeyId, caPem: null, ...more });
+    const at: ObjectStore['at'] = (bucket, { port: through, ...more } = {}) => ({ kind: 's3', endpoint: `http://127.0.0.1:${through ?? port}`, bucket, prefix: '', region: 'us-east-1', style: 'path', accessKeyId, caPem: null, sse: null, ...more });
     const client = new S3Client({ endpoint: `http://127.0.0.1:${port}`, region: 'us-east-1', forcePathStyle: true, credentials: { accessKeyId, secretAccessKey: secret } });
     return {
       port: port!,
@@ -85,6 +87,10 @@ export async function openObjectStore(options: { memoryBytes?: number } = {}): P
       async bucket(name, more) {
         await client.send(new CreateBucketCommand({ Bucket: name }));
         return at(name, more);
+      },
+      async lockedBucket(name) {
+        await client.send(new CreateBucketCommand({ Bucket: name, ObjectLockEnabledForBucket: true }));
+        return at(name);
       },
       kill: async () => await stop(gateway),
       async start() {

@@ -32,7 +32,7 @@ export async function openScriptedStore(t: TestContext, script: (asked: Asked) =
     server.close();
   });
   const { port } = server.address() as AddressInfo;
-  return { asked, objects, location: { kind: 's3', endpoint: `http://127.0.0.1:${port}`, bucket: 'scripted', prefix: '', region: 'us-east-1', style: 'path', accessKeyId: 'AK', caPem: null } };
+  return { asked, objects, location: { kind: 's3', endpoint: `http://127.0.0.1:${port}`, bucket: 'scripted', prefix: '', region: 'us-east-1', style: 'path', accessKeyId: 'AK', caPem: null, sse: null } };
 }
 
 function answer(objects: Map<string, Kept>, asked: Asked, body: Buffer, wanted: Wanted, response: ServerResponse): void {

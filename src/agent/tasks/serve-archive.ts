@@ -3,7 +3,6 @@ import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { readIdentity, watchIdentity } from '../../contract/link/identity-file.ts';
 import { identityMissing } from '../../mover/failures.ts';
 import { serveArchive as serve } from '../../mover/serve-archive.ts';
-import { readOnly } from '../../repository/read-only.ts';
 import { openStorage } from '../../repository/storage/open-storage.ts';
 import type { TaskContext } from '../task-context.ts';
 
@@ -12,8 +11,7 @@ export async function serveArchive(input: TaskInput<'serve-archive'>, context: T
   const identity = identityFile === undefined ? undefined : await readIdentity(identityFile);
   if (identityFile === undefined || identity === undefined) throw identityMissing({ path: identityFile ?? 'none was given' });
   context.step('open the repository');
-  const opened = await openStorage(input);
-  const storage = input.isReadOnly === true ? readOnly(opened) : opened;
+  const storage = await openStorage(input, { isReadOnly: input.isReadOnly });
   const waits = `wait for ports of ${input.range.from}–${input.range.to}`;
   const served = await serve({
     ...input,

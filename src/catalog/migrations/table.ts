@@ -10,6 +10,7 @@ import * as gateways from './0008-gateways.ts';
 import * as locationSecrets from './0009-location-secrets.ts';
 import * as people from './0010-people.ts';
 import * as copies from './0012-copies.ts';
+import * as immutable from './0013-immutable.ts';
 import * as policies from './0015-policies.ts';
 import * as servers from './0017-servers.ts';
 
@@ -26,6 +27,7 @@ export const migrations: Record<string, Migration> = {
   '0009-location-secrets': locationSecrets,
   '0010-people': people,
   '0012-copies': copies,
+  '0013-immutable': immutable,
   '0015-policies': policies,
   '0017-servers': servers,
 };

@@ -1,5 +1,6 @@
 import type { Repository } from '../../contract/routes/repositories.ts';
 import { isOpenedStraight, showPlace } from '../../contract/repository-place.ts';
+import type { Immutable } from '../../contract/values.ts';
 import type { Session } from '../../contract/sessions.ts';
 import { chosenRepository } from '../chosen-repository.ts';
 import { listOf, textOf, type Invocation } from '../command.ts';
@@ -18,10 +19,36 @@ export async function addRepository(invocation: Invocation): Promise<ExitCode> {
   const place = await readPlace(written, invocation, { isLocal: node === 'local', straight: gateway === undefined });
   if (gateway !== undefined && place.location.kind === 'directory') throw usageOf(invocation, '--gateway is for a share or a bucket; the host of a directory is named with --node');
   const passphrase = await readFileOf('passphrase file', textOf(invocation, 'passphraseFile')!);
-  const body = { name, host: node, ...place, passphrase, create: invocation.options['create'] !== false };
+  const body = { name, host: node, ...place, passphrase, create: invocation.options['create'] !== false, immutable: immutableFrom(invocation, place.location.kind) };
   const repository = await (await invocation.client()).call('repository.add', { body });
   invocation.answer(repository, () => `repository ${repository.name} in ${showPlace(repository.location)}, ${plural(repository.archives.length, 'archive')}`);
   return exitCodes.done;
+}
+
+function immutableFrom(invocation: Invocation, kind: Repository['location']['kind']): Immutable | null {
+  const mode = textOf(invocation, 'lockMode');
+  const days = numberOf(invocation, 'immutableDays', { from: 1, to: 36_500 });
+  if (days === undefined) {
+    if (mode !== undefined) throw usageOf(invocation, '--lock-mode goes with --immutable-days');
+    return null;
+  }
+  if (mode !== undefined && kind !== 's3') throw usageOf(invocation, '--lock-mode is for a bucket');
+  if (kind === 'smb') throw usageOf(invocation, 'a share cannot be immutable: SMB has no lock that whoever may write could not lift; use a directory of a Linux host, or a bucket with object lock');
+  return { days, mode: kind === 's3' ? (mode === 'governance' ? 'governance' : 'compliance') : null };
+}
+
+export async function raiseImmutable(invocation: Invocation): Promise<ExitCode> {
+  const [name, text] = invocation.args as [string, string];
+  const days = Number(text);
+  if (!Number.isInteger(days) || days < 1 || days > 36_500) throw usageOf(invocation, `${text} is not a number of days`);
+  const repository = await (await invocation.client()).call('repository.immutable', { params: { repository: name }, body: { days } });
+  invocation.answer(repository, () => `repository ${repository.name}: ${showImmutable(repository.immutable)}`);
+  return exitCodes.done;
+}
+
+function showImmutable(immutable: Immutable | null): string {
+  if (immutable === null) return 'no; what is stored can be deleted';
+  return `for ${plural(immutable.days, 'day')}${immutable.mode === null ? '' : ` (${immutable.mode})`}`;
 }
 
 export async function listRepositories(invocation: Invocation): Promise<ExitCode> {
@@ -96,6 +123,7 @@ function describeRepository(repository: Repository, timeZone: string): string {
       ['place', placeOf(repository)],
       ['added', showMoment(repository.addedAtMs, timeZone)],
       ['passphrase', passphrase],
+      ['immutable', showImmutable(repository.immutable)],
       ['limits', showLimits(repository.limits)],
       ['gateways', showGateways(repository.gateways)],
     ]),
@@ -131,7 +159,12 @@ export async function sweepRepository(invocation: Invocation): Promise<ExitCode>
 function describeSweep({ result }: Session): string {
   if (result?.kind !== 'sweep') return '';
   const archives = result.archives.map(
-    (archive) => `${archive.set}: ${showBytes(archive.freedBytes)} freed, ${plural(archive.deletedPacks, 'pack')} deleted, ${archive.rewrittenPacks} rewritten, ${showBytes(archive.keptBytes)} kept`,
+    (archive) => `${archive.set}: ${showBytes(archive.freedBytes)} freed, ${plural(archive.deletedPacks, 'pack')} deleted, ${archive.rewrittenPacks} rewritten, ${showBytes(archive.keptBytes)} kept${showRetained(archive)}`,
   );
   return [...archives, `${showBytes(result.freedBytes)} freed`].join('\n');
+}
+
+function showRetained({ retainedBytes, retainedUntilMs }: { retainedBytes: number; retainedUntilMs: number | null }): string {
+  if (retainedUntilMs === null) return '';
+  return `; ${showBytes(retainedBytes)} would go and are retained, the first of it until ${new Date(retainedUntilMs).toISOString()}`;
 }

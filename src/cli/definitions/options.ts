@@ -37,6 +37,7 @@ export const placeOptions: readonly OptionDefinition[] = [
   { flags: '--access-key <id>', says: 'bucket: the access key\'s id' },
   { flags: '--secret-key-file <file>', says: 'bucket: file with the secret access key' },
   { flags: '--region <name>', says: 'bucket: the region requests are signed for (us-east-1)' },
+  { flags: '--sse', says: 'bucket: have the store encrypt with its own keys (AES256), too, and read back that it does' },
   { flags: '--virtual-host', says: 'bucket: its name is part of the host name, not of the path' },
   { flags: '--ca <file>', says: 'bucket: certificate of the authority of the store (those this machine trusts)' },
 ];

@@ -26,6 +26,8 @@ export const repository = z
     isDefault: z.boolean(),
     /** It is only read: it belongs to another server, or was recovered from a disk. */
     isAttached: z.boolean(),
+    /** For so many days nothing in it can be changed or deleted, by anybody; null: it can. */
+    immutable: v.immutable.nullable(),
     /** How fast data may go to it from other hosts, and come from it. */
     limits: z.array(v.bandwidthLimit),
     gateways: repositoryGateways,
@@ -54,6 +56,7 @@ export const repositoryRoutes = {
     summary: 'Make a repository, or open the one that is there.',
     body: whereItIs.extend({
       create: z.boolean().default(true).meta({ description: 'false: only open one that exists' }),
+      immutable: v.immutable.nullable().default(null).meta({ description: 'make it immutable for so many days; the mode is for a bucket' }),
     }),
     status: 201,
     answer: repository,
@@ -109,6 +112,17 @@ export const repositoryRoutes = {
     status: 200,
     answer: repository,
     failures: ['server.repository-unknown'],
+  },
+  'repository.immutable': {
+    method: 'PUT',
+    path: '/api/v1/repositories/:repository/immutable',
+    permission: 'repositories.write',
+    summary: 'Raise for how many days nothing in an immutable repository can be changed or deleted. They are never lowered.',
+    params: repositoryParam,
+    body: z.object({ days: v.immutable.shape.days }),
+    status: 200,
+    answer: repository,
+    failures: ['server.repository-unknown', 'server.repository-attached', 'server.host-unreachable'],
   },
   'repository.gateway': {
     method: 'PUT',

@@ -2,6 +2,7 @@
  * A directory as storage: each object is a file, written beside and moved into place.
  *
  *   put, create   write to .tmp/<random> · fsync the file · give it its name, new or over what is there (base/durable-names.ts)
+ *   retained      then locked by the host's warden, before it is acknowledged; a kill in between leaves a file that the warden's next round locks
  *   new folders   made before, and the folder above them is fsynced, so that no name is lost in a power cut
  *
  * A kill leaves at most files in .tmp, which nothing reads. Each is locked by its writer (a lock ends with the process),
@@ -10,17 +11,19 @@
  */
 import { randomBytes } from 'node:crypto';
 import { close, fsync, open, read, write } from 'node:fs';
-import { mkdir, open as openHandle, readdir, readFile, stat, statfs, unlink } from 'node:fs/promises';
+import { mkdir, open as openHandle, readdir, readFile, realpath, stat, statfs, unlink } from 'node:fs/promises';
 import { dirname, join, toNamespacedPath } from 'node:path';
 import { promisify } from 'node:util';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import { moveOver, nameNew, removeName, syncFolder } from '../../base/durable-names.ts';
 import { isFailure } from '../../base/failure.ts';
 import { tryLockFile } from '../../base/native.ts';
-import { objectMissing, objectShort, placeMissing, storageFailed, storageFull } from '../failures.ts';
+import { objectMissing, objectRetained, objectShort, placeMissing, storageFailed, storageFull } from '../failures.ts';
+import { isKeptFromPut } from '../object-names.ts';
+import { directoryLock, requireWarden } from './directory-lock.ts';
 import { openFiles } from './open-files.ts';
 import { filePathOf, segmentOf } from './share-names.ts';
-import type { Storage, StorageWriter, StoredObject } from './storage.ts';
+import type { Immutable, Retention, Storage, StorageWriter, StoredObject } from './storage.ts';
 
 const openFd = promisify(open);
 const closeFd = promisify(close);
@@ -34,15 +37,20 @@ const isWindows = process.platform === 'win32';
 const shown = isWindows ? filePathOf : (name: string): string => name;
 const named = isWindows ? segmentOf : (fileName: string): string => fileName;
 
-export async function openDirectory(path: string, options: { create?: boolean; clock?: Clock } = {}): Promise<Storage> {
+export type DirectoryOptions = { readonly create?: boolean; readonly clock?: Clock; readonly immutable?: Immutable; /** The socket of the warden, where it is not the usual one. */ readonly warden?: string };
+
+export async function openDirectory(path: string, options: DirectoryOptions = {}): Promise<Storage> {
   const clock = options.clock ?? systemClock;
   if (options.create === true) await mkdir(path, { recursive: true, mode: 0o700 });
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory() !== true) throw placeMissing({ place: path });
-  return directoryStorage(path, clock);
+  if (options.immutable === undefined) return directoryStorage(path, clock, undefined);
+  const place = await realpath(path);
+  if (options.create === true) await requireWarden(place, options.warden);
+  return directoryStorage(place, clock, directoryLock(place, options.immutable, clock, options.warden));
 }
 
-function directoryStorage(place: string, clock: Clock): Storage {
+function directoryStorage(place: string, clock: Clock, retention: Required<Retention> | undefined): Storage {
   const files = openFiles();
   const folders = new Set<string>();
   const at = (name: string): string => join(place, shown(name));
@@ -50,8 +58,16 @@ function directoryStorage(place: string, clock: Clock): Storage {
     try {
       return await work();
     } catch (error) {
+      if (codeOf(error) === 'EPERM' && retention !== undefined) await refuseRetained(object, error);
       throw explained(error, place, object);
     }
+  };
+  const refuseRetained = async (object: string, cause: unknown): Promise<void> => {
+    const [untilMs] = await retention!.until([object]);
+    if (typeof untilMs === 'number') throw objectRetained({ object, place, until: new Date(untilMs).toISOString() }, cause);
+  };
+  const retain = async (name: string): Promise<void> => {
+    if (retention !== undefined && isKeptFromPut(name)) await retention.retain([name]);
   };
 
   const makeFolder = async (folder: string): Promise<void> => {
@@ -97,20 +113,29 @@ function directoryStorage(place: string, clock: Clock): Storage {
         try {
           await writeAll(file.fd, bytes);
           await fsyncFd(file.fd);
-          if (how === 'new') return await nameNew(file.path, at(name));
-          files.forget(at(name));
-          await moveOver(file.path, at(name));
-          return 'stored';
+          if (how === 'replace') files.forget(at(name));
+          const stored = how === 'replace' ? await moveOver(file.path, at(name)) : await nameNew(file.path, at(name));
+          // What is closed and has one name can be locked; one that was there already may have been left by a kill.
+          await discard(file);
+          await retain(name);
+          return stored;
         } finally {
           await discard(file);
         }
       }),
-    create: async (name) => await guarded(name, async () => writing(await begin(name), at(name), async (work) => await guarded(name, work))),
+    create: async (name) => {
+      const commit = async (file: Temporary): Promise<void> => {
+        await fsyncFd(file.fd);
+        await moveOver(file.path, at(name));
+      };
+      return await guarded(name, async () => writing(await begin(name), commit, async () => await retain(name), async (work) => await guarded(name, work)));
+    },
     delete: async (name) =>
       await guarded(name, async () => {
         files.forget(at(name));
         await removeName(at(name)).catch(absent);
       }),
+    ...(retention !== undefined && { retention }),
     freeBytes: async () => {
       const { bavail, bsize } = await statfs(place);
       return bavail * bsize;
@@ -120,17 +145,18 @@ function directoryStorage(place: string, clock: Clock): Storage {
 
 type Temporary = { path: string; fd: number };
 
-function writing(file: Temporary, target: string, guarded: <T>(work: () => Promise<T>) => Promise<T>): StorageWriter {
+function writing(file: Temporary, commit: (file: Temporary) => Promise<void>, retain: () => Promise<void>, guarded: <T>(work: () => Promise<T>) => Promise<T>): StorageWriter {
   return {
     append: async (bytes) => await guarded(async () => await writeAll(file.fd, bytes)),
     commit: async () =>
       await guarded(async () => {
         try {
-          await fsyncFd(file.fd);
-          await moveOver(file.path, target);
+          await commit(file);
         } finally {
           await discard(file);
         }
+        // Closed by now: what somebody has open for writing is not locked.
+        await retain();
       }),
     abort: async () => await discard(file),
   };
@@ -148,7 +174,7 @@ async function discard(file: Temporary): Promise<void> {
 async function* listed(place: string, prefix: string): AsyncIterable<StoredObject> {
   const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
   const entries = (await readdir(join(place, shown(folder)), { withFileTypes: true }).catch(absent)) ?? [];
-  const chosen = entries.filter((entry) => folder + entry.name !== temporary && (folder + named(entry.name)).startsWith(prefix));
+  const chosen = entries.filter((entry) => (folder !== '' || !entry.name.startsWith('.')) && (folder + named(entry.name)).startsWith(prefix));
   for (let at = 0; at < chosen.length; at += statsAtOnce) {
     const some = chosen.slice(at, at + statsAtOnce);
     const found = await Promise.all(some.map(async (entry) => (entry.isDirectory() ? undefined : await stat(join(place, shown(folder), entry.name)).catch(absent))));

@@ -18,6 +18,9 @@ const full = new Set(['QuotaExceeded', 'InsufficientStorage', 'InsufficientCapac
 const skewed = new Set(['RequestTimeTooSkewed', 'RequestExpired', 'RequestInTheFuture']);
 const tls = /^(CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|ERR_TLS_|ERR_SSL_|HOSTNAME_MISMATCH|EPROTO$)/;
 
+/** Under this name an object carries the word of who wrote it. */
+export const wordKey = 'tidemark-word';
+
 type Answered = Error & { code?: unknown; $metadata?: { httpStatusCode?: number }; $response?: { headers?: Record<string, string> } };
 
 export function statusOf(error: unknown): number | undefined {

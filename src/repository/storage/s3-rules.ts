@@ -67,7 +67,7 @@ async function lockOf(requests: Requests, Bucket: string): Promise<PlaceFinding[
   });
   if ('level' in found) return [found];
   const kept = found.Rule?.DefaultRetention;
-  if (kept === undefined) return [{ what: 'object lock', level: 'good', says: found.ObjectLockEnabled === 'Enabled' ? 'possible, and not used by Tidemark: objects are not locked' : 'off' }];
+  if (kept === undefined) return [{ what: 'object lock', level: 'good', says: found.ObjectLockEnabled === 'Enabled' ? 'possible; used where the repository is immutable' : 'off' }];
   return [{ what: 'object lock', level: 'doubtful', says: `the bucket locks every object for ${kept.Days ?? 365 * (kept.Years ?? 0)} days (${kept.Mode}), leases and marks too: nothing gives space back before that` }];
 }
 

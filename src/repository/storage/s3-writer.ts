@@ -8,10 +8,11 @@
  * repeated `complete` finds no upload, because the first one was carried out and its answer lost, the object with our word says so.
  * Memory: the part that is filled, and those on their way, which are limited for all writers together.
  */
-import { AbortMultipartUploadCommand, CompleteMultipartUploadCommand, CreateMultipartUploadCommand, HeadObjectCommand, UploadPartCommand, type CompletedPart, type S3Client } from '@aws-sdk/client-s3';
+import { AbortMultipartUploadCommand, CompleteMultipartUploadCommand, CreateMultipartUploadCommand, HeadObjectCommand, UploadPartCommand, type CompletedPart, type PutObjectCommandInput, type S3Client } from '@aws-sdk/client-s3';
 import { randomId } from '../../base/ids.ts';
 import { bucketRefused, storageFailed } from '../failures.ts';
-import { nameOf, statusOf } from './s3-answers.ts';
+import { nameOf, statusOf, wordKey } from './s3-answers.ts';
+import { md5Of, type LockHeaders } from './s3-lock.ts';
 import type { Requests } from './s3-requests.ts';
 import { openGate, type Gate } from './gate.ts';
 import type { StorageWriter } from './storage.ts';
@@ -21,8 +22,8 @@ const smallestBuffer = 256 << 10;
 const abortMs = 10_000;
 const mostSpare = 4;
 
-/** Under this name an object carries the word of who wrote it. */
-export const wordKey = 'tidemark-word';
+/** What an object is put with: for how long it is locked, and how the store encrypts it. */
+export type PutHeaders = LockHeaders & Pick<PutObjectCommandInput, 'ServerSideEncryption'>;
 
 export type Target = { readonly Bucket: string; readonly Key: string };
 
@@ -33,9 +34,9 @@ export function openPartLine(most: number): PartLine {
   return { ...openGate(most), spare: [] };
 }
 
-type Parts = { readonly requests: Requests; readonly target: Target; readonly name: string; readonly line: PartLine; /** Stores what never filled a part. */ readonly putWhole: (bytes: Uint8Array) => Promise<unknown>; readonly onUpload: () => void };
+type Parts = { readonly requests: Requests; readonly target: Target; readonly name: string; readonly line: PartLine; readonly headers: PutHeaders; /** Each part carries its MD5, as stores want it of what is locked. */ readonly isSummed: boolean; /** Stores what never filled a part. */ readonly putWhole: (bytes: Uint8Array) => Promise<unknown>; readonly onUpload: () => void };
 
-export function openUploadWriter({ requests, target, name, line, putWhole, onUpload }: Parts): StorageWriter {
+export function openUploadWriter({ requests, target, name, line, headers, isSummed, putWhole, onUpload }: Parts): StorageWriter {
   const word = randomId();
   const sent: Promise<CompletedPart>[] = [];
   let upload: Promise<string> | undefined;
@@ -52,7 +53,7 @@ export function openUploadWriter({ requests, target, name, line, putWhole, onUpl
   const begin = async (): Promise<string> => {
     onUpload();
     return await requests.ask(name, async (client, { signal }) => {
-      const { UploadId } = await client.send(new CreateMultipartUploadCommand({ ...target, Metadata: { [wordKey]: word } }), { abortSignal: signal });
+      const { UploadId } = await client.send(new CreateMultipartUploadCommand({ ...target, ...headers, Metadata: { [wordKey]: word } }), { abortSignal: signal });
       if (UploadId === undefined) throw bucketRefused({ place: requests.place, object: name, why: 'an upload was begun without an id' });
       return UploadId;
     });
@@ -67,7 +68,7 @@ export function openUploadWriter({ requests, target, name, line, putWhole, onUpl
     const part = upload
       .then(async (UploadId) => {
         return await requests.ask(name, async (client, { signal, mayBeDone }) => {
-          const { ETag } = await client.send(new UploadPartCommand({ ...target, UploadId, PartNumber: number, Body: body, ContentLength: body.length }), { abortSignal: signal });
+          const { ETag } = await client.send(new UploadPartCommand({ ...target, UploadId, PartNumber: number, Body: body, ContentLength: body.length, ...(isSummed && { ContentMD5: md5Of(body) }) }), { abortSignal: signal });
           if (!mayBeDone && buffer.length === partBytes && line.spare.length < mostSpare) line.spare.push(buffer);
           return { ETag, PartNumber: number };
         });

@@ -14,47 +14,63 @@ import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2
 import type { Readable } from 'node:stream';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import { randomId } from '../../base/ids.ts';
-import { bucketUnfit, objectMissing, objectShort } from '../failures.ts';
-import { BodyCut, nameOf, statusOf } from './s3-answers.ts';
+import { bucketUnfit, lockNotKept, objectMissing, objectShort } from '../failures.ts';
+import { readImmutable } from '../immutable.ts';
+import { BodyCut, nameOf, statusOf, wordKey } from './s3-answers.ts';
 import { dropAbandoned } from './s3-abandoned.ts';
 import { openRequests, usualTimes, type RequestTimes, type Requests } from './s3-requests.ts';
 import { findRules } from './s3-rules.ts';
-import { hasWord, openPartLine, openUploadWriter, wordKey, type Target } from './s3-writer.ts';
+import { lockedBucket, lockHeaders, md5Of, openOldest, tryLock, type PutObject, type ReadVersion } from './s3-lock.ts';
+import { hasWord, openPartLine, openUploadWriter, type PutHeaders, type Target } from './s3-writer.ts';
 import type { S3Location } from './location.ts';
-import type { Storage, StoredObject } from './storage.ts';
+import type { Immutable, Storage, StoredObject } from './storage.ts';
 
 const partsAtOnce = 6;
 const pageOf = 1000;
 
-export type BucketOptions = { readonly create?: boolean; readonly clock?: Clock; readonly times?: Partial<RequestTimes> };
+export type BucketOptions = { readonly create?: boolean; readonly isNew?: boolean; readonly immutable?: Immutable; readonly isReadOnly?: boolean; readonly clock?: Clock; readonly times?: Partial<RequestTimes> };
 
-/** `create`: the store is shown to keep the promises that it can break, before a repository is made in it. */
+/** `create`, `isNew`: the store is shown to keep the promises that it can break, before a repository in it is made or first written. */
 export async function openBucket(location: S3Location, secret: string, options: BucketOptions = {}): Promise<Storage> {
   const { clock = systemClock } = options;
   const times = { ...usualTimes, ...options.times };
   const place = `s3:${[location.endpoint.replace(/\/$/, ''), location.bucket, ...(location.prefix === '' ? [] : [location.prefix])].join('/')}`;
   const requests = openRequests(location, secret, place, times, clock);
-  const storage = bucketStorage(requests, location, clock);
   try {
     await requests.ask('the list of objects', async (client, { signal }) => await client.send(new ListObjectsV2Command({ Bucket: location.bucket, Prefix: prefixOf(location), MaxKeys: 1 }), { abortSignal: signal }), times.reachMs);
-    if (options.create === true) await requireFit(storage, place);
+    const bucket = { requests, Bucket: location.bucket, prefix: prefixOf(location), clock };
+    const readVersion: ReadVersion = async (name, range, VersionId) => await readObject(requests, { Bucket: location.bucket, Key: prefixOf(location) + name, VersionId }, name, range);
+    const immutable = options.immutable ?? (await immutableThere(bucketStorage(requests, location, clock, undefined), await openOldest(bucket, readVersion)));
+    const plain = bucketStorage(requests, location, clock, immutable);
+    const storage = immutable === undefined ? plain : lockedBucket(plain, plain.putObject, immutable, bucket, readVersion);
+    if (options.create === true || options.isNew === true) await requireFit(storage, { ...bucket, immutable, sse: location.sse });
+    return storage;
   } catch (error) {
     requests.close();
     throw error;
   }
-  return storage;
+}
+
+/** As the repository's oldest descriptor says: a newer one may be anybody's. */
+async function immutableThere(plain: Storage, oldest: Pick<Storage, 'read' | 'list'> | undefined): Promise<Immutable | undefined> {
+  if (oldest !== undefined) return await readImmutable(oldest);
+  if ((await readImmutable(plain)) === undefined) return undefined;
+  throw lockNotKept({ place: plain.place, what: 'its repository is immutable, and the store does not list versions' });
 }
 
 function prefixOf({ prefix }: S3Location): string {
   return prefix === '' ? '' : `${prefix}/`;
 }
 
-function bucketStorage(requests: Requests, location: S3Location, clock: Clock): Storage {
+function bucketStorage(requests: Requests, location: S3Location, clock: Clock, immutable: Immutable | undefined): Storage & { readonly putObject: PutObject } {
   const { place } = requests;
   const Bucket = location.bucket;
   const prefix = prefixOf(location);
   const line = openPartLine(partsAtOnce);
   const at = (name: string): Target => ({ Bucket, Key: prefix + name });
+  const sse = location.sse === null ? {} : { ServerSideEncryption: location.sse };
+  const isSummed = immutable !== undefined;
+  const headers = (name: string): PutHeaders => ({ ...sse, ...lockHeaders(name, immutable, clock) });
   let isTidied = false;
   const tidy = (): void => {
     if (isTidied) return;
@@ -74,19 +90,20 @@ function bucketStorage(requests: Requests, location: S3Location, clock: Clock): 
       }
     });
 
-  const put: Storage['put'] = async (name, bytes, how) => {
+  const putObject: PutObject = async (name, bytes, how) => {
     const word = randomId();
-    const wanted: PutObjectCommandInput = { ...at(name), Body: bytes, ContentLength: bytes.length, Metadata: { [wordKey]: word }, ...(how === 'new' ? { IfNoneMatch: '*' } : {}) };
-    return await requests.ask(name, async (client, { signal }) => {
+    const wanted: PutObjectCommandInput = { ...at(name), Body: bytes, ContentLength: bytes.length, Metadata: { [wordKey]: word }, ...headers(name), ...(isSummed && { ContentMD5: md5Of(bytes) }), ...(how === 'new' ? { IfNoneMatch: '*' } : {}) };
+    return await requests.ask(name, async (client, { signal, mayBeDone }) => {
       try {
-        await client.send(new PutObjectCommand(wanted), { abortSignal: signal });
-        return 'stored';
+        const { VersionId } = await client.send(new PutObjectCommand(wanted), { abortSignal: signal });
+        return { outcome: 'stored', word, version: mayBeDone ? undefined : VersionId };
       } catch (error) {
         if (how !== 'new' || statusOf(error) !== 412) throw error;
-        return (await hasWord(client, at(name), word, signal)) ? 'stored' : 'exists';
+        return { outcome: (await hasWord(client, at(name), word, signal)) ? 'stored' : 'exists', word, version: undefined };
       }
     });
   };
+  const put: Storage['put'] = async (name, bytes, how) => (await putObject(name, bytes, how)).outcome;
 
   return {
     place,
@@ -98,7 +115,8 @@ function bucketStorage(requests: Requests, location: S3Location, clock: Clock): 
       return new Uint8Array(0);
     },
     put,
-    create: async (name) => openUploadWriter({ requests, target: at(name), name, line, putWhole: async (bytes) => await put(name, bytes, 'replace'), onUpload: tidy }),
+    putObject,
+    create: async (name) => openUploadWriter({ requests, target: at(name), name, line, headers: headers(name), isSummed, putWhole: async (bytes) => await put(name, bytes, 'replace'), onUpload: tidy }),
     delete: async (name) =>
       await requests.ask(name, async (client, { signal }) => {
         try {
@@ -113,7 +131,7 @@ function bucketStorage(requests: Requests, location: S3Location, clock: Clock): 
   };
 }
 
-async function readObject(requests: Requests, target: Target, object: string, range: { from: number; bytes: number } | undefined): Promise<Uint8Array> {
+async function readObject(requests: Requests, target: Target & { readonly VersionId?: string }, object: string, range: { from: number; bytes: number } | undefined): Promise<Uint8Array> {
   const { place, times } = requests;
   const Range = range === undefined ? undefined : `bytes=${range.from}-${range.from + range.bytes - 1}`;
   return await requests.ask(object, async (client, { signal }) => {
@@ -167,14 +185,25 @@ async function* listed(requests: Requests, Bucket: string, prefix: string, wante
 }
 
 /** What stores are known to break: a condition that is accepted and not kept, and rules that delete what they did not write. */
-async function requireFit(storage: Storage, place: string): Promise<void> {
+async function requireFit(storage: Storage, bucket: Parameters<typeof tryLock>[0] & { readonly immutable: Immutable | undefined; readonly sse: S3Location['sse'] }): Promise<void> {
+  const { place } = storage;
   const eaten = (await storage.findings?.())?.find(({ level }) => level === 'bad');
   if (eaten !== undefined) throw bucketUnfit({ place, what: eaten.says });
   const name = `tidemark-trial/${randomId()}`;
   try {
     const answers = [await storage.put(name, Buffer.from('first'), 'new'), await storage.put(name, Buffer.from('second'), 'new')];
     if (answers.join() !== 'stored,exists') throw bucketUnfit({ place, what: 'it accepts If-None-Match and replaces the object all the same' });
+    if (bucket.sse !== null) await requireSse(bucket, name, bucket.sse);
   } finally {
     await storage.delete(name);
   }
+  if (bucket.immutable === undefined) return;
+  const bad = (await tryLock(bucket, bucket.immutable.mode)).find(({ level }) => level === 'bad');
+  if (bad !== undefined) throw lockNotKept({ place, what: bad.says });
+}
+
+/** A store that does not encrypt answers without the word. */
+async function requireSse({ requests, Bucket, prefix }: Parameters<typeof tryLock>[0], name: string, sse: string): Promise<void> {
+  const { ServerSideEncryption } = await requests.ask(name, async (client, { signal }) => await client.send(new HeadObjectCommand({ Bucket, Key: prefix + name }), { abortSignal: signal }));
+  if (ServerSideEncryption !== sse) throw bucketUnfit({ place: requests.place, what: `it takes the wish to encrypt (${sse}) and does not: the object says ${ServerSideEncryption ?? 'nothing'}` });
 }

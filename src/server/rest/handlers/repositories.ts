@@ -16,7 +16,7 @@ import { laneOf } from '../../session-engine.ts';
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 
-type RepositoryRoutes = 'repository.add' | 'repository.import' | 'repository.adopt' | 'repository.repair' | 'repository.list' | 'repository.show' | 'repository.limit' | 'repository.gateway' | 'repository.check' | 'repository.test' | 'repository.sweep';
+type RepositoryRoutes = 'repository.add' | 'repository.import' | 'repository.adopt' | 'repository.repair' | 'repository.list' | 'repository.show' | 'repository.limit' | 'repository.immutable' | 'repository.gateway' | 'repository.check' | 'repository.test' | 'repository.sweep';
 
 export function repositoryHandlers(services: Services): Pick<Handlers, RepositoryRoutes> {
   const { archives, catalog, engine, viewSession } = services;
@@ -38,6 +38,7 @@ export function repositoryHandlers(services: Services): Pick<Handlers, Repositor
     'repository.list': async () => ({ repositories: await Promise.all((await catalog.repositories.list()).map(archives.view)) }),
     'repository.show': async ({ params }) => await archives.view(await archives.find(params.repository)),
     'repository.limit': async ({ params, body }) => await archives.view(await archives.setLimits(await archives.find(params.repository), body.limits)),
+    'repository.immutable': async ({ params, body }) => await archives.view(await archives.raise(await archives.writable(params.repository), body.days)),
     'repository.gateway': async ({ params, body }) => {
       const row = await archives.find(params.repository);
       return await archives.view(await archives.setGateways(row, readGateways(row, body, await services.hosts.list())));

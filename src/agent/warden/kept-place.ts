@@ -1,0 +1,227 @@
+/**
+ * One directory in the warden's care: its files are locked and unlocked here and nowhere else.
+ *
+ *   landed ──ledger, flag, nobody writes it──▶ locked ──its time, by the warden──▶ lifted ──its holder──▶ deleted
+ *     └── killed in between: the next round finds it in no ledger, and locks it for the repository's days
+ *
+ * Who asks is not trusted. Names are judged by their text and opened below the place without following a link; only
+ * ordinary files of the holder are locked. The folders on the way become root's, with the sticky bit: in them the holder can make
+ * new things and delete its own, and can rename or remove no folder that has locked files in it.
+ */
+import { chownSync, closeSync, constants, fchmodSync, fchownSync, fstatSync, mkdirSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
+import { readFile, readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isFailure } from '../../base/failure.ts';
+import { isImmutableFile, isOpenForWriting, openBeneath, setImmutableFile } from '../../base/native.ts';
+import { lockNotKept, objectMissing, storageFailed } from '../../repository/failures.ts';
+import { dayMs, readImmutable } from '../../repository/immutable.ts';
+import { isKept } from '../../repository/object-names.ts';
+import { gone, lifted, openLedger, type Ledger, type LedgerChange } from './ledger.ts';
+
+/** As it was adopted: who writes there. */
+export type AdoptedPlace = { readonly path: string; readonly uid: number; readonly gid: number };
+
+export type KeptPlace = {
+  readonly path: string;
+  readonly seenMs: number;
+  retain(names: readonly string[], times: { nowMs: number; leastMs: number; forMs: number }): Promise<number[]>;
+  /** In kept time; null: not locked. */
+  until(names: readonly string[], nowMs: number): (number | null)[];
+  /** Lifts what is over and, where it is `whole`, locks what a kill left unlocked. Answers how many of each. */
+  round(nowMs: number, whole: boolean): Promise<{ lifted: number; locked: number }>;
+  close(): Promise<void>;
+};
+
+const folderMode = 0o1770;
+const name = /^[a-z0-9][a-z0-9._-]*(\/[a-z0-9][a-z0-9._-]*)*$/;
+const own = '.warden';
+
+/** Takes a directory into care: it and its ledger become root's. Refuses what could not be kept. */
+export function adoptPlace(path: string): AdoptedPlace {
+  const { uid, gid } = statSync(path);
+  const before = uid === 0 ? readOwner(path) : { uid, gid };
+  requireSafeWay(path, before);
+  mkdirSync(join(path, own), { recursive: true, mode: 0o700 });
+  requireFlag(path);
+  chownSync(join(path, own), 0, 0);
+  const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fchownSync(folder, 0, before.gid);
+    fchmodSync(folder, folderMode);
+  } finally {
+    closeSync(folder);
+  }
+  return { path, ...before };
+}
+
+/** Of a place that was adopted before: its files tell whose it is. */
+function readOwner(path: string): { uid: number; gid: number } {
+  const found = statSync(join(path, '.tmp'), { throwIfNoEntry: false });
+  if (found === undefined || found.uid === 0) throw lockNotKept({ place: path, what: 'root writes there, and root can lift every lock; give the folder to the transport\'s user (chown tidemark:)' });
+  return { uid: found.uid, gid: found.gid };
+}
+
+/** Whoever can rename a folder above the place can put another one there. */
+function requireSafeWay(path: string, { uid, gid }: { uid: number; gid: number }): void {
+  for (let above = dirname(path); ; above = dirname(above)) {
+    const { mode, uid: owner, gid: group } = statSync(above);
+    const isSticky = (mode & 0o1000) !== 0;
+    const isWritable = owner === uid || (!isSticky && ((mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && group === gid)));
+    if (isWritable) throw lockNotKept({ place: path, what: `the user who writes there can also rename what is in ${above}` });
+    if (above === dirname(above)) return;
+  }
+}
+
+/** Shows that a locked file withstands root's own unlink. */
+export function requireFlag(path: string): void {
+  const trial = join(path, own, 'trial');
+  const fd = openSync(trial, constants.O_CREAT | constants.O_RDWR, 0o600);
+  try {
+    writeSync(fd, 'trial');
+    setImmutableFile(fd, true);
+    if (!isImmutableFile(fd) || isRemoved(trial)) throw lockNotKept({ place: path, what: 'its file system takes the immutable flag and deletes the file all the same' });
+    setImmutableFile(fd, false);
+  } catch (error) {
+    if (isFailure(error, lockNotKept)) throw error;
+    throw lockNotKept({ place: path, what: `its file system has no immutable flag (${(error as Error).message})` }, error);
+  } finally {
+    closeSync(fd);
+    rmSync(trial, { force: true });
+  }
+}
+
+function isRemoved(path: string): boolean {
+  try {
+    rmSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export async function openKeptPlace(place: AdoptedPlace): Promise<KeptPlace> {
+  const { path, uid, gid } = place;
+  const ledger: Ledger = await openLedger(join(path, own, 'ledger'));
+  const root = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  const held = new Set<string>();
+
+  const holdFolders = (object: string): void => {
+    for (let folder = dirname(object); folder !== '.' && !held.has(folder); folder = dirname(folder)) {
+      const fd = openBeneath(root, folder);
+      if (fd < 0) throw objectMissing({ object, place: path });
+      try {
+        if (fstatSync(fd).uid !== 0) {
+          fchownSync(fd, 0, gid);
+          fchmodSync(fd, folderMode);
+        }
+      } finally {
+        closeSync(fd);
+      }
+      held.add(folder);
+    }
+  };
+
+  /** Works with a file of the holder; undefined where there is none of that name. */
+  const withFile = <T>(object: string, work: (fd: number) => T): T | undefined => {
+    if (!name.test(object)) throw storageFailed({ place: path, object, why: 'it is not the name of an object' });
+    const fd = openBeneath(root, object);
+    if (fd < 0) return undefined;
+    try {
+      const found = fstatSync(fd);
+      if (!found.isFile() || found.uid !== uid) throw storageFailed({ place: path, object, why: 'it is not a file of the user who writes there' });
+      return work(fd);
+    } finally {
+      closeSync(fd);
+    }
+  };
+
+  const flag = (object: string): void => {
+    holdFolders(object);
+    const isWritten = withFile(object, (fd) => {
+      setImmutableFile(fd, true);
+      return isOpenForWriting(fd);
+    });
+    if (isWritten === true) throw storageFailed({ place: path, object, why: 'somebody has it open for writing while it is locked' });
+  };
+
+  const retain: KeptPlace['retain'] = async (names, { nowMs, leastMs, forMs }) => {
+    const changes: LedgerChange[] = [];
+    const fresh: string[] = [];
+    for (const object of names) {
+      const untilMs = ledger.entries.get(object) ?? lifted;
+      if (untilMs > nowMs && untilMs >= nowMs + leastMs) continue;
+      if (untilMs <= nowMs) {
+        if (withFile(object, () => true) === undefined) throw objectMissing({ object, place: path });
+        fresh.push(object);
+      }
+      changes.push({ name: object, untilMs: Math.max(untilMs, nowMs + forMs) });
+    }
+    await ledger.write(changes, nowMs);
+    for (const object of fresh) flag(object);
+    return names.map((object) => ledger.entries.get(object)!);
+  };
+
+  const liftOver = async (nowMs: number): Promise<number> => {
+    const over = [...ledger.entries].filter(([, untilMs]) => untilMs !== lifted && untilMs <= nowMs).map(([object]) => object);
+    const changes = over.map((object): LedgerChange => {
+      const found = withFile(object, (fd) => setImmutableFile(fd, false) ?? true);
+      return { name: object, untilMs: found === undefined ? gone : lifted };
+    });
+    await ledger.write(changes, nowMs);
+    return over.length;
+  };
+
+  return {
+    path,
+    get seenMs() {
+      return ledger.seenMs;
+    },
+    retain,
+    until: (names, nowMs) =>
+      names.map((object) => {
+        const untilMs = ledger.entries.get(object) ?? lifted;
+        return untilMs > nowMs ? untilMs : null;
+      }),
+    async round(nowMs, whole) {
+      const over = await liftOver(nowMs);
+      if (!whole) return { lifted: over, locked: 0 };
+      const found = new Set<string>();
+      for await (const object of filesBelow(path)) found.add(object);
+      await ledger.write([...ledger.entries].filter(([object, untilMs]) => untilMs === lifted && !found.has(object)).map(([object]) => ({ name: object, untilMs: gone })), nowMs);
+      const days = (await readImmutable(filesOf(path)))?.days;
+      const left = days === undefined ? [] : [...found].filter((object) => name.test(object) && isKept(object) && !ledger.entries.has(object));
+      if (left.length > 0) await retain(left, { nowMs, leastMs: days! * dayMs, forMs: days! * dayMs });
+      // Of a kill between the ledger and the flag.
+      for (const [object, untilMs] of ledger.entries) if (untilMs > nowMs) withFile(object, (fd) => setImmutableFile(fd, true));
+      return { lifted: over, locked: left.length };
+    },
+    async close() {
+      closeSync(root);
+      await ledger.close();
+    },
+  };
+}
+
+async function* filesBelow(root: string, folder = ''): AsyncIterable<string> {
+  const entries = await readdir(join(root, folder), { withFileTypes: true }).catch(() => []);
+  for (const entry of entries) {
+    const object = folder === '' ? entry.name : `${folder}/${entry.name}`;
+    if (entry.name.startsWith('.')) continue;
+    if (entry.isDirectory()) yield* filesBelow(root, object);
+    else if (entry.isFile()) yield object;
+  }
+}
+
+/** As much of a storage as its descriptor needs. */
+function filesOf(path: string): Parameters<typeof readImmutable>[0] {
+  return {
+    async read(object) {
+      return await readFile(join(path, object)).catch((error: unknown) => {
+        throw objectMissing({ object, place: path }, error);
+      });
+    },
+    async *list(prefix) {
+      for await (const object of filesBelow(path, prefix.replace(/\/$/, ''))) yield { name: object, bytes: 0, modifiedMs: 0 };
+    },
+  };
+}
