@@ -11,7 +11,7 @@ import { until } from '../../src/base/deadline.ts';
 import { openPostgres, whyNoPostgres, type Postgres } from '../kit/postgres.ts';
 
 const session = (id: string, lane: string | null = null) => ({ id, lane, kind: 'backup', object_kind: 'set', object_id: 's1', object_name: 'rs0', set_id: 's1', sealed_wish: '', created_ms: 1_000, reason: null, retry_of: null });
-const repository = { id: 'r1', name: 'r1', host: 'local', location: '{}', sealed_secret: null, sealed_passphrase: '', sealed_key: '', passphrase_file: null, is_default: 1, added_ms: 1, limits: '[]', gateways: '{"through":[],"hosts":null}', is_attached: 0 };
+const repository = { id: 'r1', name: 'r1', host: 'local', location: '{}', sealed_secret: null, sealed_passphrase: '', sealed_key: '', passphrase_file: null, is_default: 1, added_ms: 1, limits: '[]', gateways: '{"through":[],"hosts":null}', is_attached: 0, immutable: null };
 
 function keepsItsPromises(open: () => Promise<Catalog>): void {
   let catalog: Catalog;
