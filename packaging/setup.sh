@@ -8,7 +8,7 @@
 #   purge     settings, state and the user: what `prepare` and the service made
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-. "$here/about.sh" # name, units, user, state
+. "$here/about.sh" # name, units, sockets, user
 place=/opt/tidemark/${name#tidemark-}
 
 manager() { if [ -d /run/systemd/system ]; then systemctl "$@"; fi; }
@@ -33,8 +33,10 @@ case ${1:-} in
     if [ -x "$here/bin/tidemark" ] && [ ! -e /usr/bin/tidemark ]; then ln -sfn "$place/current/bin/tidemark" /usr/bin/tidemark 2>/dev/null || true; fi
     manager daemon-reload
     manager --quiet enable "$name.service"
+    for socket in ${sockets:-}; do manager --quiet enable --now "$socket"; done
     ;;
   disable)
+    for socket in ${sockets:-}; do manager --quiet disable --now "$socket" 2>/dev/null || true; done
     manager --quiet disable --now "$name.service" 2>/dev/null || true
     for unit in $units; do rm -rf "/etc/systemd/system/$unit" "/etc/systemd/system/$unit.d" "/etc/systemd/system/multi-user.target.wants/$unit"; done
     case $(readlink /usr/bin/tidemark 2>/dev/null || true) in "$place"/*) rm -f /usr/bin/tidemark ;; esac

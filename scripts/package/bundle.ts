@@ -20,6 +20,7 @@ export const programs = {
   mover: 'src/main/mover.ts',
   mount: 'src/main/mount.ts',
   guardian: 'src/main/guardian.ts',
+  warden: 'src/main/warden.ts',
   tidemark: 'src/main/tidemark.ts',
   server: 'src/main/server.ts',
   depot: 'src/main/depot.ts',

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { PackageName } from '../../src/contract/packages.ts';
 import { bundle, type Bundled, type Program } from './bundle.ts';
 
-const onHosts = ['transport', 'mover', 'mount', 'guardian', 'tidemark', 'store-worker', 'lay-worker', 'share-child'] as const;
+const onHosts = ['transport', 'warden', 'mover', 'mount', 'guardian', 'tidemark', 'store-worker', 'lay-worker', 'share-child'] as const;
 
 /** The programs of each package: what is not needed there is not there. */
 export const packages: Readonly<Record<PackageName, readonly Program[]>> = {
@@ -38,10 +38,14 @@ export async function layOut(root: string, directory: string, name: PackageName,
     copyFileSync(join(root, 'packaging/tidemark.sh'), join(directory, 'bin/tidemark'));
     chmodSync(join(directory, 'bin/tidemark'), 0o755);
   }
+  if (name === 'tidemark-transport') {
+    copyFileSync(join(root, 'packaging/tidemark-transport/tidemark-warden.sh'), join(directory, 'bin/tidemark-warden'));
+    chmodSync(join(directory, 'bin/tidemark-warden'), 0o755);
+  }
   const packaging = join(root, 'packaging', name);
   copyFileSync(join(root, 'packaging/setup.sh'), join(directory, 'setup.sh'));
   copyFileSync(join(root, 'LICENSE'), join(directory, 'LICENSE'));
-  cpSync(packaging, directory, { recursive: true, filter: (file) => !/\.(service|conf)$/.test(file) });
+  cpSync(packaging, directory, { recursive: true, filter: (file) => !/\.(service|socket|conf)$/.test(file) });
   cpSync(packaging, join(directory, 'units'), { recursive: true, filter: (file) => !file.endsWith('.sh') });
   return { directory, programs: laid };
 }

@@ -53,7 +53,7 @@ lockConformance(
       as: warden.asWriter,
     };
   },
-  skip,
+  { skip, isTurned: true },
 );
 
 for (const kind of ['ext4', 'xfs', 'btrfs'] as const satisfies FileSystemKind[]) {

@@ -11,7 +11,7 @@ import { MongoClient } from 'mongodb';
 import { until } from '../../src/base/deadline.ts';
 import { findMongod } from '../kit/mongod.ts';
 import { openPackages } from '../kit/packages.ts';
-import { freePort, openPlatform } from '../kit/platform.ts';
+import { freePort, openPlatform, type Platform } from '../kit/platform.ts';
 import { openWholeHosts, whyNoWholeHosts, type WholeHost } from '../kit/whole-host.ts';
 
 const mongodPort = 27117;
@@ -68,4 +68,51 @@ test('two bare hosts are deployed over SSH, and a set is backed up from one to t
 
   const { rows } = await platform.ok('ports', 'matrix');
   assert.ok((rows as { row: unknown }[]).length > 5, JSON.stringify(rows).slice(0, 300));
+
+  await platform.ok('set', 'remove', 'rs0', '--apply');
+  const failed = await immutableVault(platform, vault, passphrase, `${db.address}:${mongodPort}`);
+  assert.deepEqual(failed, []);
 });
+
+async function refusal(platform: Platform, ...words: string[]): Promise<string> {
+  const { code, stderr, stdout } = await platform.tidemark(...words);
+  assert.notEqual(code, 0, words.join(' '));
+  return stderr + stdout;
+}
+
+const place = '/srv/vault';
+const warden = '/opt/tidemark/transport/current/bin/tidemark-warden';
+
+/** The vault becomes a host of hardened repositories: nobody deletes or changes what is locked in it, until the warden's time is over. */
+async function immutableVault(platform: Platform, vault: WholeHost, passphrase: string, source: string): Promise<string[]> {
+  await vault.ok('install', ['-d', '-o', 'tidemark', '-g', 'tidemark', '-m', '700', place]);
+  const refused = await refusal(platform, 'repository', 'add', 'hard', place, '--node', 'vault', '--immutable-days', '30', '--passphrase-file', passphrase);
+  assert.match(refused, /tidemark-warden adopt/);
+  await vault.ok(warden, ['adopt', place], { deadlineMs: 60_000 });
+  for (const [unit, state] of [['tidemark-deployer.service', 'inactive'], ['tidemark-transport.service', 'active']]) assert.equal((await vault.run('systemctl', ['is-active', unit!])).stdout.trim(), state, unit);
+  await until('the transport to be back', 60_000, async () => ((await platform.tidemark('repository', 'add', 'hard', place, '--node', 'vault', '--immutable-days', '30', '--passphrase-file', passphrase)).code === 0 ? true : undefined));
+  await platform.ok('set', 'add', `mongodb://${source}/?replicaSet=rs0`, '--repository', 'hard');
+  const { point, verified } = await platform.ok('backup', 'run', 'rs0', '--source', source);
+  assert.equal(verified, true);
+  const { findings } = await platform.ok('repository', 'test', 'hard', '--size', '1');
+  for (const what of ['what is retained stays', 'locks when the clock is turned']) assert.equal((findings as { what: string; level: string }[]).find((one) => one.what === what)?.level, 'good', JSON.stringify(findings));
+
+  // With everything that the backup server has.
+  assert.match(await refusal(platform, 'point', 'delete', String(point), '--apply'), /repository\.object-retained/);
+  // As the user that the transport runs as, and as root who does not lift the flag: each locked file, and each folder on the way.
+  const listed = async (): Promise<string[]> => (await vault.ok('find', [place, '-type', 'f', '(', '-path', '*/points/*', '-o', '-path', '*/packs/*', '-o', '-path', '*/slices/*', '-o', '-path', '*/chains/*', '-o', '-name', 'tidemark*.json', ')'])).trim().split('\n');
+  const files = await listed();
+  for (const kind of ['/points/', '/packs/', '/chains/', 'tidemark.json']) assert.ok(files.some((file) => file.includes(kind)), `${kind} in ${files.join(' ')}`);
+  const attack = 'for f; do rm -f "$f" && echo "deleted $f"; echo x >> "$f" && echo "changed $f"; mv "$f" "$f.away" && echo "moved $f"; done; true';
+  const struck = async (user: string): Promise<string> => (await vault.run('runuser', ['-u', user, '--', 'sh', '-c', attack, 'sh', ...files])).stdout;
+  assert.equal((await struck('tidemark')) + (await struck('root')), '');
+  const moved = await vault.run('runuser', ['-u', 'tidemark', '--', 'sh', '-c', `mv ${place}/sets ${place}/aside; mv ${place} ${place}-aside; ls ${place}/.warden; true`]);
+  assert.equal(moved.stdout, '');
+  // What asks the warden can only lock: a second warden's clock is 40 days further, and lifts.
+  await vault.ok('systemctl', ['stop', 'tidemark-warden.socket', 'tidemark-warden.service']);
+  await vault.ok('systemd-run', ['--quiet', '--unit=warden-later', 'unshare', '--time', '--boottime', String(40 * 86_400), '/opt/tidemark/transport/current/bin/node', '/opt/tidemark/transport/current/lib/main/warden.js']);
+  await until('the later warden', 20_000, async () => ((await vault.run('chgrp', ['tidemark', '/run/tidemark-warden/warden.sock'])).code === 0 ? true : undefined));
+  await vault.ok('chmod', ['660', '/run/tidemark-warden/warden.sock']);
+  await platform.ok('point', 'delete', String(point), '--apply');
+  return (await listed()).filter((file) => file.includes(String(point)) && file.includes('/points/'));
+}
