@@ -35,3 +35,9 @@ export const serverReplaced = failure<{ server: string }>('catalog.server-replac
   hint: 'It starts again by itself. Where this happens often, look at the load of the machine and the way to the database.',
   retry: 'later',
 });
+
+export const backupWanted = failure<{ place: string; migration: string }>('catalog.backup-wanted', {
+  says: ({ place, migration }) => `the catalog at ${place} has to be brought to ${migration}, and nobody has said that it was backed up`,
+  hint: 'End every server on it, back the database up (pg_dump --format=custom), and start one server with --catalog-backed-up.',
+  retry: 'never',
+});
