@@ -69,6 +69,25 @@ test('a catalog of a newer version is refused and left as it is', async () => {
   await assert.rejects(openCatalog(newer), (error) => isFailure(error, catalogNewer) && error.message.includes('0999-from-the-future'));
 });
 
+test('a catalog of an older version is copied before it is changed, for its owner alone, and the copy opens as it was', async () => {
+  const older = join(directory, 'older.sqlite');
+  const made = await openCatalog(older);
+  await made.settings.put('colour', 'red');
+  await made.close();
+  const raw = new DatabaseSync(older);
+  raw.exec("drop index sessions_by_kind; alter table sessions drop column server; drop table servers; drop table duties; delete from kysely_migration where name = '0017-servers'");
+  raw.close();
+  const upgraded = await openCatalog(older);
+  await upgraded.settings.put('colour', 'blue');
+  await upgraded.close();
+  const copy = `${older}.before-0017-servers`;
+  assert.equal(statSync(copy).mode & 0o777, 0o600);
+  const kept = new DatabaseSync(copy);
+  assert.equal(kept.prepare("select value from settings where name = 'colour'").get()?.['value'], 'red');
+  assert.throws(() => kept.prepare('select * from servers').all());
+  kept.close();
+});
+
 test('of two sessions that want one lane the second is told who has it, until that one has ended', async () => {
   await catalog.sessions.open(session('a1', 'set:s1'));
   await assert.rejects(catalog.sessions.open(session('a2', 'set:s1')), (error) => isFailure(error, laneTaken) && error.details['session'] === 'a1');

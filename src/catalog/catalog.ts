@@ -2,6 +2,7 @@
 import { Kysely, type Dialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { isFailure } from '../base/failure.ts';
+import { copyBeforeUpgrade, demandBackup } from './before-upgrade.ts';
 import { copyStore } from './copies.ts';
 import { catalogNewer, migrationFailed } from './failures.ts';
 import { groupStore } from './groups.ts';
@@ -34,10 +35,13 @@ export async function openCatalog(path: string) {
 }
 
 export async function openCatalogAt(place: CatalogPlace, options: CatalogOptions = {}) {
-  if (place.kind === 'sqlite') return await openCatalogOn(sqliteDialect(place.path), options);
+  if (place.kind === 'sqlite') {
+    copyBeforeUpgrade(place.path);
+    return await openCatalogOn(sqliteDialect(place.path), options);
+  }
   const listeners = new Set<(why: Error) => void>();
-  const { plain, db } = openPostgres(place, (why) => listeners.forEach((tell) => tell(why)));
-  return await opened({ kind: 'postgres', plain, db, listeners }, options);
+  const { plain, db, shown } = openPostgres(place, (why) => listeners.forEach((tell) => tell(why)));
+  return await opened({ kind: 'postgres', plain, db, listeners }, options, async () => await demandBackup(plain, shown, place.isBackedUp === true));
 }
 
 export async function openCatalogOn(dialect: Dialect, options: CatalogOptions = {}) {
@@ -46,12 +50,13 @@ export async function openCatalogOn(dialect: Dialect, options: CatalogOptions = 
 }
 
 /** `plain` is for what must see what others did while it waited for its lock: the migrations. */
-async function opened({ kind, plain, db, listeners }: { kind: CatalogKind; plain: Kysely<Tables>; db: Kysely<Tables>; listeners: Set<(why: Error) => void> }, options: CatalogOptions) {
+async function opened({ kind, plain, db, listeners }: { kind: CatalogKind; plain: Kysely<Tables>; db: Kysely<Tables>; listeners: Set<(why: Error) => void> }, options: CatalogOptions, before?: () => Promise<void>) {
   const close = async (): Promise<void> => {
     await db.destroy();
     if (plain !== db) await plain.destroy();
   };
   try {
+    await before?.();
     await migrate(plain);
   } catch (error) {
     await close();

@@ -41,3 +41,9 @@ export const alreadyBegun = failure<{ claim: string; session: string }>('catalog
   hint: 'It is followed in place of a second one. Nothing has to be done.',
   retry: 'never',
 });
+
+export const backupWanted = failure<{ place: string; migration: string }>('catalog.backup-wanted', {
+  says: ({ place, migration }) => `the catalog at ${place} has to be brought to ${migration}, and nobody has said that it was backed up`,
+  hint: 'End every server on it, back the database up (pg_dump --format=custom), and start one server with --catalog-backed-up.',
+  retry: 'never',
+});

@@ -15,7 +15,7 @@ import { systemClock } from '../base/clock.ts';
 import { catalogPlaceBad, catalogUnreachable } from './failures.ts';
 import type { Tables } from './tables.ts';
 
-export type PostgresPlace = { readonly url: string; readonly passwordFile: string | null };
+export type PostgresPlace = { readonly url: string; readonly passwordFile: string | null; /** It may be changed for a newer version. */ readonly isBackedUp?: boolean };
 
 const connectMs = 5_000;
 const statementMs = 30_000;
@@ -48,6 +48,11 @@ export function postgresSettings(url: string): PostgresSettings {
   if (mode === 'disable' && !isLoopback(host)) return refuse('without TLS only a database on this machine is spoken to');
   const file = parsed.searchParams.get('sslrootcert');
   return { host, port: Number(parsed.port || '5432'), database, user: decodeURIComponent(parsed.username), ssl: mode === 'disable' ? false : { ca: file === null ? undefined : readFileSync(file, 'utf8') } };
+}
+
+export function databaseAt(url: string): { host: string; port: number } {
+  const { host, port } = postgresSettings(url);
+  return { host, port };
 }
 
 function isLoopback(host: string): boolean {

@@ -1,4 +1,4 @@
-/** The backup server as a process: `--data DIR --listen HOST:PORT --transport HOST:PORT [--enrolment HOST:PORT --agents HOST:PORT --announce ADDRESS --depot HOST:PORT --installer-port PORT [--depot-is-here]] [--dns ADDRESS[:PORT] …] [--catalog postgres://USER@HOST/DATABASE [--catalog-password-file FILE]]`. Says `ready` to its supervisor. */
+/** The backup server as a process: `--data DIR --listen HOST:PORT --transport HOST:PORT [--enrolment HOST:PORT --agents HOST:PORT --announce ADDRESS --depot HOST:PORT --installer-port PORT [--depot-is-here]] [--dns ADDRESS[:PORT] …] [--catalog postgres://USER@HOST/DATABASE [--catalog-password-file FILE] [--catalog-backed-up]]`. Says `ready` to its supervisor. */
 import { parseArgs } from 'node:util';
 import { describe } from '../base/failure.ts';
 import { openLog } from '../base/log.ts';
@@ -7,7 +7,7 @@ import { openServer } from '../server/server.ts';
 import { addressOf } from './address-of.ts';
 import { version, windowsInstaller } from './installation.ts';
 
-const { values } = parseArgs({ options: { data: { type: 'string' }, listen: { type: 'string', default: '127.0.0.1:9419' }, transport: { type: 'string', default: '127.0.0.1:6162' }, enrolment: { type: 'string' }, agents: { type: 'string' }, announce: { type: 'string' }, depot: { type: 'string' }, 'installer-port': { type: 'string', default: '11731' }, 'depot-is-here': { type: 'boolean', default: false }, dns: { type: 'string', multiple: true }, catalog: { type: 'string' }, 'catalog-password-file': { type: 'string' } } });
+const { values } = parseArgs({ options: { data: { type: 'string' }, listen: { type: 'string', default: '127.0.0.1:9419' }, transport: { type: 'string', default: '127.0.0.1:6162' }, enrolment: { type: 'string' }, agents: { type: 'string' }, announce: { type: 'string' }, depot: { type: 'string' }, 'installer-port': { type: 'string', default: '11731' }, 'depot-is-here': { type: 'boolean', default: false }, dns: { type: 'string', multiple: true }, catalog: { type: 'string' }, 'catalog-password-file': { type: 'string' }, 'catalog-backed-up': { type: 'boolean', default: false } } });
 const log = openLog((line) => process.stderr.write(line)).with({ part: 'server' });
 
 const distribution = () => {
@@ -23,7 +23,7 @@ try {
     dataDirectory: values.data,
     listen: addressOf(values.listen),
     transport: addressOf(values.transport),
-    ...(values.catalog !== undefined && { catalog: { kind: 'postgres', url: values.catalog, passwordFile: values['catalog-password-file'] ?? null } }),
+    ...(values.catalog !== undefined && { catalog: { kind: 'postgres', url: values.catalog, passwordFile: values['catalog-password-file'] ?? null, isBackedUp: values['catalog-backed-up'] } }),
     enrolment: values.enrolment === undefined ? null : addressOf(values.enrolment),
     agents: values.agents === undefined ? null : addressOf(values.agents),
     announce: values.announce,

@@ -31,6 +31,7 @@ export async function joinServers(options: { catalog: Catalog; name: string; ver
   const { catalog, name, version, clock, log, leaseMs = usualLeaseMs, signal } = options;
   const isShared = catalog.kind === 'postgres';
   const lost = Promise.withResolvers<Error>();
+  let act = async (): Promise<void> => await Promise.resolve();
   let renewedMs = clock.monotonicMs();
   await catalog.servers.register(name, version, leaseMs);
   let heardSinceMs: number | null = clock.monotonicMs();
@@ -50,7 +51,7 @@ export async function joinServers(options: { catalog: Catalog; name: string; ver
     heardSinceMs ??= askedMs;
   }
 
-  async function round(act: () => Promise<void>): Promise<void> {
+  async function round(): Promise<void> {
     const isUnsure = heardSinceMs === null;
     if (isUnsure || clock.monotonicMs() - renewedMs >= leaseMs / 3) await renew();
     if (heardSinceMs !== null && clock.monotonicMs() - heardSinceMs >= leaseMs) {
@@ -59,20 +60,21 @@ export async function joinServers(options: { catalog: Catalog; name: string; ver
     await act();
   }
 
+  const run = async (): Promise<void> => {
+    while (!signal.aborted) {
+      await round().catch((error: unknown) => {
+        if (!signal.aborted) log.warn('the work of the servers could not be looked at', { why: describe(error) });
+      });
+      await clock.wait(Math.min(1_000, leaseMs / 10), signal).catch(() => {});
+    }
+  };
+  // From now on, for a start may take longer than the lease.
+  if (isShared) void run();
+
   return {
     isSure: () => !isShared || clock.monotonicMs() - renewedMs < leaseMs,
     lost: lost.promise,
-    keep(act) {
-      const run = async (): Promise<void> => {
-        while (!signal.aborted) {
-          await round(act).catch((error: unknown) => {
-            if (!signal.aborted) log.warn('the work of the servers could not be looked at', { why: describe(error) });
-          });
-          await clock.wait(Math.min(1_000, leaseMs / 10), signal).catch(() => {});
-        }
-      };
-      if (isShared) void run();
-    },
+    keep: (next) => void (act = next),
     leave: async () => await catalog.servers.leave().catch((error: unknown) => log.info('the catalog did not hear that this server ends', { why: describe(error) })),
   };
 }

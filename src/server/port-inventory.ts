@@ -30,7 +30,7 @@ const lookupMs = 3_000;
 type Known = Pick<Services, 'sets' | 'hosts' | 'links' | 'catalog' | 'hostKeys' | 'distribution' | 'nameServers' | 'about'> & { directory: Pick<Services['directory'], 'settings'> };
 
 export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distribution, nameServers, directory, about }: Known): Promise<KnownInventory> {
-  const { url, hostPorts, announced } = about();
+  const { url, hostPorts, catalogAt, announced } = about();
   const machine = { dial: announced ?? hostname(), addresses: ownAddresses() };
   const rows = await sets.list();
   const looked = rows.map((row) => ({ row, ...discovered.parse(JSON.parse(row.discovered)) }));
@@ -86,7 +86,7 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
     const { name, members: all } = lookOf(row);
     planned.push({ name, members: await Promise.all(all.map(async ({ host, port }) => ({ host, port, addresses: await addressesOf(host) }))), seed: `${row.seed_host}:${row.seed_port}` });
   }
-  const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, isDepotHere: depot?.isLocal === true, stores, dnsServers: outsideServers(await nameServers()), directory: await directoryOf(await directory.settings()) };
+  const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, isDepotHere: depot?.isLocal === true, stores, dnsServers: outsideServers(await nameServers()), directory: await directoryOf(await directory.settings()), postgresql: catalogAt === undefined ? null : { name: catalogAt.host, dial: catalogAt.host, addresses: await addressesOf(catalogAt.host), port: catalogAt.port } };
   return {
     inventory: { servers: [{ ...machine, name: hostname() }], hosts: plannedHosts, sets: planned, settings },
     linkOf: (host) => {

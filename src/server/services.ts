@@ -78,5 +78,5 @@ export type Services = {
   nameServers(): Promise<NameServers | null>;
   /** Opens the session that follows the set's oplog, unless it is open. */
   keepOplog(set: SetRow): Promise<void>;
-  about(): { version: string; startedAtMs: number; url: string; caFingerprint: string; /** The address that hosts are told to reach this server at. */ announced?: string; /** Where hosts reach this server, when it takes any. */ hostPorts: { enrolmentPort?: number; agentControlPort?: number; depotPort?: number; installerPort?: number } };
+  about(): { version: string; startedAtMs: number; url: string; caFingerprint: string; /** The database, when several servers share the catalog. */ catalogAt?: { host: string; port: number }; /** The address that hosts are told to reach this server at. */ announced?: string; /** Where hosts reach this server, when it takes any. */ hostPorts: { enrolmentPort?: number; agentControlPort?: number; depotPort?: number; installerPort?: number } };
 };

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { isFailure } from '../../src/base/failure.ts';
 import { emptyHead } from '../../src/catalog/audit.ts';
 import { openCatalogAt, openCatalogOn, type Catalog } from '../../src/catalog/catalog.ts';
-import { catalogNewer, catalogPlaceBad, catalogUnreachable, laneTaken, serverReplaced } from '../../src/catalog/failures.ts';
+import { backupWanted, catalogNewer, catalogPlaceBad, catalogUnreachable, laneTaken, serverReplaced } from '../../src/catalog/failures.ts';
 import { postgresSettings } from '../../src/catalog/postgres.ts';
 import { sqliteDialect } from '../../src/catalog/sqlite.ts';
 import { until } from '../../src/base/deadline.ts';
@@ -115,6 +115,16 @@ describe('PostgreSQL', { skip: whyNoPostgres() }, () => {
     await (await openCatalogAt(place)).close();
     postgres.sql("insert into kysely_migration values ('0999-from-the-future', '2030')", 'newer');
     await assert.rejects(openCatalogAt(place), (error) => isFailure(error, catalogNewer));
+  });
+
+  test('a catalog of an older version is left as it is until somebody has said that it was backed up', async () => {
+    const place = postgres.create('older');
+    await (await openCatalogAt(place)).close();
+    postgres.sql("drop index sessions_by_kind; alter table sessions drop column server; drop table servers; drop table duties; delete from kysely_migration where name = '0017-servers'", 'older');
+    await assert.rejects(openCatalogAt(place), (error) => isFailure(error, backupWanted) && error.message.includes('0017-servers'));
+    assert.equal(postgres.sql("select count(*) from kysely_migration where name = '0017-servers'", 'older'), '0');
+    await using upgraded = await openCatalogAt({ ...place, isBackedUp: true });
+    assert.deepEqual(await upgraded.servers.list(), []);
   });
 
   test('of two servers, one does a duty and owns a session, until its lease is over by the clock of the database', async () => {

@@ -15,13 +15,14 @@ export async function runUp(invocation: Invocation): Promise<ExitCode> {
   const listen = parseAddress(textOf(invocation, 'listen') ?? '127.0.0.1:9419', '--listen');
   const transport = parseAddress(textOf(invocation, 'transportListen') ?? '127.0.0.1:6162', '--transport-listen');
   const hosts = hostsListen(invocation);
+  const catalog = catalogOf(invocation);
   const nameServers = listOf(invocation, 'dns').map(parseNameServer);
   const path = resolve(textOf(invocation, 'data') ?? surroundings.dataDirectories[0]!);
   const directory = await takeDataDirectory(path, surroundings.processId, async (fd) => await surroundings.tryLock(fd));
   await using undo = new AsyncDisposableStack();
   undo.defer(async () => await directory.close());
   await requireFreePort(listen, '--listen');
-  await requireFreePort(transport, '--transport-listen');
+  if (catalog === undefined) await requireFreePort(transport, '--transport-listen');
   if (hosts !== undefined) await requireFreePort(hosts.enrolment, '--enrolment-port');
   if (hosts !== undefined) await requireFreePort(hosts.agents, '--agent-port');
   if (hosts?.depot?.isHere === true) await requireFreePort(hosts.depot.api, '--depot-port');
@@ -29,7 +30,7 @@ export async function runUp(invocation: Invocation): Promise<ExitCode> {
 
   await mkdir(join(path, 'log'), { recursive: true, mode: 0o700 });
   const logs = { server: openPartLog(join(path, 'log/server.log')), transport: openPartLog(join(path, 'log/transport.log')), depot: openPartLog(join(path, 'log/depot.log')) };
-  const parts = localParts({ path, listen, transport, hosts, nameServers, programs: surroundings.programs, logs });
+  const parts = localParts({ path, listen, transport, hosts, nameServers, catalog, programs: surroundings.programs, logs });
   undo.defer(() => Object.values(logs).forEach((log) => log.close()));
   const supervisor = supervise(parts, { node: surroundings.programs.node, clock, say });
 
@@ -53,6 +54,17 @@ export async function runUp(invocation: Invocation): Promise<ExitCode> {
     release();
     await rm(join(path, readyFile), { force: true });
   }
+}
+
+function catalogOf(invocation: Invocation): { url: string; passwordFile: string | undefined; isBackedUp: boolean } | undefined {
+  const [url, file] = [textOf(invocation, 'catalog'), textOf(invocation, 'catalogPasswordFile')];
+  const refuse = (why: string): never => {
+    throw usage({ why, command: 'tidemark up' });
+  };
+  if (url === undefined) return file === undefined ? undefined : refuse('--catalog-password-file is for --catalog, which is not given');
+  // Every user of this machine can read the arguments of a process.
+  if (URL.canParse(url) && new URL(url).password !== '') return refuse('--catalog has a password in it; put that into a file and name it with --catalog-password-file');
+  return { url, passwordFile: file === undefined ? undefined : resolve(file), isBackedUp: invocation.options['catalogBackedUp'] === true };
 }
 
 function hostsListen(invocation: Invocation): HostsListen | undefined {
