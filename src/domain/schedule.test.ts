@@ -88,7 +88,7 @@ test('asking from any moment before the next run gives that run, and runs come o
       if (first === null) return;
       assert.ok(first > afterMs);
       assert.equal(nextRun(given, timeZone, Math.floor(afterMs + (first - afterMs) * part)), first);
-      assert.deepEqual(elapsed(given, timeZone, afterMs, first), { moments: 1, lastMs: first, isMore: false });
+      assert.deepEqual(elapsed(given, timeZone, afterMs, first), { moments: 1, lastMs: first, isMore: false, nextMs: nextRun(given, timeZone, first) });
     }),
     { numRuns: 400 },
   );
@@ -114,5 +114,5 @@ test('what nobody starts by the clock has no next run', () => {
 });
 
 test('what lies in a long outage is counted up to a limit', () => {
-  assert.deepEqual(elapsed({ kind: 'every', minutes: 1, hours: null, days: weekdays }, 'UTC', 0, 86_400_000, 100), { moments: 100, lastMs: 6_000_000, isMore: true });
+  assert.deepEqual(elapsed({ kind: 'every', minutes: 1, hours: null, days: weekdays }, 'UTC', 0, 86_400_000, 100), { moments: 100, lastMs: 6_000_000, isMore: true, nextMs: 86_460_000 });
 });

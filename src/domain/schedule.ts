@@ -27,8 +27,7 @@ export type Opening = { readonly opensMs: number; readonly closesMs: number };
 
 /** Between two runs of a policy that runs all the time. */
 const pauseMs = 60_000;
-/** Four years and some have a 29 February, and a month that is wanted comes back within one. */
-const farthestDays = 800;
+const dayMs = 86_400_000;
 
 /** The first run after a moment; null where the clock starts none. */
 export function nextRun(schedule: PolicySchedule, timeZone: string, afterMs: number): number | null {
@@ -60,26 +59,26 @@ export function nextRuns(schedule: PolicySchedule, timeZone: string, afterMs: nu
   return runs;
 }
 
-export type Elapsed = { /** Up to a limit. */ readonly moments: number; readonly lastMs: number | null; readonly isMore: boolean };
+export type Elapsed = { /** Up to a limit. */ readonly moments: number; readonly lastMs: number | null; readonly isMore: boolean; /** The first after them. */ readonly nextMs: number | null };
 
 /** How many moments lie after one and not after another. */
 export function elapsed(schedule: PolicySchedule, timeZone: string, afterMs: number, throughMs: number, limit = 10_000): Elapsed {
   let moments = 0;
   let lastMs: number | null = null;
-  for (let at = nextRun(schedule, timeZone, afterMs); at !== null && at <= throughMs; at = nextRun(schedule, timeZone, at)) {
-    if (moments === limit) return { moments, lastMs, isMore: true };
+  let at = nextRun(schedule, timeZone, afterMs);
+  while (at !== null && at <= throughMs) {
+    if (moments === limit) return { moments, lastMs, isMore: true, nextMs: nextRun(schedule, timeZone, throughMs) };
     moments++;
     lastMs = at;
-    if (schedule.kind === 'continuous') break;
+    at = nextRun(schedule, timeZone, schedule.kind === 'continuous' ? throughMs : at);
   }
-  return { moments, lastMs, isMore: false };
+  return { moments, lastMs, isMore: false, nextMs: at };
 }
 
 /** The stretch that is open at a moment, or else the next one; null: never. */
 export function nextOpening(window: BackupWindow, timeZone: string, ms: number): Opening | null {
-  const today = dateAt(ms, timeZone);
-  for (let days = -1; days <= 8; days++) {
-    const day = today.add({ days });
+  const today = dayAt(ms, timeZone);
+  for (let day = today - 1; day <= today + 8; day++) {
     if (!window.days.includes(weekdayOf(day))) continue;
     const opening = hoursOn(day, window, timeZone);
     if (opening.closesMs > ms && opening.closesMs > opening.opensMs) return opening;
@@ -88,21 +87,21 @@ export function nextOpening(window: BackupWindow, timeZone: string, ms: number):
 }
 
 function firstDay(schedule: Extract<PolicySchedule, { kind: 'daily' | 'monthly' }>, timeZone: string, afterMs: number): number | null {
-  const today = dateAt(afterMs, timeZone);
-  if (schedule.kind === 'daily' && schedule.days.length === 0) return null;
-  if (schedule.kind === 'monthly') {
-    for (let months = -1; months <= 14; months++) {
-      const month = today.with({ day: 1 }).add({ months });
-      if (!schedule.months.includes(month.month)) continue;
-      const at = momentOf(dayIn(month, schedule.on), schedule.at, timeZone);
-      if (at > afterMs) return at;
-    }
-    return null;
-  }
-  for (let days = 0; days <= farthestDays; days++) {
-    const day = today.add({ days });
+  const today = dayAt(afterMs, timeZone);
+  if (schedule.kind === 'monthly') return firstOfMonths(schedule, timeZone, afterMs, dateOf(today).with({ day: 1 }));
+  for (let day = today; day <= today + 8; day++) {
     if (!schedule.days.includes(weekdayOf(day))) continue;
     const at = momentOf(day, schedule.at, timeZone);
+    if (at > afterMs) return at;
+  }
+  return null;
+}
+
+function firstOfMonths(schedule: Extract<PolicySchedule, { kind: 'monthly' }>, timeZone: string, afterMs: number, first: Temporal.PlainDate): number | null {
+  for (let months = 0; months <= 13; months++) {
+    const month = first.add({ months });
+    if (!schedule.months.includes(month.month)) continue;
+    const at = momentOf(numberOf(dayIn(month, schedule.on)), schedule.at, timeZone);
     if (at > afterMs) return at;
   }
   return null;
@@ -120,12 +119,10 @@ function dayIn(month: Temporal.PlainDate, on: MonthDay): Temporal.PlainDate {
 }
 
 function firstOfGrid({ minutes, hours, days: wanted }: Extract<PolicySchedule, { kind: 'every' }>, timeZone: string, afterMs: number): number | null {
-  if (wanted.length === 0) return null;
-  const today = dateAt(afterMs, timeZone);
+  const today = dayAt(afterMs, timeZone);
   const stepMs = minutes * 60_000;
   // From yesterday, whose hours may go over midnight.
-  for (let days = -1; days <= 8; days++) {
-    const day = today.add({ days });
+  for (let day = today - 1; day <= today + 8; day++) {
     if (!wanted.includes(weekdayOf(day))) continue;
     const { opensMs, closesMs } = hoursOn(day, hours ?? { from: '00:00', to: '00:00' }, timeZone);
     const at = opensMs + Math.max(0, Math.floor((afterMs - opensMs) / stepMs) + 1) * stepMs;
@@ -134,22 +131,49 @@ function firstOfGrid({ minutes, hours, days: wanted }: Extract<PolicySchedule, {
   return null;
 }
 
-function hoursOn(day: Temporal.PlainDate, { from, to }: Hours, timeZone: string): Opening {
-  return { opensMs: momentOf(day, from, timeZone), closesMs: momentOf(to > from ? day : day.add({ days: 1 }), to, timeZone) };
+function hoursOn(day: number, { from, to }: Hours, timeZone: string): Opening {
+  return { opensMs: momentOf(day, from, timeZone), closesMs: momentOf(to > from ? day : day + 1, to, timeZone) };
 }
 
-function dateAt(ms: number, timeZone: string): Temporal.PlainDate {
-  return Temporal.Instant.fromEpochMilliseconds(Math.floor(ms)).toZonedDateTimeISO(timeZone).toPlainDate();
+/** Days are counted from 1 January 1970, a Thursday. */
+function dayAt(ms: number, timeZone: string): number {
+  return Math.floor((ms + offsetAt(ms, timeZone).offsetMs) / dayMs);
 }
 
-function weekdayOf(day: Temporal.PlainDate): Weekday {
-  return weekdays[day.dayOfWeek - 1]!;
+function weekdayOf(day: number): Weekday {
+  return weekdays[(((day + 3) % 7) + 7) % 7]!;
 }
+
+const firstOfAll = Temporal.PlainDate.from('1970-01-01');
+const dateOf = (day: number): Temporal.PlainDate => firstOfAll.add({ days: day });
+const numberOf = (date: Temporal.PlainDate): number => firstOfAll.until(date).days;
 
 /** The moment of a day's time: the first of two, and the first after a gap that swallows it. */
-export function momentOf(day: Temporal.PlainDate, time: string, timeZone: string): number {
-  const wanted = day.toPlainDateTime(Temporal.PlainTime.from(time));
+function momentOf(day: number, time: string, timeZone: string): number {
+  const wall = day * dayMs + (Number(time.slice(0, 2)) * 60 + Number(time.slice(3))) * 60_000;
+  const { fromMs, toMs, offsetMs } = offsetAt(wall, timeZone);
+  const plain = wall - offsetMs;
+  if (plain >= fromMs + dayMs && plain < toMs - dayMs) return plain;
+  const wanted = dateOf(day).toPlainDateTime(Temporal.PlainTime.from(time));
   const at = wanted.toZonedDateTime(timeZone, { disambiguation: 'compatible' });
   if (at.toPlainDateTime().equals(wanted)) return at.epochMilliseconds;
   return (at.getTimeZoneTransition('previous') ?? at).epochMilliseconds;
+}
+
+type Stretch = { readonly fromMs: number; readonly toMs: number; readonly offsetMs: number };
+
+/** The last stretch between two changes of each zone's clocks that was asked for: the calendar is slow, and asked the same again and again. */
+const known = new Map<string, Stretch>();
+
+function offsetAt(ms: number, timeZone: string): Stretch {
+  const last = known.get(timeZone);
+  if (last !== undefined && ms >= last.fromMs && ms < last.toMs) return last;
+  const at = Temporal.Instant.fromEpochMilliseconds(Math.floor(ms)).toZonedDateTimeISO(timeZone);
+  const stretch = {
+    fromMs: at.add({ nanoseconds: 1 }).getTimeZoneTransition('previous')?.epochMilliseconds ?? -Infinity,
+    toMs: at.getTimeZoneTransition('next')?.epochMilliseconds ?? Infinity,
+    offsetMs: at.offsetNanoseconds / 1_000_000,
+  };
+  known.set(timeZone, stretch);
+  return stretch;
 }

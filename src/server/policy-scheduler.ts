@@ -37,7 +37,7 @@ export type PolicyScheduler = ReturnType<typeof openPolicyScheduler>;
 const busyMs = 60_000;
 
 export function openPolicyScheduler(options: SchedulerOptions) {
-  const { book, work, clock, log } = options;
+  const { book, clock, log } = options;
 
   async function round(): Promise<number> {
     const nowMs = clock.now();
@@ -51,14 +51,15 @@ export function openPolicyScheduler(options: SchedulerOptions) {
         await cutOrStop(one, nowMs, options);
       });
     }
-    await begin(await book.openRuns(), nowMs, options);
-    for (const one of await book.openRuns()) await alone(one.run.id, async () => void (isFollowed = (await close(one, nowMs, options)) || isFollowed));
-    return isFollowed ? 0 : await waitFrom(nowMs);
+    await begin(open, nowMs, options);
+    for (const one of open) await alone(one.run.id, async () => void (isFollowed = (await close(one, nowMs, options)) || isFollowed));
+    return isFollowed ? 0 : waitFrom(nowMs, await book.nextMs(), open);
   }
 
-  async function waitFrom(nowMs: number): Promise<number> {
-    const moments: (number | null)[] = [await book.nextMs()];
-    for (const { run, parts } of await book.openRuns()) {
+  function waitFrom(nowMs: number, nextMs: number | null, open: readonly OpenedRun[]): number {
+    const moments: (number | null)[] = [nextMs];
+    for (const { run, parts } of open) {
+      if (run.state !== 'open') continue;
       moments.push(run.opens_ms > nowMs ? run.opens_ms : run.closes_ms);
       for (const { state, not_before_ms: notBefore } of parts) if (state === 'waiting' && notBefore > nowMs) moments.push(notBefore);
     }
@@ -96,10 +97,9 @@ async function makeRun(row: PolicyRow, { nowMs, dueMs, missed, why, fullRead, is
 async function openDue(row: PolicyRow, nowMs: number, options: SchedulerOptions): Promise<void> {
   const { book, work } = options;
   const { schedule, timeZone } = work.documentOf(row);
-  const counting = { policy: row.id, wasMs: row.counts_from_ms, fromMs: nowMs, nextMs: nextRun(schedule, timeZone, nowMs) };
   // A clock that was set back must not put a policy to sleep until it has caught up.
-  if (row.counts_from_ms > nowMs) return void (await book.count(counting));
-  const { moments, lastMs } = elapsed(schedule, timeZone, row.counts_from_ms, nowMs);
+  const { moments, lastMs, nextMs } = row.counts_from_ms > nowMs ? elapsed(schedule, timeZone, nowMs, nowMs) : elapsed(schedule, timeZone, row.counts_from_ms, nowMs);
+  const counting = { policy: row.id, wasMs: row.counts_from_ms, fromMs: nowMs, nextMs };
   if (lastMs === null) return void (await book.count(counting));
   const inTheWay = await book.openRunOf(row.id);
   if (inTheWay !== undefined) return void (await book.skip(inTheWay.id, moments, counting));
@@ -184,7 +184,8 @@ async function close({ run, parts }: OpenedRun, nowMs: number, options: Schedule
   for (const next of hasPoint ? await book.followers(run.policy) : []) following.push(await makeRun(next, { nowMs, dueMs: nowMs, missed: 0, why: `policy ${row?.name ?? run.policy} has ended`, fullRead: false, isFree: false }, options));
   const document = row === undefined ? undefined : work.documentOf(row);
   const counting = row === undefined || document?.schedule.kind !== 'continuous' ? null : { policy: row.id, wasMs: row.counts_from_ms, fromMs: nowMs, nextMs: nextRun(document.schedule, document.timeZone, nowMs) };
-  await book.endRun(run.id, { state, ended_ms: nowMs, says: saysOf(parts) }, counting, following);
+  const end = { state, ended_ms: nowMs, says: saysOf(parts) };
+  if (await book.endRun(run.id, end, counting, following)) Object.assign(run, end);
   return following.length > 0;
 }
 
