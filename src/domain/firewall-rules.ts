@@ -1,7 +1,7 @@
 /** The plan as rules for the machine that must let others in: who may come, by address, to which ports. */
 import { isIP } from 'node:net';
 import { isSameMachine, type Machine, type PortRange } from './port-inventory.ts';
-import type { Party, PlanEntry } from './port-plan.ts';
+import type { PlanEntry } from './port-plan.ts';
 
 export type FirewallRule = {
   readonly row: number;
@@ -16,17 +16,20 @@ export type FirewallRule = {
 
 export type MachineRules = {
   readonly machine: string;
+  /** Not a machine of this installation (a share, a directory, a name server): these are the rules for what we ask of it, beside its own. */
+  readonly isOutside: boolean;
   readonly rules: readonly FirewallRule[];
   /** What stays closed, because no address is known to open it for: a rule without a source would let everybody in. */
   readonly closed: readonly { readonly row: number; readonly from: string; readonly protocol: 'tcp' | 'udp'; readonly ports: readonly PortRange[] }[];
 };
 
 /** Rules for each machine that others come to, in the order of the machines given. */
-export function firewallRules(entries: readonly PlanEntry[], machines: readonly Machine[]): MachineRules[] {
-  return machines.map((machine) => {
-    const incoming = entries.filter(({ to }) => isOurs(to) && isSameMachine(to, machine));
+export function firewallRules(entries: readonly PlanEntry[], machines: readonly Machine[], outside: readonly Machine[] = []): MachineRules[] {
+  return [...machines, ...outside].map((machine) => {
+    const incoming = entries.filter(({ to }) => isSameMachine(to, machine));
     return {
       machine: machine.name,
+      isOutside: outside.includes(machine),
       rules: incoming.flatMap(rulesOf),
       closed: incoming.filter((entry) => rulesOf(entry).length === 0).map(({ row, from, protocol, ports }) => ({ row, from: from.name, protocol, ports })),
     };
@@ -35,11 +38,16 @@ export function firewallRules(entries: readonly PlanEntry[], machines: readonly 
 
 /** Servers and hosts, each machine once. */
 export function ourMachines(servers: readonly Machine[], hosts: readonly Machine[]): Machine[] {
-  return [...servers, ...hosts].reduce<Machine[]>((known, machine) => (known.some((other) => isSameMachine(other, machine)) ? known : [...known, machine]), []);
+  return onceEach([...servers, ...hosts], []);
 }
 
-function isOurs({ kind }: Party): boolean {
-  return kind === 'server' || kind === 'host';
+/** Machines that the plan leads to and that are not among `ours`, each once. */
+export function outsideMachines(entries: readonly PlanEntry[], ours: readonly Machine[]): Machine[] {
+  return onceEach(entries.flatMap(({ to }) => (to.kind === 'outside' ? [to] : [])), ours);
+}
+
+function onceEach(machines: readonly Machine[], but: readonly Machine[]): Machine[] {
+  return machines.reduce<Machine[]>((known, machine) => ([...known, ...but].some((other) => isSameMachine(other, machine)) ? known : [...known, machine]), []);
 }
 
 function rulesOf({ row, from, protocol, ports, purpose }: PlanEntry): FirewallRule[] {

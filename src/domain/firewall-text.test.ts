@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { familyOf, firewallRules, ourMachines, type MachineRules } from './firewall-rules.ts';
+import { familyOf, firewallRules, ourMachines, outsideMachines, type MachineRules } from './firewall-rules.ts';
 import { firewallCsv, firewallText, scriptFormats } from './firewall-text.ts';
 import { usualSettings, type PlannedHost } from './port-inventory.ts';
 import { planPorts } from './port-plan.ts';
@@ -92,4 +92,18 @@ test('a hostile name stays a comment in every format', () => {
 test('a source is an address or a network and nothing else', () => {
   assert.deepEqual(['10.0.0.1', '10.0.0.0/8', 'fd00::/8', '::1'].map(familyOf), ['ipv4', 'ipv4', 'ipv6', 'ipv6']);
   assert.deepEqual(['db1', '10.0.0.1/33', '10.0.0.1 accept', 'fe80::1%eth0', '1.2.3.4/8/9', ''].map(familyOf), [undefined, undefined, undefined, undefined, undefined, undefined]);
+});
+
+test('a machine outside has its rules, under words that they are not all of its own; one that is a host of ours too has them there', () => {
+  const at = (name: string, addresses: string[]) => ({ name, dial: name, addresses, gateway: null, keeper: null });
+  const stores = [{ ...at('files', ['10.0.0.31']), kind: 'smb', port: 445, netbios: false }, { ...at('objects', ['10.0.0.21']), kind: 's3', port: 7480, tls: false }] as const;
+  const withStores = planPorts({ servers: [server], hosts, sets: [], settings: { ...usualSettings, stores } });
+  const ours = ourMachines([server], hosts);
+  const outside = outsideMachines(withStores, ours);
+  const rules = firewallRules(withStores, ours, outside);
+  assert.deepEqual(rules.map(({ machine, isOutside }) => [machine, isOutside]), [['tide', false], ['db1', false], ['store', false], ['files', true]]);
+  const text = firewallText('nftables', rules.at(-1)!);
+  assert.match(text, /# Tidemark does not manage this machine: these are the rules for what is asked of it, beside its own\.\n/);
+  assert.deepEqual(text.match(/^\t\tip saddr .*$/gm), ['\t\tip saddr 10.0.0.11 tcp dport 445 accept comment "row 15 db1: the host writes to the share"']);
+  assert.match(firewallText('nftables', rules[2]!), /ip saddr 10\.0\.0\.11 tcp dport 7480 accept comment "row 21 /);
 });

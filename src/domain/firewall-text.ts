@@ -106,9 +106,10 @@ const writers: Record<ScriptFormat, (machine: MachineRules) => string[]> = {
   ],
 };
 
-function header(mark: string, { machine, closed }: MachineRules, lines: readonly string[]): string[] {
+function header(mark: string, { machine, isOutside, closed }: MachineRules, lines: readonly string[]): string[] {
   const stays = closed.map(({ row, from, protocol, ports }) => `row ${row} stays closed: no address of ${clean(from)} is known (${protocol} ${showPorts(ports)})`);
-  return [`Tidemark: what ${clean(machine)} lets in, from "tidemark ports export"`, ...lines, ...stays].map((line) => `${mark} ${line}`);
+  const beside = isOutside ? ['Tidemark does not manage this machine: these are the rules for what is asked of it, beside its own.'] : [];
+  return [`Tidemark: what ${clean(machine)} lets in, from "tidemark ports export"`, ...beside, ...lines, ...stays].map((line) => `${mark} ${line}`);
 }
 
 function label({ row, from, purpose }: FirewallRule): string {

@@ -1,5 +1,6 @@
 import { MongoClient, MongoError, MongoServerError, MongoServerSelectionError, type Document, type MongoClientOptions } from 'mongodb';
 import './driver-repair.ts';
+import { hostLabel } from '../base/host-label.ts';
 import { isFailure, type Failure } from '../base/failure.ts';
 import { diagnose } from './connect-diagnosis.ts';
 import { refusedRight } from './rights.ts';
@@ -110,15 +111,13 @@ export async function withFailures<T>(client: MongoClient, what: string, work: (
   }
 }
 
+export { hostLabel };
+
 /** `rs0/db1:27017,db2:27017`, or the path of a socket: for messages. */
 export function labelOf(address: MongoAddress, member?: HostAndPort): string {
   if ('socket' in address) return address.socket;
   const hosts = (member === undefined ? address.hosts : [member]).map(hostLabel).join(',');
   return address.replicaSet === undefined || member !== undefined ? hosts : `${address.replicaSet}/${hosts}`;
-}
-
-export function hostLabel({ host, port }: HostAndPort): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** Splits `host:port` as replica-set configurations write it; IPv6 in brackets. */

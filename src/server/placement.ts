@@ -3,6 +3,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import { discovered, type Discovered, type MongoTarget } from '../contract/values.ts';
 import { describe } from '../base/failure.ts';
+import { hostLabel } from '../base/host-label.ts';
 import type { Log } from '../base/log.ts';
 import type { Archives } from './archives.ts';
 import { hostUnreachable } from './failures.ts';
@@ -28,6 +29,33 @@ function ofNearest(local: Discovered['local']): Discovered['local'] {
   return local.filter(({ host = localHost, member }) => host !== localHost || !elsewhere.has(member));
 }
 
+type Look = { readonly id: string; readonly found: Discovered } | { readonly id: string; readonly why: unknown };
+
+/** Every member that has data was found by the host that it is on: nobody else can tell more. */
+function areAllPlaced(looks: readonly Look[]): boolean {
+  const told = looks.flatMap((one) => ('found' in one ? [one] : []));
+  const placed = new Set(told.flatMap(({ id, found }) => (id === localHost ? [] : found.local.map(({ member }) => member))));
+  const [first] = told;
+  return first !== undefined && first.found.members.every(({ host, port, state }) => (state !== 'primary' && state !== 'secondary') || placed.has(hostLabel({ host, port })));
+}
+
+/** Hosts that the set's members do not let in take many seconds to say so: they are waited for only while a member is not placed. */
+async function lookFromEverywhere(links: Links, target: MongoTarget, log: Log): Promise<Look[]> {
+  const over = new AbortController();
+  const enough = Promise.withResolvers<void>();
+  const looks: Look[] = [];
+  const all = links.all().map(async (link) => {
+    const look: Look = await link.call('set.discover', { target }, { waitMs: lookMs, signal: over.signal }).then((found) => ({ id: link.id, found }), (why: unknown) => ({ id: link.id, why }));
+    if (over.signal.aborted) return;
+    if ('why' in look) log.info('a host did not look at a set', { why: describe(look.why) });
+    looks.push(look);
+    if (areAllPlaced(looks)) enough.resolve();
+  });
+  await Promise.race([Promise.all(all), enough.promise]);
+  over.abort(new Error('every member was found'));
+  return looks;
+}
+
 export function openPlacement({ catalog, links, archives, log }: { catalog: Catalog; links: Links; archives: Archives; log: Log }): Placement {
   async function near(set: SetRow, from = set.repository): Promise<string> {
     const found = discovered.parse(JSON.parse(set.discovered));
@@ -41,14 +69,13 @@ export function openPlacement({ catalog, links, archives, log }: { catalog: Cata
   return {
     near,
     async discover(target) {
-      const looked = await Promise.allSettled(links.all().map(async (link) => ({ id: link.id, found: await link.call('set.discover', { target }, { waitMs: lookMs }) })));
-      const told = looked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+      const looks = await lookFromEverywhere(links, target, log);
+      const told = looks.flatMap((one) => ('found' in one ? [one] : []));
       const [first] = told;
       if (first === undefined) {
-        const failed = looked.find((one) => one.status === 'rejected');
-        throw failed?.reason ?? hostUnreachable({ host: 'local', seconds: 0, why: 'no host is known' });
+        const failed = looks.find((one) => 'why' in one);
+        throw failed === undefined ? hostUnreachable({ host: 'local', seconds: 0, why: 'no host is known' }) : failed.why;
       }
-      for (const one of looked) if (one.status === 'rejected') log.info('a host did not look at a set', { why: describe(one.reason) });
       const same = told.filter(({ found }) => found.setId === first.found.setId);
       return { ...first.found, local: ofNearest(same.flatMap(({ id, found }) => found.local.map((member) => ({ ...member, host: id })))) };
     },

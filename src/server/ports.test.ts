@@ -49,11 +49,11 @@ test('a check asks the host that is the server\'s machine, and is not ok when a 
 
 test('an export has a text for each machine, or one for all', async () => {
   const nftables = await platform.ask('ports.export', { query: { format: 'nftables' } });
-  assert.equal(nftables.texts.length, 1);
+  assert.deepEqual(nftables.texts.map(({ machine }) => machine), [hostname(), ...platform.fake.discovered.members.map(({ host }) => host)], 'the server\'s machine, and those outside that it asks');
   assert.match(nftables.texts[0]!.text, /chain tidemark/);
   assert.match(nftables.texts[0]!.text, /# row 19 stays closed: no address of operators is known/);
   const json = await platform.ask('ports.export', { query: { format: 'json', host: 'local' } });
-  assert.deepEqual(Object.keys((JSON.parse(json.texts[0]!.text) as { machines: object[] }).machines[0]!), ['machine', 'rules', 'closed']);
+  assert.deepEqual(Object.keys((JSON.parse(json.texts[0]!.text) as { machines: object[] }).machines[0]!), ['machine', 'isOutside', 'rules', 'closed']);
   assert.equal((await platform.refused('ports.export', { query: { format: 'csv', host: 'mars' } })).code, 'server.host-unknown');
 });
 

@@ -26,6 +26,8 @@ export type FakeTransport = {
   /** Every task that was ever begun, in order: what ran twice would be here twice. */
   readonly begun: { kind: TaskKind; taskId: string; input: unknown }[];
   readonly tasks: ReadonlyMap<string, { kind: TaskKind; state: TaskState }>;
+  /** Instead of `discovered`. */
+  onDiscover?: () => Promise<Discovered>;
   discovered: Discovered;
   /** What a look over the wire tells; may throw. */
   lookAtSet: (target: MongoTarget) => SetLook | Promise<SetLook>;
@@ -133,7 +135,7 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>, forgotten: Se
     'host.describe': async () => ({ version: 'fake', contract: contractVersion, hostname: 'fake', platform: 'linux-x64', timeMs: systemClock.now(), findings: [{ what: 'mongod', ok: true, says: '6.0.5' }] }),
     'host.look': async () => ({ look: fake.look }),
     'set.look': async ({ target }) => await fake.lookAtSet(target),
-    'set.discover': async () => fake.discovered,
+    'set.discover': async () => (await fake.onDiscover?.()) ?? fake.discovered,
     'set.undo-leftovers': async () => ({ undone: [] }),
     'repository.open': async ({ location, create }) => ({ repositoryId: `repo-${(location.kind === 'directory' ? location.path : JSON.stringify(location)).length}`, keyHex, created: create, immutable: null }),
     'repository.try': async () => ({}),

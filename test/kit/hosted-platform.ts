@@ -2,12 +2,13 @@
  * The product over whole hosts: the server in the network of a host of its own (`tide`), the transport service from its
  * package on every other one, enrolled with a kit, and a replica set whose members run as units on the hosts that are named.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MongoClient, type Document } from 'mongodb';
 import { until } from '../../src/base/deadline.ts';
 import { findMongod } from './mongod.ts';
+import type { TestMachine } from './namespaces.ts';
 import { openPackages } from './packages.ts';
 import { openPlatform, type Platform } from './platform.ts';
 import { openWholeHosts, whyNoWholeHosts, type WholeHost } from './whole-host.ts';
@@ -20,6 +21,8 @@ export type HostedPlatform = AsyncDisposable & {
   readonly platform: Platform;
   /** The machine of the server: a network of its own, and this machine's files. */
   readonly tide: WholeHost;
+  /** Machines beside them that nothing of ours runs on. */
+  readonly beside: Readonly<Record<string, TestMachine>>;
   /** By the names that the product knows them by. */
   readonly hosts: Readonly<Record<string, WholeHost>>;
   readonly directory: string;
@@ -34,18 +37,32 @@ export const mongodPort = 27017;
 const state = '/var/lib/tidemark-transport';
 export const repositoryOn = `${state}/repository`;
 
-export async function openHostedPlatform(names: readonly string[], options: { sizeMb?: number; restores?: readonly string[]; /** The server gives up after seconds what is away. */ isHasty?: boolean } = {}): Promise<HostedPlatform> {
+export type HostedOptions = {
+  readonly sizeMb?: number;
+  readonly restores?: readonly string[];
+  /** The server gives up after seconds what is away. */
+  readonly isHasty?: boolean;
+  readonly beside?: readonly string[];
+  /** Which of those beside answers for names; the hosts and the server ask it, and the hosts are known by theirs in this zone. It is there before they are. */
+  readonly names?: { readonly server: string; readonly zone: string; serve(beside: Readonly<Record<string, TestMachine>>, addresses: Readonly<Record<string, string>>): Promise<void> };
+};
+
+export async function openHostedPlatform(names: readonly string[], options: HostedOptions = {}): Promise<HostedPlatform> {
   await using stack = new AsyncDisposableStack();
   const directory = mkdtempSync(join(tmpdir(), 'tm-hosted-'));
   stack.defer(() => rmSync(directory, { recursive: true, force: true }));
   const packages = stack.use(await openPackages());
   const deb = await packages.deb('tidemark-transport', '1.0.0');
-  const whole = stack.use(await openWholeHosts(names.length + 1, { units: ['mongod.service'], sizeMb: options.sizeMb }));
+  const whole = stack.use(await openWholeHosts(names.length + 1, { units: ['mongod.service'], sizeMb: options.sizeMb, beside: options.beside }));
   const [tide, ...others] = whole.hosts as [WholeHost, ...WholeHost[]];
   const hosts = Object.fromEntries(names.map((name, k) => [name, others[k]!]));
-  const node = ['nsenter', '-t', String(tide.pid()), '--net', process.execPath] as const;
+  const beside = Object.fromEntries(whole.beside.map((machine) => [machine.name, machine]));
+  if (options.names !== undefined) await askFor(options.names, beside, { tide, ...hosts });
+  // The second has the names of its namespace, and mounts of its own.
+  const inside = options.names === undefined ? (['nsenter', '-t', String(tide.pid()), '--net'] as const) : (['ip', 'netns', 'exec', tide.namespace] as const);
+  const node = [...inside, process.execPath] as const;
   const program = new URL(options.isHasty === true ? './hasty-tidemark.ts' : '../../src/main/tidemark.ts', import.meta.url).pathname;
-  const platform = stack.use(await openPlatform({ command: [...node, program], keptIn: node, args: ['--hosts', tide.address] }));
+  const platform = stack.use(await openPlatform({ command: [...node, program], keptIn: node, args: ['--hosts', tide.address, ...(options.names === undefined ? [] : ['--dns', beside[options.names.server]!.address])] }));
   const mongod = (await findMongod()).path;
   const connected = async (name: string): Promise<void> => {
     await until(`host ${name} to be connected`, 90_000, async () => {
@@ -63,7 +80,7 @@ export async function openHostedPlatform(names: readonly string[], options: { si
     await host.ok('dpkg', ['-i', '/root/transport.deb'], { deadlineMs: 60_000 });
     if (options.restores?.includes(name) === true) await allowRestores(host);
     const kit = join(directory, `${name}.kit`);
-    await platform.ok('node', 'add', name, host.address, '--kit', kit);
+    await platform.ok('node', 'add', name, options.names === undefined ? host.address : `${name}.${options.names.zone}`, '--kit', kit);
     // In one step: the service is there already and may take it at once.
     host.copyIn(kit, '/root/kit.json');
     await host.ok('chown', ['tidemark:tidemark', '/root/kit.json']);
@@ -76,6 +93,7 @@ export async function openHostedPlatform(names: readonly string[], options: { si
   return {
     platform,
     tide,
+    beside,
     hosts,
     directory,
     connected,
@@ -87,6 +105,20 @@ export async function openHostedPlatform(names: readonly string[], options: { si
     },
     [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
   };
+}
+
+async function askFor({ server, zone, serve }: NonNullable<HostedOptions['names']>, beside: Readonly<Record<string, TestMachine>>, hosts: Readonly<Record<string, WholeHost>>): Promise<void> {
+  const machine = beside[server]!;
+  await serve(beside, Object.fromEntries([...Object.entries(beside), ...Object.entries(hosts)].map(([name, { address }]) => [`${name}.${zone}`, address])));
+  const asked = `nameserver ${machine.address}\nsearch ${zone}\noptions timeout:1 attempts:1\n`;
+  for (const host of Object.values(hosts)) {
+    // It may be a link to a file of this machine.
+    await host.ok('rm', ['-f', '/etc/resolv.conf']);
+    host.write('/etc/resolv.conf', asked);
+  }
+  const own = join('/etc/netns', hosts['tide']!.namespace);
+  mkdirSync(own, { recursive: true });
+  writeFileSync(join(own, 'resolv.conf'), asked);
 }
 
 /** As the deployer's right `restore` does. */

@@ -105,7 +105,8 @@ function writeNames(namespace: string, resolver: string | undefined): void {
   }
 }
 
-function makeMachine(name: string, namespace: string, address: string, managed: string, children: ChildProcess[]): TestMachine {
+/** What runs in a namespace that is there; what was started goes into `children`. */
+export function makeMachine(name: string, namespace: string, address: string, managed: string, children: ChildProcess[]): TestMachine {
   const inside = (program: string, args: readonly string[]): string[] => ['netns', 'exec', namespace, program, ...args];
   return {
     name,

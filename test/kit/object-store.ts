@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { until } from '../../src/base/deadline.ts';
 import type { S3Location } from '../../src/repository/storage/location.ts';
+import type { TestMachine } from './namespaces.ts';
 import { freePorts } from './replica-set.ts';
 
 const run = promisify(execFile);
@@ -38,14 +39,17 @@ export function whyNoObjectStore(): string | undefined {
 const accessKeyId = 'AKTIDEMARK';
 const secret = 'a-secret-of-the-tests';
 
-export async function openObjectStore(options: { memoryBytes?: number } = {}): Promise<ObjectStore> {
+/** `machine`: all of it runs there, and the gateway answers on its address. */
+export async function openObjectStore(options: { memoryBytes?: number; machine?: Pick<TestMachine, 'namespace' | 'address'> } = {}): Promise<ObjectStore> {
+  const address = options.machine?.address ?? '127.0.0.1';
+  const there = options.machine === undefined ? [] : ['ip', 'netns', 'exec', options.machine.namespace];
   const root = mkdtempSync(join(tmpdir(), 'tm-ceph-'));
   const [v2, v1, port] = await freePorts(3);
   for (const name of ['mon', 'osd', 'rgw', 'run', 'log']) mkdirSync(join(root, name));
   const conf = join(root, 'ceph.conf');
   const fsid = randomUUID();
   const monitor = `[v2:127.0.0.1:${v2},v1:127.0.0.1:${v1}]`;
-  writeFileSync(conf, configuration(root, fsid, monitor, port!, options.memoryBytes ?? 4 * 2 ** 30));
+  writeFileSync(conf, configuration(root, fsid, monitor, `${address}:${port}`, options.memoryBytes ?? 4 * 2 ** 30));
   const children = new Set<ChildProcess>();
   const stop = async (child: ChildProcess): Promise<void> => {
     children.delete(child);
@@ -60,12 +64,12 @@ export async function openObjectStore(options: { memoryBytes?: number } = {}): P
   };
   const begin = (program: string, ...words: string[]): ChildProcess => {
     const log = openSync(join(root, 'log', `${program}.out`), 'a');
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', `/usr/bin/${program}`, '-c', conf, '-f', ...words], { stdio: ['ignore', log, log] });
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...there, `/usr/bin/${program}`, '-c', conf, '-f', ...words], { stdio: ['ignore', log, log] });
     closeSync(log);
     children.add(child);
     return child;
   };
-  const ask = async (program: string, ...words: string[]): Promise<string> => (await run(program, words, { env: { ...process.env, CEPH_CONF: conf }, timeout: 60_000 })).stdout;
+  const ask = async (program: string, ...words: string[]): Promise<string> => (await run(there[0] ?? program, [...there.slice(1), ...(there.length > 0 ? [program] : []), ...words], { env: { ...process.env, CEPH_CONF: conf }, timeout: 60_000 })).stdout;
 
   try {
     await startCluster({ root, fsid, monitor, begin, ask });
@@ -73,12 +77,12 @@ export async function openObjectStore(options: { memoryBytes?: number } = {}): P
     const answers = async (): Promise<void> => {
       await until('the object store', 120_000, async () => {
         if (gateway.exitCode !== null || gateway.signalCode !== null) throw new Error(`radosgw ended with ${gateway.exitCode ?? gateway.signalCode}: ${readFileSync(join(root, 'log', 'radosgw.out'), 'utf8').slice(-2000)}`);
-        return await fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.status, () => undefined);
+        return await fetch(`http://${address}:${port}/`).then((answer) => answer.status, () => undefined);
       });
     };
     await Promise.all([answers(), ask('radosgw-admin', 'user', 'create', '--uid=test', '--display-name=test', `--access-key=${accessKeyId}`, `--secret-key=${secret}`)]);
-    const at: ObjectStore['at'] = (bucket, { port: through, ...more } = {}) => ({ kind: 's3', endpoint: `http://127.0.0.1:${through ?? port}`, bucket, prefix: '', region: 'us-east-1', style: 'path', accessKeyId, caPem: null, sse: null, ...more });
-    const client = new S3Client({ endpoint: `http://127.0.0.1:${port}`, region: 'us-east-1', forcePathStyle: true, credentials: { accessKeyId, secretAccessKey: secret } });
+    const at: ObjectStore['at'] = (bucket, { port: through, ...more } = {}) => ({ kind: 's3', endpoint: `http://${through === undefined ? address : '127.0.0.1'}:${through ?? port}`, bucket, prefix: '', region: 'us-east-1', style: 'path', accessKeyId, caPem: null, sse: null, ...more });
+    const client = new S3Client({ endpoint: `http://${address}:${port}`, region: 'us-east-1', forcePathStyle: true, credentials: { accessKeyId, secretAccessKey: secret } });
     return {
       port: port!,
       secret,
@@ -134,7 +138,7 @@ async function startCluster({ root, fsid, monitor, begin, ask }: Cluster): Promi
   });
 }
 
-function configuration(root: string, fsid: string, monitor: string, port: number, memoryBytes: number): string {
+function configuration(root: string, fsid: string, monitor: string, endpoint: string, memoryBytes: number): string {
   const lines: Record<string, string[]> = {
     global: [
       `fsid = ${fsid}`,
@@ -162,7 +166,7 @@ function configuration(root: string, fsid: string, monitor: string, port: number
     ],
     mon: [`mon data = ${root}/mon`, 'mon warn on insecure global id reclaim allowed = false'],
     osd: [`osd data = ${root}/osd`, `keyring = ${root}/osd/keyring`, 'osd objectstore = memstore', `memstore device bytes = ${memoryBytes}`, 'osd max object name len = 256', 'osd max object namespace len = 64'],
-    client: [`rgw frontends = beast endpoint=127.0.0.1:${port}`, `rgw data = ${root}/rgw`, 'rgw enable usage log = false', 'rgw lc debug interval = 10', 'rgw bucket quota ttl = 0'],
+    client: [`rgw frontends = beast endpoint=${endpoint}`, `rgw data = ${root}/rgw`, 'rgw enable usage log = false', 'rgw lc debug interval = 10', 'rgw bucket quota ttl = 0'],
   };
   return Object.entries(lines).map(([section, settings]) => `[${section}]\n${settings.join('\n')}\n`).join('');
 }

@@ -10,12 +10,14 @@ import { cpSync, existsSync, globSync, mkdirSync, readFileSync, readdirSync, rmS
 import { dirname, join } from 'node:path';
 import { runProgram, type Finished } from '../../src/base/child-process.ts';
 import { until, withDeadline } from '../../src/base/deadline.ts';
+import { makeMachine, type TestMachine } from './namespaces.ts';
 
 export type WholeHost = {
   readonly name: string;
   readonly address: string;
   /** On the same network. */
   readonly address6: string;
+  readonly namespace: string;
   /** PID 1 of the host, as this machine numbers it. */
   pid(): number;
   /** Runs a program inside, as root and with no environment of ours. */
@@ -34,6 +36,8 @@ export type WholeHost = {
 
 export type WholeHosts = {
   readonly hosts: readonly WholeHost[];
+  /** On the same network: an address and a firewall of their own, and this machine's files. */
+  readonly beside: readonly TestMachine[];
   /** This machine's address on the hosts' network. */
   readonly gateway: string;
   [Symbol.asyncDispose](): Promise<void>;
@@ -44,6 +48,8 @@ export type WholeHostOptions = {
   units?: readonly string[];
   /** Directories of this machine that the hosts must not see; the checkout is always one. */
   hide?: readonly string[];
+  /** Machines that nothing of ours runs on. */
+  beside?: readonly string[];
   /** Of each host's tmpfs. */
   sizeMb?: number;
 };
@@ -65,11 +71,14 @@ export async function openWholeHosts(count: number, options: WholeHostOptions = 
   clearLeftovers();
   const network = openNetwork();
   const hosts: WholeHost[] = [];
+  const children: ChildProcess[] = [];
+  const beside: TestMachine[] = [];
   const close = async (): Promise<void> => {
-    await Promise.allSettled(hosts.map(async (host) => await host.stop()));
+    await Promise.allSettled([...hosts.map(async (host) => await host.stop()), ...children.map(endOf)]);
     network.close();
   };
   try {
+    for (const [at, name] of (options.beside ?? []).entries()) beside.push(openBeside(network, name, at, children));
     const opened = await Promise.allSettled(Array.from({ length: count }, async (_, at) => hosts.push(await openHost(network, at + 1, options))));
     for (const result of opened) if (result.status === 'rejected') throw result.reason as Error;
     hosts.sort((a, b) => a.name.localeCompare(b.name));
@@ -77,7 +86,7 @@ export async function openWholeHosts(count: number, options: WholeHostOptions = 
     await close();
     throw error;
   }
-  return { hosts, gateway: network.gateway, [Symbol.asyncDispose]: close };
+  return { hosts, beside, gateway: network.gateway, [Symbol.asyncDispose]: close };
 }
 
 type Network = { readonly id: string; readonly bridge: string; readonly prefix: string; readonly prefix6: string; readonly gateway: string; readonly directory: string; close(): void };
@@ -97,16 +106,35 @@ function openNetwork(): Network {
   return { id, bridge: id, prefix: nth, prefix6, gateway: `${nth}.1`, directory, close: () => clear(id) };
 }
 
+async function endOf(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await ended;
+}
+
+function plug(network: Network, space: string, outer: string, addresses: readonly string[]): void {
+  ip('netns', 'add', space);
+  ip('link', 'add', outer, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', space);
+  ip('link', 'set', outer, 'master', network.bridge, 'up');
+  for (const address of addresses) ip('-n', space, 'addr', 'add', address, 'dev', 'eth0', ...(address.includes(':') ? ['nodad'] : []));
+  for (const words of [['link', 'set', 'lo', 'up'], ['link', 'set', 'eth0', 'up'], ['route', 'add', 'default', 'via', network.gateway]]) ip('-n', space, ...words);
+}
+
+function openBeside(network: Network, name: string, at: number, children: ChildProcess[]): TestMachine {
+  const space = `${network.id}-${name}`;
+  const address = `${network.prefix}.${100 + at}`;
+  plug(network, space, `tw${process.pid}-${at}`, [`${address}/24`]);
+  return makeMachine(name, space, address, address, children);
+}
+
 async function openHost(network: Network, number: number, options: WholeHostOptions): Promise<WholeHost> {
   const name = `host${number}`;
   const space = `${network.id}-${number}`;
   const address = `${network.prefix}.${10 + number}`;
   const address6 = `${network.prefix6}:${10 + number}`;
   const root = join(network.directory, name);
-  ip('netns', 'add', space);
-  ip('link', 'add', `tv${process.pid}-${number}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', space);
-  ip('link', 'set', `tv${process.pid}-${number}`, 'master', network.bridge, 'up');
-  for (const words of [['addr', 'add', `${address}/24`, 'dev', 'eth0'], ['-6', 'addr', 'add', `${address6}/64`, 'dev', 'eth0', 'nodad'], ['link', 'set', 'lo', 'up'], ['link', 'set', 'eth0', 'up'], ['route', 'add', 'default', 'via', network.gateway]]) ip('-n', space, ...words);
+  plug(network, space, `tv${process.pid}-${number}`, [`${address}/24`, `${address6}/64`]);
   mkdirSync(root);
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${options.sizeMb ?? 1500}m`, 'tmpfs', root], quiet);
   for (const part of ['up', 'wk', 'root']) mkdirSync(join(root, part));
@@ -145,6 +173,7 @@ async function openHost(network: Network, number: number, options: WholeHostOpti
     name,
     address,
     address6,
+    namespace: space,
     pid: () => first,
     run,
     async ok(program, args = [], more = {}) {
@@ -253,5 +282,6 @@ function clear(id: string): void {
   for (const space of readdirSync('/run/netns').filter((name) => name.startsWith(`${id}-`))) attempt('ip', 'netns', 'del', space);
   attempt('ip', 'link', 'del', id);
   for (const group of globSync([`/sys/fs/cgroup/${id}-*`, `/sys/fs/cgroup/{systemd,unified}/${id}-*`])) attempt('find', group, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';');
+  for (const names of globSync(`/etc/netns/${id}-*`)) rmSync(names, { recursive: true, force: true });
   rmSync(`/tmp/${id}`, { recursive: true, force: true });
 }

@@ -8,6 +8,7 @@
  */
 import * as z from 'zod';
 import { compareTimes, showTime, type ClusterTime } from '../../base/cluster-time.ts';
+import { hostLabel } from '../../base/host-label.ts';
 import { until } from '../../base/deadline.ts';
 import { isFailure } from '../../base/failure.ts';
 import type { SetRow } from '../../catalog/sets.ts';
@@ -100,7 +101,7 @@ async function lookAndChoose(set: SetRow, asked: BackupWish, { sets, points, pla
 
 export function membersOf(found: Discovered): SourceMember[] {
   const within = new Set(found.local.filter(({ methods }) => methods.some(({ possible }) => possible)).map(({ member }) => member));
-  return found.members.map(({ host, port, ...member }) => ({ ...member, address: `${host}:${port}`, withinReach: within.has(`${host}:${port}`) }));
+  return found.members.map(({ host, port, ...member }) => ({ ...member, address: hostLabel({ host, port }), withinReach: within.has(hostLabel({ host, port })) }));
 }
 
 function addressOf(address: string): z.infer<typeof hostAndPort> {

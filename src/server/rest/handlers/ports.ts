@@ -1,5 +1,5 @@
 import { firewallCsv, firewallText } from '../../../domain/firewall-text.ts';
-import { firewallRules, ourMachines } from '../../../domain/firewall-rules.ts';
+import { firewallRules, ourMachines, outsideMachines } from '../../../domain/firewall-rules.ts';
 import { isSameMachine, type Machine } from '../../../domain/port-inventory.ts';
 import { planPorts, type Party, type PlanEntry } from '../../../domain/port-plan.ts';
 import type { NameFinding, PortRowAnswer } from '../../../contract/ports.ts';
@@ -38,8 +38,10 @@ export function portHandlers(services: Services): Pick<Handlers, 'ports.matrix' 
     'ports.export': async ({ query: { format, host } }) => {
       const known = await inventoryOf(services);
       const { servers, hosts } = known.inventory;
-      const machines = ourMachines(servers, hosts).filter((machine) => host === undefined || aliasesOf(known, host).some((alias) => isSameMachine(alias, machine)));
-      const rules = firewallRules(planPorts(known.inventory), machines);
+      const plan = planPorts(known.inventory);
+      const ours = ourMachines(servers, hosts);
+      const isAsked = (machine: Machine): boolean => host === undefined || aliasesOf(known, host).some((alias) => isSameMachine(alias, machine));
+      const rules = firewallRules(plan, ours.filter(isAsked), outsideMachines(plan, ours).filter(isAsked));
       if (format === 'csv') return { format, texts: [{ machine: null, text: firewallCsv(rules) }] };
       if (format === 'json') return { format, texts: [{ machine: null, text: `${JSON.stringify({ machines: rules }, null, 2)}\n` }] };
       return { format, texts: rules.map((each) => ({ machine: each.machine, text: firewallText(format, each) })) };
@@ -55,9 +57,10 @@ function chosen(known: KnownInventory, host: string | undefined): PlanEntry[] {
   return plan.filter(({ from, to }) => aliases.some((machine) => isSameMachine(machine, from) || isSameMachine(machine, to)));
 }
 
-/** A machine has the name of a server, of a host, or of both. */
+/** A machine has the name of a server, of a host, of both, or of something outside that the plan leads to. */
 function aliasesOf({ inventory }: KnownInventory, host: string): Machine[] {
-  const found = [...inventory.servers, ...inventory.hosts].filter(({ name, dial, addresses }) => name === host || dial === host || addresses.includes(host));
+  const outside = planPorts(inventory).flatMap(({ to }) => (to.kind === 'outside' ? [to] : []));
+  const found = [...inventory.servers, ...inventory.hosts, ...outside].filter(({ name, dial, addresses }) => name === host || dial === host || addresses.includes(host));
   if (found.length === 0) throw hostUnknown({ host });
   return found;
 }
