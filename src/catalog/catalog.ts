@@ -10,6 +10,7 @@ import { certificateStore, settingStore, tokenStore } from './access.ts';
 import { credentialStore, hostKeyStore } from './credentials.ts';
 import { auditStore } from './audit.ts';
 import { attemptStore, directoryStore, roleStore, userStore, userTokenStore } from './people.ts';
+import { newsStore, notificationStore } from './news.ts';
 import { pointStore } from './points.ts';
 import { publicationStore } from './publications.ts';
 import { repositoryStore } from './repositories.ts';
@@ -53,6 +54,8 @@ export async function openCatalogOn(dialect: Dialect, options: { eventsKept?: nu
     points: pointStore(db),
     sessions: sessionStore(db, options.eventsKept),
     publications: publicationStore(db),
+    news: newsStore(db),
+    notifications: notificationStore(db),
     close,
     [Symbol.asyncDispose]: close,
   };

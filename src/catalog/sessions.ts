@@ -5,6 +5,7 @@
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import { hasEnded, moveSession, type SessionMove, type SessionStanding, type SessionState } from '../domain/session.ts';
 import { laneTaken } from './failures.ts';
+import { addNews } from './news.ts';
 import type { Tables } from './tables.ts';
 
 export type SessionRow = Selectable<Tables['sessions']>;
@@ -66,6 +67,17 @@ function records(db: Kysely<Tables>, append: Append) {
       return await db.selectFrom('sessions').selectAll().where('set_id', '=', setId).where('kind', '=', 'backup').where('created_ms', '>=', sinceMs).orderBy('id', 'desc').limit(20).execute();
     },
 
+    /** How many there are of each kind and state. */
+    async counts(): Promise<{ kind: string; state: string; count: number }[]> {
+      const rows = await db.selectFrom('sessions').select((row) => ['kind', 'state', row.fn.countAll<number>().as('count')] as const).groupBy(['kind', 'state']).orderBy('kind').orderBy('state').execute();
+      return rows.map(({ kind, state, count }) => ({ kind, state, count: Number(count) }));
+    },
+
+    /** Those that ended in a span of time, oldest first. */
+    async endedBetween(fromMs: number, toMs: number, limit: number): Promise<SessionRow[]> {
+      return await db.selectFrom('sessions').selectAll().where('ended_ms', '>=', fromMs).where('ended_ms', '<', toMs).orderBy('id').limit(limit).execute();
+    },
+
     /** Sessions a server has to take up when it starts. */
     async unfinished(): Promise<SessionRow[]> {
       return await db.selectFrom('sessions').selectAll().where('state', 'in', ['waiting', 'working']).orderBy('id').execute();
@@ -83,6 +95,7 @@ function records(db: Kysely<Tables>, append: Append) {
         if (hasEnded(next.state)) Object.assign(change, { ended_ms: nowMs, lane: null, ...end });
         await tx.updateTable('sessions').set(change).where('id', '=', id).execute();
         if (next.state !== row.state) await append(tx, id, nowMs, { kind: 'state', state: next.state });
+        if (hasEnded(next.state)) await addNews(tx, { kind: 'session', ref: id, at_ms: nowMs });
         return next;
       });
     },

@@ -91,12 +91,15 @@ export function hashOf(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
-export async function ensureAdminToken(path: string, catalog: Catalog, clock: Clock): Promise<void> {
+/** Tokens that are nobody's, each in a file: what it is called, and which role it has. */
+export const ownTokens = { admin: 'administrator', metrics: 'metrics' } as const;
+
+export async function ensureOwnToken(path: string, name: keyof typeof ownTokens, catalog: Catalog, clock: Clock): Promise<void> {
   const kept = (await readSecret(path))?.toString('utf8').trim();
   const token = kept === undefined || kept === '' ? `tm_${randomBytes(32).toString('base64url')}` : kept;
   const hash = hashOf(token);
   if ((await catalog.tokens.byHash(hash)) === undefined) {
-    await catalog.tokens.replace({ id: sortableId(clock), name: 'admin', role: 'administrator', hash, createdMs: clock.now() });
+    await catalog.tokens.replace({ id: sortableId(clock), name, role: ownTokens[name], hash, createdMs: clock.now() });
   }
   if (token !== kept) await writeSecret(path, `${token}\n`);
 }

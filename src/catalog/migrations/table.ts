@@ -10,6 +10,7 @@ import * as gateways from './0008-gateways.ts';
 import * as locationSecrets from './0009-location-secrets.ts';
 import * as people from './0010-people.ts';
 import * as copies from './0012-copies.ts';
+import * as news from './0016-news.ts';
 
 /** By name, in alphabetical order. A migration that was released is never changed; the next one mends it. */
 export const migrations: Record<string, Migration> = {
@@ -24,4 +25,5 @@ export const migrations: Record<string, Migration> = {
   '0009-location-secrets': locationSecrets,
   '0010-people': people,
   '0012-copies': copies,
+  '0016-news': news,
 };

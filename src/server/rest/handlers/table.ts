@@ -5,6 +5,7 @@ import { credentialHandlers } from './credentials.ts';
 import { groupHandlers } from './groups.ts';
 import { hostKeyHandlers } from './host-keys.ts';
 import { hostHandlers } from './hosts.ts';
+import { notificationHandlers } from './notifications.ts';
 import { auditHandlers, directoryHandlers, peopleHandlers } from './people.ts';
 import { pointHandlers } from './points.ts';
 import { portHandlers } from './ports.ts';
@@ -33,5 +34,6 @@ export function allHandlers(services: Services): Handlers {
     ...peopleHandlers(services),
     ...directoryHandlers(services),
     ...auditHandlers(services),
+    ...notificationHandlers(services),
   };
 }
