@@ -12,6 +12,7 @@ import { certificateStore, settingStore, tokenStore } from './access.ts';
 import { credentialStore, hostKeyStore } from './credentials.ts';
 import { auditStore } from './audit.ts';
 import { attemptStore, directoryStore, roleStore, userStore, userTokenStore } from './people.ts';
+import { newsStore, notificationStore } from './news.ts';
 import { policyStore } from './policies.ts';
 import { pointStore } from './points.ts';
 import { publicationStore } from './publications.ts';
@@ -88,6 +89,8 @@ async function opened({ kind, plain, db, listeners }: { kind: CatalogKind; plain
     points: pointStore(db),
     sessions: sessionStore(db, fence, options.eventsKept),
     publications: publicationStore(db),
+    news: newsStore(db),
+    notifications: notificationStore(db),
     close,
     [Symbol.asyncDispose]: close,
   };

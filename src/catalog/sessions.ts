@@ -6,6 +6,7 @@
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import { hasEnded, moveSession, type SessionMove, type SessionStanding, type SessionState } from '../domain/session.ts';
 import { alreadyBegun, laneTaken } from './failures.ts';
+import { addNews } from './news.ts';
 import { asOwner, type Fence } from './servers.ts';
 import type { Tables } from './tables.ts';
 
@@ -77,6 +78,17 @@ function records(db: Kysely<Tables>, fence: Fence, append: Append) {
       return await db.selectFrom('sessions').selectAll().where('kind', '=', kind).where('state', 'in', ['waiting', 'working']).orderBy('id').execute();
     },
 
+    /** How many there are of each kind and state. */
+    async counts(): Promise<{ kind: string; state: string; count: number }[]> {
+      const rows = await db.selectFrom('sessions').select((row) => ['kind', 'state', row.fn.countAll<number>().as('count')] as const).groupBy(['kind', 'state']).orderBy('kind').orderBy('state').execute();
+      return rows.map(({ kind, state, count }) => ({ kind, state, count: Number(count) }));
+    },
+
+    /** Those that ended in a span of time, oldest first. */
+    async endedBetween(fromMs: number, toMs: number, limit: number): Promise<SessionRow[]> {
+      return await db.selectFrom('sessions').selectAll().where('ended_ms', '>=', fromMs).where('ended_ms', '<', toMs).orderBy('id').limit(limit).execute();
+    },
+
     /** Sessions a server has to take up when it starts. */
     async unfinished(): Promise<SessionRow[]> {
       return await db.selectFrom('sessions').selectAll().where('state', 'in', ['waiting', 'working']).orderBy('id').execute();
@@ -94,6 +106,7 @@ function records(db: Kysely<Tables>, fence: Fence, append: Append) {
         if (hasEnded(next.state)) Object.assign(change, { ended_ms: nowMs, lane: null, ...end });
         await tx.updateTable('sessions').set(change).where('id', '=', id).execute();
         if (next.state !== row.state) await append(tx, id, nowMs, { kind: 'state', state: next.state });
+        if (hasEnded(next.state)) await addNews(tx, { kind: 'session', ref: id, at_ms: nowMs });
         return next;
       });
     },

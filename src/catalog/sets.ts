@@ -1,4 +1,5 @@
 import type { Kysely, Selectable } from 'kysely';
+import { addNews } from './news.ts';
 import type { Tables } from './tables.ts';
 
 export type SetRow = Selectable<Tables['sets']>;
@@ -35,8 +36,15 @@ export function setStore(db: Kysely<Tables>) {
 
     /** False when this very alarm is known already: what raised it was told twice. */
     async raiseAlarm(row: AlarmRow): Promise<boolean> {
-      const { numInsertedOrUpdatedRows } = await db.insertInto('alarms').values(row).onConflict((on) => on.column('id').doNothing()).executeTakeFirst();
-      return (numInsertedOrUpdatedRows ?? 0n) > 0n;
+      return await db.transaction().execute(async (tx) => {
+        const { numInsertedOrUpdatedRows } = await tx.insertInto('alarms').values(row).onConflict((on) => on.column('id').doNothing()).executeTakeFirst();
+        const isNew = (numInsertedOrUpdatedRows ?? 0n) > 0n;
+        if (isNew) await addNews(tx, { kind: 'alarm', ref: row.id, at_ms: row.raised_ms });
+        return isNew;
+      });
+    },
+    async alarm(id: string): Promise<AlarmRow | undefined> {
+      return await db.selectFrom('alarms').selectAll().where('id', '=', id).executeTakeFirst();
     },
     async answerAlarm(id: string, change: Partial<Pick<AlarmRow, 'backup_session' | 'is_settled'>>): Promise<void> {
       await db.updateTable('alarms').set(change).where('id', '=', id).execute();

@@ -117,6 +117,12 @@ export type Tables = {
     /** 1: nothing more is started for it. */
     is_settled: number;
   };
+  /** Where news goes: `about` may be shown, the channel itself is sealed, `rule` is a document of the contract. `says` is why the last try failed. */
+  notifications: { id: string; name: string; kind: string; about: string; sealed_channel: string; rule: string; added_ms: number; summary_from_ms: number; told: number; given_up: number; says: string | null };
+  /** What happened: its id sorts by time; `ref` is the session, alarm, set or notification that it is about. `is_shared` 1: its tellings are there. */
+  news: { id: string; kind: string; ref: string; at_ms: number; is_shared: number };
+  /** `waiting`, `held`, `muted`, `told`, `given-up`. */
+  tellings: { news: string; notification: string; state: string; tries: number; next_ms: number; ended_ms: number | null };
   points: { id: string; set_id: string; repository: string; created_ms: number; summary: string; lost: number };
   holds: { point: string; since_ms: number; reason: string };
   sessions: {

@@ -5,6 +5,7 @@ import { directoryCommands } from './definitions/directory.ts';
 import { groupCommands } from './definitions/groups.ts';
 import { machineCommands } from './definitions/machine.ts';
 import { nodeCommands } from './definitions/nodes.ts';
+import { notificationCommands } from './definitions/notifications.ts';
 import { packageCommands } from './definitions/packages.ts';
 import { peopleCommands } from './definitions/people.ts';
 import { pointCommands } from './definitions/points.ts';
@@ -27,6 +28,7 @@ export const definitions: readonly CommandDefinition[] = [
   ...repositoryCommands,
   ...copyCommands,
   ...sessionCommands,
+  ...notificationCommands,
   ...portCommands,
   ...peopleCommands,
   ...directoryCommands,
@@ -48,6 +50,8 @@ export const nouns: Readonly<Record<string, string>> = {
   repository: 'where backups are kept',
   copy: 'backups kept once more in another repository',
   session: 'work that runs or ran',
+  notification: 'who is told what, and how',
+  report: 'how sets stand against their promise',
   user: 'who may sign in',
   'second-factor': 'one\'s own authenticator',
   role: 'what users may do',

@@ -36,7 +36,7 @@ function operation(name: string, route: Route, schemaOf: (schema: z.ZodType, io:
   const fields = (place: 'path' | 'query', schema: z.ZodObject | undefined): Schema[] =>
     Object.entries(schema?.shape ?? {}).map(([field, value]) => ({ name: field, in: place, required: place === 'path' || !value.safeParse(undefined).success, schema: schemaOf(value as z.ZodType, 'input') }));
   const parameters = [...fields('path', route.params), ...fields('query', route.query)];
-  const type = route.stream === true ? 'text/event-stream' : 'application/json';
+  const type = route.stream === true ? 'text/event-stream' : (route.text ?? 'application/json');
   return {
     operationId: name,
     summary: route.summary,

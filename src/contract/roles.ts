@@ -20,6 +20,7 @@ export const builtInRoles = {
     permissions: [...readsOfBackups, 'sets.write', 'groups.write', 'groups.rescan', 'backups.run', 'policies.run', 'points.verify', 'points.hold', 'repositories.maintain', 'ports.check', 'sessions.write'],
   },
   'restore-operator': { says: 'read what is backed up; restore, publish, search the oplog, verify, hold', permissions: [...readsOfBackups, 'restores.run', 'points.verify', 'points.hold', 'sessions.write'] },
+  metrics: { says: 'read the metrics and the health of the server, and nothing else', permissions: ['metrics.read'] },
   viewer: { says: 'read what is backed up', permissions: readsOfBackups },
 } as const satisfies Record<string, BuiltInRole>;
 

@@ -37,6 +37,9 @@ export const permissions = {
   'directory.read': 'See how the directory is reached, and which of its groups have which roles.',
   'directory.write': 'Set, test and remove the directory.',
   'audit.read': 'See the audit and verify it.',
+  'notifications.read': 'See who is told what, and how the telling stands.',
+  'notifications.write': 'Add, test and remove notifications.',
+  'metrics.read': 'Read the metrics and the health of the server.',
   /** No role has these two. */
   self: 'One\'s own password, second factor and tokens. Whoever signed in has it.',
   anyone: 'Sign in. The one route that is answered without a token.',
@@ -45,7 +48,7 @@ export type Permission = keyof typeof permissions;
 
 export type Route = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  readonly path: `/api/v1/${string}`;
+  readonly path: `/api/v1/${string}` | '/metrics' | '/health';
   readonly permission: Permission;
   readonly summary: string;
   readonly params?: z.ZodObject;
@@ -56,6 +59,8 @@ export type Route = {
   readonly answer: z.ZodType;
   /** The answer is a stream of server-sent events; `answer` is the data of one event. */
   readonly stream?: true;
+  /** The answer is a text of this type, and not JSON. */
+  readonly text?: string;
   readonly failures: readonly string[];
 };
 

@@ -6,6 +6,7 @@ import { directoryRoutes } from './routes/directory.ts';
 import { groupRoutes } from './routes/groups.ts';
 import { hostKeyRoutes } from './routes/host-keys.ts';
 import { hostRoutes } from './routes/hosts.ts';
+import { notificationRoutes } from './routes/notifications.ts';
 import { userRoutes } from './routes/people.ts';
 import { policyRoutes } from './routes/policies.ts';
 import { pointRoutes } from './routes/points.ts';
@@ -18,7 +19,7 @@ import { setRoutes } from './routes/sets.ts';
 import { signInRoutes } from './routes/sign-in.ts';
 import type { Answer, Asked, Question, Route } from './route.ts';
 
-export const routes = { ...setRoutes, ...pointRoutes, ...restoreRoutes, ...repositoryRoutes, ...copyRoutes, ...policyRoutes, ...credentialRoutes, ...sessionRoutes, ...serverRoutes, ...hostRoutes, ...hostKeyRoutes, ...groupRoutes, ...portRoutes, ...signInRoutes, ...userRoutes, ...directoryRoutes, ...auditRoutes } as const satisfies Record<string, Route>;
+export const routes = { ...setRoutes, ...pointRoutes, ...restoreRoutes, ...repositoryRoutes, ...copyRoutes, ...policyRoutes, ...credentialRoutes, ...sessionRoutes, ...serverRoutes, ...hostRoutes, ...hostKeyRoutes, ...groupRoutes, ...portRoutes, ...signInRoutes, ...userRoutes, ...directoryRoutes, ...auditRoutes, ...notificationRoutes } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;
 export type RouteQuestion<N extends RouteName> = Question<(typeof routes)[N]>;

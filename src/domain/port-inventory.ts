@@ -62,6 +62,9 @@ export type OutsideStore = OutsideService & { readonly gateway: string | null; r
 /** `isActiveDirectory`: its nearest server is looked for over UDP, too. */
 export type PlannedDirectory = { readonly servers: readonly OutsideService[]; readonly encryption: 'none' | 'starttls' | 'ldaps'; readonly isActiveDirectory: boolean };
 
+/** What notifications are sent to. */
+export type Receiver = OutsideService & { readonly protocol: 'udp' | 'tcp'; readonly service: 'smtp' | 'tcp' | 'silent' | 'https' | 'http' };
+
 export type PortSettings = {
   readonly restPort: number;
   readonly enrolmentPort: number;
@@ -77,9 +80,10 @@ export type PortSettings = {
   readonly directory: PlannedDirectory | null;
   readonly stores: readonly OutsideStore[];
   readonly postgresql: OutsideService | null;
-  readonly mail: OutsideService | null;
-  readonly syslog: (OutsideService & { readonly protocol: 'udp' | 'tcp' }) | null;
-  readonly snmp: OutsideService | null;
+  readonly mail: readonly Receiver[];
+  readonly syslog: readonly Receiver[];
+  readonly snmp: readonly Receiver[];
+  readonly webhooks: readonly Receiver[];
 };
 
 export type Inventory = {
@@ -118,9 +122,10 @@ export const usualSettings: PortSettings = {
   directory: null,
   stores: [],
   postgresql: null,
-  mail: null,
-  syslog: null,
-  snmp: null,
+  mail: [],
+  syslog: [],
+  snmp: [],
+  webhooks: [],
 };
 
 export function isSameMachine(a: Machine, b: Machine): boolean {

@@ -72,10 +72,10 @@ const table: { rows: number[]; title: string; given: Inventory; expected: string
   { rows: [16, 21], title: 'or by way of a gateway, on the port of the endpoint', given: inventory([db1, host('gate', 23, ['gateway'])], { settings: { ...settings, stores: [{ ...objects, port: 7480, tls: false, gateway: 'gate' }] } }), expected: ['16 db1 > gate tcp 2500-3300 data', '21 gate > s3 tcp 7480 http'] },
   { rows: [21], title: 'the host that keeps a bucket\'s repository reaches it, too', given: inventory([db1, store], { settings: { ...settings, stores: [{ ...objects, keeper: 'store' }] } }), expected: ['21 db1 > s3 tcp 443 https', '21 store > s3 tcp 443 https'] },
   {
-    rows: [22, 23, 24, 25],
-    title: 'the server reaches catalog, mail, syslog and SNMP',
-    given: inventory([], { settings: { ...settings, postgresql: outside('pg', 61, 5432), mail: outside('mail', 62, 587), syslog: { ...outside('log', 63, 514), protocol: 'udp' }, snmp: outside('trap', 64, 162) } }),
-    expected: ['22 tide > pg tcp 5432 postgresql', '23 tide > mail tcp 587 smtp', '24 tide > log udp 514 silent', '25 tide > trap udp 162 silent'],
+    rows: [22, 23, 24, 25, 31],
+    title: 'the server reaches its catalog and every receiver of notifications, on its port and protocol',
+    given: inventory([], { settings: { ...settings, postgresql: outside('pg', 61, 5432), mail: [{ ...outside('mail', 62, 587), protocol: 'tcp', service: 'smtp' }], syslog: [{ ...outside('log', 63, 514), protocol: 'udp', service: 'silent' }, { ...outside('log', 63, 6514), protocol: 'tcp', service: 'tcp' }], snmp: [{ ...outside('trap', 64, 162), protocol: 'udp', service: 'silent' }], webhooks: [{ ...outside('hook', 65, 443), protocol: 'tcp', service: 'https' }] } }),
+    expected: ['22 tide > pg tcp 5432 postgresql', '23 tide > mail tcp 587 smtp', '24 tide > log udp 514 silent', '24 tide > log tcp 6514 tcp', '25 tide > trap udp 162 silent', '31 tide > hook tcp 443 https'],
   },
   { rows: [27, 28], title: 'a host that is only restored to has the same doors, and fetches from the repository', given: inventory([host('new', 15, ['target']), store]), expected: ['27 tide > new tcp 22 ssh', '27 tide > new tcp 6160 tidemark', '27 tide > new tcp 6162 tidemark', '28 new > store tcp 2500-3300 data'] },
   {

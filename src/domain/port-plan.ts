@@ -5,7 +5,7 @@
  * machine needs nothing of a firewall to reach itself, so such pairs are left out. What an earlier entry of the same pair
  * opens, a later one does not list again: each port has one entry that opens it, and a closed port has one to name.
  */
-import { defaultPorts, isLoopback, isSameMachine, type HostRole, type Inventory, type Machine, type OutsideStore, type PlannedHost, type PortRange, type PortSettings, type RepositoryWay, type SetMember } from './port-inventory.ts';
+import { defaultPorts, isLoopback, isSameMachine, type HostRole, type Inventory, type Machine, type OutsideStore, type PlannedHost, type PortRange, type PortSettings, type Receiver, type RepositoryWay, type SetMember } from './port-inventory.ts';
 
 /**
  * What must answer. `tidemark`: TLS with a certificate of this installation's authority; `data`: the same on a port where
@@ -245,7 +245,7 @@ function planDirectory(add: Add, server: Party, { directory }: PortSettings): vo
   }
 }
 
-/** Rows 18, 19 and 22 to 26. */
+/** Rows 18, 19, 22 to 26 and 31. */
 function planServerServices(add: Add, server: Party, settings: PortSettings): void {
   for (const dns of settings.dnsServers) {
     const what = { service: 'dns', purpose: 'forward and reverse resolution of all servers and hosts', changedBy: 'resolver settings' } as const;
@@ -255,12 +255,10 @@ function planServerServices(add: Add, server: Party, settings: PortSettings): vo
   const people = network('operators', settings.operatorNetworks);
   add(19, people, server, settings.restPort, { service: 'tidemark', purpose: 'REST API and console', changedBy: 'setting (--listen)' });
   if (settings.postgresql !== null) add(22, server, outside(settings.postgresql), settings.postgresql.port, { service: 'postgresql', purpose: 'catalog', changedBy: 'catalog setting' });
-  if (settings.mail !== null) add(23, server, outside(settings.mail), settings.mail.port, { service: 'smtp', purpose: 'mail', changedBy: 'mail setting' });
-  if (settings.syslog !== null) {
-    const isUdp = settings.syslog.protocol === 'udp';
-    add(24, server, outside(settings.syslog), settings.syslog.port, { service: isUdp ? 'silent' : 'tcp', ...(isUdp && { protocol: 'udp' as const }), purpose: 'syslog', changedBy: 'syslog setting' });
-  }
-  if (settings.snmp !== null) add(25, server, outside(settings.snmp), settings.snmp.port, { service: 'silent', protocol: 'udp', purpose: 'SNMP traps', changedBy: 'SNMP setting' });
+  const tell = (row: number, receivers: readonly Receiver[], purpose: string): void => {
+    for (const receiver of receivers) add(row, server, outside(receiver), receiver.port, { service: receiver.service, ...(receiver.protocol === 'udp' && { protocol: 'udp' as const }), purpose, changedBy: 'notification' });
+  };
+  for (const [row, receivers, purpose] of [[23, settings.mail, 'mail'], [24, settings.syslog, 'syslog'], [25, settings.snmp, 'SNMP traps'], [31, settings.webhooks, 'webhook']] as const) tell(row, receivers, purpose);
   if (settings.metricsNetworks.length > 0) add(26, network('prometheus', settings.metricsNetworks), server, settings.restPort, { service: 'tidemark', purpose: 'metrics', changedBy: 'setting (--listen)' });
 }
 

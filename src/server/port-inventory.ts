@@ -17,7 +17,7 @@ import { gatewaysOf, nameGateways } from './gateways.ts';
 import { lookOf } from './groups.ts';
 import { localHost } from './hosts.ts';
 import type { NameServers } from './name-checks.ts';
-import { isServedByItsHost, storesOf } from './port-places.ts';
+import { isServedByItsHost, receiversOf, storesOf } from './port-places.ts';
 import type { Services } from './services.ts';
 
 /** What a check needs of a link to a host. */
@@ -27,9 +27,9 @@ export type KnownInventory = { readonly inventory: Inventory; linkOf(host: Plann
 
 const lookupMs = 3_000;
 
-type Known = Pick<Services, 'sets' | 'hosts' | 'links' | 'catalog' | 'hostKeys' | 'distribution' | 'nameServers' | 'about'> & { directory: Pick<Services['directory'], 'settings'> };
+type Known = Pick<Services, 'notifications' | 'sets' | 'hosts' | 'links' | 'catalog' | 'hostKeys' | 'distribution' | 'nameServers' | 'about'> & { directory: Pick<Services['directory'], 'settings'> };
 
-export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distribution, nameServers, directory, about }: Known): Promise<KnownInventory> {
+export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distribution, nameServers, directory, notifications, about }: Known): Promise<KnownInventory> {
   const { url, hostPorts, catalogAt, announced } = about();
   const machine = { dial: announced ?? hostname(), addresses: ownAddresses() };
   const rows = await sets.list();
@@ -86,7 +86,7 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
     const { name, members: all } = lookOf(row);
     planned.push({ name, members: await Promise.all(all.map(async ({ host, port }) => ({ host, port, addresses: await addressesOf(host) }))), seed: `${row.seed_host}:${row.seed_port}` });
   }
-  const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, isDepotHere: depot?.isLocal === true, stores, dnsServers: outsideServers(await nameServers()), directory: await directoryOf(await directory.settings()), postgresql: catalogAt === undefined ? null : { name: catalogAt.host, dial: catalogAt.host, addresses: await addressesOf(catalogAt.host), port: catalogAt.port } };
+  const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, isDepotHere: depot?.isLocal === true, stores, dnsServers: outsideServers(await nameServers()), directory: await directoryOf(await directory.settings()), postgresql: catalogAt === undefined ? null : { name: catalogAt.host, dial: catalogAt.host, addresses: await addressesOf(catalogAt.host), port: catalogAt.port }, ...(await receiversOf(notifications, addressesOf)) };
   return {
     inventory: { servers: [{ ...machine, name: hostname() }], hosts: plannedHosts, sets: planned, settings },
     linkOf: (host) => {

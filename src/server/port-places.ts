@@ -4,7 +4,9 @@ import type { RepositoryRow } from '../catalog/repositories.ts';
 import { isOpenedStraight } from '../contract/repository-place.ts';
 import type { OutsideStore } from '../domain/port-inventory.ts';
 import { locationOf } from './archives.ts';
+import { isLoopback, type PortSettings, type Receiver } from '../domain/port-inventory.ts';
 import { gatewaysOf } from './gateways.ts';
+import type { Notifications } from './telling/notifications.ts';
 
 /** Whether other hosts send to the repository's host as to any repository; the gateway of a share or a bucket has a row of its own. */
 export function isServedByItsHost(row: RepositoryRow): boolean {
@@ -25,4 +27,14 @@ export async function storesOf(rows: readonly RepositoryRow[], hosts: readonly H
     return [{ kind: 's3', name: url.hostname, dial, addresses: await addressesOf(dial), port: url.port === '' ? (tls ? 443 : 80) : Number(url.port), tls, ...by }];
   });
   return (await Promise.all(stores)).flat();
+}
+
+/** Who notifications go to; a receiver on the server's own machine needs no port of a network. */
+export async function receiversOf(notifications: Pick<Notifications, 'list' | 'aboutOf'>, addressesOf: (host: string) => Promise<string[]>): Promise<Pick<PortSettings, 'mail' | 'syslog' | 'snmp' | 'webhooks'>> {
+  const found = { mail: [] as Receiver[], syslog: [] as Receiver[], snmp: [] as Receiver[], webhook: [] as Receiver[] };
+  for (const row of await notifications.list()) {
+    const { host, port, protocol, service } = notifications.aboutOf(row);
+    if (!isLoopback(host)) found[row.kind as keyof typeof found].push({ name: host, dial: host, addresses: await addressesOf(host), port, protocol, service });
+  }
+  return { mail: found.mail, syslog: found.syslog, snmp: found.snmp, webhooks: found.webhook };
 }

@@ -75,7 +75,8 @@ import { laneOf, openSessionEngine, type Timing } from './session-engine.ts';
 import { openSessionLog } from './session-log.ts';
 import { viewSession } from './session-view.ts';
 import { openServiceVersions, type ServiceVersions } from './service-versions.ts';
-import { ensureAdminToken, openGate } from './sign-in.ts';
+import { ensureOwnToken, openGate } from './sign-in.ts';
+import { openTelling } from './telling/telling.ts';
 
 export type Address = { readonly host: string; readonly port: number };
 
@@ -98,7 +99,7 @@ export type ServerOptions = {
   version: string;
   log: Log;
   clock?: Clock;
-  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; archiveWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; copyEveryMs?: number; goneAfterMs?: number; streamQuietMs?: number; leaseMs?: number; link?: LinkTiming };
+  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; archiveWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; tellEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; copyEveryMs?: number; goneAfterMs?: number; streamQuietMs?: number; leaseMs?: number; link?: LinkTiming };
   /** How hosts are reached that have nothing of ours; over SSH unless a test has its own. */
   contact?: HostContact;
   /** What a first contact puts on a Windows host: a directory with node.exe and installer.js. */
@@ -139,7 +140,9 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const name = `${hostname()}:${data}`;
   const membership = await joinServers({ catalog, name, version, clock, log, leaseMs: timing.leaseMs, signal: ends.signal });
   await writeWhole(files.ca, authority.caPem, 0o644);
-  await ensureAdminToken(files.token, catalog, clock, isShared ? `admin@${name}` : 'admin');
+  const of = isShared ? `@${name}` : '';
+  await ensureOwnToken(files.token, 'admin', catalog, clock, of);
+  await ensureOwnToken(join(data, 'metrics.token'), 'metrics', catalog, clock, of);
   const announce = options.announce ?? hostname();
   const names = [...new Set(['localhost', '127.0.0.1', '::1', hostname(), announce, options.listen.host])];
   const identities = await keepIdentities({ authority, files, hosts: names, clock, log, signal: ends.signal });
@@ -160,7 +163,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const shown = { identity: identities.server(), catalog, authority, admission, links, deployers, clock, log };
   const enrolment = options.enrolment === null ? undefined : await openEnrolment({ ...options.enrolment, ...shown });
   const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.anyOf(['transport', 'deployer']), role: 'caller', version, log, onChannel: (channel) => (channel.peer.part === 'deployer' ? deployers : links).accept(channel.peer.name, openCaller(channel)) });
-  const { services, engine, alarms } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, identity: identities.server, windowsInstaller: options.windowsInstaller ?? '', dns: options.dns, people: options.people, isSure: membership.isSure }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.catalog?.kind === 'postgres' && { catalogAt: databaseAt(options.catalog.url) }), ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
+  const { services, engine, alarms, telling } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, identity: identities.server, windowsInstaller: options.windowsInstaller ?? '', dns: options.dns, people: options.people, isSure: membership.isSure }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.catalog?.kind === 'postgres' && { catalogAt: databaseAt(options.catalog.url) }), ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
   keepTasksTidy({ links, catalog, log, signal: ends.signal });
   keepLocksUndone({ links, sets: services.sets, log, signal: ends.signal });
 
@@ -188,6 +191,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   for (const copy of await services.copies.list()) await services.copies.keepFollowed(copy);
   const copiesDue = keepCopiesDue({ catalog, start: async (copy) => void (await services.copies.start(copy, 'scheduled')), clock, log, isMine, signal: ends.signal });
   services.copies.onChange(copiesDue.wake);
+  const tells = telling.run(ends.signal);
   const answering = alarms.keepAnswering(async (setId, reason) => await startBaseBackup(services, setId, reason), ends.signal, isMine);
 
   const close = async (): Promise<void> => {
@@ -196,7 +200,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     await rest.close();
     await engine.close();
     await Promise.all([enrolment?.close(), agents?.close(), links.close(), deployers.close()]);
-    await Promise.allSettled([repositoryReady, answering]);
+    await Promise.allSettled([repositoryReady, answering, tells]);
     await membership.leave();
     await catalog.close();
   };
@@ -246,11 +250,13 @@ function compose(base: Base, about: Services['about']) {
       if (!isFailure(error, laneTaken)) throw error;
     }
   };
+  const telling = openTelling({ catalog, sealer, points, standings, clock, log, fingerprint: () => about().caFingerprint, server: () => about().url, everyMs: timing.tellEveryMs });
   const services: Services = {
+    ...telling.services,
     ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
-  return { services, engine, alarms };
+  return { services, engine, alarms, telling };
 }
 
 async function startBaseBackup({ sets, engine }: Services, setId: string, reason: string): Promise<string> {

@@ -35,6 +35,9 @@ import type { Roles } from './people/roles.ts';
 import type { SignIns } from './people/sign-ins.ts';
 import type { Tokens } from './people/tokens.ts';
 import type { Users } from './people/users.ts';
+import type { Notifications } from './telling/notifications.ts';
+import type { Reports } from './telling/reports.ts';
+import type { Teller } from './telling/teller.ts';
 import type { Sealer } from './sealing.ts';
 import type { ServiceVersions } from './service-versions.ts';
 
@@ -73,6 +76,9 @@ export type Services = {
   readonly directory: DirectoryAccounts;
   readonly engine: SessionEngine;
   readonly sessionLog: SessionLog;
+  readonly notifications: Notifications;
+  readonly reports: Reports;
+  readonly teller: Teller;
   viewSession(row: SessionRow): Promise<Session>;
   /** Those that names are checked at; null: names are not checked. */
   nameServers(): Promise<NameServers | null>;

@@ -91,13 +91,16 @@ export function hashOf(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
-/** `name`: of several servers on one catalog each has a token of its own, unless they were given the same file. */
-export async function ensureAdminToken(path: string, catalog: Catalog, clock: Clock, name = 'admin'): Promise<void> {
+/** Tokens that are nobody's, each in a file: what it is called, and which role it has. */
+export const ownTokens = { admin: 'administrator', metrics: 'metrics' } as const;
+
+/** `of`: of several servers on one catalog each has tokens of its own, unless they were given the same files. */
+export async function ensureOwnToken(path: string, name: keyof typeof ownTokens, catalog: Catalog, clock: Clock, of = ''): Promise<void> {
   const kept = (await readSecret(path))?.toString('utf8').trim();
   const token = kept === undefined || kept === '' ? `tm_${randomBytes(32).toString('base64url')}` : kept;
   const hash = hashOf(token);
   if ((await catalog.tokens.byHash(hash)) === undefined) {
-    await catalog.tokens.replace({ id: sortableId(clock), name, role: 'administrator', hash, createdMs: clock.now() });
+    await catalog.tokens.replace({ id: sortableId(clock), name: `${name}${of}`, role: ownTokens[name], hash, createdMs: clock.now() });
   }
   if (token !== kept) await writeSecret(path, `${token}\n`);
 }

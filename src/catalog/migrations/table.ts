@@ -12,6 +12,7 @@ import * as people from './0010-people.ts';
 import * as copies from './0012-copies.ts';
 import * as immutable from './0013-immutable.ts';
 import * as policies from './0015-policies.ts';
+import * as news from './0016-news.ts';
 import * as servers from './0017-servers.ts';
 
 /** By name, in alphabetical order. A migration that was released is never changed; the next one mends it. */
@@ -29,5 +30,6 @@ export const migrations: Record<string, Migration> = {
   '0012-copies': copies,
   '0013-immutable': immutable,
   '0015-policies': policies,
+  '0016-news': news,
   '0017-servers': servers,
 };

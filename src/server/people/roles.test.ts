@@ -27,7 +27,7 @@ after(async () => {
 
 const all = Object.entries(routes) as [RouteName, Route][];
 /** Nothing is called so: whoever is let in changes nothing. */
-const nowhere = Object.fromEntries(['set', 'point', 'session', 'publication', 'repository', 'host', 'credential', 'group', 'user', 'role', 'token', 'copy'].map((param) => [param, 'nowhere']));
+const nowhere = Object.fromEntries(['set', 'point', 'session', 'publication', 'repository', 'host', 'credential', 'group', 'user', 'role', 'token', 'copy', 'notification'].map((param) => [param, 'nowhere']));
 
 async function signInAs(name: string, roles: string[]): Promise<string> {
   await platform.ask('user.add', { body: { name, roles, password: 'words of somebody else' } });
@@ -52,6 +52,7 @@ const changing: Readonly<Record<string, readonly RouteName[]>> = {
   ],
   'restore-operator': ['restore.set', 'restore.collections', 'publication.start', 'publication.stop', 'oplog.find', 'point.verify', 'point.hold', 'point.release', 'session.stop', 'session.retry', 'policy.preview'],
   viewer: ['policy.preview'],
+  metrics: [],
   administrator: all.filter(([, { method }]) => method !== 'GET').map(([name]) => name),
   custom: ['backup.run', 'copy.run'],
 };
@@ -62,6 +63,7 @@ const own = new Set(all.filter(([, { permission }]) => permission === 'self' || 
 function mayOpen(role: string, name: RouteName, route: Route): boolean {
   if (own.has(name)) return true;
   if (route.method !== 'GET') return changing[role]!.includes(name);
+  if (role === 'metrics') return route.permission === 'metrics.read';
   if (role === 'custom') return route.permission === 'points.read';
   if (name === 'directory.computers') return role === 'backup-operator' || role === 'administrator';
   return role === 'administrator' || role === 'security-administrator' || !readsOfPeople.includes(name);

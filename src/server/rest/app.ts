@@ -128,7 +128,7 @@ const openBodyBytes = 16 << 10;
 
 function addRoute(app: FastifyInstance, name: RouteName, route: Route, { handlers, streams, reach, gate }: RestOptions): void {
   const { params, query: querystring, body } = route;
-  const schema = { ...(params && { params }), ...(querystring && { querystring }), ...(body && { body }), ...(route.stream !== true && { response: { [route.status]: route.answer } }) };
+  const schema = { ...(params && { params }), ...(querystring && { querystring }), ...(body && { body }), ...(route.stream !== true && route.text === undefined && { response: { [route.status]: route.answer } }) };
   const common = { method: route.method, url: route.path, schema, config: { name, route }, ...(route.permission === 'anyone' && { bodyLimit: openBodyBytes }) };
   if (route.stream === true) {
     const stream = streams[name as StreamName] as (asked: unknown, request: FastifyRequest, reply: FastifyReply, demandAgain: () => Promise<void>) => Promise<void>;
@@ -144,6 +144,7 @@ function addRoute(app: FastifyInstance, name: RouteName, route: Route, { handler
     ...common,
     handler: async (request, reply) => {
       reply.code(route.status);
+      if (route.text !== undefined) reply.type(route.text);
       const answer = await handler(questionOf(request), request.signIn, { from: request.ip, ...(request.knock !== undefined && { knock: request.knock }), isAbout: (who) => void (request.about = who) });
       return request.signIn === undefined ? answer : await reach.narrow(request.signIn, name, route, answer);
     },

@@ -5,6 +5,7 @@ import { credentialHandlers } from './credentials.ts';
 import { groupHandlers } from './groups.ts';
 import { hostKeyHandlers } from './host-keys.ts';
 import { hostHandlers } from './hosts.ts';
+import { notificationHandlers } from './notifications.ts';
 import { auditHandlers, directoryHandlers, peopleHandlers } from './people.ts';
 import { policyHandlers, retentionHandlers } from './policies.ts';
 import { pointHandlers } from './points.ts';
@@ -36,5 +37,6 @@ export function allHandlers(services: Services): Handlers {
     ...peopleHandlers(services),
     ...directoryHandlers(services),
     ...auditHandlers(services),
+    ...notificationHandlers(services),
   };
 }

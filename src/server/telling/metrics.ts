@@ -1,0 +1,44 @@
+/** What Prometheus is told; the names are those of docs/design/metrics.md. */
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { SetStanding } from '../../contract/reports.ts';
+import { expositionOf, type Metric } from '../../domain/exposition.ts';
+import type { Links } from '../links.ts';
+import type { Reports } from './reports.ts';
+
+type Sample = Metric['samples'][number];
+
+export async function metricsText({ catalog, reports, links, about }: { catalog: Catalog; reports: Reports; links: Links; about: { version: string; startedAtMs: number } }): Promise<string> {
+  const sets = await reports.all(0);
+  const of = (value: (standing: SetStanding) => number | null): Sample[] => sets.flatMap((standing) => {
+    const found = value(standing);
+    return found === null ? [] : [{ labels: { set: standing.set }, value: found }];
+  });
+  const gauge = (name: string, help: string, samples: readonly Sample[]): Metric => ({ name: `tidemark_${name}`, help, type: 'gauge', samples });
+  const counter = (name: string, help: string, samples: readonly Sample[]): Metric => ({ name: `tidemark_${name}`, help, type: 'counter', samples });
+
+  const sessions = (await catalog.sessions.counts()).map(({ kind, state, count }) => ({ isOpen: state === 'waiting' || state === 'working', labels: { kind, state }, value: count }));
+  const notifications = await catalog.notifications.list();
+  const waiting = new Map((await catalog.news.waiting()).map(({ notification, count }) => [notification, count]));
+  const hosts = (await catalog.hosts.list()).filter(({ state }) => state === 'enrolled');
+  const told = (value: (row: (typeof notifications)[number]) => number): Sample[] => notifications.map((row) => ({ labels: { notification: row.name }, value: value(row) }));
+
+  return expositionOf([
+    gauge('build_info', 'The version of the server; always 1.', [{ labels: { version: about.version }, value: 1 }]),
+    gauge('start_time_seconds', 'Since when the server runs.', [{ value: about.startedAtMs / 1000 }]),
+    gauge('set_protected', 'Whether the set keeps its promise.', of(({ isProtected }) => Number(isProtected))),
+    gauge('set_last_point_timestamp_seconds', 'When the newest good restore point was made.', of(({ lastPointAtMs }) => (lastPointAtMs === null ? null : lastPointAtMs / 1000))),
+    gauge('set_last_verified_timestamp_seconds', 'When a restore point was proved last.', of(({ verified }) => (verified === null ? null : verified.atMs / 1000))),
+    gauge('set_loss_if_disaster_seconds', 'How much would be lost if the set were lost now.', of(({ lossIfDisasterNowSeconds }) => lossIfDisasterNowSeconds)),
+    gauge('set_promised_loss_seconds', 'How much may be lost.', of(({ promisedLossSeconds }) => promisedLossSeconds)),
+    gauge('set_oplog_following', 'Whether the oplog is followed.', of(({ oplogState }) => Number(oplogState === 'following'))),
+    gauge('set_points', 'Good restore points.', of(({ points }) => points)),
+    gauge('set_point_bytes', 'Bytes that the newest restore point holds.', of(({ bytes }) => bytes)),
+    gauge('set_alarms_open', 'Alarms that no backup has answered yet.', of(({ alarmsOpen }) => alarmsOpen)),
+    gauge('sessions_open', 'Sessions that wait or work.', sessions.filter(({ isOpen }) => isOpen)),
+    counter('sessions_ended_total', 'Sessions that have ended.', sessions.filter(({ isOpen }) => !isOpen)),
+    gauge('host_connected', 'Whether orders reach the host.', hosts.map(({ id, name }) => ({ labels: { host: name }, value: Number(links.standing(id)?.state === 'connected') }))),
+    gauge('notification_waiting', 'News that the notification has not heard yet.', told(({ id }) => waiting.get(id) ?? 0)),
+    counter('notification_told_total', 'News that the notification has heard.', told((row) => row.told)),
+    counter('notification_given_up_total', 'News that could not be told.', told(({ given_up }) => given_up)),
+  ]);
+}

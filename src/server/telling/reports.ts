@@ -1,0 +1,81 @@
+/** Reports, made from the catalog alone: no host is asked, so they come while everything else is down. */
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { SessionRow } from '../../catalog/sessions.ts';
+import type { SetRow } from '../../catalog/sets.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Report, SetStanding } from '../../contract/reports.ts';
+import { sessionProgress } from '../../contract/sessions.ts';
+import { wireFailure } from '../../contract/values.ts';
+import { judgeProtection, usualPromise, type Promised } from '../../domain/protection.ts';
+import type { OplogStandings } from '../oplog-standings.ts';
+import type { Points } from '../points.ts';
+
+export type Reports = ReturnType<typeof openReports>;
+
+const mostSessions = 500;
+
+type Options = { catalog: Catalog; points: Points; standings: OplogStandings; clock: Clock; server: () => string; promisedTo?: (set: SetRow) => Promise<Promised> };
+
+export function openReports({ catalog, points, standings, clock, server, promisedTo = async () => await Promise.resolve(usualPromise) }: Options) {
+  async function standing(set: SetRow, fromMs: number): Promise<SetStanding> {
+    const [promised, rows, oplog, alarms] = [await promisedTo(set), await points.list(set.id), await standings.view(set.id), await catalog.sets.alarms(set.id)];
+    const there = rows.filter(({ lost, repository }) => lost === 0 && repository === set.repository).map(points.summary);
+    const good = there.filter(({ proof }) => proof?.ok !== false);
+    const newest = good.at(-1);
+    const before = good.filter(({ createdAtMs }) => createdAtMs < fromMs).at(-1);
+    const proofs = good.flatMap(({ proof }) => proof ?? []).sort((a, b) => a.atMs - b.atMs);
+    const nowMs = clock.now();
+    const judged = judgeProtection({ lastPointMs: newest?.createdAtMs ?? null, newestIsBad: there.at(-1)?.proof?.ok === false, lossSeconds: oplog.lossIfDisasterNowSeconds, oplogState: oplog.state }, promised, nowMs);
+    const first = good[0];
+    const proof = proofs.at(-1);
+    return {
+      set: set.name,
+      isProtected: judged.isProtected,
+      reasons: [...judged.reasons],
+      lastPointAtMs: newest?.createdAtMs ?? null,
+      lastPointAgeSeconds: newest === undefined ? null : Math.max(0, Math.round((nowMs - newest.createdAtMs) / 1000)),
+      promisedPointHours: promised.pointHours,
+      lossIfDisasterNowSeconds: oplog.lossIfDisasterNowSeconds,
+      promisedLossSeconds: promised.lossSeconds,
+      window: first === undefined || newest === undefined ? null : { fromMs: first.checkpoint.t * 1000, toMs: Math.max(newest.top.t, oplog.through?.t ?? 0) * 1000 },
+      points: good.length,
+      bytes: newest?.bytes.processed ?? null,
+      grownBytes: newest === undefined || before === undefined ? null : newest.bytes.processed - before.bytes.processed,
+      storedBytes: there.filter(({ createdAtMs }) => createdAtMs >= fromMs).reduce((sum, { bytes }) => sum + bytes.stored, 0),
+      verified: proof === undefined ? null : { atMs: proof.atMs, level: proof.level },
+      alarmsOpen: alarms.filter(({ is_settled }) => is_settled === 0).length,
+      oplogState: oplog.state,
+    };
+  }
+
+  async function all(fromMs: number): Promise<SetStanding[]> {
+    const list: SetStanding[] = [];
+    for (const set of await catalog.sets.list()) list.push(await standing(set, fromMs));
+    return list;
+  }
+
+  return {
+    standing,
+    all,
+    async daily(fromMs: number, toMs: number): Promise<Report> {
+      const ended = await catalog.sessions.endedBetween(fromMs, toMs, mostSessions + 1);
+      return { kind: 'daily', server: server(), fromMs, toMs, sets: await all(fromMs), sessions: ended.slice(0, mostSessions).map(viewReported).reverse(), isCut: ended.length > mostSessions, steps: [], bytes: null };
+    },
+    async ofSession(row: SessionRow): Promise<Report> {
+      const set = row.set_id === null ? undefined : await catalog.sets.find(row.set_id);
+      const said = await catalog.sessions.steps(row.id);
+      const steps = said.map(({ at_ms, event }, n) => {
+        const endedMs = said[n + 1]?.at_ms ?? row.ended_ms;
+        return { name: (JSON.parse(event) as { step: string }).step, seconds: endedMs === null ? null : Math.max(0, (endedMs - at_ms) / 1000) };
+      });
+      const progress = row.progress === null ? null : sessionProgress.parse(JSON.parse(row.progress));
+      const fromMs = row.started_ms ?? row.created_ms;
+      return { kind: 'session', server: server(), fromMs, toMs: row.ended_ms ?? clock.now(), sets: set === undefined ? [] : [await standing(set, fromMs)], sessions: [viewReported(row)], isCut: false, steps, bytes: progress === null ? null : { processed: progress.processed, read: progress.read, stored: progress.stored } };
+    },
+  };
+}
+
+function viewReported(row: SessionRow): Report['sessions'][number] {
+  const failed = row.failure === null ? null : wireFailure.parse(JSON.parse(row.failure));
+  return { id: row.id, kind: row.kind, object: row.object_name, state: row.state, startedAtMs: row.started_ms, endedAtMs: row.ended_ms, warnings: row.warnings, failure: failed === null ? null : { code: failed.code, message: failed.message, hint: failed.hint } };
+}

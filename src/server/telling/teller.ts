@@ -1,0 +1,175 @@
+/**
+ * The teller: shares news out, and tells it. Modes and order are those of docs/design/telling.md; everything that waits is in the
+ * catalog, so a server that is killed at any step goes on here at its next start.
+ */
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { NewsRow, NotificationRow, TellingRow } from '../../catalog/news.ts';
+import type { Clock } from '../../base/clock.ts';
+import { describe, isFailure } from '../../base/failure.ts';
+import { randomId } from '../../base/ids.ts';
+import type { Log } from '../../base/log.ts';
+import type { Told } from '../../contract/notifications.ts';
+import { severities } from '../../contract/notifications.ts';
+import { fillSubject, judge, nextTry, openHour, triedForMs } from '../../domain/notification-rule.ts';
+import { sendOver } from '../../tell/send.ts';
+import type { Message, NewsReader } from './news.ts';
+import type { Notifications } from './notifications.ts';
+
+export type Teller = {
+  /** Tells until the signal is aborted; resolves when nothing is under way any more. */
+  run(signal: AbortSignal): Promise<void>;
+  wake(): void;
+  /** Sends one message now, past rule and limit. */
+  test(row: NotificationRow): Promise<{ event: string; says: string; ms: number }>;
+};
+
+type Options = { catalog: Catalog; notifications: Notifications; reader: NewsReader; clock: Clock; log: Log; server: () => string; everyMs?: number; send?: typeof sendOver };
+
+const inDigest = 50;
+const keptMs = 8 * 86_400_000;
+
+export function openTeller({ catalog, notifications, reader, clock, log, server, everyMs = 2_000, send = sendOver }: Options): Teller {
+  const hours = new Map<string, ReturnType<typeof openHour>>();
+  const senders = new Map<string, Promise<void>>();
+  /** When a notification's queue is looked at again. */
+  const resting = new Map<string, number>();
+  let woken = Promise.withResolvers<void>();
+  let forgotMs = 0;
+
+  const hourOf = (row: NotificationRow): ReturnType<typeof openHour> => {
+    const known = hours.get(row.id) ?? openHour(notifications.perHourOf(row));
+    hours.set(row.id, known);
+    return known;
+  };
+
+  async function deliver(row: NotificationRow, { told, html }: Message, signal?: AbortSignal): Promise<string> {
+    const { subject } = notifications.ruleOf(row);
+    const fields = { title: told.title, kind: told.session?.kind ?? told.kind, object: told.object?.name ?? '', state: told.session?.state ?? told.kind, severity: told.severity, session: told.session?.id ?? '', server: told.server };
+    return (await send(notifications.channelOf(row), { told, subject: fillSubject(subject, fields), html, engineId: notifications.engineId(), nowMs: clock.now() }, signal)).says;
+  }
+
+  async function shareOut(): Promise<void> {
+    const rows = await notifications.list();
+    for (const news of await catalog.news.toShare()) {
+      const asked = rows.length === 0 ? undefined : await reader.forRule(news);
+      const verdicts = asked === undefined ? [] : rows.filter(({ added_ms }) => added_ms <= news.at_ms).map((row) => ({ notification: row.id, verdict: judge(notifications.ruleOf(row), asked) }));
+      await catalog.news.share(news.id, verdicts.filter(({ verdict }) => verdict !== 'not-its').map(({ notification, verdict }) => ({ notification, state: verdict === 'muted' ? 'muted' : 'waiting', next_ms: news.at_ms })));
+    }
+    for (const row of rows) {
+      const dueMs = notifications.summaryAtMs(row);
+      if (dueMs !== null && dueMs <= clock.now()) await catalog.news.addSummary(row.id, clock.now());
+    }
+  }
+
+  /** One message to one notification; false: its queue rests. */
+  async function tellOne(row: NotificationRow, tellings: readonly TellingRow[], make: () => Promise<Message | undefined>, atMs: number, signal: AbortSignal): Promise<boolean> {
+    const news = tellings.map((one) => one.news);
+    const message = await make();
+    if (message === undefined) {
+      await catalog.news.end(row.id, news, 'given-up', 'what it was about is gone', clock.now());
+      return true;
+    }
+    try {
+      hourOf(row).count(clock.now());
+      const says = await deliver(row, message, signal);
+      await catalog.news.end(row.id, news, 'told', null, clock.now());
+      log.info('told', { notification: row.name, event: message.told.id, session: message.told.session?.id, says });
+      return true;
+    } catch (error) {
+      signal.throwIfAborted();
+      const says = describe(error);
+      const tries = tellings[0]!.tries + 1;
+      const next = isFailure(error) && error.retry === 'never' ? null : nextTry(atMs, tries, clock.now());
+      log.warn(next === null ? 'a notification was given up' : 'a notification was not told; it is tried again', { notification: row.name, event: message.told.id, session: message.told.session?.id, tries, why: says });
+      if (next === null) {
+        await catalog.news.end(row.id, news, 'given-up', says, clock.now());
+        return true;
+      }
+      for (const one of tellings) await catalog.news.change(one, { tries, next_ms: next });
+      await catalog.notifications.say(row.id, says);
+      resting.set(row.id, next);
+      return false;
+    }
+  }
+
+  async function tellAll(row: NotificationRow, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && (await catalog.notifications.find(row.id)) !== undefined) {
+      const isFull = !hourOf(row).hasRoom(clock.now());
+      const [isHeld] = await catalog.news.tellings(row.id, 'held', 1);
+      if (isFull || isHeld !== undefined) {
+        await catalog.news.hold(row.id);
+        if (isFull) return;
+        const held = await catalog.news.tellings(row.id, 'held', 10_000);
+        const first = (await catalog.news.find(held[0]!.news))!;
+        if (!(await tellOne(row, held, async () => await digest(held), first.at_ms, signal))) return;
+        continue;
+      }
+      const [next] = await catalog.news.tellings(row.id, 'waiting', 1);
+      if (next === undefined) return;
+      if (next.next_ms > clock.now()) return void resting.set(row.id, next.next_ms);
+      const news = (await catalog.news.find(next.news))!;
+      if (!(await tellOne(row, [next], async () => await reader.message(news), news.at_ms, signal))) return;
+    }
+  }
+
+  async function digest(held: readonly TellingRow[]): Promise<Message | undefined> {
+    const shown: Told[] = [];
+    for (const { news } of held.slice(0, inDigest)) {
+      const row: NewsRow | undefined = await catalog.news.find(news);
+      const message = row === undefined ? undefined : await reader.message(row);
+      if (message !== undefined) shown.push(message.told);
+    }
+    if (shown.length === 0) return undefined;
+    const worst = severities.findLast((severity) => shown.some((one) => one.severity === severity))!;
+    const lines = shown.map(({ atMs, title }) => `${new Date(atMs).toISOString()} ${title}`);
+    if (held.length > shown.length) lines.push(`and ${held.length - shown.length} more; "tidemark session list" has them`);
+    return { told: { id: `digest-${held[0]!.news}-${held.at(-1)!.news}`, kind: 'digest', atMs: clock.now(), severity: worst, title: `${held.length} more events in the last hour than are told one by one`, lines, server: server(), object: null, session: null, count: held.length }, html: null };
+  }
+
+  async function startSenders(signal: AbortSignal): Promise<void> {
+    for (const row of await notifications.list()) {
+      if (senders.has(row.id) || (resting.get(row.id) ?? 0) > clock.now()) continue;
+      resting.delete(row.id);
+      const sending = tellAll(row, signal)
+        .catch((error: unknown) => {
+          if (!signal.aborted) log.error('news could not be told', { notification: row.name, why: describe(error) });
+        })
+        .finally(() => senders.delete(row.id));
+      senders.set(row.id, sending);
+    }
+  }
+
+  return {
+    wake: () => woken.resolve(),
+    async run(signal) {
+      while (!signal.aborted) {
+        woken = Promise.withResolvers<void>();
+        try {
+          await shareOut();
+          await startSenders(signal);
+          if (clock.now() - forgotMs > 3_600_000) {
+            forgotMs = clock.now();
+            await catalog.news.forgetBefore(clock.now() - keptMs);
+          }
+        } catch (error) {
+          if (!signal.aborted) log.error('news could not be shared out', { why: describe(error) });
+        }
+        const ends = new AbortController();
+        await Promise.race([woken.promise, clock.wait(everyMs, AbortSignal.any([signal, ends.signal])).catch(() => {})]);
+        ends.abort(new Error('woken'));
+      }
+      await Promise.all(senders.values());
+    },
+    async test(row) {
+      const event = `test-${randomId()}`;
+      const begunMs = clock.monotonicMs();
+      const told: Told = { id: event, kind: 'test', atMs: clock.now(), severity: 'info', title: 'a test of this notification', lines: [`notification ${row.name}: what is told to it arrives here`], server: server(), object: null, session: null, count: 1 };
+      const says = await deliver(row, { told, html: null });
+      await catalog.notifications.say(row.id, null);
+      await catalog.news.hasten(row.id, clock.now());
+      resting.delete(row.id);
+      woken.resolve();
+      return { event, says, ms: clock.monotonicMs() - begunMs };
+    },
+  };
+}
