@@ -12,6 +12,7 @@ import { encodeMessage } from '../../src/mover/wire.ts';
 import { openDirectory } from '../../src/repository/storage/directory.ts';
 import type { Storage } from '../../src/repository/storage/storage.ts';
 import { below, openDataSession, openHosts, servedSet } from '../kit/data-session.ts';
+import { memoryStorage } from '../kit/memory-storage.ts';
 import { storageConformance } from './storage.ts';
 
 storageConformance('a data channel', async (t) => {
@@ -68,6 +69,24 @@ test('a data channel: the sign of a chain\'s writer may be taken over from a ses
   assert.equal(await storage.put(sign, Buffer.from('mine'), 'replace'), 'stored');
   await storage.delete(sign);
   assert.equal(await store.stat(sign), undefined);
+});
+
+test('a data channel: a host has its own archive retained for as long as the side that serves says, and nothing else', async (t) => {
+  const hosts = await openHosts(t);
+  let nowMs = Date.now();
+  const store = memoryStorage(() => nowMs, { days: 30, mode: null });
+  for (const name of ['tidemark.json', 'tidemark-copy.json', `archives/${servedSet}`]) await store.put(name, Buffer.from('{}'), 'new');
+  const slice = `${root}/oplog/c1/slices/4e20/1-2`;
+  nowMs += 20 * 86_400_000;
+  const storage = await (await openDataSession(t, hosts, { storage: store })).open();
+  await storage.put(slice, Buffer.from('slice'), 'new');
+  await storage.put(`${root}/points/p1`, Buffer.from('point'), 'new');
+  await storage.retention!.retain([slice, `archives/${servedSet}`]);
+  for (const name of [slice, `${root}/points/p1`]) await assert.rejects(storage.delete(name), { code: 'repository.object-retained' }, name);
+  for (const untilMs of await store.retention!.until!([slice, `archives/${servedSet}`, 'tidemark.json'])) assert.ok(untilMs! >= nowMs + 30 * 86_400_000);
+  for (const name of [`sets/${'b'.repeat(24)}/points/p1`, 'tidemark.json', `${root}/leases/writer-1`]) await assert.rejects(storage.retention!.retain([name]), refused, name);
+  const reading = await (await openDataSession(t, hosts, { storage: store, right: 'read' })).open();
+  await assert.rejects(reading.retention!.retain([slice]), refused);
 });
 
 test('a data channel: nothing outside the archive is read, listed or written', async (t) => {

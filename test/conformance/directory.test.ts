@@ -7,6 +7,7 @@ import { isFailure } from '../../src/base/failure.ts';
 import { placeMissing } from '../../src/repository/failures.ts';
 import { openDirectory } from '../../src/repository/storage/directory.ts';
 import { memoryStorage } from '../kit/memory-storage.ts';
+import { lockConformance, type LockedPlace } from './lock.ts';
 import { storageConformance } from './storage.ts';
 
 async function makePlace(t: TestContext): Promise<string> {
@@ -24,6 +25,22 @@ storageConformance('memory', async () => {
   const storage = memoryStorage();
   return { storage, again: async () => storage };
 });
+
+lockConformance(
+  'memory',
+  async () => {
+    let turnedMs = 0;
+    const storage = memoryStorage(() => Date.now() + turnedMs, { days: 30, mode: null }) as LockedPlace['storage'];
+    return {
+      storage,
+      again: async () => storage,
+      attack: async (name) => await assert.rejects(storage.delete(name)),
+      passDays: async (days) => void (turnedMs += days * 86_400_000),
+      as: async (work) => await work(),
+    };
+  },
+  { skip: false, isTurned: true },
+);
 
 test('a directory that is not there is refused, and made only when asked for', async (t) => {
   const path = join(await makePlace(t), 'deep', 'down');

@@ -47,7 +47,7 @@ test('a bucket is named by its address, its key comes from a file, and one host 
     const add = async (...words: string[]) => await cli.run('repository', 'add', 'bucket', ...words, '--passphrase-file', passphrase);
     const key = ['--access-key', 'AK', '--secret-key-file', secret];
     assert.match((await add('s3:https://store.example:7480/backup/mongo/', ...key)).stdout, /repository bucket in s3:https:\/\/store\.example:7480\/backup\/mongo, 0 archives/);
-    const straight = { kind: 's3', endpoint: 'https://store.example:7480', bucket: 'backup', prefix: 'mongo', region: 'us-east-1', style: 'path', accessKeyId: 'AK', caPem: null, straight: true };
+    const straight = { kind: 's3', endpoint: 'https://store.example:7480', bucket: 'backup', prefix: 'mongo', region: 'us-east-1', style: 'path', accessKeyId: 'AK', caPem: null, sse: null, straight: true };
     assert.deepEqual([asked[0]!.location, asked[0]!.secret, asked[0]!.host], [straight, 'the secret', 'local']);
     await add('s3:http://store.example/backup', ...key, '--gateway', 'gate1', '--virtual-host', '--region', 'eu');
     assert.deepEqual([asked[1]!.location, asked[1]!.host], [{ ...straight, endpoint: 'http://store.example', prefix: '', region: 'eu', style: 'virtual-host', straight: false }, 'gate1']);
@@ -56,6 +56,17 @@ test('a bucket is named by its address, its key comes from a file, and one host 
       assert.deepEqual([code, says.test(stderr)], [2, true], stderr);
     }
     assert.equal(asked.length, 2);
+    await add('s3:http://store.example/backup', ...key, '--sse', '--immutable-days', '30');
+    assert.deepEqual([asked[2]!.immutable, asked[2]!.location.kind === 's3' && asked[2]!.location.sse], [{ days: 30, mode: 'compliance' }, 'AES256']);
+    await add('s3:http://store.example/backup', ...key, '--immutable-days', '7', '--lock-mode', 'governance');
+    await add('/srv/vault', '--node', 'vault', '--immutable-days', '7');
+    assert.deepEqual(asked.slice(3).map(({ immutable }) => immutable), [{ days: 7, mode: 'governance' }, { days: 7, mode: null }]);
+    const share = ['smb://files/backup', '--share-user', 'u', '--share-password-file', secret];
+    for (const [words, says] of [[[...share, '--immutable-days', '7'], /a share cannot be immutable/], [['/srv/vault', '--lock-mode', 'governance'], /goes with --immutable-days/], [['/srv/vault', '--immutable-days', '7', '--lock-mode', 'compliance'], /is for a bucket/], [['/srv/vault', '--immutable-days', '0'], /immutable-days|0/]] as const) {
+      const { code, stderr } = await add(...words);
+      assert.deepEqual([code, says.test(stderr)], [2, true], stderr);
+    }
+    assert.equal(asked.length, 5);
   } finally {
     rmSync(directory, { recursive: true });
   }
