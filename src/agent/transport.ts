@@ -17,6 +17,7 @@ import { dropClonesWhereTight, dropDeadClones } from '../mongo/copy/leftovers.ts
 import { removeStaleMongods } from '../mongo/mongod-marker.ts';
 import { removeStaleMounts } from '../mount/stale.ts';
 import { holdersOf } from '../repository/holders.ts';
+import { keepConfiguration } from '../repository/configurations.ts';
 import { createRepository, listArchives, makeArchive, openRepository } from '../repository/repository.ts';
 import { withArchiveHere, withStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
@@ -97,6 +98,11 @@ export async function openTransport(options: { workDirectory: string; programs: 
         return { archives: archives.map(({ setId, setName, key }) => ({ setId, setName, keyHex: Buffer.from(key).toString('hex') })) };
       }),
     'archive.holders': async ({ archive }) => await withArchiveHere(archive, async (opened) => ({ holders: await holdersOf(opened.parts, systemClock) })),
+    'repository.keep-configuration': async ({ location, secret, name, bytes, keep }) =>
+      await withStorage({ location, secret }, { create: false }, async (storage) => {
+        await keepConfiguration(storage, name, Buffer.from(bytes, 'base64'), keep);
+        return {};
+      }),
     'archive.window': async ({ archive }) => await withArchiveHere(archive, async (opened) => await windowOf(opened, systemClock.now())),
     'point.delete': async ({ archive, point }) => {
       await withArchiveHere(archive, async (opened) => await opened.deletePoint(point));

@@ -44,5 +44,6 @@ export const surroundings: Surroundings = {
     if ('failure' in said) throw fromWire(said.failure);
     return said.added;
   },
+  recoverServer: async (place, passphrase, data, installation) => await (await import('./recover-server.ts')).recoverServer(place, passphrase, data, installation),
   openRepositoryDirect: async (place, passphrase) => await (await import('./direct-repository.ts')).openRepositoryDirect(place, passphrase),
 };
