@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { fromWire, type WireFailure } from '../base/failure.ts';
 import { askSecret } from './ask-secret.ts';
-import type { Surroundings } from '../cli/surroundings.ts';
+import type { RecoveredServer, Surroundings } from '../cli/surroundings.ts';
 import { programs, version } from './installation.ts';
 
 const { env, stdout, stderr } = process;
 const depotProgram = new URL('depot.ts', import.meta.url).pathname;
+const serverProgram = new URL('server.ts', import.meta.url).pathname;
+type Recovered = { recovered: RecoveredServer } | { failure: WireFailure };
 type Added = { added: Awaited<ReturnType<Surroundings['addPackage']>> } | { failure: WireFailure };
 
 export const surroundings: Surroundings = {
@@ -31,7 +33,7 @@ export const surroundings: Surroundings = {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, act);
     };
   },
-  programs: { node: programs.node, server: new URL('server.ts', import.meta.url).pathname, transport: new URL('transport.ts', import.meta.url).pathname, depot: depotProgram },
+  programs: { node: programs.node, server: serverProgram, transport: new URL('transport.ts', import.meta.url).pathname, depot: depotProgram },
   processId: process.pid,
   // Rooms with native code are loaded by the commands that need them: the others start faster without.
   tryLock: async (fd) => (await import('../base/native.ts')).tryLockFile(fd),
@@ -44,6 +46,14 @@ export const surroundings: Surroundings = {
     if ('failure' in said) throw fromWire(said.failure);
     return said.added;
   },
-  recoverServer: async (place, passphrase, data, installation) => await (await import('./recover-server.ts')).recoverServer(place, passphrase, data, installation),
+  // By its program, as above; its secrets go in by a pipe.
+  async recoverServer(place, passphrase, data, installation) {
+    const { requireProgram } = await import('../base/child-process.ts');
+    const [node, ...first] = programs.node;
+    const input = JSON.stringify({ place, passphrase, installation });
+    const said = JSON.parse(await requireProgram(node!, [...first, serverProgram, '--data', data, '--recover'], { deadlineMs: 300_000, input })) as Recovered;
+    if ('failure' in said) throw fromWire(said.failure);
+    return said.recovered;
+  },
   openRepositoryDirect: async (place, passphrase) => await (await import('./direct-repository.ts')).openRepositoryDirect(place, passphrase),
 };

@@ -8,7 +8,7 @@ import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { restoreSnapshot } from '../catalog/snapshot.ts';
 import type { Configuration } from './configuration-copy.ts';
-import { dataDirectoryUsed } from './failures.ts';
+import { dataDirectoryUsed } from './installation-failures.ts';
 import { writeSecret } from './secret-file.ts';
 
 export type Recovered = { readonly sets: number; readonly hosts: number; readonly repositories: number; readonly sessions: number };

@@ -8,7 +8,8 @@ import { isFailure } from '../base/failure.ts';
 import { scratch } from '../../test/kit/scratch.ts';
 import { openServerPlatform } from '../../test/kit/server-platform.ts';
 import { openConfiguration, sealConfiguration } from './configuration-copy.ts';
-import { dataDirectoryUsed, secretUnreadable } from './failures.ts';
+import { secretUnreadable } from './failures.ts';
+import { dataDirectoryUsed } from './installation-failures.ts';
 import { recoverInto } from './recovery.ts';
 
 /** That of the fake's repository. */
