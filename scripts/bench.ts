@@ -16,6 +16,7 @@ const benches: Record<string, { summary: string; load: () => Promise<Bench> }> =
   network: { summary: 'a first full to another host, against the same store on one host', load: async () => (await import('./bench/network.ts')).benchNetwork },
   storage: { summary: 'a first full and a restore in each kind of place, against the raw transfer of the same bytes', load: async () => (await import('./bench/storage.ts')).benchStorage },
   hosts: { summary: 'a server with 500 idle hosts: memory, processor time, connections', load: async () => (await import('./bench/hosts.ts')).benchHosts },
+  scheduler: { summary: 'a catalog of 10,000 schedules and 100,000 sessions, on SQLite and on PostgreSQL', load: async () => (await import('./bench/scheduler.ts')).benchScheduler },
   memory: { summary: 'peak memory of mover and repository', load: async () => (await import('./bench/memory.ts')).benchMemory },
 };
 

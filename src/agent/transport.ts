@@ -17,11 +17,12 @@ import { dropClonesWhereTight, dropDeadClones } from '../mongo/copy/leftovers.ts
 import { removeStaleMongods } from '../mongo/mongod-marker.ts';
 import { removeStaleMounts } from '../mount/stale.ts';
 import { holdersOf } from '../repository/holders.ts';
-import { openOrMake } from './open-repository.ts';
+import { keepConfiguration } from '../repository/configurations.ts';
 import { raiseImmutable } from '../repository/immutable.ts';
 import { listArchives, makeArchive } from '../repository/repository.ts';
 import { withArchiveHere, withStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
+import { openOrMake } from './open-repository.ts';
 import { lookAtSet } from './set-look.ts';
 import { findings } from './findings.ts';
 import { lookAround } from './look-around.ts';
@@ -100,6 +101,11 @@ export async function openTransport(options: { workDirectory: string; programs: 
         return { archives: archives.map(({ setId, setName, key }) => ({ setId, setName, keyHex: Buffer.from(key).toString('hex') })) };
       }),
     'archive.holders': async ({ archive }) => await withArchiveHere(archive, async (opened) => ({ holders: await holdersOf(opened.parts, systemClock) })),
+    'repository.keep-configuration': async ({ location, secret, name, bytes, keep }) =>
+      await withStorage({ location, secret }, { create: false }, async (storage) => {
+        await keepConfiguration(storage, name, Buffer.from(bytes, 'base64'), keep);
+        return {};
+      }),
     'archive.window': async ({ archive }) => await withArchiveHere(archive, async (opened) => await windowOf(opened, systemClock.now())),
     'point.delete': async ({ archive, point }) => {
       await withArchiveHere(archive, async (opened) => await opened.deletePoint(point));

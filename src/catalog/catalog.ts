@@ -21,6 +21,7 @@ import { repositoryStore } from './repositories.ts';
 import { sessionStore } from './sessions.ts';
 import { setStore } from './sets.ts';
 import { serverStore, type CatalogKind, type Fence } from './servers.ts';
+import { snapshotStore } from './snapshot.ts';
 import { sqliteDialect } from './sqlite.ts';
 import type { Tables } from './tables.ts';
 
@@ -83,6 +84,7 @@ async function opened({ kind, plain, db, listeners }: { kind: CatalogKind; plain
     credentials: credentialStore(db),
     hostKeys: hostKeyStore(db),
     repositories: repositoryStore(db),
+    snapshots: snapshotStore(db),
     sets: setStore(db),
     copies: copyStore(db),
     policies: policyStore(db),

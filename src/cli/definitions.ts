@@ -12,12 +12,14 @@ import { pointCommands } from './definitions/points.ts';
 import { portCommands } from './definitions/ports.ts';
 import { repositoryCommands } from './definitions/repositories.ts';
 import { restoreCommands } from './definitions/restores.ts';
+import { serverCommands } from './definitions/servers.ts';
 import { sessionCommands } from './definitions/sessions.ts';
 import { setCommands } from './definitions/sets.ts';
 
 /** Every command, in the order in which help and reference show them. */
 export const definitions: readonly CommandDefinition[] = [
   ...machineCommands.filter((command) => command.name !== 'completion'),
+  ...serverCommands,
   ...setCommands,
   ...credentialCommands,
   ...groupCommands,
@@ -37,6 +39,7 @@ export const definitions: readonly CommandDefinition[] = [
 
 /** What a noun is about, for `tidemark --help`. */
 export const nouns: Readonly<Record<string, string>> = {
+  server: 'the backup server itself',
   set: 'replica sets under protection',
   group: 'what is protected together, and how it is reached',
   credential: 'how to sign in to hosts and databases',

@@ -89,3 +89,15 @@ export const srvNotFound = failure<{ name: string; why: string }>('cli.srv-not-f
   hint: 'See what "dig SRV _mongodb._tcp.NAME" and "dig TXT NAME" say on this machine, or name members with mongodb://HOST:PORT.',
   retry: 'later',
 });
+
+export const noConfiguration = failure<{ place: string }>('cli.no-configuration', {
+  says: ({ place }) => `there is no configuration of a server in ${place}`,
+  hint: 'Name another repository of that server. Restore points can be listed and restored without it: "tidemark repository open".',
+  retry: 'never',
+});
+
+export const severalInstallations = failure<{ place: string; installations: readonly string[] }>('cli.several-installations', {
+  says: ({ place, installations }) => `${place} has configurations of several servers: ${installations.join(', ')}`,
+  hint: 'Name one with --installation: it is the begin of the fingerprint of its authority.',
+  retry: 'never',
+});

@@ -11,6 +11,8 @@ export type Terminal = {
   columns(): number;
 };
 
+export type RecoveredServer = { readonly dataDir: string; readonly madeAtMs: number; readonly version: string; readonly sets: number; readonly hosts: number; readonly repositories: number; readonly sessions: number };
+
 /** What the front door knows and the room does not look for itself: environment, terminal, signals, other rooms. */
 export type Surroundings = {
   readonly version: string;
@@ -35,5 +37,7 @@ export type Surroundings = {
   inspectMachine(directory: string): Promise<readonly { what: string; ok: boolean; says: string }[]>;
   /** Puts a package into the directory of a distribution server; with `isVouchedFor` its key signs what others have built. */
   addPackage(depotDirectory: string, file: string, isVouchedFor: boolean): Promise<{ name: string; version: string; platform: string; bytes: number; before: boolean }>;
+  /** Makes a server in an empty data directory of the configuration in a repository. */
+  recoverServer(place: WrittenPlace, passphrase: string, data: string, installation: string | undefined): Promise<RecoveredServer>;
   openRepositoryDirect(place: WrittenPlace, passphrase: string): Promise<DirectRepository>;
 };

@@ -73,6 +73,12 @@ const transportOrders = {
     output: z.object({ holders: z.array(z.object({ what: z.enum(['writer', 'sweep', 'oplog']), seenMs: z.number(), untilMs: z.number() })) }),
     deadlineMs: 30_000,
   },
+  /** Keeps the sealed configuration of a server under a name, and of those of the same installation the newest `keep`. */
+  'repository.keep-configuration': {
+    input: z.object({ location: v.repositoryLocation, secret: v.locationSecret, name: z.string().regex(/^server\/[0-9a-f]{16}\/[0-9a-f]{24}$/), bytes: z.base64(), keep: z.int().min(1) }),
+    output: z.object({}),
+    deadlineMs: 60_000,
+  },
   'archive.window': { input: z.object({ archive: v.archiveAccess }), output: v.window, deadlineMs: 60_000 },
   'point.delete': { input: z.object({ archive: v.archiveAccess, point: z.string() }), output: z.object({}), deadlineMs: 30_000 },
   /** Records on the point itself what a proof found. */

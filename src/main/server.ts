@@ -1,4 +1,4 @@
-/** The backup server as a process: `--data DIR --listen HOST:PORT --transport HOST:PORT [--enrolment HOST:PORT --agents HOST:PORT --announce ADDRESS --depot HOST:PORT --installer-port PORT [--depot-is-here]] [--dns ADDRESS[:PORT] …] [--catalog postgres://USER@HOST/DATABASE [--catalog-password-file FILE] [--catalog-backed-up]]`. Says `ready` to its supervisor. */
+/** The backup server as a process, or with `--data DIR --recover` what makes one of a copy of its configuration: `--data DIR --listen HOST:PORT --transport HOST:PORT [--enrolment HOST:PORT --agents HOST:PORT --announce ADDRESS --depot HOST:PORT --installer-port PORT [--depot-is-here]] [--dns ADDRESS[:PORT] …] [--catalog postgres://USER@HOST/DATABASE [--catalog-password-file FILE] [--catalog-backed-up]]`. Says `ready` to its supervisor. */
 import { parseArgs } from 'node:util';
 import { describe } from '../base/failure.ts';
 import { openLog } from '../base/log.ts';
@@ -7,7 +7,7 @@ import { openServer } from '../server/server.ts';
 import { addressOf } from './address-of.ts';
 import { version, windowsInstaller } from './installation.ts';
 
-const { values } = parseArgs({ options: { data: { type: 'string' }, listen: { type: 'string', default: '127.0.0.1:9419' }, transport: { type: 'string', default: '127.0.0.1:6162' }, enrolment: { type: 'string' }, agents: { type: 'string' }, announce: { type: 'string' }, depot: { type: 'string' }, 'installer-port': { type: 'string', default: '11731' }, 'depot-is-here': { type: 'boolean', default: false }, dns: { type: 'string', multiple: true }, catalog: { type: 'string' }, 'catalog-password-file': { type: 'string' }, 'catalog-backed-up': { type: 'boolean', default: false } } });
+const { values } = parseArgs({ options: { data: { type: 'string' }, listen: { type: 'string', default: '127.0.0.1:9419' }, transport: { type: 'string', default: '127.0.0.1:6162' }, enrolment: { type: 'string' }, agents: { type: 'string' }, announce: { type: 'string' }, depot: { type: 'string' }, 'installer-port': { type: 'string', default: '11731' }, 'depot-is-here': { type: 'boolean', default: false }, dns: { type: 'string', multiple: true }, catalog: { type: 'string' }, 'catalog-password-file': { type: 'string' }, 'catalog-backed-up': { type: 'boolean', default: false }, recover: { type: 'boolean', default: false } } });
 const log = openLog((line) => process.stderr.write(line)).with({ part: 'server' });
 
 const distribution = () => {
@@ -19,6 +19,11 @@ const distribution = () => {
 if (process.send !== undefined) dieWithParent();
 try {
   if (values.data === undefined) throw new Error('--data is missing');
+  if (values.recover) {
+    const { answerRecovery } = await import('./recover-server.ts');
+    process.stdout.write(`${await answerRecovery(values.data, process.stdin)}\n`, () => process.exit(0));
+    await new Promise(() => {});
+  }
   const server = await openServer({
     dataDirectory: values.data,
     listen: addressOf(values.listen),

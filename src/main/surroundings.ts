@@ -5,11 +5,13 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '../base/clock.ts';
 import { fromWire, type WireFailure } from '../base/failure.ts';
 import { askSecret } from './ask-secret.ts';
-import type { Surroundings } from '../cli/surroundings.ts';
+import type { RecoveredServer, Surroundings } from '../cli/surroundings.ts';
 import { programs, version } from './installation.ts';
 
 const { env, stdout, stderr } = process;
 const depotProgram = fileURLToPath(new URL('depot.ts', import.meta.url));
+const serverProgram = fileURLToPath(new URL('server.ts', import.meta.url));
+type Recovered = { recovered: RecoveredServer } | { failure: WireFailure };
 type Added = { added: Awaited<ReturnType<Surroundings['addPackage']>> } | { failure: WireFailure };
 
 export const surroundings: Surroundings = {
@@ -32,7 +34,7 @@ export const surroundings: Surroundings = {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, act);
     };
   },
-  programs: { node: programs.node, server: fileURLToPath(new URL('server.ts', import.meta.url)), transport: fileURLToPath(new URL('transport.ts', import.meta.url)), depot: depotProgram },
+  programs: { node: programs.node, server: serverProgram, transport: fileURLToPath(new URL('transport.ts', import.meta.url)), depot: depotProgram },
   processId: process.pid,
   // Rooms with native code are loaded by the commands that need them: the others start faster without.
   tryLock: async (fd) => (await import('../base/native.ts')).tryLockFile(fd),
@@ -44,6 +46,15 @@ export const surroundings: Surroundings = {
     const said = JSON.parse(await requireProgram(node!, [...first, depotProgram, '--data', directory, '--add', file, ...(isVouchedFor ? ['--sign'] : [])], { deadlineMs: 300_000 })) as Added;
     if ('failure' in said) throw fromWire(said.failure);
     return said.added;
+  },
+  // By its program, as above; its secrets go in by a pipe.
+  async recoverServer(place, passphrase, data, installation) {
+    const { requireProgram } = await import('../base/child-process.ts');
+    const [node, ...first] = programs.node;
+    const input = JSON.stringify({ place, passphrase, installation });
+    const said = JSON.parse(await requireProgram(node!, [...first, serverProgram, '--data', data, '--recover'], { deadlineMs: 300_000, input })) as Recovered;
+    if ('failure' in said) throw fromWire(said.failure);
+    return said.recovered;
   },
   openRepositoryDirect: async (place, passphrase) => await (await import('./direct-repository.ts')).openRepositoryDirect(place, passphrase),
 };

@@ -37,6 +37,8 @@ export type Issued = { readonly serial: string; readonly part: Part; readonly na
 
 export type Authority = {
   readonly caPem: string;
+  /** Its file: key and certificate. */
+  readonly secret: string;
   /** SHA-256 of the CA certificate, hex. */
   readonly fingerprint: string;
   issue(what: IssueWhat): Promise<LinkIdentity & Issued>;
@@ -88,6 +90,7 @@ export async function openAuthority(directory: string, clock: Clock, record: (is
 
   return {
     caPem: made.certificatePem,
+    secret: JSON.stringify(made),
     fingerprint: createHash('sha256').update(new NodeCertificate(made.certificatePem).raw).digest('hex'),
     issue,
     certify: async (publicKeyPem, what) => await certify(await webcrypto.subtle.importKey('spki', fromPem(publicKeyPem), algorithm, true, ['verify']), what),

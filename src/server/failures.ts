@@ -407,9 +407,3 @@ export const serviceNotBack = failure<{ host: string; service: string; wanted: s
   hint: 'What was there before was put back where that was possible; "tidemark node list" shows what answers now.',
   retry: 'later',
 });
-
-export const secretsOther = failure('server.secrets-other', {
-  says: () => 'the master key or the authority of this server is not that of the other servers on its catalog',
-  hint: 'Copy master.key and server/ca.json from the data directory of a server that works, and start it again.',
-  retry: 'never',
-});

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Catalog } from '../catalog/catalog.ts';
-import { secretsOther } from './failures.ts';
+import { secretsOther } from './installation-failures.ts';
 import type { Sealer } from './sealing.ts';
 
 export async function demandSameSecrets(catalog: Catalog, sealer: Sealer, authorityFingerprint: string): Promise<void> {

@@ -15,6 +15,8 @@ export type Sealer = {
   open(sealed: string, place: string): string;
   /** A key of its own for a purpose, made of the master key. */
   keyFor(purpose: string): Uint8Array;
+  /** The master key itself, for a copy that is sealed with another. */
+  readonly masterKeyHex: string;
 };
 
 export async function openSealer(path: string): Promise<Sealer> {
@@ -26,6 +28,7 @@ export async function openSealer(path: string): Promise<Sealer> {
 
 export function sealerWith(key: Uint8Array): Sealer {
   return {
+    masterKeyHex: Buffer.from(key).toString('hex'),
     keyFor: (purpose) => new Uint8Array(hkdfSync('sha256', key, '', purpose, 32)),
     seal(plain, place) {
       const nonce = randomBytes(12);

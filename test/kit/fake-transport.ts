@@ -38,6 +38,8 @@ export type FakeTransport = {
   readonly barriers: Window['barriers'];
   readonly archives: { setId: string; setName: string; keyHex: string }[];
   readonly holders: OrderOutput<'archive.holders'>['holders'];
+  /** Sealed configurations of servers, as they came. */
+  readonly configurations: { name: string; bytes: string }[];
   readonly proofs: { point: string; ok: boolean; says: string }[];
   /** The newest archived entry, as the oplog script tells it. */
   through: Optime;
@@ -77,6 +79,7 @@ export async function openFakeTransport(options: { identityFile: string; port: n
     barriers: [],
     archives: [{ setId, setName: 'rs0', keyHex }],
     holders: [],
+    configurations: [],
     proofs: [],
     through: { t: 2000, i: 1, term: 1 },
     probe: ({ host }) => ({ outcome: 'good', says: 'as wanted', address: host, ms: 1 }),
@@ -142,6 +145,10 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>, forgotten: Se
     'repository.raise': async () => ({}),
     'archive.open': async () => ({ keyHex }),
     'archive.window': async () => windowOf(fake),
+    'repository.keep-configuration': async ({ name, bytes }) => {
+      fake.configurations.push({ name, bytes });
+      return {};
+    },
     'repository.archives': async () => ({ archives: [...fake.archives] }),
     'archive.holders': async () => ({ holders: [...fake.holders] }),
     'point.delete': async ({ point }) => {

@@ -15,16 +15,14 @@ const program = new URL('./server-child.ts', import.meta.url).pathname;
 
 export type OneServer = {
   readonly name: string;
-  /** Its row in the catalog ends with it. */
   readonly data: string;
-  readonly child: ChildProcess | undefined;
-  start(): Promise<void>;
+  /** With which it has ended by itself, one after the other. */
+  readonly codes: readonly (number | null)[];
+  start(isAwaited?: boolean): Promise<void>;
   /** SIGKILL, and it is gone when this resolves. */
   kill9(): Promise<void>;
   signal(name: 'SIGSTOP' | 'SIGCONT'): void;
-  /** Resolves with the code it ended with, by itself. */
-  ended(): Promise<number | null>;
-  /** Fails where the server does not answer. */
+  /** Waits for one that is just starting again. */
   ask(method: string, path: string, body?: unknown): Promise<any>;
 };
 
@@ -68,48 +66,73 @@ export async function connected(server: OneServer): Promise<void> {
   await until(`host h1 at server ${server.name}`, 30_000, async () => ((await server.ask('GET', '/api/v1/hosts')).hosts?.find(({ name }: { name: string }) => name === 'h1')?.link === 'connected' ? true : undefined), { everyMs: 30 });
 }
 
+type Ready = { url: string; tokenFile: string; caFile: string };
+
+/** Started again when it ends by itself, as its supervisor would. */
 function oneServer(name: string, data: string, [rest, enrolment, ...more]: string[]): OneServer {
   mkdirSync(data, { recursive: true, mode: 0o700 });
+  const codes: (number | null)[] = [];
   let child: ChildProcess | undefined;
-  let ready: { url: string; tokenFile: string; caFile: string } | undefined;
-  let gone: Promise<number | null> = Promise.resolve(null);
+  let isWanted = false;
+  let ready = Promise.withResolvers<Ready>();
+  let gone: Promise<void> = Promise.resolve();
+
+  function spawn(): void {
+    const started = fork(program, [data, rest!, enrolment!, ...more], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    child = started;
+    started.stderr!.pipe(createWriteStream(join(data, 'log'), { flags: 'a' }));
+    started.once('message', (message) => ready.resolve(message as Ready));
+    gone = new Promise((resolve) => started.once('close', (code) => {
+      resolve();
+      if (!isWanted) return;
+      codes.push(code);
+      ready = Promise.withResolvers();
+      spawn();
+    }));
+  }
+
+  async function once(method: string, path: string, body: unknown): Promise<any> {
+    const { url, tokenFile, caFile } = await withDeadline(`server ${name}`, 90_000, async () => await ready.promise);
+    const [token, ca] = [readFileSync(tokenFile, 'utf8').trim(), readFileSync(caFile, 'utf8')];
+    return await new Promise((resolve, reject) => {
+      const sent = request(new URL(path, url), { method, ca, agent: false, timeout: 30_000, headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' } }, (response) => {
+        let text = '';
+        response.on('data', (part: Buffer) => (text += part.toString()));
+        response.on('end', () => resolve(text === '' ? undefined : JSON.parse(text)));
+        response.on('error', reject);
+      });
+      sent.on('timeout', () => sent.destroy(new Error('no answer')));
+      sent.on('error', reject);
+      sent.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+
   return {
     name,
     data,
-    get child() {
-      return child;
-    },
-    async start() {
-      const started = fork(program, [data, rest!, enrolment!, ...more], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
-      child = started;
-      const log = createWriteStream(join(data, 'log'), { flags: 'a' });
-      started.stderr!.pipe(log);
-      gone = new Promise((resolve) => started.once('close', resolve));
-      ready = await withDeadline(`server ${name}`, 60_000, async () => await new Promise((resolve, reject) => {
-        started.once('message', (message) => resolve(message as never));
-        void gone.then((code) => reject(new Error(`server ${name} ended with ${code}: ${readFileSync(join(data, 'log'), 'utf8').slice(-2_000)}`)));
-      }));
+    codes,
+    async start(isAwaited = true) {
+      isWanted = true;
+      ready = Promise.withResolvers();
+      spawn();
+      if (isAwaited) await withDeadline(`server ${name}`, 90_000, async () => await ready.promise);
     },
     async kill9() {
+      isWanted = false;
       child?.kill('SIGKILL');
       await gone;
     },
     signal: (which) => void child?.kill(which),
-    ended: async () => await gone,
     async ask(method, path, body) {
-      const { url, tokenFile, caFile } = ready!;
-      const [token, ca] = [readFileSync(tokenFile, 'utf8').trim(), readFileSync(caFile, 'utf8')];
-      return await new Promise((resolve, reject) => {
-        const sent = request(new URL(path, url), { method, ca, agent: false, timeout: 20_000, headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' } }, (response) => {
-          let text = '';
-          response.on('data', (part: Buffer) => (text += part.toString()));
-          response.on('end', () => resolve(text === '' ? undefined : JSON.parse(text)));
-          response.on('error', reject);
-        });
-        sent.on('timeout', () => sent.destroy(new Error('no answer')));
-        sent.on('error', reject);
-        sent.end(body === undefined ? undefined : JSON.stringify(body));
-      });
+      return await until(`an answer of server ${name} to ${method} ${path}`, 120_000, async () => {
+        try {
+          return { answer: await once(method, path, body) };
+        } catch (error) {
+          // Whoever is just starting again has not heard a question that was refused.
+          if ((error as { code?: unknown }).code === 'ECONNREFUSED' || method === 'GET') return undefined;
+          throw error;
+        }
+      }, { everyMs: 100 }).then(({ answer }) => answer);
     },
   };
 }

@@ -31,6 +31,8 @@ export type ServerPlatform = {
   addHost(name: string): Promise<FakeTransport>;
   /** Ends the server as a crash would, without a word to the host, and starts a new one on the same data. */
   restartServer(): Promise<void>;
+  /** Ends the server for good and starts one on another data directory, on the same ports. */
+  moveServer(to: string): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
 
@@ -43,8 +45,9 @@ export async function openServerPlatform(timing: ServerOptions['timing'] = {}, m
   const [port, enrolmentPort] = [await freePort(), await freePort()];
   const logged: string[] = [];
   const log: Log = openLog((line) => logged.push(line));
+  let dataDirectory = data;
   const start = async (): Promise<Server> =>
-    await openServer({ dataDirectory: data, listen: { host: '127.0.0.1', port: 0 }, transport: { host: '127.0.0.1', port }, enrolment: { host: '127.0.0.1', port: enrolmentPort }, agents: { host: '127.0.0.1', port: 0 }, announce: '127.0.0.1', dns: [], version: '9.9.9', log, timing: { alarmEveryMs: 200, link: { shortestWaitMs: 20 }, ...timing }, ...more });
+    await openServer({ dataDirectory, listen: { host: '127.0.0.1', port: 0 }, transport: { host: '127.0.0.1', port }, enrolment: { host: '127.0.0.1', port: enrolmentPort }, agents: { host: '127.0.0.1', port: 0 }, announce: '127.0.0.1', dns: [], version: '9.9.9', log, timing: { alarmEveryMs: 200, link: { shortestWaitMs: 20 }, ...timing }, ...more });
   let server = await start();
   const fake = await openFakeTransport({ identityFile: join(data, 'transport.json'), port });
   const failure = await server.repositoryReady;
@@ -117,6 +120,12 @@ export async function openServerPlatform(timing: ServerOptions['timing'] = {}, m
     },
     async restartServer() {
       await server.close();
+      server = await start();
+      await server.repositoryReady;
+    },
+    async moveServer(to) {
+      await server.close();
+      dataDirectory = to;
       server = await start();
       await server.repositoryReady;
     },
