@@ -7,6 +7,7 @@ import { machineCommands } from './definitions/machine.ts';
 import { nodeCommands } from './definitions/nodes.ts';
 import { packageCommands } from './definitions/packages.ts';
 import { peopleCommands } from './definitions/people.ts';
+import { policyCommands } from './definitions/policies.ts';
 import { pointCommands } from './definitions/points.ts';
 import { portCommands } from './definitions/ports.ts';
 import { repositoryCommands } from './definitions/repositories.ts';
@@ -22,6 +23,7 @@ export const definitions: readonly CommandDefinition[] = [
   ...groupCommands,
   ...nodeCommands,
   ...packageCommands,
+  ...policyCommands,
   ...pointCommands,
   ...restoreCommands,
   ...repositoryCommands,
@@ -42,6 +44,8 @@ export const nouns: Readonly<Record<string, string>> = {
   package: 'the services\' packages in the distribution server',
   backup: 'make a restore point',
   oplog: 'search the archived oplog',
+  policy: 'what is backed up by itself, and when',
+  retention: 'which restore points go, and which stay',
   point: 'restore points',
   restore: 'bring back a moment',
   publish: 'look at a moment without copying it',

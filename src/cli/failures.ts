@@ -89,3 +89,9 @@ export const srvNotFound = failure<{ name: string; why: string }>('cli.srv-not-f
   hint: 'See what "dig SRV _mongodb._tcp.NAME" and "dig TXT NAME" say on this machine, or name members with mongodb://HOST:PORT.',
   retry: 'later',
 });
+
+export const policyFileUnfit = failure<{ file: string; why: string }>('cli.policy-file-unfit', {
+  says: ({ file, why }) => `${file} does not hold policies: ${why}`,
+  hint: 'Compare it with what "tidemark policy export" writes.',
+  retry: 'never',
+});
