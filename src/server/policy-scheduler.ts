@@ -146,7 +146,8 @@ async function cutOrStop({ run, parts }: OpenedRun, nowMs: number, { book, work,
 async function begin(open: readonly OpenedRun[], nowMs: number, options: SchedulerOptions): Promise<void> {
   const { book, work, limits, log } = options;
   const ready = open.flatMap(({ run, parts }) => (run.opens_ms > nowMs || isClosed(run, nowMs) || run.stopping === 1 ? [] : parts.filter((part) => part.state === 'waiting' && part.not_before_ms <= nowMs).map((part) => ({ run, part }))));
-  if (ready.length === 0) return;
+  const started = open.reduce((sum, { parts }) => sum + parts.filter(({ state }) => state === 'running').length, 0);
+  if (ready.length === 0 || started >= limits.server) return;
   const own = new Map(open.flatMap(({ run, parts }) => parts.filter(({ state }) => state === 'running').map((part) => [part.set_id, run.policy] as const)));
   const busy = [...new Set([...own.keys(), ...(await work.running())])];
   const places = await work.places([...new Set([...busy, ...ready.map(({ part }) => part.set_id)])]);
