@@ -8,6 +8,7 @@ import { nodeCommands } from './definitions/nodes.ts';
 import { notificationCommands } from './definitions/notifications.ts';
 import { packageCommands } from './definitions/packages.ts';
 import { peopleCommands } from './definitions/people.ts';
+import { policyCommands } from './definitions/policies.ts';
 import { pointCommands } from './definitions/points.ts';
 import { portCommands } from './definitions/ports.ts';
 import { repositoryCommands } from './definitions/repositories.ts';
@@ -25,6 +26,7 @@ export const definitions: readonly CommandDefinition[] = [
   ...groupCommands,
   ...nodeCommands,
   ...packageCommands,
+  ...policyCommands,
   ...pointCommands,
   ...restoreCommands,
   ...repositoryCommands,
@@ -47,6 +49,8 @@ export const nouns: Readonly<Record<string, string>> = {
   package: 'the services\' packages in the distribution server',
   backup: 'make a restore point',
   oplog: 'search the archived oplog',
+  policy: 'what is backed up by itself, and when',
+  retention: 'which restore points go, and which stay',
   point: 'restore points',
   restore: 'bring back a moment',
   publish: 'look at a moment without copying it',

@@ -101,3 +101,9 @@ export const severalInstallations = failure<{ place: string; installations: read
   hint: 'Name one with --installation: it is the begin of the fingerprint of its authority.',
   retry: 'never',
 });
+
+export const policyFileUnfit = failure<{ file: string; why: string }>('cli.policy-file-unfit', {
+  says: ({ file, why }) => `${file} does not hold policies: ${why}`,
+  hint: 'Compare it with what "tidemark policy export" writes.',
+  retry: 'never',
+});

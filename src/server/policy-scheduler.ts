@@ -45,6 +45,7 @@ export function openPolicyScheduler(options: SchedulerOptions) {
     let isFollowed = false;
     const open = await book.openRuns();
     for (const one of open) {
+      if (!needsLook(one, nowMs)) continue;
       await alone(one.run.id, async () => {
         await rebase(one, nowMs, options);
         await settle(one, nowMs, options);
@@ -52,7 +53,7 @@ export function openPolicyScheduler(options: SchedulerOptions) {
       });
     }
     await begin(open, nowMs, options);
-    for (const one of open) await alone(one.run.id, async () => void (isFollowed = (await close(one, nowMs, options)) || isFollowed));
+    for (const one of open) if (isDone(one)) await alone(one.run.id, async () => void (isFollowed = (await close(one, nowMs, options)) || isFollowed));
     return isFollowed ? 0 : waitFrom(nowMs, await book.nextMs(), open);
   }
 
@@ -145,7 +146,8 @@ async function cutOrStop({ run, parts }: OpenedRun, nowMs: number, { book, work,
 async function begin(open: readonly OpenedRun[], nowMs: number, options: SchedulerOptions): Promise<void> {
   const { book, work, limits, log } = options;
   const ready = open.flatMap(({ run, parts }) => (run.opens_ms > nowMs || isClosed(run, nowMs) || run.stopping === 1 ? [] : parts.filter((part) => part.state === 'waiting' && part.not_before_ms <= nowMs).map((part) => ({ run, part }))));
-  if (ready.length === 0) return;
+  const started = open.reduce((sum, { parts }) => sum + parts.filter(({ state }) => state === 'running').length, 0);
+  if (ready.length === 0 || started >= limits.server) return;
   const own = new Map(open.flatMap(({ run, parts }) => parts.filter(({ state }) => state === 'running').map((part) => [part.set_id, run.policy] as const)));
   const busy = [...new Set([...own.keys(), ...(await work.running())])];
   const places = await work.places([...new Set([...busy, ...ready.map(({ part }) => part.set_id)])]);
@@ -176,7 +178,6 @@ async function begin(open: readonly OpenedRun[], nowMs: number, options: Schedul
 /** Whether runs follow it. */
 async function close({ run, parts }: OpenedRun, nowMs: number, options: SchedulerOptions): Promise<boolean> {
   const { book, work } = options;
-  if (parts.some(({ state }) => !isOver(state as PartState))) return false;
   const state = runStateOf(parts.map((part) => ({ state: part.state as PartState })));
   const row = await book.policy(run.policy);
   const hasPoint = parts.some((part) => part.state === 'success' || part.state === 'warning');
@@ -194,6 +195,10 @@ function saysOf(parts: readonly PartRow[]): string {
   const counts = Map.groupBy(parts, ({ state }) => state);
   return [...counts].map(([state, of]) => `${of.length} ${state}`).join(', ');
 }
+
+/** Most runs that are open wait for a window or a second try. */
+const needsLook = ({ run, parts }: OpenedRun, nowMs: number): boolean => run.added_ms > nowMs || run.stopping === 1 || isClosed(run, nowMs) || parts.some(({ state }) => state === 'running');
+const isDone = ({ parts }: OpenedRun): boolean => parts.every(({ state }) => isOver(state as PartState));
 
 const isClosed = (run: RunRow, nowMs: number): boolean => run.closes_ms !== null && nowMs >= run.closes_ms;
 

@@ -13,7 +13,13 @@ export type MemoryPolicyBook = PolicyBook & {
 export function memoryPolicyBook(): MemoryPolicyBook {
   const policies = new Map<string, PolicyRow>();
   const followersOf = new Map<string, Set<string>>();
-  const open = new Map<string, { run: RunRow; parts: PartRow[] }>();
+  const open = new Map<string, { run: RunRow; parts: PartRow[]; /** What was handed out since the last change. */ shown?: OpenedRun }>();
+  const show = (one: { run: RunRow; parts: PartRow[]; shown?: OpenedRun }): OpenedRun => (one.shown ??= { run: { ...one.run }, parts: one.parts.map((part) => ({ ...part })) });
+  const changed = (id: string) => {
+    const one = open.get(id);
+    if (one !== undefined) one.shown = undefined;
+    return one;
+  };
   const byPolicy = new Map<string, string>();
   const heap = nextHeap();
   let lastNowMs = -Infinity;
@@ -85,18 +91,19 @@ export function memoryPolicyBook(): MemoryPolicyBook {
     skip: async (run, moments, counting) =>
       await change(() => {
         if (!count(counting)) return false;
-        const found = open.get(run);
+        const found = changed(run);
         if (found !== undefined) found.run.skipped += moments;
         book.seen.counted(counting, moments);
         return true;
       }),
-    openRuns: async () => await Promise.resolve([...open.values()].map(({ run, parts }) => ({ run: { ...run }, parts: parts.map((part) => ({ ...part })) }))),
-    changeRun: async (id, changed) => await change(() => void (open.has(id) && Object.assign(open.get(id)!.run, changed))),
-    movePart: async (was, changed) =>
+    openRuns: async () => await Promise.resolve([...open.values()].map(show)),
+    changeRun: async (id, to) => await change(() => void (open.has(id) && Object.assign(changed(id)!.run, to))),
+    movePart: async (was, to) =>
       await change(() => {
         const part = open.get(was.run)?.parts.find(({ set_id }) => set_id === was.set_id);
         if (part?.state !== was.state || part.attempt !== was.attempt) return false;
-        Object.assign(part, changed);
+        changed(was.run);
+        Object.assign(part, to);
         return true;
       }),
     endRun: async (id, end, counting, following) =>

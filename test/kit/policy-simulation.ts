@@ -213,11 +213,11 @@ function patternOf({ schedule }: Pick<PolicyDocument, 'schedule'>): string | und
 function randomPolicy(at: number, count: number, sets: number, chance: Chance): GivenPolicy {
   const time = (): string => `${String(chance.below(24)).padStart(2, '0')}:${String(chance.below(60)).padStart(2, '0')}`;
   const days = (): (typeof weekdays)[number][] => {
-    const chosen = weekdays.filter(() => chance.below(2) === 0);
+    const chosen = weekdays.filter(() => chance.below(4) === 0);
     return chosen.length > 0 ? chosen : ['sun'];
   };
   const schedules: (() => GivenPolicy['schedule'])[] = [
-    () => ({ kind: 'daily', at: time(), days: chance.below(2) === 0 ? [...weekdays] : days() }),
+    () => ({ kind: 'daily', at: time(), days: chance.below(4) === 0 ? [...weekdays] : days() }),
     () => ({ kind: 'monthly', at: time(), on: { kind: 'weekday', nth: chance.pick([1, 2, 3, 4, 'last'] as const), weekday: chance.pick(weekdays) }, months: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] }),
     () => ({ kind: 'every', minutes: 60 * chance.pick([4, 6, 8, 12]), hours: chance.below(2) === 0 ? null : { from: time(), to: time() }, days: [...weekdays] }),
     // After one of a lower number, so that there is no circle.
@@ -226,7 +226,7 @@ function randomPolicy(at: number, count: number, sets: number, chance: Chance): 
   const always: GivenPolicy['schedule'] = { kind: 'continuous', hours: { from: '20:00', to: '02:00' } };
   const halfHours: GivenPolicy['schedule'] = { kind: 'every', minutes: 30, days: ['sat'] };
   const lot = chance.below(200);
-  const schedule = lot === 0 ? always : lot < 3 ? halfHours : schedules[lot < 120 ? 0 : lot < 150 ? 1 : lot < 180 ? 2 : 3]!();
+  const schedule = lot === 0 ? always : lot < 3 ? halfHours : schedules[lot < 110 ? 0 : lot < 150 ? 1 : lot < 165 ? 2 : 3]!();
   return {
     name: `p${at}`,
     sets: [`s${at}`, ...(chance.below(10) === 0 ? [`s${chance.below(sets)}`] : [])].filter((set, place, all) => all.indexOf(set) === place),

@@ -14,7 +14,7 @@ type HeldPoint = { id: string; createdAtMs: number; ok: boolean; bound: string[]
 export type SimulatedWorld = ReturnType<typeof simulatedWorld>;
 
 export function simulatedWorld({ chance, sets, violation }: { chance: Chance; sets: number; violation: (text: string) => void }) {
-  const places = new Map<string, Place>(Array.from({ length: sets }, (_, at) => [`s${at}`, { host: `h${Math.floor(at / 1.5)}`, repository: `r${at % Math.max(1, Math.ceil(sets / 50))}` }]));
+  const places = new Map<string, Place>(Array.from({ length: sets }, (_, at) => [`s${at}`, { host: `h${Math.floor(at / 1.5)}`, repository: `r${at % Math.max(1, Math.ceil(sets / 25))}` }]));
   const sessions = new Map<string, Session>();
   const working = new Map<string, Session>();
   const claims = new Map<string, string>();

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { policyDocument, type GivenPolicy, type Policy } from '../../contract/policies.ts';
+import { openCommandLine } from '../../../test/kit/command-line.ts';
+import { openRestServer } from '../../../test/kit/rest-server.ts';
+
+const policyOf = (given: GivenPolicy, more: Partial<Policy> = {}): Policy => ({ id: 'p1', isEnabled: true, document: policyDocument.parse(given), addedAtMs: 0, nextRunAtMs: 1_795_464_567_000, protects: ['rs0'], lastRun: null, ...more });
+const noRuns = { runs: [{ atMs: 1_795_464_567_000, opensAtMs: 1_795_464_567_000, closesAtMs: null }] };
+
+test('the words of a policy become its document, and its next runs are said before it is saved', async () => {
+  const asked: GivenPolicy[] = [];
+  await using server = await openRestServer({ 'policy.preview': () => noRuns, 'policy.add': ({ body }) => (asked.push(body), policyOf(body)) });
+  await using cli = await openCommandLine(server);
+  const added = await cli.run('policy', 'add', 'nightly', '--set', 'rs0', '--group', 'shop', '--schedule', '22:30', '--days', 'mon,fri', '--keep', '14', '--weekly', '4@sat', '--yearly', '5', '--prefer', 'rs0=db2:27017', '--no-fail-over', '--window', '22:00-06:00', '--retry', '1');
+  assert.equal(added.code, 0, added.stderr);
+  assert.match(added.stderr, /mon, fri at 22:30, Europe\/Copenhagen; the next 1 run:\n.*2026-11-23T21:09:27\+01:00/);
+  const document = policyDocument.parse(asked.pop());
+  assert.deepEqual([document.sets, document.groups, document.schedule, document.timeZone], [['rs0'], ['shop'], { kind: 'daily', at: '22:30', days: ['mon', 'fri'] }, 'Europe/Copenhagen']);
+  assert.deepEqual(document.retention, { keep: { kind: 'days', days: 14 }, weekly: { count: 4, day: 'sat' }, monthly: null, yearly: { count: 5, month: 1 } });
+  assert.deepEqual([document.overrides, document.source.failOver, document.window?.to, document.retry], [{ rs0: { preferredNode: 'db2:27017' } }, false, '06:00', { times: 1, minutes: 10 }]);
+  for (const [when, schedule] of [
+    ['first sat 21:00', { kind: 'monthly', at: '21:00', on: { kind: 'weekday', nth: 1, weekday: 'sat' }, months: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] }],
+    ['day last 21:00', { kind: 'monthly', at: '21:00', on: { kind: 'day', day: 'last' }, months: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] }],
+    ['every 4h', { kind: 'every', minutes: 240, hours: null, days: ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] }],
+    ['continuous', { kind: 'continuous', hours: null }],
+    ['after nightly', { kind: 'after', policy: 'nightly' }],
+    ['manual', { kind: 'manual' }],
+  ] as const) {
+    assert.equal((await cli.run('policy', 'add', 'x', '--schedule', when)).code, 0, when);
+    assert.deepEqual(policyDocument.parse(asked.pop()).schedule, schedule);
+  }
+});
+
+test('an edit changes what is given and nothing else', async () => {
+  const before = policyOf({ name: 'nightly', sets: ['rs0'], retention: { keep: { kind: 'points', points: 9 }, monthly: { count: 2, week: 3 } } });
+  const asked: GivenPolicy[] = [];
+  await using server = await openRestServer({ 'policy.preview': () => noRuns, 'policy.show': () => before, 'policy.edit': ({ body }) => (asked.push(body), policyOf(body)) });
+  await using cli = await openCommandLine(server);
+  assert.equal((await cli.run('policy', 'edit', 'nightly', '--weekly', '4', '--monthly', 'none')).code, 0);
+  assert.deepEqual(policyDocument.parse(asked.pop()), { ...before.document, retention: { ...before.document.retention, weekly: { count: 4, day: 'sun' }, monthly: null } });
+});
+
+test('words that make no sense are refused before anybody is asked', async () => {
+  await using server = await openRestServer({});
+  await using cli = await openCommandLine(server);
+  for (const words of [['--schedule', '25:00'], ['--schedule', 'day 31 21:00'], ['--days', 'mon'], ['--schedule', 'manual', '--days', 'mon'], ['--schedule', '22:00', '--hours', '08:00-10:00'], ['--weekly', '4@someday'], ['--keep', '3', '--keep-points', '4'], ['--prefer', 'db2:27017'], ['--window', '8-9']]) {
+    assert.equal((await cli.run('policy', 'add', 'x', ...words)).code, 2, words.join(' '));
+  }
+  assert.deepEqual(server.asked, []);
+});
+
+test('what is exported is applied without a difference, a change is shown first, and a second time there is nothing to do', async () => {
+  const known = [policyOf({ name: 'nightly', sets: ['rs0'] }), policyOf({ name: 'other', groups: ['shop'] })];
+  await using server = await openRestServer({
+    'policy.list': () => ({ policies: known }),
+    'policy.edit': ({ params, body }) => (known[known.findIndex(({ document }) => document.name === params.policy)] = policyOf(body)),
+    'policy.add': ({ body }) => (known.push(policyOf(body)), known.at(-1)!),
+  });
+  await using cli = await openCommandLine(server);
+  const file = join(cli.directory, 'policies.yaml');
+  const { stdout } = await cli.run('policy', 'export');
+  await writeFile(file, stdout);
+  assert.match((await cli.run('policy', 'apply', file)).stdout, /^nightly is so already\nother is so already$/m);
+  await writeFile(file, `${stdout.replace('days: 7', 'days: 9')}\n---\nname: third\nsets: [rs0]\n`);
+  const plan = await cli.run('policy', 'apply', file);
+  assert.match(plan.stdout, /nightly would be changed\n {2}retention\.keep\.days: 7 → 9\nother is so already\nthird would be added\nNothing was changed/);
+  assert.equal(known.length, 2);
+  assert.match((await cli.run('policy', 'apply', file, '--apply')).stdout, /nightly changed[^]*third added/);
+  assert.match((await cli.run('policy', 'apply', file, '--apply')).stdout, /^nightly is so already\nother is so already\nthird is so already$/m);
+  for (const [text, why] of [['name: a b', /policy 1/], ['name: x\nretentoin: {}', /has retentoin/], ['name: x\nretention: { weakly: null }', /has retention\.weakly/], ['name: [', /does not hold policies/]] as const) {
+    await writeFile(file, text);
+    assert.match((await cli.run('policy', 'apply', file, '--apply')).stderr, why);
+  }
+});

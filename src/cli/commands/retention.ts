@@ -1,0 +1,45 @@
+import type { Session } from '../../contract/sessions.ts';
+import type { Invocation } from '../command.ts';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { plural, showBytes, showMoment } from '../format.ts';
+import { showRetention } from '../policy-words.ts';
+import { answerWithSession } from '../session-answer.ts';
+import { showTable } from '../table.ts';
+
+export async function previewRetention(invocation: Invocation): Promise<ExitCode> {
+  const plan = await (await invocation.client()).call('retention.preview', { params: { set: invocation.args[0]! } });
+  const { timeZone } = invocation.surroundings;
+  invocation.answer(plan, () => {
+    const rows = [...plan.goes.map((point) => ({ ...point, says: 'goes' })), ...plan.stays.map((point) => ({ ...point, says: `stays: ${point.why.join('; ')}` }))].sort((a, b) => a.createdAtMs - b.createdAtMs);
+    const head = `${plural(plan.goes.length, 'point')} would go, ${plan.stays.length} stay, by ${plan.rules.join(', ') || 'no rule: nothing goes'}`;
+    return rows.length === 0 ? head : `${head}\n${showTable([{ title: 'POINT', cell: (row) => row.point }, { title: 'MADE', cell: (row) => showMoment(row.createdAtMs, timeZone) }, { title: 'SAYS', cell: (row) => row.says }], rows)}`;
+  });
+  return exitCodes.done;
+}
+
+export async function applyRetention(invocation: Invocation): Promise<ExitCode> {
+  const client = await invocation.client();
+  const session = await client.call('retention.run', { params: { set: invocation.args[0]! } });
+  return await answerWithSession(invocation, client, session, describeRetention);
+}
+
+function describeRetention({ result }: Session): string {
+  if (result?.kind !== 'retention') return '';
+  return [`${plural(result.deleted.length, 'point')} deleted, ${showBytes(result.freedBytes)} freed`, ...result.refused.map(({ point, why }) => `${point} stays: ${why}`)].join('\n');
+}
+
+export async function listOrphans(invocation: Invocation): Promise<ExitCode> {
+  const answer = await (await invocation.client()).call('retention.orphans');
+  invocation.answer(answer, () =>
+    answer.orphans.length === 0
+      ? 'no set is without its policy'
+      : showTable([{ title: 'SET', cell: (row) => row.set }, { title: 'POLICY', cell: (row) => row.policy }, { title: 'KEEPS', cell: (row) => showRetention(row.retention) }, { title: 'SINCE', cell: (row) => showMoment(row.sinceMs, invocation.surroundings.timeZone) }], answer.orphans),
+  );
+  return exitCodes.done;
+}
+
+export async function forgetOrphan(invocation: Invocation): Promise<ExitCode> {
+  const answer = await (await invocation.client()).call('retention.forget', { params: { set: invocation.args[0]! } });
+  invocation.answer(answer, () => `the points of ${answer.set} stay until somebody deletes them`);
+  return exitCodes.done;
+}

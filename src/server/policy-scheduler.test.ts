@@ -1,0 +1,125 @@
+/** The scheduler on the real catalog: what a kill between any two of its writes leaves, its window and its limits. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { silentLog } from '../base/log.ts';
+import { sortableId } from '../base/ids.ts';
+import { openCatalog, type Catalog } from '../catalog/catalog.ts';
+import type { PolicyBook } from '../catalog/policies.ts';
+import { policyDocument, type GivenPolicy } from '../contract/policies.ts';
+import { usualLimits, type SessionEnded } from '../domain/policy-run.ts';
+import { nextRun } from '../domain/schedule.ts';
+import { turnedClock } from '../../test/kit/turned-clock.ts';
+import { openPolicyScheduler, type PolicyWork } from './policy-scheduler.ts';
+
+const startMs = Temporal.Instant.from('2026-11-26T10:00Z').epochMilliseconds;
+const minuteMs = 60_000;
+
+async function openScene(given: Partial<GivenPolicy> = {}) {
+  const catalog: Catalog = await openCatalog(':memory:');
+  const clock = turnedClock(startMs);
+  const document = policyDocument.parse({ name: 'nightly', sets: ['a', 'b'], schedule: { kind: 'daily', at: '22:00' }, ...given });
+  await catalog.policies.add({ id: 'p', name: 'nightly', document: JSON.stringify(document), is_enabled: 1, counts_from_ms: clock.now(), next_ms: nextRun(document.schedule, document.timeZone, clock.now()), follows: null, added_ms: clock.now() });
+  const begun = new Map<string, string>();
+  const ends = new Map<string, SessionEnded>();
+  const stopped: string[] = [];
+  const work: PolicyWork = {
+    documentOf: (row) => policyDocument.parse(JSON.parse(row.document)),
+    sets: async (policy) => await Promise.resolve(policy.sets.map((id) => ({ id, name: id }))),
+    places: async (ids) => await Promise.resolve(new Map(ids.map((id) => [id, { host: id, repository: 'r' }]))),
+    running: async () => await Promise.resolve([]),
+    async begin(part, run) {
+      const claim = `${run.id}/${part.set_id}/${part.attempt}`;
+      if (!begun.has(claim)) begun.set(claim, `session ${begun.size}`);
+      return await Promise.resolve({ kind: 'begun', session: begun.get(claim)! });
+    },
+    ended: async (session) => await Promise.resolve(ends.has(session) ? { state: ends.get(session)!, says: null } : undefined),
+    stop: async (session) => await Promise.resolve(void stopped.push(session)),
+  };
+  const server = (book: PolicyBook = catalog.policies) => openPolicyScheduler({ book, work, clock, log: silentLog, limits: usualLimits, newId: () => sortableId(clock) });
+  const run = async () => {
+    const row = (await catalog.policies.runs('p', 1))[0]!;
+    return { ...row, parts: (await catalog.policies.parts(row.id)).map(({ set_id, state, attempt }) => `${set_id} ${state} ${attempt}`) };
+  };
+  return { catalog, clock, begun, ends, stopped, server, run, [Symbol.asyncDispose]: catalog.close };
+}
+
+/** A book whose server is killed before or after its n-th write. */
+function killedAt(book: PolicyBook, write: number, when: 'before' | 'after'): { book: PolicyBook; wasKilled: () => boolean } {
+  let writes = 0;
+  let isDead = false;
+  const act = (name: string, call: (...args: unknown[]) => Promise<unknown>) => async (...args: unknown[]) => {
+    if (isDead) throw new Error('killed');
+    if (!['count', 'openRun', 'skip', 'changeRun', 'movePart', 'endRun'].includes(name)) return await call(...args);
+    isDead = writes++ === write;
+    if (isDead && when === 'before') throw new Error('killed');
+    const answer = await call(...args);
+    if (isDead) throw new Error('killed');
+    return answer;
+  };
+  const killed = Object.fromEntries(Object.entries(book).map(([name, call]) => [name, act(name, call as never)])) as unknown as PolicyBook;
+  return { book: killed, wasKilled: () => isDead };
+}
+
+test('a server killed before or after any write of a run leaves a run that ends once, with one session for each try', async () => {
+  let kills = 0;
+  for (const when of ['before', 'after'] as const) {
+    for (let write = 0, wasKilled = true; wasKilled; write++) {
+      await using scene = await openScene();
+      scene.clock.turn(12 * 60 * minuteMs);
+      const killed = killedAt(scene.catalog.policies, write, when);
+      for (const [at, server] of [scene.server(killed.book), scene.server(), scene.server(killed.book), scene.server()].entries()) {
+        await server.round().catch(() => {});
+        if (at === 1) for (const session of scene.begun.values()) scene.ends.set(session, session === 'session 0' ? 'failed' : 'success');
+      }
+      scene.clock.turn(10 * minuteMs);
+      await scene.server().round();
+      for (const session of scene.begun.values()) if (!scene.ends.has(session)) scene.ends.set(session, 'success');
+      await scene.server().round();
+      const { state, parts, missed } = await scene.run();
+      assert.deepEqual([state, missed, parts.filter((part) => part.endsWith('success 1')).length, scene.begun.size], ['success', 0, 1, 3], `${when} write ${write}`);
+      assert.equal((await scene.catalog.policies.runs('p', 9)).length, 1);
+      wasKilled = killed.wasKilled();
+      if (wasKilled) kills++;
+    }
+  }
+  assert.ok(kills >= 10, `${kills} kills`);
+});
+
+test('when its window closes, what works is asked to stop, the rest is cut, and nothing is tried again', async () => {
+  await using scene = await openScene({ window: { from: '21:00', to: '23:00' }, sets: ['a', 'b', 'c', 'd', 'e'] });
+  scene.clock.turn(12 * 60 * minuteMs);
+  const server = scene.server();
+  await server.round();
+  assert.equal(scene.begun.size, 4, 'a repository has four at a time');
+  scene.clock.turn(60 * minuteMs);
+  await server.round();
+  assert.equal(scene.stopped.length, 4);
+  for (const session of scene.begun.values()) scene.ends.set(session, session === 'session 0' ? 'success' : 'stopped');
+  await server.round();
+  const { state, parts } = await scene.run();
+  assert.deepEqual([state, parts], ['warning', ['a success 0', 'b cut 0', 'c cut 0', 'd cut 0', 'e cut 0']]);
+});
+
+test('a run that is due outside its window begins when it opens, and a clock that is set back does not put it off for a year', async () => {
+  await using scene = await openScene({ window: { from: '23:00', to: '01:00' } });
+  scene.clock.turn(12 * 60 * minuteMs);
+  const server = scene.server();
+  assert.equal(await server.round(), 60 * minuteMs);
+  assert.equal(scene.begun.size, 0);
+  scene.clock.turn(-365 * 24 * 60 * minuteMs);
+  assert.equal(await server.round(), 60 * minuteMs);
+  scene.clock.turn(60 * minuteMs);
+  await server.round();
+  assert.equal(scene.begun.size, 2);
+});
+
+test('what is due while a run of the policy is open is skipped and counted there', async () => {
+  await using scene = await openScene({ schedule: { kind: 'every', minutes: 60 }, sets: ['a'] });
+  const server = scene.server();
+  for (let hour = 0; hour < 4; hour++) {
+    scene.clock.turn(60 * minuteMs);
+    await server.round();
+  }
+  const { state, skipped, missed } = await scene.run();
+  assert.deepEqual([state, skipped, missed, scene.begun.size], ['open', 3, 0, 1]);
+});
