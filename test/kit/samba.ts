@@ -8,6 +8,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { until } from '../../src/base/deadline.ts';
 import type { SmbLocation } from '../../src/repository/storage/location.ts';
+import type { TestMachine } from './namespaces.ts';
 import { freePorts } from './replica-set.ts';
 import { scratch } from './scratch.ts';
 
@@ -38,7 +39,8 @@ export type Samba = {
   readonly logFolder: string;
 };
 
-export type SambaOptions = { readonly global?: readonly string[]; readonly folder?: string; readonly share?: readonly string[] };
+/** `machine`: it runs there, and not on loopback. */
+export type SambaOptions = { readonly machine?: Pick<TestMachine, 'namespace' | 'address'>; readonly port?: number; readonly global?: readonly string[]; readonly folder?: string; readonly share?: readonly string[] };
 
 /** A test, or the whole file. */
 type Ends = { after(work: () => unknown): void };
@@ -53,9 +55,11 @@ export async function openSamba(t: Ends, options: SambaOptions = {}): Promise<Sa
   if (options.folder === undefined) mkdirSync(folder);
   const [uid, gid] = idsOf(user);
   chownSync(folder, uid, gid);
-  const [port] = await freePorts(1);
+  const port = options.port ?? (await freePorts(1))[0]!;
+  const address = options.machine?.address ?? '127.0.0.1';
+  const there = options.machine === undefined ? [] : ['ip', 'netns', 'exec', options.machine.namespace];
   const file = join(home, 'smb.conf');
-  writeFileSync(file, configuration(home, folder, port!, options));
+  writeFileSync(file, configuration(home, folder, port, options));
   run('/usr/bin/smbpasswd', ['-c', file, '-s', '-a', user], `${sharePassword}\n${sharePassword}\n`);
 
   let running: ChildProcess | undefined;
@@ -69,26 +73,26 @@ export async function openSamba(t: Ends, options: SambaOptions = {}): Promise<Sa
     await ended;
   };
   const start = async (): Promise<void> => {
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', smbd, '--foreground', '--no-process-group', '-s', file, '-l', join(home, 'log')], { stdio: 'ignore', detached: true });
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...there, smbd, '--foreground', '--no-process-group', '-s', file, '-l', join(home, 'log')], { stdio: 'ignore', detached: true });
     running = child;
     await until('smbd', 20_000, async () => {
       if (child.exitCode !== null) throw new Error(`smbd ended with ${child.exitCode}`);
-      return await answers(port!);
+      return await answers(address, port);
     });
   };
   t.after(kill);
   await start();
   return {
-    port: port!,
+    port,
     folder,
     logFolder: join(home, 'log'),
-    location: (more = {}) => ({ kind: 'smb', server: '127.0.0.1', port: port!, share: 'plain', path: 'backups/tidemark', user, domain: '', encryption: 'if-offered', netbios: false, ...more }),
+    location: (more = {}) => ({ kind: 'smb', server: address, port, share: 'plain', path: 'backups/tidemark', user, domain: '', encryption: 'if-offered', netbios: false, ...more }),
     kill,
     start,
   };
 }
 
-function configuration(home: string, folder: string, port: number, { global = [], share = [] }: SambaOptions): string {
+function configuration(home: string, folder: string, port: number, { machine, global = [], share = [] }: SambaOptions): string {
   const common = [`path = ${folder}`, 'read only = no', `valid users = ${user}`, ...share];
   return [
     '[global]',
@@ -98,7 +102,7 @@ function configuration(home: string, folder: string, port: number, { global = []
     'map to guest = never',
     `smb ports = ${port}`,
     'bind interfaces only = yes',
-    'interfaces = lo',
+    `interfaces = ${machine === undefined ? 'lo' : 'eth0'}`,
     `private dir = ${home}/private`,
     `passdb backend = tdbsam:${home}/private/passdb.tdb`,
     `lock directory = ${home}/lock`,
@@ -130,9 +134,9 @@ function run(program: string, args: readonly string[], input = ''): string {
   return stdout;
 }
 
-async function answers(port: number): Promise<true | undefined> {
+async function answers(address: string, port: number): Promise<true | undefined> {
   return await new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
+    const socket = connect(port, address);
     socket.once('connect', () => {
       socket.destroy();
       resolve(true);
