@@ -61,7 +61,8 @@ test('a share whose server has a NetBIOS name alone is found where that was aske
   assert.match((unknown as { message: string }).message, /no address is known for NOBODYHERE, nor does anybody answer to that NetBIOS name/);
 
   // Names are asked for over 137 alone: with that closed, the server is not found, though its 445 is open.
-  await network.machine('files').run('nft', ['-f', '-'], 'table inet closed { chain in { type filter hook input priority 0; udp dport { 137, 138 } drop; } }');
+  const { code, stderr } = await network.machine('files').run('nft', ['-f', '-'], 'table inet closed { chain in { type filter hook input priority 0; udp dport { 137, 138 } drop; }; }\n');
+  assert.equal(code, 0, stderr);
   const closed = await from('db1', { server: 'TIDEFILES', netbios: true });
   assert.equal((closed as { code: string }).code, 'repository.share-unreachable', JSON.stringify(closed));
   assert.deepEqual(await from('db1', { server: network.machine('files').address }), { outcome: 'stored', read: `by ${network.machine('files').address}` });
