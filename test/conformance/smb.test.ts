@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -112,6 +112,30 @@ test('a full share is told as such, what was stored is intact, and what fits is 
   await storage.put('packs/four', bytes.subarray(0, 2_000_000), 'new');
   assert.deepEqual((await Array.fromAsync(storage.list(''))).map(({ name }) => name).sort(), ['packs/four', 'packs/one']);
   assert.deepEqual(readdirSync(join(folder, 'backups/tidemark/.tmp')), []);
+});
+
+const whyNoAudit = why || (globSync('/usr/lib/*/samba/vfs/full_audit.so').length === 0 ? "there is no full_audit of Samba's on this machine" : false);
+
+test('an object has its name only after the server was asked for it on its disk, behind the last byte', { skip: whyNoAudit }, async (t) => {
+  const audited = await openSamba(t, { global: ['vfs objects = full_audit', 'full_audit:success = pwrite_send fsync_send renameat', 'full_audit:failure = none', 'full_audit:syslog = false', 'full_audit:prefix = heard', 'log level = 1'] });
+  const storage = await openShare(audited.location({ path: '' }), sharePassword, { create: true });
+  t.after(async () => await storage.close!());
+  await storage.put('small', noise(1_000, 1), 'new');
+  const writer = await storage.create('large');
+  const piece = noise(2_000_000, 2);
+  for (let k = 0; k < 12; k++) await writer.append(piece);
+  await writer.commit();
+  const logs = readdirSync(audited.logFolder, { withFileTypes: true }).filter((entry) => entry.isFile());
+  const said = logs.map(({ name }) => readFileSync(join(audited.logFolder, name), 'utf8')).join('\n');
+  const calls = [...said.matchAll(/heard\|(\w+)\|ok\|(.*)/g)].map(([, call, about]) => ({ call: call!, about: about! }));
+  for (const [name, flushes] of [['small', 1], ['large', 2]] as const) {
+    const move = calls.findIndex(({ call, about }) => call === 'renameat' && about.endsWith(name));
+    const [temporary] = /\.tmp\/[0-9a-f]{24}/.exec(calls[move]?.about ?? '') ?? [];
+    assert.ok(temporary !== undefined, `${name} was renamed: ${said.slice(-2_000)}`);
+    const before = calls.slice(0, move).filter(({ about }) => about.includes(temporary)).map(({ call }) => call);
+    assert.equal(before.at(-1), 'fsync_send', before.join());
+    assert.ok(before.filter((call) => call === 'fsync_send').length >= flushes, before.join());
+  }
 });
 
 const whyNoQuota = why || (['mkfs.btrfs', 'btrfs', 'mount'].some((name) => spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0) ? 'there is no btrfs on this machine' : false);
