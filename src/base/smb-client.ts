@@ -77,6 +77,9 @@ function configuration({ encryption, netbios }: SmbSettings): string {
     `client smb encrypt = ${encryption === 'required' ? 'required' : 'desired'}`,
     `disable netbios = ${netbios ? 'no' : 'yes'}`,
     `name resolve order = ${netbios ? 'host wins bcast' : 'host'}`,
+    // It would keep addresses in a file of the machine, for eleven minutes, and believe what others have left there.
+    'name cache timeout = 0',
+    'lock directory = /dev/null',
     '',
   ].join('\n');
 }
@@ -175,8 +178,10 @@ function callsOf(native: SmbLibrary, context: Pointer, { server, port, share }: 
     },
     read(file, from, into) {
       seek(file, from);
+      // Of several answers at once the library does not wait for those behind the end of the file, and refuses every later call.
+      const most = connection.mostRead();
       for (let done = 0; done < into.length; ) {
-        const got = Number(need('read', calls.read(context, pointerOf(file), into.subarray(done), into.length - done)));
+        const got = Number(need('read', calls.read(context, pointerOf(file), into.subarray(done), Math.min(most, into.length - done))));
         if (got === 0) return done;
         done += got;
       }

@@ -57,6 +57,7 @@ function load() {
       treeId: lib.func('uint32_t smb2cli_tcon_current_id(void *tree)'),
       handleOf: lib.func('void *idr_find(void *handles, int file)'),
       flush: lib.func('uint32_t smb2cli_flush(void *connection, uint32_t timeoutMs, void *session, void *tree, uint64_t persistentId, uint64_t volatileId)'),
+      mostRead: lib.func('uint32_t smb2cli_conn_max_read_size(void *connection)'),
       rename: lib.func('uint32_t cli_rename(void *connection, const char *from, const char *to, bool replace)'),
       write: lib.func('uint32_t cli_writeall(void *connection, uint16_t file, uint16_t flags, const uint8_t *from, int64_t offset, size_t bytes, void *written)'),
       public: (context: Pointer) => {
@@ -85,6 +86,8 @@ export type SmbConnection = {
   /** `struct cli_state`; fails when the library has made another connection than the first. */
   pointer(): Pointer;
   isOne(): boolean;
+  /** Bytes of one answer of the server: 8 MiB mostly, 64 KiB on port 139. */
+  mostRead(): number;
   /** Everything written to the file is on the server's disk when it returns. */
   flush(file: number, timeoutMs: number): void;
 };
@@ -101,16 +104,18 @@ export function watchConnection(native: SmbLibrary, context: Pointer): SmbConnec
     if (servers.length !== 1) throw smbCallFailed({ call: 'the connection', errno: ENOTCONN, status: 0 });
     return BigInt(koffi.decode(servers[0]!, 'uint64_t') as bigint | number);
   };
-  let link: Link | undefined;
+  let found: Link | undefined;
+  const link = (): Link => (found ??= findLink(native, pointer()));
   return {
     isOne: () => servers.length === 1,
     pointer,
+    mostRead: () => native.mostRead(link().wire) as number,
     flush(file, timeoutMs) {
-      link ??= findLink(native, pointer());
-      const ids = native.handleOf(link.handles, file) as Pointer | null;
+      const { wire, session, tree, handles } = link();
+      const ids = native.handleOf(handles, file) as Pointer | null;
       if (ids === null) throw smbCallFailed({ call: 'a file that is not open', errno: EBADF, status: 0 });
       const [persistentId, volatileId] = koffi.decode(ids, koffi.array('uint64_t', 2)) as [bigint, bigint];
-      const status = native.flush(link.wire, timeoutMs, link.session, link.tree, persistentId, volatileId) as number;
+      const status = native.flush(wire, timeoutMs, session, tree, persistentId, volatileId) as number;
       if (status !== 0) throw smbCallFailed({ call: 'flush', errno: 0, status });
     },
   };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test, type TestContext } from 'node:test';
@@ -111,6 +112,83 @@ test('a full share is told as such, what was stored is intact, and what fits is 
   await storage.put('packs/four', bytes.subarray(0, 2_000_000), 'new');
   assert.deepEqual((await Array.fromAsync(storage.list(''))).map(({ name }) => name).sort(), ['packs/four', 'packs/one']);
   assert.deepEqual(readdirSync(join(folder, 'backups/tidemark/.tmp')), []);
+});
+
+const whyNoAudit = why || (globSync('/usr/lib/*/samba/vfs/full_audit.so').length === 0 ? "there is no full_audit of Samba's on this machine" : false);
+
+test('an object has its name only after the server was asked for it on its disk, behind the last byte', { skip: whyNoAudit }, async (t) => {
+  const audited = await openSamba(t, { global: ['vfs objects = full_audit', 'full_audit:success = pwrite_send fsync_send renameat', 'full_audit:failure = none', 'full_audit:syslog = false', 'full_audit:prefix = heard', 'log level = 1'] });
+  const storage = await openShare(audited.location({ path: '' }), sharePassword, { create: true });
+  t.after(async () => await storage.close!());
+  await storage.put('small', noise(1_000, 1), 'new');
+  const writer = await storage.create('large');
+  const piece = noise(2_000_000, 2);
+  for (let k = 0; k < 12; k++) await writer.append(piece);
+  await writer.commit();
+  const logs = readdirSync(audited.logFolder, { withFileTypes: true }).filter((entry) => entry.isFile());
+  const said = logs.map(({ name }) => readFileSync(join(audited.logFolder, name), 'utf8')).join('\n');
+  const calls = [...said.matchAll(/heard\|(\w+)\|ok\|(.*)/g)].map(([, call, about]) => ({ call: call!, about: about! }));
+  for (const [name, flushes] of [['small', 1], ['large', 2]] as const) {
+    const move = calls.findIndex(({ call, about }) => call === 'renameat' && about.endsWith(name));
+    const [temporary] = /\.tmp\/[0-9a-f]{24}/.exec(calls[move]?.about ?? '') ?? [];
+    assert.ok(temporary !== undefined, `${name} was renamed: ${said.slice(-2_000)}`);
+    const before = calls.slice(0, move).filter(({ about }) => about.includes(temporary)).map(({ call }) => call);
+    assert.equal(before.at(-1), 'fsync_send', before.join());
+    assert.ok(before.filter((call) => call === 'fsync_send').length >= flushes, before.join());
+  }
+});
+
+const whyNoQuota = why || (['mkfs.btrfs', 'btrfs', 'mount'].some((name) => spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0) ? 'there is no btrfs on this machine' : false);
+
+test('a quota that is used up is told as a full share, and what is free is what the quota leaves', { skip: whyNoQuota }, async (t) => {
+  const home = mkdtempSync(join(tmpdir(), 'tidemark-quota-'));
+  const folder = join(home, 'share');
+  chmodSync(home, 0o755);
+  mkdirSync(folder);
+  const tell = (program: string, ...args: string[]): void => {
+    const { status, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+    assert.equal(status, 0, `${program} ${args.join(' ')}: ${stderr}`);
+  };
+  tell('truncate', '-s', '256M', join(home, 'disk'));
+  tell('mkfs.btrfs', '-q', join(home, 'disk'));
+  tell('mount', '-o', 'loop', join(home, 'disk'), folder);
+  t.after(() => {
+    spawnSync('umount', ['-l', folder]);
+    rmSync(home, { recursive: true, force: true });
+  });
+  tell('btrfs', 'quota', 'enable', folder);
+  tell('btrfs', 'qgroup', 'limit', '16M', folder);
+  // As an administrator tells smbd: kind, used, soft, hard, and the same of files; in blocks of 1,024 bytes.
+  writeFileSync(join(home, 'quota'), '#!/bin/sh\necho 2 4096 16384 16384 0 0 0 1024\n', { mode: 0o755 });
+  const limited = await openSamba(t, { folder, global: [`get quota command = ${join(home, 'quota')}`] });
+  const storage = await openShare(limited.location(), sharePassword, { create: true });
+  t.after(async () => await storage.close!());
+  const bytes = noise(4_000_000, 1);
+  await storage.put('packs/one', bytes, 'new');
+  assert.equal(await storage.freeBytes(), 12 << 20);
+  await assert.rejects(storage.put('packs/two', noise(16_000_000, 2), 'new'), { code: 'repository.storage-full' });
+  assert.ok(Buffer.from(await storage.read('packs/one')).equals(bytes));
+  assert.deepEqual((await Array.fromAsync(storage.list(''))).map(({ name }) => name), ['packs/one']);
+});
+
+test('on an encrypted share neither names nor bytes can be read on the way; on one that only signs they can', { skip: why }, async (t) => {
+  const bytes = noise(300_000, 5);
+  for (const [server, encryption, isReadable] of [[samba!, 'required', false], [signing!, 'if-offered', true]] as const) {
+    const heard: Buffer[] = [];
+    const listener = createServer((client) => {
+      const onward = connect(server.port, '127.0.0.1');
+      for (const [from, to] of [[client, onward], [onward, client]] as const) from.on('data', (piece: Buffer) => heard.push(piece)).on('error', () => to.destroy()).pipe(to);
+    });
+    t.after(() => void listener.close());
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+    const { storage } = await open(t, { port: (listener.address() as AddressInfo).port, encryption, ...(encryption === 'required' && { share: 'sealed' }) }, { connections: 1 }, server);
+    await storage.put('tell-tale', bytes, 'new');
+    assert.ok(Buffer.from(await storage.read('tell-tale')).equals(bytes));
+    const all = Buffer.concat(heard);
+    assert.ok(all.length > 600_000, 'all of it went this way');
+    assert.equal(all.includes(Buffer.from('tell-tale', 'utf16le')), isReadable);
+    assert.equal(all.includes(bytes.subarray(100_000, 100_500)), isReadable);
+  }
 });
 
 test('of ten at once by two movers exactly one is stored, and each replacement is whole', { skip: why }, async (t) => {

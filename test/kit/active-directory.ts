@@ -32,8 +32,14 @@ export function whyNoActiveDirectory(): string | undefined {
 /** `unicodePwd` as the directory takes it. */
 export const adPassword = (password: string): string => `:: ${Buffer.from(`"${password}"`, 'utf16le').toString('base64')}`;
 
-/** `stored`: changes to what is kept in the domain's own file, which no rule of the directory is asked about: an old password, say. */
-export async function openActiveDirectory(machine: TestMachine, identity: LinkIdentity, entries: readonly LdifEntry[], stored: string): Promise<ActiveDirectory> {
+export type DirectoryOptions = {
+  /** Changes to what is kept in the domain's own file, which no rule of the directory is asked about: an old password, say. */
+  readonly stored?: string;
+  /** Lines of its configuration: shares that its own smbd serves. */
+  readonly shares?: readonly string[];
+};
+
+export async function openActiveDirectory(machine: TestMachine, identity: LinkIdentity, entries: readonly LdifEntry[], { stored, shares = [] }: DirectoryOptions = {}): Promise<ActiveDirectory> {
   const directory = mkdtempSync(join(scratch, 'tm-ad-'));
   const config = join(directory, 'etc/smb.conf');
   const close = (): void => rmSync(directory, { recursive: true, force: true });
@@ -41,9 +47,9 @@ export async function openActiveDirectory(machine: TestMachine, identity: LinkId
     for (const name of ['pid', 'ncalrpc', 'log', 'tls']) mkdirSync(join(directory, name));
     for (const [name, text] of [['key.pem', identity.keyPem], ['cert.pem', identity.certificatePem], ['ca.pem', identity.caPem]] as const) writeFileSync(join(directory, 'tls', name), text, { mode: 0o600 });
     await provision(machine, directory);
-    complete(config, directory);
+    complete(config, directory, shares);
     await ldb(machine, 'ldbadd', 'private/sam.ldb', directory, entries.map(ldifOf).join('\n'));
-    await ldb(machine, 'ldbmodify', `private/sam.ldb.d/${partition(directory)}`, directory, stored);
+    if (stored !== undefined) await ldb(machine, 'ldbmodify', `private/sam.ldb.d/${partition(directory)}`, directory, stored);
     const inside = `hostname dc1; mkdir -p /run/samba; mount -t tmpfs tmpfs /run/samba; mkdir -p /run/samba/winbindd; exec samba -s ${config} -F --no-process-group -l ${directory}/log`;
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', 'ip', 'netns', 'exec', machine.namespace, 'unshare', '--uts', '--mount', '--pid', '--mount-proc', '--fork', '--kill-child', 'bash', '-c', inside], { stdio: ['ignore', 'pipe', 'pipe'] });
     let said = '';
@@ -59,7 +65,7 @@ export async function openActiveDirectory(machine: TestMachine, identity: LinkId
     try {
       await until('the directory to answer', 30_000, async () => {
         if (child.exitCode !== null) throw new Error(`samba ended with ${child.exitCode}: ${said}`);
-        return (await isListening(machine, 636)) && (await isListening(machine, 389)) ? true : undefined;
+        return (await isListening(machine, 636)) && (await isListening(machine, 389)) && (shares.length === 0 || (await isListening(machine, 445))) ? true : undefined;
       });
     } catch (error) {
       await stop();
@@ -81,12 +87,12 @@ async function provision(machine: TestMachine, directory: string): Promise<void>
 }
 
 /** Everything in the test's own directory; only the services that are asked here. */
-function complete(config: string, directory: string): void {
+function complete(config: string, directory: string, shares: readonly string[]): void {
   const more = [
-    `pid directory = ${directory}/pid`, `ncalrpc dir = ${directory}/ncalrpc`, `log file = ${directory}/log/log.%m`, 'server services = ldap',
+    `pid directory = ${directory}/pid`, `ncalrpc dir = ${directory}/ncalrpc`, `log file = ${directory}/log/log.%m`, `server services = ldap${shares.length > 0 ? ', s3fs, winbindd' : ''}`,
     'tls enabled = yes', `tls keyfile = ${directory}/tls/key.pem`, `tls certfile = ${directory}/tls/cert.pem`, `tls cafile = ${directory}/tls/ca.pem`,
   ];
-  writeFileSync(config, readFileSync(config, 'utf8').replace('[global]', `[global]\n\t${more.join('\n\t')}`));
+  writeFileSync(config, readFileSync(config, 'utf8').replace('[global]', `[global]\n\t${more.join('\n\t')}`) + `\n${shares.join('\n')}\n`);
 }
 
 async function ldb(machine: TestMachine, program: 'ldbadd' | 'ldbmodify', database: string, directory: string, ldif: string): Promise<void> {

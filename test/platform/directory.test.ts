@@ -58,7 +58,7 @@ describe('Active Directory', { skip: whyNoNetwork() ?? whyNoActiveDirectory() },
     network = await openNetwork(['dc1']);
     const machine = network.machine('dc1');
     const identity = await authority.issue('server', 'dc1', ['dc1.comp.test', machine.address]);
-    directory = await openActiveDirectory(machine, identity, entries, `dn: ${userDn('old')}\nchangetype: modify\nreplace: pwdLastSet\npwdLastSet: 132223104000000000\n`);
+    directory = await openActiveDirectory(machine, identity, entries, { stored: `dn: ${userDn('old')}\nchangetype: modify\nreplace: pwdLastSet\npwdLastSet: 132223104000000000\n` });
     await directory.modify(`dn: ${domain.base}\nchangetype: modify\nreplace: lockoutThreshold\nlockoutThreshold: 3\n-\nreplace: maxPwdAge\nmaxPwdAge: -1728000000000\n`);
     platform = await openServerPlatform();
     settings = {

@@ -148,6 +148,10 @@ function start(memory: number): ChildProcess {
   return spawn(process.execPath, [fileURLToPath(new URL('./share-child.ts', import.meta.url))], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', memory], env: { HOME: '/nonexistent' } });
 }
 
+async function hasAddress(server: string): Promise<boolean> {
+  return await lookup(server).then(() => true, () => false);
+}
+
 async function whyNotConnected(refusal: Refusal, why: string, place: string, { server, user, domain, share, netbios }: SmbSettings): Promise<Error> {
   switch (refusal) {
     case 'no-library':
@@ -156,13 +160,16 @@ async function whyNotConnected(refusal: Refusal, why: string, place: string, { s
       return shareRefused({ place, user: domain === '' ? user : `${domain}\\${user}`, why });
     case 'missing': {
       // The library has one word for a share and for a server that are not there.
-      const isKnown = netbios || (await lookup(server).then(() => true, () => false));
+      const isKnown = netbios || (await hasAddress(server));
       return isKnown ? shareMissing({ place, share }) : shareUnreachable({ place, why: `no address is known for ${server}` });
     }
     case 'exists':
     case 'busy':
     case 'full':
+      return shareUnreachable({ place, why });
     case 'broken':
+      // What the library says of a name that nobody answered to.
+      if (why.endsWith('EINVAL') && !(await hasAddress(server))) return shareUnreachable({ place, why: `no address is known for ${server}${netbios ? ', nor does anybody answer to that NetBIOS name' : ''}` });
       return shareUnreachable({ place, why });
   }
 }

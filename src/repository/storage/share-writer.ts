@@ -1,13 +1,13 @@
 /**
  * An object on its way onto a share: pieces of a temporary file, written with their places, several under way at once.
  *
- *   writing ── all pieces acknowledged, closed ──▶ sealed ── size, end or whole read back ──▶ checked
+ *   writing ── all pieces acknowledged, flushed, closed ──▶ sealed ── size, end or whole read back ──▶ checked
  *      │ ▲
- *      │ └── opened again, what had no acknowledgement written again
+ *      │ └── opened again, what no flush had covered written again
  *      └── connection lost
  *
- * A piece is kept until it is acknowledged, so a lost connection costs those pieces and no more. A server that was started
- * again may have lost what it had acknowledged, if it did not say the truth: after a loss the whole object is read back.
+ * A piece is kept until a flush has covered it, so a lost connection costs those pieces and no more, also where the server was
+ * started again and has forgotten what it had acknowledged. If it lied about a flush, too: after a loss the whole object is read back.
  */
 import { Blake3Hasher } from '@napi-rs/blake-hash';
 import { isFailure } from '../../base/failure.ts';
@@ -37,7 +37,8 @@ export type FileSurroundings = {
 /** Most objects are small. */
 const firstBytes = 64 << 10;
 const underWayMost = 3;
-const flushPieces = 4;
+/** As soon as so many wait for a flush, it is asked for; and no more than so many are kept. */
+const flushFrom = 4;
 const keptMost = 8;
 /** Objects up to so much are read back whole, of others the end. */
 const wholeBytes = 256 << 10;
@@ -127,7 +128,7 @@ export function openShareFile({ lanes, place, outlast }: FileSurroundings, path:
     filling = undefined;
     filled = 0;
     send(piece);
-    if (unflushed.size >= flushPieces) flushing ??= flush();
+    if (unflushed.size >= flushFrom) flushing ??= flush();
     if (unflushed.size >= keptMost) await flushing;
     while (underWay.size >= underWayMost) await Promise.race(underWay);
   };

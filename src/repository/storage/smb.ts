@@ -1,7 +1,7 @@
 /**
  * A folder of an SMB 3 share as storage: each object is a file, written beside and moved into place (docs/design/smb.md).
  *
- *   put, create   write .tmp/<random> through to the disk, close, read back · rename without replacing (new), or replacing (replace, commit)
+ *   put, create   write .tmp/<random>, flush, close, read back · rename without replacing (new), or replacing (replace, commit)
  *   lost in it    connect again, and see by the temporary file whether the rename was done: it is there, or the object is
  *
  * Connections are lost and come back: everything here is repeated until `retryMs` have passed, and what is repeated has the
