@@ -74,7 +74,7 @@ export async function findAccounts(talk: Conversation, settings: DirectorySettin
   return new Map(accounts.map((account) => [account.key, account]));
 }
 
-function keyOf(entry: Entry, isActiveDirectory: boolean): string {
+export function keyOf(entry: Entry, isActiveDirectory: boolean): string {
   const guid = isActiveDirectory ? bytesOf(entry, 'objectGUID') : undefined;
   if (guid !== undefined) return `guid:${guid.toString('hex')}`;
   const uuid = valuesOf(entry, 'entryUUID')[0];

@@ -8,7 +8,7 @@ import type { Clock } from '../base/clock.ts';
 import { deadlinePassed } from '../base/failures.ts';
 import { isFailure, sentenceOf } from '../base/failure.ts';
 import type { DirectoryComputer, DirectorySettings, DirectoryTest } from '../contract/directory.ts';
-import { accountOf, findAccounts, findEntry, type Account } from './accounts.ts';
+import { accountOf, findAccounts, findEntry, keyOf, type Account } from './accounts.ts';
 import { openConversation, valuesOf, type Conversation } from './conversation.ts';
 import { answerUnusable, notReached, notTrusted, searchRefused } from './failures.ts';
 import { nameOf, type DirectoryServer } from './line.ts';
@@ -16,9 +16,12 @@ import type { Refusal } from './refusal.ts';
 
 export type Proof = { readonly kind: 'proven'; readonly account: Account } | { readonly kind: 'refused'; readonly why: Refusal };
 
+/** By the key of the account, which is one however its name is written. */
+export type Admit = (key: string) => Promise<boolean>;
+
 export type Directory = {
-  /** Whether the password is that of the account with the typed name. Neither may be empty. */
-  prove(typed: string, password: string, signal: AbortSignal): Promise<Proof>;
+  /** Whether the password is that of the account with the typed name. Neither may be empty. Before the password is tried, `admit` is asked; what it does not admit is wrong, and takes as long. */
+  prove(typed: string, password: string, signal: AbortSignal, admit: Admit): Promise<Proof>;
   /** Those accounts that are still there, by their keys: at most `keysAtOnce`. */
   accounts(keys: readonly string[], signal: AbortSignal): Promise<Map<string, Account>>;
   computers(base: string, signal: AbortSignal): Promise<{ computers: DirectoryComputer[]; isCut: boolean }>;
@@ -69,11 +72,12 @@ export function openDirectory(options: { settings: DirectorySettings; bindPasswo
   }
 
   return {
-    async prove(typed, password, signal) {
+    async prove(typed, password, signal, admit) {
       return await ask(signal, async (talk) => {
         const entry = await findEntry(talk, settings, typed);
-        const refused = await talk.prove(entry?.dn ?? `CN=${randomBytes(12).toString('hex')},${base}`, password);
-        if (entry === undefined) return { kind: 'refused', why: 'wrong' };
+        const isAdmitted = entry !== undefined && (await admit(keyOf(entry, settings.kind === 'active-directory')));
+        const refused = await talk.prove(isAdmitted ? entry.dn : `CN=${randomBytes(12).toString('hex')},${base}`, password);
+        if (!isAdmitted) return { kind: 'refused', why: 'wrong' };
         if (refused !== undefined) return { kind: 'refused', why: refused };
         await talk.bind(bindUser, bindPassword);
         return { kind: 'proven', account: await accountOf(talk, settings, entry, clock.now()) };

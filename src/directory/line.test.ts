@@ -10,6 +10,8 @@ import { openTestAuthority, type TestAuthority } from '../../test/kit/test-autho
 import { openDirectory } from './directory.ts';
 import { bindRefused, notReached, notTrusted } from './failures.ts';
 
+const everybody = async (): Promise<boolean> => await Promise.resolve(true);
+
 let authority: TestAuthority;
 let other: TestAuthority;
 before(async () => {
@@ -56,7 +58,7 @@ function directoryAt(ports: readonly number[], more: Partial<DirectorySettings> 
 }
 
 async function refusedWith(maker: FailureMaker<never>, says: RegExp, ports: readonly number[], more: Partial<DirectorySettings> = {}): Promise<void> {
-  await assert.rejects(directoryAt(ports, more).prove('anna', 'hush', AbortSignal.timeout(10_000)), (error) => isFailure(error, maker) && says.test(error.message) && !/hush|bind-secret/.test(error.message), says.source);
+  await assert.rejects(directoryAt(ports, more).prove('anna', 'hush', AbortSignal.timeout(10_000), everybody), (error) => isFailure(error, maker) && says.test(error.message) && !/hush|bind-secret/.test(error.message), says.source);
 }
 
 const failed = (maker: unknown): FailureMaker<never> => maker as FailureMaker<never>;
@@ -122,7 +124,7 @@ test('servers are asked in turn: one that is away is passed over, and a refusal 
   await using away = await openFake((socket) => (asked.push('away'), socket.destroy()));
   await using refusing = await openFake((socket) => socket.once('data', () => (asked.push('refusing'), socket.write(bindAnswer(49, 'AcceptSecurityContext error, data 533, v')))));
   const directory = directoryAt([away.port, refusing.port, 1]);
-  for (let n = 0; n < 2; n++) await assert.rejects(directory.prove('anna', 'hush', AbortSignal.timeout(10_000)), (error) => isFailure(error, bindRefused) && /cn=svc,dc=x in: the account is disabled/.test(error.message));
+  for (let n = 0; n < 2; n++) await assert.rejects(directory.prove('anna', 'hush', AbortSignal.timeout(10_000), everybody), (error) => isFailure(error, bindRefused) && /cn=svc,dc=x in: the account is disabled/.test(error.message));
   assert.deepEqual(asked, ['away', 'refusing', 'refusing'], 'the second time the one that was away is asked last');
 });
 

@@ -170,7 +170,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
 
   const gate = openGate(catalog, clock, services.roles);
   const streams = { 'session.events': sessionStream(engine, services.sessionLog, ends.signal, timing.streamQuietMs) };
-  const rest = openRest({ identity: identities.server(), gate, reach: openReach(catalog), knock: services.signIns.knock, audit: services.audit, handlers: allHandlers(services), streams, log });
+  const rest = openRest({ identity: identities.server(), gate, reach: openReach(catalog, services.engine.wishOf), knock: services.signIns.knock, audit: services.audit, handlers: allHandlers(services), streams, log });
   identities.onRenewed(() => {
     for (const shows of [rest, enrolment, agents]) shows?.renew(identities.server());
   });

@@ -46,6 +46,8 @@ export type SessionEngine = {
   stop(id: string): Promise<SessionRow>;
   retry(id: string): Promise<SessionRow>;
   find(id: string): Promise<SessionRow>;
+  /** What it was asked to do. */
+  wishOf(id: string): Promise<unknown>;
   /** Stops a session of any kind and waits for its end. */
   end(id: string): Promise<void>;
   /** Waits for its end, or for that of this server. */
@@ -121,6 +123,8 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
     running.set(row.id, { stop, done });
   }
 
+  const openWish = (row: SessionRow): unknown => JSON.parse(sealer.open(row.sealed_wish, wishPlace(row.id))) as unknown;
+
   async function find(id: string): Promise<SessionRow> {
     const row = await catalog.sessions.find(id);
     if (row === undefined) throw sessionUnknown({ session: id });
@@ -192,14 +196,15 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
         object: { kind: row.object_kind as SessionObject['kind'], id: row.object_id, name: row.object_name },
         setId: row.set_id,
         lane: laneOf(row.kind as SessionKind, row.object_id),
-        wish: JSON.parse(sealer.open(row.sealed_wish, wishPlace(id))) as unknown,
+        wish: openWish(row),
         reason: row.reason ?? undefined,
         retryOf: id,
       });
     },
+    wishOf: async (id) => openWish(await find(id)),
     async userOf(point) {
       for (const row of await catalog.sessions.unfinished()) {
-        const wish = JSON.parse(sealer.open(row.sealed_wish, wishPlace(row.id))) as { point?: unknown };
+        const wish = openWish(row) as { point?: unknown };
         if (wish.point === point) return row.id;
       }
       return undefined;

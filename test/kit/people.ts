@@ -35,10 +35,12 @@ export function writtenDirectory(directory: WrittenDirectory): OpenDirectory {
     if (directory.isAway !== undefined) throw directory.isAway;
   };
   return () => ({
-    async prove(typed, password) {
+    async prove(typed, password, _, admit) {
       directory.proofs++;
       await reached();
-      const account = directory.accounts.get(typed.toLowerCase().replace(/^compad\\/, '').replace(/@comp\.test$/, ''));
+      const plain = typed.toLowerCase().replace(/^compad\\/, '').replace(/@comp\.test$/, '');
+      const account = directory.accounts.get(plain) ?? [...directory.accounts.values()].find(({ name }) => name === `${plain}@comp.test`);
+      if (account !== undefined && !(await admit(account.key))) return { kind: 'refused', why: 'wrong' };
       if (account?.refusal !== undefined) return { kind: 'refused', why: account.refusal };
       return account === undefined || account.password !== password ? { kind: 'refused', why: 'wrong' } : { kind: 'proven', account };
     },

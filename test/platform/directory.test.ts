@@ -14,6 +14,7 @@ import { openServerPlatform, type ServerPlatform } from '../kit/server-platform.
 import { openTestAuthority, type TestAuthority } from '../kit/test-authority.ts';
 
 const password = 'Violet-Lantern-77';
+const everybody = async (): Promise<boolean> => await Promise.resolve(true);
 const group = (name: string): string => `CN=${name},${domain.people}`;
 const userDn = (name: string): string => `CN=${name},${domain.people}`;
 
@@ -100,7 +101,7 @@ describe('Active Directory', { skip: whyNoNetwork() ?? whyNoActiveDirectory() },
     };
     assert.deepEqual(await codes(['off', 'over', 'mustreset', 'old']), ['account-disabled', 'account-expired', 'password-reset', 'password-expired']);
     const asked = openDirectory({ settings, bindPassword: password, clock: systemClock });
-    for (const name of ['nobody', 'anna', 'guessed', 'guessed', 'guessed']) assert.deepEqual(await asked.prove(name, 'wrong', AbortSignal.timeout(10_000)), { kind: 'refused', why: 'wrong' }, name);
+    for (const name of ['nobody', 'anna', 'guessed', 'guessed', 'guessed']) assert.deepEqual(await asked.prove(name, 'wrong', AbortSignal.timeout(10_000), everybody), { kind: 'refused', why: 'wrong' }, name);
     assert.deepEqual(await codes(['guessed']), ['account-locked'], 'the directory itself has locked it');
   });
 
@@ -114,7 +115,7 @@ describe('Active Directory', { skip: whyNoNetwork() ?? whyNoActiveDirectory() },
     const { address } = directory;
     const asked = openDirectory({ settings: { ...settings, servers: [{ host: address, port: 389 }] }, bindPassword: password, clock: systemClock });
     for (const name of ['*', 'ann*', 'anna)(objectClass=*', '*)(|(objectClass=*', 'anna\\2a', 'anna\0', 'anna)(userAccountControl=512', 'CN=anna']) {
-      assert.deepEqual(await asked.prove(name, password, AbortSignal.timeout(10_000)), { kind: 'refused', why: 'wrong' }, name);
+      assert.deepEqual(await asked.prove(name, password, AbortSignal.timeout(10_000), everybody), { kind: 'refused', why: 'wrong' }, name);
     }
   });
 
@@ -211,14 +212,14 @@ describe('LDAP', { skip: existsSync('/usr/sbin/slapd') ? undefined : 'not on thi
       const asked = openDirectory({ settings, bindPassword: password, clock: systemClock });
       const signal = AbortSignal.timeout(20_000);
       await asked.verify(signal);
-      const proof = await asked.prove('anna', password, signal);
+      const proof = await asked.prove('anna', password, signal, everybody);
       assert.ok(proof.kind === 'proven');
       assert.deepEqual([proof.account.name, proof.account.groups], ['anna@x', ['cn=outer,ou=groups,dc=x']]);
       assert.match(proof.account.key, /^(uuid|dn):/);
       assert.deepEqual((await asked.accounts([proof.account.key], signal)).get(proof.account.key)?.groups, ['cn=outer,ou=groups,dc=x']);
-      const bert = await asked.prove('bert', password, signal);
+      const bert = await asked.prove('bert', password, signal, everybody);
       assert.ok(bert.kind === 'proven' && bert.account.groups.length === 0);
-      for (const [name, given] of [['anna', 'wrong'], ['nobody', password], ['*', password]]) assert.deepEqual(await asked.prove(name!, given!, signal), { kind: 'refused', why: 'wrong' });
+      for (const [name, given] of [['anna', 'wrong'], ['nobody', password], ['*', password]]) assert.deepEqual(await asked.prove(name!, given!, signal, everybody), { kind: 'refused', why: 'wrong' });
       const plain = openDirectory({ settings: { ...settings, encryption: 'none' }, bindPassword: password, clock: systemClock });
       await assert.rejects(plain.verify(signal), /directory.*not|refus|confidentiality/i);
     } finally {

@@ -1,19 +1,23 @@
 /**
  * Names, at two real name servers on machines of their own and by the real resolver of a host: `ns1` has what is true, `ns2` an old
- * copy, `db1` looks names up.
+ * copy, `db1` looks names up, by its transport service, as the server asks it to.
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
+import { dialOrders } from '../../src/contract/link/dial.ts';
 import { usualSettings, type Inventory, type PlannedHost } from '../../src/domain/port-inventory.ts';
 import { planPorts } from '../../src/domain/port-plan.ts';
 import { checkNames, type NameServers } from '../../src/server/name-checks.ts';
 import type { NameFinding } from '../../src/contract/ports.ts';
-import type { PortCaller } from '../../src/server/port-inventory.ts';
+import { keepLink, type TransportLink } from '../../src/server/transport-link.ts';
 import { whyNoDnsmasq } from '../kit/dnsmasq.ts';
 import { openNetwork, whyNoNetwork, type TestMachine, type TestNetwork } from '../kit/namespaces.ts';
+import { openTestAuthority } from '../kit/test-authority.ts';
 
 const skip = whyNoNetwork() ?? whyNoDnsmasq() ?? false;
 const zone = 'tide.test';
@@ -21,6 +25,8 @@ const many = Array.from({ length: 40 }, (_, n) => `10.200.0.${n + 1}`);
 
 let network: TestNetwork;
 let directory: string;
+let link: TransportLink;
+const ends = new AsyncDisposableStack();
 before(async () => {
   if (skip !== false) return;
   directory = mkdtempSync(join(tmpdir(), 'tm-dns-'));
@@ -38,9 +44,11 @@ before(async () => {
     `--addn-hosts=${join(directory, 'many')}`,
   ]);
   await serve('ns2', [`--host-record=db1.${zone},192.0.2.9`, `--host-record=db2.${zone},${at('db2')}`]);
+  link = await linkToDb1();
 });
 after(async () => {
   if (skip !== false) return;
+  await ends[Symbol.asyncDispose]();
   await network[Symbol.asyncDispose]();
   rmSync(directory, { recursive: true, force: true });
 });
@@ -56,15 +64,18 @@ function resolverOf(machine: TestMachine, text: string, hosts = ''): void {
   for (const [file, content] of [['resolv.conf', text], ['hosts', `127.0.0.1 localhost\n${hosts}`]] as const) writeFileSync(join('/etc/netns', machine.namespace, file), content);
 }
 
-/** A link to a host that answers `names.look` as its transport would, from where the host is. */
-function linkTo(machine: TestMachine): PortCaller {
-  const call = async (_: string, input: object): Promise<unknown> => {
-    const script = `const { lookAtOwnNames } = await import(${JSON.stringify(join(import.meta.dirname, '../../src/agent/own-names.ts'))}); console.log(JSON.stringify(await lookAtOwnNames(${JSON.stringify(input)}, new AbortController().signal)));`;
-    const { code, stdout, stderr } = await machine.run(process.execPath, ['--input-type=module', '-e', script]);
-    if (code !== 0) throw new Error(stderr);
-    return JSON.parse(stdout);
-  };
-  return { call } as unknown as PortCaller;
+/** The transport service of `db1`, which looks where it is, and the server's link to it. */
+async function linkToDb1(): Promise<TransportLink> {
+  const authority = ends.use(await openTestAuthority());
+  const machine = network.machine('db1');
+  const identity = join(directory, 'db1.json');
+  writeFileSync(identity, JSON.stringify(await authority.issue('transport', 'db1', ['db1'])), { mode: 0o600 });
+  await machine.start(process.execPath, ['src/main/transport.ts', '--identity', identity, '--work', join(directory, 'work'), '--listen', '0.0.0.0:6162']);
+  const server = await authority.issue('server', 'server');
+  const made = keepLink({ id: 'db1', host: 'db1', address: `${machine.managed}:6162`, dial: async () => await dialOrders({ host: machine.managed, port: 6162, identity: server, version: 'test' }), clock: systemClock, log: silentLog });
+  ends.defer(async () => await made.close());
+  await made.connected(60_000);
+  return made;
 }
 
 const host = (name: string, changes: Partial<PlannedHost> = {}): PlannedHost => ({
@@ -76,7 +87,7 @@ type Scene = { readonly hosts: readonly PlannedHost[]; readonly sets?: Inventory
 async function check({ hosts, sets = [], servers = ['ns1'], looks = false }: Scene): Promise<string[]> {
   const inventory: Inventory = { servers: [], hosts, sets, settings: usualSettings };
   const nameServers: NameServers = { servers: servers.map((name) => ({ address: at(name), port: 53 })), resolver: { servers: servers.map(at), search: [zone], timeoutSeconds: 5, attempts: 2 } };
-  const found = await checkNames({ inventory, linkOf: ({ name }) => (looks && name === 'db1' ? linkTo(network.machine(name)) : undefined) }, nameServers);
+  const found = await checkNames({ inventory, linkOf: ({ name }) => (looks && name === 'db1' ? link : undefined) }, nameServers);
   return found.map(show);
 }
 

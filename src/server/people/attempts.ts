@@ -17,6 +17,9 @@ export type NameAttempts = {
   lockedUntil(name: string): Promise<number | null>;
 };
 
+/** What attempts at an account of the directory are counted by. A typed name is trimmed, so none begins with a blank. */
+export const attemptsAt = (directoryKey: string): string => ` ${directoryKey}`;
+
 /** Kept by a keyed hash: what somebody typed as a name may be a password. */
 export function openNameAttempts({ catalog, clock, sealer }: { catalog: Catalog; clock: Clock; sealer: Sealer }): NameAttempts {
   const key = sealer.keyFor('attempts');

@@ -16,7 +16,7 @@ import { describe } from '../../base/failure.ts';
 import type { Log } from '../../base/log.ts';
 import { directorySettings, type DirectorySettings } from '../../contract/directory.ts';
 import type { Account } from '../../directory/accounts.ts';
-import { keysAtOnce, openDirectory, whyNoFilter, type Directory } from '../../directory/directory.ts';
+import { keysAtOnce, openDirectory, whyNoFilter, type Directory, type Admit } from '../../directory/directory.ts';
 import { plainDn } from '../../directory/memberships.ts';
 import type { Sealer } from '../sealing.ts';
 import type { Audit } from './audit.ts';
@@ -110,7 +110,7 @@ export function openDirectoryAccounts({ catalog, clock, log, sealer, audit, open
   return {
     settings: async (): Promise<DirectorySettings | undefined> => (await current())?.settings,
     /** Whether a password is that of an account. */
-    prove: async (typed: string, password: string) => await inTime(async (signal) => await (await required()).directory.prove(typed, password, signal)),
+    prove: async (typed: string, password: string, admit: Admit) => await inTime(async (signal) => await (await required()).directory.prove(typed, password, signal, admit)),
     test: async () => await inTime(async (signal) => await (await required()).directory.test(signal)),
     computers: async (base: string) => await inTime(async (signal) => await (await required()).directory.computers(base, signal)),
     check,

@@ -60,7 +60,8 @@ const general: ReadonlySet<RouteName> = new Set(['server.info', 'server.openapi'
 /** Routes that name one object and change others, whichever these are: sets that have an archive there move. */
 const beyondTheirObject: ReadonlySet<RouteName> = new Set(['repository.adopt']);
 
-export function openReach(catalog: Catalog): Reach {
+/** `wishOf`: what a session was asked to do. */
+export function openReach(catalog: Catalog, wishOf: (session: string) => Promise<unknown>): Reach {
   const found = foundNames(catalog);
 
   /** In every layer, one and the same grant has the permission, the object and the target: what several have does not add up. */
@@ -85,6 +86,8 @@ export function openReach(catalog: Catalog): Reach {
     const kind = row.kind as SessionKind;
     demandPermission(signIn, startedBy[kind]);
     demandGrant(signIn, { permission: startedBy[kind], target: targetOfKind[kind], about: { what: `session ${id}`, names: await found.byRef({ kind: 'session', name: id }) } });
+    const from = kind === 'repair' ? ((await wishOf(id)) as { from: string | null }).from : null;
+    if (from !== null) demandGrant(signIn, { permission: startedBy[kind], about: { what: `repository ${from}`, names: await found.byRef({ kind: 'repository', name: from }) } });
   }
 
   function isReached(signIn: SignIn, permission: Permission, names: Names | undefined): boolean {

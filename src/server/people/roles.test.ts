@@ -261,7 +261,7 @@ test('what several roles have does not add up to what none of them has', async (
   assert.notEqual(await refusal(await signInAs('retries-shop', ['stops-all', 'backs-up-shop']), `sessions/${backup.id}/retry`), 'server.not-in-reach');
 });
 
-test('a role narrowed to a repository neither moves sets into it nor repairs it from one out of reach', async () => {
+test('a role narrowed to a repository neither moves sets into it nor repairs it, or tries that again, from one out of reach', async () => {
   const { repositories } = await platform.ask('repository.list', {});
   const [own] = repositories;
   const database = new DatabaseSync(join(platform.data, 'server', 'catalog.sqlite'));
@@ -269,7 +269,7 @@ test('a role narrowed to a repository neither moves sets into it nor repairs it 
   const copied = columns.map((name) => ({ id: "'e0e0'", name: "'elsewhere'", is_default: '0' })[name] ?? name);
   database.prepare(`insert into repositories (${columns.join(', ')}) select ${copied.join(', ')} from repositories where name = '${own!.name}'`).run();
   database.close();
-  await platform.ask('role.add', { body: { name: 'keeper', permissions: ['repositories.read', 'repositories.write', 'repositories.maintain'], objects: [`repository:${own!.name}`] } });
+  await platform.ask('role.add', { body: { name: 'keeper', permissions: ['repositories.read', 'repositories.write', 'repositories.maintain', 'sessions.read', 'sessions.write'], objects: [`repository:${own!.name}`] } });
   const token = await signInAs('keeps', ['keeper']);
   const ask = async (path: string, body: unknown): Promise<string> => {
     const { status, json } = await platform.raw('POST', `/api/v1/repositories/${path}`, { token, body });
@@ -279,4 +279,12 @@ test('a role narrowed to a repository neither moves sets into it nor repairs it 
   assert.equal(await ask('import', { name: 'other', location: { kind: 'directory', path: '/x' }, passphrase: 'long enough' }), 'server.not-in-reach');
   assert.equal(await ask(`${own!.name}/repair`, { from: 'elsewhere' }), 'server.not-in-reach');
   assert.equal(await ask(`${own!.name}/repair`, { from: own!.name }), 'server.copy-to-itself', 'what it reaches is asked of the repository');
+  const retried = async (from: string | null): Promise<string> => {
+    const { id } = await platform.ask('repository.repair', { params: { repository: own!.name }, body: { from } });
+    await platform.ended(id);
+    const { status, json } = await platform.raw('POST', `/api/v1/sessions/${id}/retry`, { token, body: {} });
+    return status < 400 ? 'done' : json.code;
+  };
+  assert.equal(await retried('elsewhere'), 'server.not-in-reach');
+  assert.notEqual(await retried(null), 'server.not-in-reach');
 });

@@ -178,6 +178,21 @@ test('an account of the directory is one user, however its name is typed, with t
   assert.equal(people.directoryWritten.proofs, before, 'a locked name is not asked of the directory');
 });
 
+test('an account with two names has one count of guesses, and a locked one is not told from a wrong password by its other name', async () => {
+  await people.directory.set(writtenSettings, 'bind-secret');
+  // The name before the @ and that of the account differ.
+  people.directoryWritten.accounts.set('carla', accountOf('carla', { name: 'carla.smith@comp.test' }));
+  for (let n = 0; n < 5; n++) assert.equal(await codeOf(signIn(n % 2 === 0 ? 'carla' : 'carla.smith@comp.test', 'wrong', { from: `10.5.0.${n}` })), 'server.sign-in-refused');
+  for (const typed of ['carla', 'carla.smith@comp.test']) assert.equal(await codeOf(signIn(typed, goodPassword, { from: '10.5.1.1' })), 'server.sign-in-refused', typed);
+  people.clock.turn(900_001);
+  assert.equal((await signIn('carla', goodPassword)).user, 'carla.smith@comp.test');
+  for (let n = 0; n < 6; n++) await codeOf(signIn(n % 2 === 0 ? 'carla' : 'carla.smith@comp.test', 'wrong', { from: `10.6.0.${n}` }));
+  const row = await people.users.find('carla.smith@comp.test');
+  assert.ok(((await people.users.list()).find(({ name }) => name === row.name)?.lockedUntilMs ?? 0) > 0);
+  await people.users.unlock(row);
+  assert.equal(await codeOf(signIn('carla.smith@comp.test', goodPassword)), 'done');
+});
+
 test('what the directory refuses for is told, and an unknown account is not', async () => {
   await people.directory.set(writtenSettings, 'bind-secret');
   const told: [string, Parameters<typeof accountOf>[1], string][] = [

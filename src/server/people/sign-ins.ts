@@ -6,6 +6,8 @@
  *                                                              │ refused: one failure for unknown, wrong and disabled here
  *                                                              └ proven: counts forgotten, a token for twelve hours
  *
+ * Attempts at an account of the directory are counted twice, by the name that was typed and by the account itself, which
+ * may have another name besides (`account`): who guesses has five in all, and does not learn which names are one account.
  * Attempts are counted before they are made, those of an address before their body is read, so a hundred at once are no more
  * than a hundred one after the other; one that was nobody's fault is given back.
  */
@@ -18,7 +20,7 @@ import type { Log } from '../../base/log.ts';
 import type { DirectorySettings } from '../../contract/directory.ts';
 import type { Refusal } from '../../directory/refusal.ts';
 import type { Sealer } from '../sealing.ts';
-import { openAddressAttempts, type NameAttempts } from './attempts.ts';
+import { attemptsAt, openAddressAttempts, type NameAttempts } from './attempts.ts';
 import { rolesOf, type DirectoryAccounts } from './directory-accounts.ts';
 import * as f from './failures.ts';
 import { stepOf } from './one-time-codes.ts';
@@ -78,13 +80,16 @@ export function openSignIns({ catalog, clock, log, sealer, hashes, tokens, attem
   }
 
   async function proveInDirectory(settings: DirectorySettings, { user: typed, password }: SignInAsked, from: string): Promise<UserRow> {
-    const proof = await directory.prove(typed.trim(), password).catch((error: unknown) => {
+    const guess = accountGuess();
+    const proof = await directory.prove(typed.trim(), password, guess.admit).catch(async (error: unknown) => {
       if (isFailure(error) && error.code.startsWith('server.')) throw error;
       // Names and addresses of its servers are nothing for whoever has not signed in.
+      await guess.giveBack();
       log.warn('the directory could not be asked', { from, why: describe(error) });
       throw f.directoryAway({}, error);
     });
     if (proof.kind === 'refused') throw refusals[proof.why]({});
+    await guess.forget();
     const { account } = proof;
     if (account.state === 'disabled') throw f.accountDisabled({});
     if (account.state === 'expired') throw f.accountExpired({});
@@ -93,6 +98,23 @@ export function openSignIns({ catalog, clock, log, sealer, hashes, tokens, attem
     const row = await userOf(account, roles);
     if (row.is_disabled === 1) throw f.signInRefused({});
     return row;
+  }
+
+  /** One attempt at an account, however many servers are asked for it. */
+  function accountGuess(): { admit: (key: string) => Promise<boolean>; giveBack: () => Promise<void>; forget: () => Promise<void> } {
+    const admitted = new Map<string, boolean>();
+    const each = async (work: (name: string) => Promise<void>): Promise<void> => {
+      for (const [key, isAdmitted] of admitted) if (isAdmitted) await work(attemptsAt(key));
+    };
+    return {
+      async admit(key) {
+        const known = admitted.get(key) ?? (await attempts.begin(attemptsAt(key))) === null;
+        admitted.set(key, known);
+        return known;
+      },
+      giveBack: async () => await each(attempts.giveBack),
+      forget: async () => await each(attempts.forget),
+    };
   }
 
   /** By what stays of the account. Another account that had this name is gone, and with it what it was given. */

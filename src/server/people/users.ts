@@ -4,7 +4,7 @@ import type { UserRow } from '../../catalog/people.ts';
 import type { Clock } from '../../base/clock.ts';
 import { sortableId } from '../../base/ids.ts';
 import type { User } from '../../contract/people.ts';
-import type { NameAttempts } from './attempts.ts';
+import { attemptsAt, type NameAttempts } from './attempts.ts';
 import * as f from './failures.ts';
 import { weakness, type PasswordHashes } from './passwords.ts';
 import { hasEverything, isEverything, type SignIn } from './reach.ts';
@@ -59,7 +59,7 @@ export function openUsers({ catalog, clock, hashes, attempts, roles }: Options) 
       isDisabled: row.is_disabled === 1,
       mustChangePassword: row.must_change === 1,
       hasSecondFactor: row.totp_on === 1,
-      lockedUntilMs: await attempts.lockedUntil(row.name),
+      lockedUntilMs: (await attempts.lockedUntil(row.name)) ?? (row.directory_key === null ? null : await attempts.lockedUntil(attemptsAt(row.directory_key))),
       lastSignInAtMs: row.last_sign_in_ms,
       checkedAtMs: row.checked_ms,
       says: row.says,
@@ -121,6 +121,7 @@ export function openUsers({ catalog, clock, hashes, attempts, roles }: Options) 
 
     async unlock(user: UserRow): Promise<User> {
       await attempts.forget(user.name);
+      if (user.directory_key !== null) await attempts.forget(attemptsAt(user.directory_key));
       return await view(user);
     },
 
