@@ -213,3 +213,15 @@ export const packageKeyMissing = failure<{ path: string }>('agent.package-key-mi
   hint: 'A kit brings it, when the server has a distribution server: make a new one with "tidemark node kit", and enrol with it.',
   retry: 'never',
 });
+
+export const hookNotTrusted = failure<{ program: string; why: string }>('agent.hook-not-trusted', {
+  says: ({ program, why }) => `the hook ${program} is not run: ${why}`,
+  hint: 'Put it into /etc/tidemark/hooks.d as root, with mode 0755, and let nobody but root write there or above.',
+  retry: 'never',
+});
+
+export const hookNotStarted = failure<{ program: string; why: string }>('agent.hook-not-started', {
+  says: ({ program, why }) => `the hook ${program} could not be started: ${why}`,
+  hint: 'It is started by /usr/bin/setpriv of util-linux; see that it is there.',
+  retry: 'never',
+});

@@ -5,6 +5,7 @@ import { copyStore } from './copies.ts';
 import { catalogNewer, migrationFailed } from './failures.ts';
 import { groupStore } from './groups.ts';
 import { hostStore } from './hosts.ts';
+import { hookStore } from './hooks.ts';
 import { migrations } from './migrations/table.ts';
 import { certificateStore, settingStore, tokenStore } from './access.ts';
 import { credentialStore, hostKeyStore } from './credentials.ts';
@@ -54,6 +55,7 @@ export async function openCatalogOn(dialect: Dialect, options: { eventsKept?: nu
     points: pointStore(db),
     sessions: sessionStore(db, options.eventsKept),
     publications: publicationStore(db),
+    hooks: hookStore(db),
     news: newsStore(db),
     notifications: notificationStore(db),
     close,

@@ -172,7 +172,7 @@ test('a report is a page in a browser, light and dark, and a set called <script>
       await page.setContent(reportHtml(report));
       assert.deepEqual([await page.title(), await page.locator('script').count(), asked], ['Daily report', 0, []]);
       assert.equal(await page.getByText(nasty, { exact: true }).count(), 2);
-      assert.match(await page.locator('.sum').innerText(), /^1 of 2 sets are NOT protected as promised\.$/);
+      assert.match(await page.locator('.sum').innerText(), /^1 of 2 sets is NOT protected as promised\.$/);
       looks.push(await page.evaluate('getComputedStyle(document.body).backgroundColor + " " + getComputedStyle(document.body).color'));
       assert.ok(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), 'nothing is wider than the window');
       await page.close();
