@@ -47,6 +47,17 @@ const forDirectory: readonly Wanted[] = [
   { name: 'python3-markdown', isThere: anyFile('/usr/lib/python3/dist-packages/markdown/__init__.py') },
 ];
 
+/** Receivers of what is told, linters of what ships for monitoring, and a browser for reports. */
+const forTelling: readonly Wanted[] = [
+  { name: 'rsyslog', isThere: program('rsyslogd') },
+  { name: 'rsyslog-gnutls', isThere: () => globSync('/usr/lib/*/rsyslog/lmnsd_gtls.so').length > 0 },
+  { name: 'snmptrapd', isThere: program('snmptrapd') },
+  { name: 'smitools', isThere: program('smilint') },
+  { name: 'prometheus', isThere: program('promtool') },
+  { name: 'chromium', isThere: program('chromium') },
+  { name: 'fonts-dejavu-core', isThere: anyFile('/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf') },
+];
+
 /** File systems that tests make in a file, shells that read our completions, and hosts to sign in to, with services and firewalls. Without them those tests are skipped and say so. */
 const forTests: readonly Wanted[] = [
   { name: 'xfsprogs', isThere: program('mkfs.xfs') },
@@ -66,6 +77,7 @@ const forTests: readonly Wanted[] = [
   ...forBuckets,
   ...forDirectory,
   { name: 'postgresql', isThere: () => globSync('/usr/lib/postgresql/*/bin/initdb').length > 0 },
+  ...forTelling,
   { name: 'smbclient', isThere: program('smbclient') },
   { name: 'libsmbclient', isThere: anyFile('/usr/lib/x86_64-linux-gnu/libsmbclient.so.0', '/usr/lib/aarch64-linux-gnu/libsmbclient.so.0') },
 ];

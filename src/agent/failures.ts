@@ -225,3 +225,15 @@ export const installationFailed = failure<{ name: string; version: string; why: 
   hint: 'The number is the one of msiexec; "msiexec /i FILE /l*v LOG" on that host tells more. Nothing was changed by it.',
   retry: 'later',
 });
+
+export const hookNotTrusted = failure<{ program: string; why: string }>('agent.hook-not-trusted', {
+  says: ({ program, why }) => `the hook ${program} is not run: ${why}`,
+  hint: 'Put it into /etc/tidemark/hooks.d as root, with mode 0755, and let nobody but root write there or above.',
+  retry: 'never',
+});
+
+export const hookNotStarted = failure<{ program: string; why: string }>('agent.hook-not-started', {
+  says: ({ program, why }) => `the hook ${program} could not be started: ${why}`,
+  hint: 'It is started by /usr/bin/setpriv of util-linux; see that it is there.',
+  retry: 'never',
+});

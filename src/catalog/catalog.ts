@@ -7,6 +7,7 @@ import { copyStore } from './copies.ts';
 import { catalogNewer, migrationFailed } from './failures.ts';
 import { groupStore } from './groups.ts';
 import { hostStore } from './hosts.ts';
+import { hookStore } from './hooks.ts';
 import { migrations } from './migrations/table.ts';
 import { certificateStore, settingStore, tokenStore } from './access.ts';
 import { credentialStore, hostKeyStore } from './credentials.ts';
@@ -91,6 +92,7 @@ async function opened({ kind, plain, db, listeners }: { kind: CatalogKind; plain
     points: pointStore(db),
     sessions: sessionStore(db, fence, options.eventsKept),
     publications: publicationStore(db),
+    hooks: hookStore(db),
     news: newsStore(db),
     notifications: notificationStore(db),
     close,

@@ -119,6 +119,8 @@ export type Tables = {
   };
   /** Where news goes: `about` may be shown, the channel itself is sealed, `rule` is a document of the contract. `says` is why the last try failed. */
   notifications: { id: string; name: string; kind: string; about: string; sealed_channel: string; rule: string; added_ms: number; summary_from_ms: number; told: number; given_up: number; says: string | null };
+  /** Programs that run before and after backups of a set, in the order of their ids. */
+  hooks: { id: string; set_id: string; moment: string; host: string; program: string; args: string; deadline_s: number; on_failure: string; added_ms: number };
   /** What happened: its id sorts by time; `ref` is the session, alarm, set or notification that it is about. `is_shared` 1: its tellings are there. */
   news: { id: string; kind: string; ref: string; at_ms: number; is_shared: number };
   /** `waiting`, `held`, `muted`, `told`, `given-up`. */

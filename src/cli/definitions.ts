@@ -3,6 +3,7 @@ import { copyCommands } from './definitions/copies.ts';
 import { credentialCommands } from './definitions/credentials.ts';
 import { directoryCommands } from './definitions/directory.ts';
 import { groupCommands } from './definitions/groups.ts';
+import { hookCommands } from './definitions/hooks.ts';
 import { machineCommands } from './definitions/machine.ts';
 import { nodeCommands } from './definitions/nodes.ts';
 import { notificationCommands } from './definitions/notifications.ts';
@@ -32,6 +33,7 @@ export const definitions: readonly CommandDefinition[] = [
   ...repositoryCommands,
   ...copyCommands,
   ...sessionCommands,
+  ...hookCommands,
   ...notificationCommands,
   ...portCommands,
   ...peopleCommands,
@@ -57,6 +59,7 @@ export const nouns: Readonly<Record<string, string>> = {
   repository: 'where backups are kept',
   copy: 'backups kept once more in another repository',
   session: 'work that runs or ran',
+  hook: 'programs that run before and after backups',
   notification: 'who is told what, and how',
   report: 'how sets stand against their promise',
   user: 'who may sign in',

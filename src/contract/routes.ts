@@ -4,6 +4,7 @@ import { copyRoutes } from './routes/copies.ts';
 import { credentialRoutes } from './routes/credentials.ts';
 import { directoryRoutes } from './routes/directory.ts';
 import { groupRoutes } from './routes/groups.ts';
+import { hookRoutes } from './routes/hooks.ts';
 import { hostKeyRoutes } from './routes/host-keys.ts';
 import { hostRoutes } from './routes/hosts.ts';
 import { notificationRoutes } from './routes/notifications.ts';
@@ -19,7 +20,7 @@ import { setRoutes } from './routes/sets.ts';
 import { signInRoutes } from './routes/sign-in.ts';
 import type { Answer, Asked, Question, Route } from './route.ts';
 
-export const routes = { ...setRoutes, ...pointRoutes, ...restoreRoutes, ...repositoryRoutes, ...copyRoutes, ...policyRoutes, ...credentialRoutes, ...sessionRoutes, ...serverRoutes, ...hostRoutes, ...hostKeyRoutes, ...groupRoutes, ...portRoutes, ...signInRoutes, ...userRoutes, ...directoryRoutes, ...auditRoutes, ...notificationRoutes } as const satisfies Record<string, Route>;
+export const routes = { ...setRoutes, ...pointRoutes, ...restoreRoutes, ...repositoryRoutes, ...copyRoutes, ...policyRoutes, ...credentialRoutes, ...sessionRoutes, ...serverRoutes, ...hostRoutes, ...hostKeyRoutes, ...groupRoutes, ...portRoutes, ...signInRoutes, ...userRoutes, ...directoryRoutes, ...auditRoutes, ...notificationRoutes, ...hookRoutes } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;
 export type RouteQuestion<N extends RouteName> = Question<(typeof routes)[N]>;

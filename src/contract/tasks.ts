@@ -103,6 +103,16 @@ export const taskKinds = {
     }),
     output: z.object({ at: v.clusterTime, planOfSet: z.array(z.string()), plan: z.array(z.string()), startCommands: z.array(z.array(z.string())), needsKey: z.boolean() }),
   },
+  /** Runs a program of the operator's that is in this host's directory of hooks. It has run at most once, whatever happens. */
+  'run-hook': {
+    input: z.object({
+      program: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/),
+      args: z.array(z.string().max(4_000).regex(/^[^\0]*$/)).max(50),
+      environment: z.record(z.string().regex(/^TIDEMARK_[A-Z_]+$/), z.string().max(4_000)),
+      deadlineSeconds: z.int().min(1).max(86_400),
+    }),
+    output: z.object({ ok: z.boolean(), status: z.string() }),
+  },
   /** Puts what was laid down in its places, keeps it there, or takes the host's part back. */
   'place-members': {
     input: z.object({ restore: restoreId, what: z.enum(['place', 'keep', 'take-back']), members: z.array(memberPlace), stamp: z.string().regex(/^\w+$/) }),

@@ -35,6 +35,7 @@ import { plainBackup } from './flows/backup.ts';
 import { flowTable } from './flows/table.ts';
 import { openGroups } from './groups.ts';
 import type { LinkIdentity } from '../contract/link/trust.ts';
+import { openHooks } from './hooks.ts';
 import { contactOverSsh, type HostContact } from './host-contact.ts';
 import { openHostChanges } from './host-changes.ts';
 import { openHostKeys } from './host-keys.ts';
@@ -235,12 +236,13 @@ function compose(base: Base, about: Services['about']) {
   const retention = openRetention({ catalog, archives, points, clock, log }, () => engine);
   const policies = openPolicies({ catalog, clock });
   const sessionLog = openSessionLog(catalog, clock);
+  const hooks = openHooks({ catalog, hosts, clock });
   const nameServers = async (): Promise<NameServers | null> => await readNameServers(base.dns);
   const lookAtNames: LookAtNames = async (isWanted, signal) => {
     const at = await nameServers();
     return at === null ? null : await checkNames(await inventoryOf(services), at, { isWanted, signal });
   };
-  const flows = flowTable({ lookAtNames, hosts, links, deployers, credentials, contact, distribution, hostServices, windows: { installerDirectory: base.windowsInstaller, workDirectory: join(base.data, 'server', 'windows-contacts'), identity: base.identity }, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
+  const flows = flowTable({ lookAtNames, hooks, hosts, links, deployers, credentials, contact, distribution, hostServices, windows: { installerDirectory: base.windowsInstaller, workDirectory: join(base.data, 'server', 'windows-contacts'), identity: base.identity }, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing, isSure: base.isSure });
   const work = openPolicyWork({ catalog, engine, sets, points, placement, wake: policies.wake });
   const policyRuns = openPolicyScheduler({ book: catalog.policies, work, clock, log, limits: usualLimits, newId: () => sortableId(clock) });
@@ -254,7 +256,7 @@ function compose(base: Base, about: Services['about']) {
   };
   const telling = openTelling({ catalog, sealer, points, standings, clock, log, fingerprint: () => about().caFingerprint, server: () => about().url, everyMs: timing.tellEveryMs });
   const services: Services = {
-    ...telling.services,
+    ...telling.services, hooks,
     ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };

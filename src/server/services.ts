@@ -10,6 +10,7 @@ import type { Copies } from './copies.ts';
 import type { Credentials } from './credentials.ts';
 import type { Groups } from './groups.ts';
 import type { Distribution } from './distribution.ts';
+import type { Hooks } from './hooks.ts';
 import type { HostChanges } from './host-changes.ts';
 import type { HostKeys } from './host-keys.ts';
 import type { Installers } from './installers.ts';
@@ -76,6 +77,7 @@ export type Services = {
   readonly directory: DirectoryAccounts;
   readonly engine: SessionEngine;
   readonly sessionLog: SessionLog;
+  readonly hooks: Hooks;
   readonly notifications: Notifications;
   readonly reports: Reports;
   readonly teller: Teller;

@@ -58,6 +58,7 @@ const silences: Readonly<Record<TaskKind, number | null>> = {
   publish: null,
   'restore-set': 12 * 60 * minuteMs,
   'lay-members': 12 * 60 * minuteMs,
+  'run-hook': 25 * 60 * minuteMs,
   'place-members': 10 * minuteMs,
   'start-members': 10 * minuteMs,
   'restore-collections': 12 * 60 * minuteMs,

@@ -296,6 +296,7 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
     },
     'restore-set': async ({ at, apply }) => ({ ...restored(at, apply), startCommands: [['mongod', '--port', '1']], keptAside: [] }),
     'lay-members': async ({ at, members }) => ({ at, planOfSet: ['one'], plan: members.flatMap(({ directory, isHere }) => (isHere ? [directory] : [])), startCommands: members.flatMap(({ port, isHere }) => (isHere ? [['mongod', '--port', String(port)]] : [])), needsKey: true }),
+    'run-hook': async () => ({ ok: true, status: 'exit code 0' }),
     'place-members': async ({ what, members }) => ({ keptAside: what === 'place' ? members.map(({ directory }) => `${directory}.before`) : [] }),
     'start-members': async () => ({}),
     'restore-collections': async ({ at, apply }) => restored(at, apply),

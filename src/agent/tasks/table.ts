@@ -11,6 +11,7 @@ const functions: TaskFunctions = {
   publish: async () => (await import('./publish.ts')).publish,
   'restore-set': async () => (await import('./restore-set.ts')).restoreSet,
   'lay-members': async () => (await import('./lay-members.ts')).layMembers,
+  'run-hook': async () => (await import('./run-hook.ts')).runHook,
   'place-members': async () => (await import('./place-members.ts')).placeMembers,
   'start-members': async () => (await import('./start-members.ts')).startMembersHere,
   'restore-collections': async () => (await import('./restore-collections.ts')).restoreCollections,

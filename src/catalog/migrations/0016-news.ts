@@ -34,5 +34,17 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addColumn('ended_ms', 'bigint')
     .addPrimaryKeyConstraint('tellings_of_news', ['news', 'notification'])
     .execute();
+  await db.schema
+    .createTable('hooks')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('set_id', 'text', (c) => c.notNull())
+    .addColumn('moment', 'text', (c) => c.notNull())
+    .addColumn('host', 'text', (c) => c.notNull())
+    .addColumn('program', 'text', (c) => c.notNull())
+    .addColumn('args', 'text', (c) => c.notNull())
+    .addColumn('deadline_s', 'integer', (c) => c.notNull())
+    .addColumn('on_failure', 'text', (c) => c.notNull())
+    .addColumn('added_ms', 'bigint', (c) => c.notNull())
+    .execute();
   await db.schema.createIndex('tellings_to_do').on('tellings').columns(['notification', 'state', 'news']).execute();
 }

@@ -12,13 +12,15 @@ import { hostLabel } from '../../base/host-label.ts';
 import { until } from '../../base/deadline.ts';
 import { isFailure } from '../../base/failure.ts';
 import type { SetRow } from '../../catalog/sets.ts';
+import type { SessionResult } from '../../contract/sessions.ts';
 import { copyMethod, hostAndPort, type Discovered } from '../../contract/values.ts';
 import { noSourceNode } from '../../domain/failures.ts';
 import { chooseSource, type SourceMember } from '../../domain/source-node.ts';
 import { oplogBehind } from '../failures.ts';
-import type { Flow, FlowContext } from '../flow.ts';
+import type { Finished, Flow, FlowContext } from '../flow.ts';
 import type { OplogStandings } from '../oplog-standings.ts';
 import type { Archives } from '../archives.ts';
+import type { Hooks } from '../hooks.ts';
 import type { Copies } from '../copies.ts';
 import type { Placement } from '../placement.ts';
 import type { Points } from '../points.ts';
@@ -43,46 +45,52 @@ export type BackupWish = z.infer<typeof wish>;
 
 export const plainBackup = (setId: string): BackupWish => ({ setId, fullRead: false, method: null, dropClone: false, windowSeconds: 60, compression: 'balanced', source: null, node: usualNode });
 
-export type BackupServices = { archives: Archives; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; copies: Copies; retention: Retention; oplogWaitMs?: number };
+export type BackupServices = { archives: Archives; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; copies: Copies; hooks: Hooks; retention: Retention; oplogWaitMs?: number };
 
 export function backupFlow(services: BackupServices): Flow<BackupWish> {
-  const { sets, points, standings } = services;
   return {
     wish,
     async run(asked, context) {
-      const set = await sets.find(asked.setId);
-      await context.step('look at the set');
-      const chosen = await context.note('source', async () => await lookAndChoose(set, asked, services));
-      await context.say(chosen.says);
-
-      await context.step('make the copy');
-      const at = { host: chosen.host, repository: set.repository, setId: set.id } as const;
-      const { point, lockedMs, seconds } = await context.task('backup', 'backup', { ...at, right: 'append' }, async () => ({
-        target: sets.target(set),
-        source: addressOf(chosen.address),
-        method: asked.method,
-        fullRead: asked.fullRead,
-        dropClone: asked.dropClone,
-        windowSeconds: asked.windowSeconds,
-        compression: asked.compression,
-      }));
-      await points.put(set.repository, point);
-      await context.say(`restore point ${point.id}: method ${point.method}, checkpoint ${showTime(point.checkpoint)}, top ${showTime(point.top)}`);
-
-      try {
-        await context.step('wait for the archived oplog');
-        await oplogReaches(set, point.top, standings, context, services.oplogWaitMs ?? 120_000);
-        await context.step('prove the restore point');
-        await provePoint({ at: { ...at, right: 'read' }, point: point.id, level: 'open', moment: null }, services.archives, points, context);
-      } catch (error) {
-        if (context.signal.aborted && !context.isClosing()) await context.tell(`restore point ${point.id} is stored and NOT PROVED; run "tidemark point verify ${point.id}"`, 'warning');
-        throw error;
-      }
-      await services.copies.afterBackup(set.id);
-      await services.retention.afterBackup(set);
-      return { state: 'success', result: { kind: 'backup', point: point.id, method: point.method, copied: point.copied, bytes: point.bytes, seconds, lockedMs, verified: true } };
+      const set = await services.sets.find(asked.setId);
+      return await services.hooks.around(set, context, async () => await backUp(set, asked, context, services), ({ result }) => result.point);
     },
   };
+}
+
+type BackedUp = Finished & { readonly result: Extract<SessionResult, { kind: 'backup' }> };
+
+async function backUp(set: SetRow, asked: BackupWish, context: FlowContext, services: BackupServices): Promise<BackedUp> {
+  const { sets, points, standings } = services;
+  await context.step('look at the set');
+  const chosen = await context.note('source', async () => await lookAndChoose(set, asked, services));
+  await context.say(chosen.says);
+
+  await context.step('make the copy');
+  const at = { host: chosen.host, repository: set.repository, setId: set.id } as const;
+  const { point, lockedMs, seconds } = await context.task('backup', 'backup', { ...at, right: 'append' }, async () => ({
+    target: sets.target(set),
+    source: addressOf(chosen.address),
+    method: asked.method,
+    fullRead: asked.fullRead,
+    dropClone: asked.dropClone,
+    windowSeconds: asked.windowSeconds,
+    compression: asked.compression,
+  }));
+  await points.put(set.repository, point);
+  await context.say(`restore point ${point.id}: method ${point.method}, checkpoint ${showTime(point.checkpoint)}, top ${showTime(point.top)}`);
+
+  try {
+    await context.step('wait for the archived oplog');
+    await oplogReaches(set, point.top, standings, context, services.oplogWaitMs ?? 120_000);
+    await context.step('prove the restore point');
+    await provePoint({ at: { ...at, right: 'read' }, point: point.id, level: 'open', moment: null }, services.archives, points, context);
+  } catch (error) {
+    if (context.signal.aborted && !context.isClosing()) await context.tell(`restore point ${point.id} is stored and NOT PROVED; run "tidemark point verify ${point.id}"`, 'warning');
+    throw error;
+  }
+  await services.copies.afterBackup(set.id);
+  await services.retention.afterBackup(set);
+  return { state: 'success', result: { kind: 'backup', point: point.id, method: point.method, copied: point.copied, bytes: point.bytes, seconds, lockedMs, verified: true } };
 }
 
 async function lookAndChoose(set: SetRow, asked: BackupWish, { sets, points, placement }: BackupServices): Promise<{ address: string; host: string; says: string }> {

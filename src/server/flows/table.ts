@@ -4,6 +4,7 @@ import type { Alarms } from '../alarms.ts';
 import type { Archives } from '../archives.ts';
 import type { CopyServices } from './copy.ts';
 import type { Groups } from '../groups.ts';
+import type { Hooks } from '../hooks.ts';
 import type { HostReach } from '../host-reach.ts';
 import type { WantedServices } from '../wanted-services.ts';
 import type { ServiceVersions } from '../service-versions.ts';
@@ -36,7 +37,7 @@ import { uninstallFlow } from './uninstall.ts';
 import { updateFlow } from './update.ts';
 import { verifyFlow } from './verify.ts';
 
-export type FlowServices = DeployServices & CopyServices & { wantedServices: WantedServices; versions: ServiceVersions; hostReach: HostReach; groups: Groups; lookAtSet: LookAtSet; lookAtNames: LookAtNames; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; retention: Retention; catalog: Catalog; copyEveryMs?: number; oplogWaitMs?: number; findWaitMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number };
+export type FlowServices = DeployServices & CopyServices & { hooks: Hooks; wantedServices: WantedServices; versions: ServiceVersions; hostReach: HostReach; groups: Groups; lookAtSet: LookAtSet; lookAtNames: LookAtNames; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; retention: Retention; catalog: Catalog; copyEveryMs?: number; oplogWaitMs?: number; findWaitMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number };
 
 /** One flow for each kind of session. */
 export function flowTable(services: FlowServices): Readonly<Record<SessionKind, Flow>> {

@@ -15,7 +15,7 @@ p{margin:4px 0}.dim{color:#5b6875}
 table{width:100%;border-collapse:collapse;background:#fff;border:1px solid #d9e0e7}
 th{text-align:left;font-weight:600;font-size:12px;color:#5b6875;padding:8px 10px;border-bottom:1px solid #d9e0e7}
 td{padding:8px 10px;border-bottom:1px solid #e8edf2;vertical-align:top;overflow-wrap:anywhere}
-.n{text-align:right;white-space:nowrap}
+.n{text-align:right;white-space:nowrap}.k{white-space:nowrap}
 .tag{display:inline-block;padding:1px 8px;border-radius:9px;font-size:12px;font-weight:600;white-space:nowrap}
 .good{background:#d9f2e3;color:#14532d}.warn{background:#fdecc8;color:#713f12}.bad{background:#fbd9d5;color:#7f1d1d}.idle{background:#e5eaf0;color:#334155}
 .sum{margin:14px 0;padding:12px 14px;background:#fff;border:1px solid #d9e0e7;border-left:5px solid #2b7a4b}.sum.ill{border-left-color:#c0392b}
@@ -32,7 +32,7 @@ export function reportHtml(report: Report): string {
   const bad = report.sets.filter(({ isProtected }) => !isProtected);
   const [session] = report.sessions;
   const title = report.kind === 'daily' ? 'Daily report' : session === undefined ? 'Session' : `${session.kind} of ${session.object}`;
-  const says = report.sets.length === 0 ? 'No set is protected.' : bad.length === 0 ? `${report.sets.length === 1 ? 'The set is' : `All ${report.sets.length} sets are`} protected as promised.` : `${bad.length} of ${report.sets.length} ${report.sets.length === 1 ? 'set is' : 'sets are'} NOT protected as promised.`;
+  const says = report.sets.length === 0 ? 'No set is protected.' : bad.length === 0 ? `${report.sets.length === 1 ? 'The set is' : `All ${report.sets.length} sets are`} protected as promised.` : `${bad.length} of ${report.sets.length} ${report.sets.length === 1 ? 'set' : 'sets'} ${bad.length === 1 ? 'is' : 'are'} NOT protected as promised.`;
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"><title>${e(title)}</title><style>${style}</style></head>
 <body><main>
@@ -63,7 +63,7 @@ ${rows.join('\n')}
 
 function sessionTable({ sessions, isCut }: Report): string {
   if (sessions.length === 0) return '<h2>Sessions</h2><p>None ended.</p>';
-  const rows = sessions.map((one) => `<tr><td>${one.endedAtMs === null ? '' : moment(one.endedAtMs)}</td><td>${e(one.kind)}</td><td>${e(one.object)}</td><td>${tag(one.state, tags[one.state] ?? 'idle')}</td><td>${one.failure === null ? (one.warnings === 0 ? '' : `${one.warnings} warnings`) : e(one.failure.message)}</td></tr>`);
+  const rows = sessions.map((one) => `<tr><td class="k">${one.endedAtMs === null ? '' : moment(one.endedAtMs)}</td><td class="k">${e(one.kind)}</td><td>${e(one.object)}</td><td>${tag(one.state, tags[one.state] ?? 'idle')}</td><td>${one.failure === null ? (one.warnings === 0 ? '' : `${one.warnings} warnings`) : e(one.failure.message)}</td></tr>`);
   return `<h2>Sessions</h2>
 <table><thead><tr><th>Ended</th><th>What</th><th>Of</th><th>State</th><th></th></tr></thead><tbody>
 ${rows.join('\n')}

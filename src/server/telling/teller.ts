@@ -10,7 +10,7 @@ import { randomId } from '../../base/ids.ts';
 import type { Log } from '../../base/log.ts';
 import type { Told } from '../../contract/notifications.ts';
 import { severities } from '../../contract/notifications.ts';
-import { fillSubject, judge, nextTry, openHour, triedForMs } from '../../domain/notification-rule.ts';
+import { fillSubject, judge, nextTry, openHour } from '../../domain/notification-rule.ts';
 import { sendOver } from '../../tell/send.ts';
 import type { Message, NewsReader } from './news.ts';
 import type { Notifications } from './notifications.ts';

@@ -3,6 +3,7 @@ import type { Handlers } from '../app.ts';
 import { copyHandlers } from './copies.ts';
 import { credentialHandlers } from './credentials.ts';
 import { groupHandlers } from './groups.ts';
+import { hookHandlers } from './hooks.ts';
 import { hostKeyHandlers } from './host-keys.ts';
 import { hostHandlers } from './hosts.ts';
 import { notificationHandlers } from './notifications.ts';
@@ -38,5 +39,6 @@ export function allHandlers(services: Services): Handlers {
     ...directoryHandlers(services),
     ...auditHandlers(services),
     ...notificationHandlers(services),
+    ...hookHandlers(services),
   };
 }

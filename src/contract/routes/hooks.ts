@@ -1,0 +1,42 @@
+import * as z from 'zod';
+import { taskKinds } from '../tasks.ts';
+import type { Route } from '../route.ts';
+
+const moment = z.enum(['before', 'after']);
+const { program, args, deadlineSeconds } = taskKinds['run-hook'].input.shape;
+const onFailure = z.enum(['fail', 'warn']);
+
+export const hook = z.object({ id: z.string(), set: z.string(), moment, host: z.string(), program: z.string(), args: z.array(z.string()), deadlineSeconds: z.int(), onFailure }).meta({ id: 'Hook' });
+export type Hook = z.infer<typeof hook>;
+
+export const hookRoutes = {
+  'hook.add': {
+    method: 'POST',
+    path: '/api/v1/hooks',
+    permission: 'hosts.write',
+    summary: 'Run a program before or after each backup of a set. It has to be in the directory of hooks of its host, where root alone can put it.',
+    body: z.object({ set: z.string().min(1), moment, host: z.string().min(1).default('local'), program, args: args.default([]), deadlineSeconds: deadlineSeconds.default(60), onFailure: onFailure.default('fail') }),
+    status: 201,
+    answer: hook,
+    failures: ['server.set-unknown', 'server.host-unknown'],
+  },
+  'hook.list': {
+    method: 'GET',
+    path: '/api/v1/hooks',
+    permission: 'sets.read',
+    summary: 'Every hook, in the order in which they run.',
+    status: 200,
+    answer: z.object({ hooks: z.array(hook) }),
+    failures: [],
+  },
+  'hook.remove': {
+    method: 'DELETE',
+    path: '/api/v1/hooks/:hook',
+    permission: 'hosts.write',
+    summary: 'Run this program no more. The file stays.',
+    params: z.object({ hook: z.string().min(1) }),
+    status: 200,
+    answer: hook,
+    failures: ['server.hook-unknown'],
+  },
+} as const satisfies Record<string, Route>;

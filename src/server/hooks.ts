@@ -1,0 +1,83 @@
+/** Hooks of sets: which programs run before and after their backups, where, and what their failure means (docs/design/hooks.md). */
+import type { Catalog } from '../catalog/catalog.ts';
+import type { HookRow } from '../catalog/hooks.ts';
+import type { SetRow } from '../catalog/sets.ts';
+import type { Clock } from '../base/clock.ts';
+import { describe, isFailure } from '../base/failure.ts';
+import { sortableId } from '../base/ids.ts';
+import type { Hook } from '../contract/routes/hooks.ts';
+import { hookFailed, hookUnknown } from './hook-failures.ts';
+import type { FlowContext } from './flow.ts';
+import type { Hosts } from './hosts.ts';
+
+export type Hooks = ReturnType<typeof openHooks>;
+type HookWish = Pick<Hook, 'moment' | 'program' | 'args' | 'deadlineSeconds' | 'onFailure'> & { readonly host: string };
+type Ended = { readonly state: 'success' | 'failed' | 'stopped'; readonly point: string | null; readonly failure: string | null };
+
+export function openHooks({ catalog, hosts, clock }: { catalog: Catalog; hosts: Pick<Hosts, 'find' | 'list'>; clock: Clock }) {
+  async function view(row: HookRow): Promise<Hook> {
+    const [set, host] = [await catalog.sets.find(row.set_id), (await hosts.list()).find(({ id }) => id === row.host)];
+    return { id: row.id, set: set?.name ?? row.set_id, moment: row.moment as Hook['moment'], host: host?.name ?? row.host, program: row.program, args: JSON.parse(row.args) as string[], deadlineSeconds: row.deadline_s, onFailure: row.on_failure as Hook['onFailure'] };
+  }
+
+  /** Those of one moment, each once; a failure that counts is thrown after the moment's others have run where they are to run anyway. */
+  async function run(all: readonly HookRow[], set: SetRow, moment: Hook['moment'], context: FlowContext, ended?: Ended): Promise<void> {
+    let counts: unknown;
+    for (const row of all) {
+      if (row.moment !== moment) continue;
+      const environment = { TIDEMARK_HOOK: moment, TIDEMARK_SESSION: context.session, TIDEMARK_SET: set.name, TIDEMARK_SET_ID: set.id, TIDEMARK_HOST: (await view(row)).host, ...(ended !== undefined && { TIDEMARK_STATE: ended.state, ...(ended.point !== null && { TIDEMARK_POINT: ended.point }), ...(ended.failure !== null && { TIDEMARK_FAILURE: ended.failure }) }) };
+      const input = { program: row.program, args: JSON.parse(row.args) as string[], environment, deadlineSeconds: row.deadline_s };
+      const side = moment === 'after' ? { name: row.id, stop: new AbortController().signal, evenWhenStopped: true as const } : { name: row.id, stop: context.signal };
+      try {
+        const { ok, status } = await context.hostTask(`hook ${moment} ${row.id}`, 'run-hook', row.host, input, side);
+        if (!ok) throw hookFailed({ program: row.program, moment, status, isStored: moment === 'after' && ended?.point != null });
+      } catch (error) {
+        if (context.isClosing() || (moment === 'before' && context.signal.aborted)) throw error;
+        const failed = isFailure(error, hookFailed) ? error : hookFailed({ program: row.program, moment, status: describe(error), isStored: moment === 'after' && ended?.point != null }, error);
+        await context.tell(describe(failed), 'warning');
+        if (row.on_failure !== 'fail') continue;
+        if (moment === 'before') throw failed;
+        counts ??= failed;
+      }
+    }
+    if (counts !== undefined) throw counts as Error;
+  }
+
+  return {
+    view,
+    list: async (): Promise<HookRow[]> => await catalog.hooks.list(),
+    async find(id: string): Promise<HookRow> {
+      const row = (await catalog.hooks.list()).find((one) => one.id === id);
+      if (row === undefined) throw hookUnknown({ hook: id });
+      return row;
+    },
+    async add(set: SetRow, wish: HookWish): Promise<HookRow> {
+      const host = await hosts.find(wish.host);
+      const row: HookRow = { id: sortableId(clock), set_id: set.id, moment: wish.moment, host: host.id, program: wish.program, args: JSON.stringify(wish.args), deadline_s: wish.deadlineSeconds, on_failure: wish.onFailure, added_ms: clock.now() };
+      await catalog.hooks.add(row);
+      return row;
+    },
+    remove: async (row: HookRow): Promise<void> => await catalog.hooks.remove(row.id),
+
+    /** The work of a session between the set's hooks. `pointOf` names what the work made. */
+    async around<T>(set: SetRow, context: FlowContext, work: () => Promise<T>, pointOf: (made: T) => string): Promise<T> {
+      // Those that there are when it begins: what was quieted is woken, though somebody removed a hook meanwhile.
+      const hooks = await context.note('hooks', async () => await catalog.hooks.list(set.id));
+      let made: T;
+      try {
+        await run(hooks, set, 'before', context);
+        made = await work();
+      } catch (error) {
+        if (context.isClosing()) throw error;
+        const state = context.signal.aborted ? 'stopped' : 'failed';
+        // What went wrong first is what the session tells.
+        await run(hooks, set, 'after', context, { state, point: null, failure: state === 'failed' && isFailure(error) ? error.code : null }).catch(() => {
+          if (context.isClosing()) throw error;
+        });
+        throw error;
+      }
+      await run(hooks, set, 'after', context, { state: 'success', point: pointOf(made), failure: null });
+      return made;
+    },
+  };
+}

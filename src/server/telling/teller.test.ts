@@ -1,0 +1,122 @@
+/** What becomes of news when receivers and the server fail at the worst moment. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { openCatalog } from '../../catalog/catalog.ts';
+import { systemClock } from '../../base/clock.ts';
+import { until } from '../../base/deadline.ts';
+import { silentLog } from '../../base/log.ts';
+import type { Told } from '../../contract/notifications.ts';
+import { sealerWith } from '../sealing.ts';
+import { notReached } from '../../tell/failures.ts';
+import type { NewsReader } from './news.ts';
+import { openNotifications } from './notifications.ts';
+import { openTeller } from './teller.ts';
+
+const hourMs = 3_600_000;
+
+async function openScene() {
+  const directory = mkdtempSync(join(tmpdir(), 'tm-teller-'));
+  const catalog = await openCatalog(join(directory, 'catalog.sqlite'));
+  const clock = { ...systemClock, nowMs: 1_800_000_000_000, now: () => clock.nowMs };
+  const notifications = openNotifications({ catalog, sealer: sealerWith(new Uint8Array(32)), clock, fingerprint: () => 'ab'.repeat(32) });
+  const reader: NewsReader = {
+    forRule: async (row) => await Promise.resolve({ what: 'failed', names: [`set:${row.ref}`], willTryAgain: false }),
+    message: async (row) => await Promise.resolve({ told: { id: row.id, kind: 'session', atMs: row.at_ms, severity: 'error', title: row.ref, lines: [], server: 's', object: null, session: null, count: 1 } as Told, html: null }),
+  };
+  const sent: string[] = [];
+  let send: (to: string, title: string) => Promise<void> = async () => await Promise.resolve();
+  const start = () => {
+    const ends = new AbortController();
+    const teller = openTeller({ catalog, notifications, reader, clock, log: silentLog, server: () => 's', everyMs: 5, send: async (channel, { told }) => {
+      const to = channel.kind === 'syslog' ? channel.host : '';
+      await send(to, told.title);
+      sent.push(`${to} ${told.title}`);
+      return { says: 'yes' };
+    } });
+    const running = teller.run(ends.signal);
+    return { end: async () => {
+      ends.abort(new Error('killed'));
+      await running;
+    } };
+  };
+  return {
+    catalog, clock, sent, start,
+    onSend: (act: typeof send) => void (send = act),
+    add: async (name: string) => await notifications.add(name, { kind: 'syslog', host: name, port: 514, transport: 'udp' }, { on: ['failed'], about: [], lastRetryOnly: true, subject: '{title}' }),
+    news: async (ref: string) => await catalog.news.add({ kind: 'session', ref, at_ms: ++clock.nowMs }),
+    counts: async () => (await catalog.notifications.list()).map(({ name, told, given_up }) => `${name} ${told} ${given_up}`),
+    [Symbol.asyncDispose]: async () => {
+      await catalog.close();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+test('a receiver that cannot be reached holds up no other, hears all of it in order when it is back, and nothing after 24 hours', async () => {
+  await using scene = await openScene();
+  for (const name of ['away', 'there']) await scene.add(name);
+  scene.onSend(async (to) => {
+    if (to === 'away') throw notReached({ receiver: to, why: 'no route' });
+    await Promise.resolve();
+  });
+  const server = scene.start();
+  for (const ref of ['one', 'two']) await scene.news(ref);
+  await until('one of them to hear both', 5_000, () => (scene.sent.length === 2 ? true : undefined), { everyMs: 5 });
+  assert.deepEqual(scene.sent, ['there one', 'there two']);
+  scene.onSend(async () => await Promise.resolve());
+  scene.clock.nowMs += hourMs;
+  await until('the other to hear both', 5_000, () => (scene.sent.length === 4 ? true : undefined), { everyMs: 5 });
+  assert.deepEqual(scene.sent.slice(2), ['away one', 'away two']);
+  scene.onSend(async () => await Promise.reject(notReached({ receiver: 'x', why: 'no route' })));
+  await scene.news('three');
+  for (let hour = 0; hour < 26; hour++) {
+    scene.clock.nowMs += hourMs;
+    await systemClock.wait(20);
+  }
+  await until('both to give up', 5_000, async () => ((await scene.counts()).every((line) => line.endsWith(' 2 1')) ? true : undefined), { everyMs: 5 });
+  await server.end();
+});
+
+test('a server that is killed between the receiver\'s yes and its note tells it again, with the same id; one killed before tells it then', async () => {
+  await using scene = await openScene();
+  await scene.add('log');
+  await scene.news('before the start');
+  const sending = Promise.withResolvers<void>();
+  const never = Promise.withResolvers<void>();
+  scene.onSend(async () => {
+    sending.resolve();
+    await never.promise;
+  });
+  const first = scene.start();
+  await sending.promise;
+  // What is under way when a server dies has no note.
+  const dying = first.end();
+  never.reject(new Error('the process is gone'));
+  await dying;
+  assert.deepEqual(await scene.counts(), ['log 0 0']);
+  scene.onSend(async () => await Promise.resolve());
+  const second = scene.start();
+  await until('it to be told', 5_000, () => (scene.sent.length === 1 ? true : undefined), { everyMs: 5 });
+  await until('it to be noted', 5_000, async () => ((await scene.counts())[0] === 'log 1 0' ? true : undefined), { everyMs: 5 });
+  await second.end();
+  const third = scene.start();
+  await scene.news('after it');
+  await until('the next', 5_000, () => (scene.sent.length === 2 ? true : undefined), { everyMs: 5 });
+  assert.deepEqual(scene.sent, ['log before the start', 'log after it']);
+  await third.end();
+});
+
+test('news from before a notification was added is not for it', async () => {
+  await using scene = await openScene();
+  await scene.news('old');
+  scene.clock.nowMs += 1000;
+  await scene.add('late');
+  await scene.news('new');
+  const server = scene.start();
+  await until('the new one', 5_000, () => (scene.sent.length > 0 ? true : undefined), { everyMs: 5 });
+  assert.deepEqual(scene.sent, ['late new']);
+  await server.end();
+});
