@@ -19,6 +19,8 @@ export type MoverOptions = {
   readonly programs: Programs;
   /** Movers' log lines go nowhere. */
   readonly quiet: boolean;
+  /** An open file that takes movers' log lines where this process has no output of its own. */
+  readonly output?: number;
   /** One waits at all times: for a service, not for a program that runs one task. */
   readonly keepOne: boolean;
 };
@@ -43,7 +45,7 @@ const starts: Partial<Record<TaskKind, Start>> = { 'serve-archive': ofSession, '
 
 export function openMovers(options: MoverOptions): Movers {
   const { programs } = options;
-  const said = options.quiet ? 'ignore' : 'inherit';
+  const said = options.quiet ? 'ignore' : (options.output ?? 'inherit');
   let waiting: ChildProcess | undefined;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;

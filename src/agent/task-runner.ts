@@ -66,6 +66,8 @@ export type RunnerOptions = {
   stopWithinMs?: number;
   /** Movers' log lines go nowhere: for a program whose stderr a person reads. */
   quiet?: boolean;
+  /** Takes movers' log lines in the place of this process's own output. */
+  output?: number;
   /** A mover waits for the next task at all times. */
   keepMover?: boolean;
 };
