@@ -44,7 +44,7 @@ async function install(version: string): Promise<void> {
   const laid = await layOutForWindows(join(import.meta.dirname, '../..'), join(place, 'laid'), version);
   copyFileSync(makeMsi({ directory: laid.directory, version, out: place, signing }), join(lab.directory, 'tidemark.msi'));
   await lab.ok('msiexec', ['/i', 'Z:\\w\\lab\\tidemark.msi', '/qn', '/l*v', 'Z:\\w\\lab\\install.log'], { deadlineMs: 120_000 }).catch((error: Error) => {
-    throw new Error(`${error.message}: ${readFileSync(join(lab.directory, 'install.log'), 'utf16le').slice(-3000)}`, { cause: error });
+    throw new Error(`${error.message}: ${readFileSync(join(lab.directory, 'install.log'), 'latin1').slice(-3000)}`, { cause: error });
   });
   await lab.awaitService(service, 'RUNNING').catch((error: Error) => {
     throw new Error(`${error.message}: ${logged().slice(-4000)}`, { cause: error });
