@@ -10,8 +10,8 @@ import type { Programs } from './task-context.ts';
 export type Movers = {
   /** A process that runs no task yet. */
   take(kind: TaskKind): ChildProcess;
-  /** Ends the one that waits. */
-  close(): void;
+  /** Ends the one that waits: no process of it is left. */
+  close(): Promise<void>;
 };
 
 export type MoverOptions = {
@@ -80,10 +80,14 @@ export function openMovers(options: MoverOptions): Movers {
       prepareIn(nextAfterMs);
       return child;
     },
-    close() {
+    async close() {
       closed = true;
       clearTimeout(timer);
-      waiting?.kill('SIGKILL');
+      const child = waiting;
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+      const gone = new Promise((resolve) => child.once('exit', resolve).once('error', resolve));
+      child.kill('SIGKILL');
+      await gone;
     },
   };
 }

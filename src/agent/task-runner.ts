@@ -202,9 +202,8 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
     },
 
     async close() {
-      movers.close();
       for (const taskId of tasks.keys()) stop(taskId);
-      await Promise.all(ends);
+      await Promise.all([movers.close(), ...ends]);
     },
   };
 }

@@ -17,7 +17,8 @@ import { systemClock, type Clock } from '../../base/clock.ts';
 import { moveOver, nameNew, removeName, syncFolder } from '../../base/durable-names.ts';
 import { isFailure } from '../../base/failure.ts';
 import { tryLockFile } from '../../base/native.ts';
-import { objectMissing, objectShort, placeMissing, storageFailed, storageFull } from '../failures.ts';
+import { windowsPathProblem } from '../../base/windows-path.ts';
+import { objectMissing, objectShort, pathRefused, placeMissing, storageFailed, storageFull } from '../failures.ts';
 import { openFiles } from './open-files.ts';
 import { filePathOf, segmentOf } from './share-names.ts';
 import type { Storage, StorageWriter, StoredObject } from './storage.ts';
@@ -36,6 +37,8 @@ const named = isWindows ? segmentOf : (fileName: string): string => fileName;
 
 export async function openDirectory(path: string, options: { create?: boolean; clock?: Clock } = {}): Promise<Storage> {
   const clock = options.clock ?? systemClock;
+  const problem = isWindows ? windowsPathProblem(path) : undefined;
+  if (problem !== undefined) throw pathRefused({ path, why: problem });
   if (options.create === true) await mkdir(path, { recursive: true, mode: 0o700 });
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory() !== true) throw placeMissing({ place: path });
