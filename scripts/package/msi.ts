@@ -60,6 +60,8 @@ function sourceOf(directory: string, version: string): string {
   const components: string[] = [];
   const folder = (path: string): string =>
     readdirSync(path, { withFileTypes: true })
+      // Removed in this order: the program last, so that its process has ended.
+      .sort((a, b) => Number(a.name === 'bin') - Number(b.name === 'bin'))
       .map((entry) => {
         const [full, name] = [join(path, entry.name), relative(directory, join(path, entry.name)).split(sep).join('/')];
         const id = `x${createHash('sha256').update(name).digest('hex').slice(0, 24)}`;

@@ -53,7 +53,8 @@ export async function openWindowsService(name: string, onStop: () => void): Prom
     if (order === control.interrogate) report(now);
     else if ((order === control.stop || order === control.shutdown) && now !== state.stopPending) {
       report(state.stopPending);
-      onStop();
+      // The manager waits for the answer to its order: the process must not end before that.
+      setImmediate(onStop);
     }
     return 0;
   };

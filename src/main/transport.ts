@@ -47,6 +47,10 @@ try {
   const identityFile = values.identity ?? settings.identity;
   const workDirectory = values.work ?? settings.work;
   const transport = await openTransport({ workDirectory, programs, identityFile, dataPorts: isManaged ? settings.data : undefined, version, log, output: run.output });
+  end = async () => {
+    await transport.close();
+    run.exit(0);
+  };
   run.ready();
   let port: number | null = null;
   let state: 'waiting' | 'listening' = 'waiting';
