@@ -4,7 +4,7 @@
  *   the manager starts the program ──▶ open: START_PENDING ──running()──▶ RUNNING ──stop order──▶ STOP_PENDING, `onStop`
  *                                                                            └──────────────ended()──▶ STOPPED, and no process
  *
- * `ended` is the last word: the process is gone when it has been said, without what Node does at its end. An uninstaller that
+ * `ended` is the last word: the process ends when it has been said, without what Node does at its end. An uninstaller that
  * saw STOPPED removes the files at once, and Windows does not remove the file of a program that still runs.
  */
 import koffi from 'koffi';
