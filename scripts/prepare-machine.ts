@@ -7,6 +7,7 @@ import { existsSync, globSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { findMongod } from '../test/kit/mongod.ts';
+import { makeWineOrSayWhy } from '../test/kit/wine-made.ts';
 
 type Wanted = { readonly name: string; readonly isThere: () => boolean };
 
@@ -58,6 +59,13 @@ const forTelling: readonly Wanted[] = [
   { name: 'fonts-dejavu-core', isThere: anyFile('/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf') },
 ];
 
+/** A Windows host for tests, and the installer of Windows. */
+const forWindows: readonly Wanted[] = [
+  { name: 'debootstrap', isThere: program('debootstrap') },
+  { name: 'wixl', isThere: program('wixl') },
+  { name: 'osslsigncode', isThere: program('osslsigncode') },
+];
+
 /** File systems that tests make in a file, shells that read our completions, and hosts to sign in to, with services and firewalls. Without them those tests are skipped and say so. */
 const forTests: readonly Wanted[] = [
   { name: 'xfsprogs', isThere: program('mkfs.xfs') },
@@ -78,6 +86,7 @@ const forTests: readonly Wanted[] = [
   ...forDirectory,
   { name: 'postgresql', isThere: () => globSync('/usr/lib/postgresql/*/bin/initdb').length > 0 },
   ...forTelling,
+  ...forWindows,
   { name: 'smbclient', isThere: program('smbclient') },
   { name: 'libsmbclient', isThere: anyFile('/usr/lib/x86_64-linux-gnu/libsmbclient.so.0', '/usr/lib/aarch64-linux-gnu/libsmbclient.so.0') },
 ];
@@ -88,6 +97,7 @@ const startPolicy = '/usr/sbin/policy-rc.d';
 export async function prepareMachine(what: 'databases' | 'tests'): Promise<void> {
   const missing = [...forDatabases, ...(what === 'tests' ? forTests : [])].filter((wanted) => !wanted.isThere()).map((wanted) => wanted.name);
   if (missing.length > 0) installPackages(missing);
+  if (what === 'tests') makeWineOrSayWhy((line) => console.error(line));
   if (!hasMongod()) console.error('looking for a mongod; where there is none, 42 MB are fetched');
   const { path, version } = await findMongod();
   console.error(`mongod ${version}: ${path}`);

@@ -34,6 +34,7 @@ const inPairs = [
   'fault/killed-restores',
   'platform/groups',
   'platform/any-moment-back',
+  'platform/windows-repository',
   'platform/second-copy',
   'platform/port-plan',
   'platform/restore-over-hosts',

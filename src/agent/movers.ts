@@ -10,8 +10,8 @@ import type { Programs } from './task-context.ts';
 export type Movers = {
   /** A process that runs no task yet. */
   take(kind: TaskKind): ChildProcess;
-  /** Ends the one that waits. */
-  close(): void;
+  /** Ends the one that waits: no process of it is left. */
+  close(): Promise<void>;
 };
 
 export type MoverOptions = {
@@ -19,6 +19,8 @@ export type MoverOptions = {
   readonly programs: Programs;
   /** Movers' log lines go nowhere. */
   readonly quiet: boolean;
+  /** An open file that takes movers' log lines where this process has no output of its own. */
+  readonly output?: number;
   /** One waits at all times: for a service, not for a program that runs one task. */
   readonly keepOne: boolean;
 };
@@ -43,7 +45,7 @@ const starts: Partial<Record<TaskKind, Start>> = { 'serve-archive': ofSession, '
 
 export function openMovers(options: MoverOptions): Movers {
   const { programs } = options;
-  const said = options.quiet ? 'ignore' : 'inherit';
+  const said = options.quiet ? 'ignore' : (options.output ?? 'inherit');
   let waiting: ChildProcess | undefined;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
@@ -78,10 +80,14 @@ export function openMovers(options: MoverOptions): Movers {
       prepareIn(nextAfterMs);
       return child;
     },
-    close() {
+    async close() {
       closed = true;
       clearTimeout(timer);
-      waiting?.kill('SIGKILL');
+      const child = waiting;
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+      const gone = new Promise((resolve) => child.once('exit', resolve).once('error', resolve));
+      child.kill('SIGKILL');
+      await gone;
     },
   };
 }

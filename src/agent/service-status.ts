@@ -1,6 +1,6 @@
 /**
  * How a service of this host fares, asked by its deployer over a socket in the file system: only root and the service's
- * own user can reach it. HTTP with JSON: `GET /status`, and `POST /drain {"drain": true|false}`.
+ * own user can reach it. On Windows it is a named pipe, which administrators and the system can write to. HTTP with JSON: `GET /status`, and `POST /drain {"drain": true|false}`.
  */
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
@@ -34,13 +34,16 @@ export async function answerStatus(path: string, source: StatusSource): Promise<
       }
     });
   });
-  await mkdir(dirname(path), { recursive: true, mode: 0o750 });
-  await rm(path, { force: true });
+  const isFile = process.platform !== 'win32';
+  if (isFile) {
+    await mkdir(dirname(path), { recursive: true, mode: 0o750 });
+    await rm(path, { force: true });
+  }
   await new Promise<void>((resolve, reject) => {
     http.once('error', reject);
     http.listen(path, resolve);
   });
-  await chmod(path, 0o660);
+  if (isFile) await chmod(path, 0o660);
   return {
     async close() {
       http.closeAllConnections();

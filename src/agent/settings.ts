@@ -1,7 +1,16 @@
-/** The settings files of a host's services: /etc/tidemark/transport.json and deployer.json. What is left out has a default. */
+/** The settings files of a host's services: /etc/tidemark/transport.json and deployer.json, on Windows in C:\ProgramData\Tidemark. What is left out has a default. */
 import { readFile } from 'node:fs/promises';
 import * as z from 'zod';
+import { windowsPathProblem } from '../base/windows-path.ts';
 import { settingsNotUnderstood } from './failures.ts';
+
+const isWindows = process.platform === 'win32';
+/** A path of this host, from its root. */
+const path = z.string().refine((given) => (isWindows ? windowsPathProblem(given) === undefined : given.startsWith('/')), 'it is not a path from the root of this host');
+const pipe = z.string().refine((given) => given.startsWith(isWindows ? '\\\\.\\pipe\\' : '/'), 'it is not the name of a socket');
+const windowsHome = 'C:\\ProgramData\\Tidemark';
+/** Where a service keeps its own. */
+const own = (service: string, file?: string): string => (isWindows ? [windowsHome, service, ...(file === undefined ? [] : [file])].join('\\') : [`/var/lib/tidemark-${service}`, ...(file === undefined ? [] : [file])].join('/'));
 
 const port = z.int().min(1).max(65_535);
 /** Without an address, all addresses of the machine: the server and other hosts must reach it. */
@@ -14,39 +23,39 @@ export const transportSettings = z.strictObject({
   listen: listen(6162),
   /** Data channels: one port of this range for each TCP connection. */
   data: z.strictObject({ from: port, to: port }).refine(({ from, to }) => from <= to, 'from is above to').default({ from: 2500, to: 3300 }),
-  work: z.string().startsWith('/').default('/var/lib/tidemark-transport'),
+  work: path.default(own('transport')),
   /** Written by the service itself, when it enrols and renews. */
-  identity: z.string().startsWith('/').default('/var/lib/tidemark-transport/identity.json'),
+  identity: path.default(own('transport', 'identity.json')),
   /** Redeemed for an identity when it is there, and removed. */
-  kit: z.string().startsWith('/').default('/var/lib/tidemark-transport/kit.json'),
+  kit: path.default(own('transport', 'kit.json')),
   /** HOST:PORT to open the order link to, where nobody may dial this host; null: where the kit said, or not at all. */
   dial: z.string().min(1).nullable().default(null),
   /** Where the deployer of this host asks how the service is; reachable by root and the service's own user. */
-  status: z.string().startsWith('/').default('/run/tidemark-transport/status.sock'),
+  status: pipe.default(isWindows ? '\\\\.\\pipe\\tidemark-transport' : '/run/tidemark-transport/status.sock'),
 });
 export type TransportSettings = z.infer<typeof transportSettings>;
 
 export const deployerSettings = z.strictObject({
   server,
   listen: listen(6160),
-  work: z.string().startsWith('/').default('/var/lib/tidemark-deployer'),
-  identity: z.string().startsWith('/').default('/var/lib/tidemark-deployer/identity.json'),
-  kit: z.string().startsWith('/').default('/var/lib/tidemark-deployer/kit.json'),
+  work: path.default(own('deployer')),
+  identity: path.default(own('deployer', 'identity.json')),
+  kit: path.default(own('deployer', 'kit.json')),
   dial: z.string().min(1).nullable().default(null),
   /** The public key that packages must be signed with; a kit brings it. */
-  trustedKey: z.string().startsWith('/').default('/etc/tidemark/packages.pub'),
+  trustedKey: path.default(isWindows ? `${windowsHome}\\packages.pub` : '/etc/tidemark/packages.pub'),
 });
 export type DeployerSettings = z.infer<typeof deployerSettings>;
 
 /** A file that is not there, or none, is one that leaves everything out. */
-export async function readSettings<S extends z.ZodType>(path: string | undefined, schema: S): Promise<z.infer<S>> {
+export async function readSettings<S extends z.ZodType>(file: string | undefined, schema: S): Promise<z.infer<S>> {
   let given: unknown = {};
   try {
-    if (path !== undefined) given = JSON.parse(await readFile(path, 'utf8'));
+    if (file !== undefined) given = JSON.parse(await readFile(file, 'utf8'));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw settingsNotUnderstood({ path: path!, why: (error as Error).message }, error);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw settingsNotUnderstood({ path: file!, why: (error as Error).message }, error);
   }
   const read = schema.safeParse(given);
-  if (!read.success) throw settingsNotUnderstood({ path: path ?? 'no file', why: z.prettifyError(read.error).replaceAll('\n', ' ') });
+  if (!read.success) throw settingsNotUnderstood({ path: file ?? 'no file', why: z.prettifyError(read.error).replaceAll('\n', ' ') });
   return read.data;
 }

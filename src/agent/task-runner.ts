@@ -66,6 +66,8 @@ export type RunnerOptions = {
   stopWithinMs?: number;
   /** Movers' log lines go nowhere: for a program whose stderr a person reads. */
   quiet?: boolean;
+  /** Takes movers' log lines in the place of this process's own output. */
+  output?: number;
   /** A mover waits for the next task at all times. */
   keepMover?: boolean;
 };
@@ -206,9 +208,8 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
     },
 
     async close() {
-      movers.close();
       for (const taskId of tasks.keys()) stop(taskId);
-      await Promise.all(ends);
+      await Promise.all([movers.close(), ...ends]);
     },
   };
 }

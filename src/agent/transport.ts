@@ -52,13 +52,13 @@ export type Transport = {
   close(): Promise<void>;
 };
 
-export async function openTransport(options: { workDirectory: string; programs: Programs; identityFile?: string; dataPorts?: { from: number; to: number }; version: string; log: Log }): Promise<Transport> {
+export async function openTransport(options: { workDirectory: string; programs: Programs; identityFile?: string; dataPorts?: { from: number; to: number }; version: string; log: Log; /** An open file for movers' log lines. */ output?: number }): Promise<Transport> {
   const { workDirectory, log } = options;
   const cleanUp = async (directory: string): Promise<void> => {
     await removeStaleMongods(directory, log);
     await removeStaleMounts(directory, log);
   };
-  const runner = await openTaskRunner({ workDirectory, programs: options.programs, identityFile: options.identityFile, log, cleanUp, keepMover: true });
+  const runner = await openTaskRunner({ workDirectory, programs: options.programs, identityFile: options.identityFile, log, output: options.output, cleanUp, keepMover: true });
   await takeBackUnfinished(keptIn(workDirectory), log);
   const copies = copiesIn(workDirectory);
   let draining = false;

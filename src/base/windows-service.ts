@@ -4,7 +4,7 @@
  *   the manager starts the program ──▶ open: START_PENDING ──running()──▶ RUNNING ──stop order──▶ STOP_PENDING, `onStop`
  *                                                                            └──────────────ended()──▶ STOPPED, and no process
  *
- * `ended` is the last word: the process is gone when it has been said, without what Node does at its end. An uninstaller that
+ * `ended` is the last word: the process ends when it has been said, without what Node does at its end. An uninstaller that
  * saw STOPPED removes the files at once, and Windows does not remove the file of a program that still runs.
  */
 import koffi from 'koffi';
@@ -36,9 +36,13 @@ function load() {
   };
 }
 
+let loaded: ReturnType<typeof load> | undefined;
+/** Names of types are given once in a process. */
+const callsOf = (): ReturnType<typeof load> => (loaded ??= load());
+
 /** Resolves when the manager has started the service `name` in this process; a process that it did not start is refused. */
 export async function openWindowsService(name: string, onStop: () => void): Promise<WindowsService> {
-  const calls = load();
+  const calls = callsOf();
   let handle: unknown;
   let now: number = state.startPending;
   const report = (next: number, exitCode = 0): void => {
@@ -49,7 +53,8 @@ export async function openWindowsService(name: string, onStop: () => void): Prom
     if (order === control.interrogate) report(now);
     else if ((order === control.stop || order === control.shutdown) && now !== state.stopPending) {
       report(state.stopPending);
-      onStop();
+      // The manager waits for the answer to its order: the process must not end before that.
+      setImmediate(onStop);
     }
     return 0;
   };
@@ -88,7 +93,7 @@ export function serviceStatus(now: number, exitCode: number): Buffer {
 /** Has the manager start the service again when it ends unasked: after 1, 5 and 30 s, forgotten after an hour without. False where Windows does not let it. */
 export function restartWhenItEnds(name: string): boolean {
   const [CONNECT, CHANGE_AND_START, FAILURE_ACTIONS, ALSO_WITH_AN_EXIT_CODE, RESTART] = [1, 0x12, 2, 4, 1];
-  const calls = load();
+  const calls = callsOf();
   const manager = calls.openManager(null, null, CONNECT) as unknown;
   const service = calls.openService(manager, name, CHANGE_AND_START) as unknown;
   const actions = Buffer.alloc(24);

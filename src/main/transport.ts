@@ -6,7 +6,10 @@
  * where it renews its certificate, and `--dial HOST:PORT` makes it open the order link itself, where nobody may dial it.
  * `--check` only looks whether the port is free, for a service manager that runs it as root: another user's process can
  * be named by root alone.
+ *
+ * On Windows `--service NAME` has it run as that service, and `--log FILE` is where it says what it does.
  */
+import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { dialIn } from '../agent/dial-in.ts';
 import { keepRenewed } from '../agent/join.ts';
@@ -22,14 +25,18 @@ import { watchIdentity } from '../contract/link/identity-file.ts';
 import { openOrderServer, requireFreePort } from '../contract/link/listen.ts';
 import { addressOf } from './address-of.ts';
 import { programs, version } from './installation.ts';
+import { openServiceRun } from './service-run.ts';
 
 if (process.connected) dieWithParent(15);
 const text = { type: 'string' } as const;
-const { values } = parseArgs({ options: { settings: text, identity: text, work: text, listen: text, kit: text, server: text, dial: text, check: { type: 'boolean' } } });
-const log = openLog((line) => process.stderr.write(line)).with({ part: 'transport' });
+const { values } = parseArgs({ options: { settings: text, identity: text, work: text, listen: text, kit: text, server: text, dial: text, service: text, log: text, check: { type: 'boolean' } } });
+let end = async (): Promise<void> => run.exit(0);
+const run = openServiceRun({ service: values.service, logFile: values.log, onStop: () => void end() });
+const log = openLog(run.write).with({ part: 'transport' });
 const ends = new AbortController();
 
 try {
+  await run.begin([...(values.settings === undefined ? [] : [dirname(values.settings)])], log);
   const isManaged = values.settings !== undefined;
   const settings = await readSettings(values.settings, transportSettings);
   const listen = values.listen === undefined ? { host: settings.listen.address ?? undefined, port: settings.listen.port } : addressOf(values.listen);
@@ -39,7 +46,12 @@ try {
   }
   const identityFile = values.identity ?? settings.identity;
   const workDirectory = values.work ?? settings.work;
-  const transport = await openTransport({ workDirectory, programs, identityFile, dataPorts: isManaged ? settings.data : undefined, version, log });
+  const transport = await openTransport({ workDirectory, programs, identityFile, dataPorts: isManaged ? settings.data : undefined, version, log, output: run.output });
+  end = async () => {
+    await transport.close();
+    run.exit(0);
+  };
+  run.ready();
   let port: number | null = null;
   let state: 'waiting' | 'listening' = 'waiting';
   const status = () => ({ version, pid: process.pid, state, port, tasks: transport.tasks() });
@@ -64,13 +76,13 @@ try {
   }
   port = server?.port ?? null;
   state = 'listening';
-  const end = async (): Promise<void> => {
+  end = async () => {
     ends.abort();
     await server?.close();
     await dialling;
     await transport.close();
     await answering?.close();
-    process.exit(0);
+    run.exit(0);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void end());
   process.on('disconnect', () => void end());
@@ -78,5 +90,5 @@ try {
   process.send?.({ kind: 'ready', port });
 } catch (error) {
   log.error('the transport service could not start', { why: describe(error) });
-  process.exit(1);
+  run.exit(1);
 }

@@ -36,6 +36,12 @@ export const placeMissing = failure<{ place: string }>('repository.place-missing
   retry: 'later',
 });
 
+export const pathRefused = failure<{ path: string; why: string }>('repository.path-refused', {
+  says: ({ why }) => `a repository cannot be there: ${why}`,
+  hint: 'Give a folder of a drive (C:\\Backup\\tidemark) or of a share (\\\\server\\share\\tidemark).',
+  retry: 'never',
+});
+
 export const bucketNotReached = failure<{ place: string; why: string }>('repository.bucket-not-reached', {
   says: ({ place, why }) => `${place} is not reached: ${why}`,
   hint: 'See whether the store runs, whether its name and port are right, and whether a firewall lets this host through.',

@@ -73,6 +73,10 @@ for (const below of places) {
   });
 }
 
+test('a path that Windows would take for something else is no place for a repository', async () => {
+  for (const path of ['C:\\data\\aux', 'C:\\data\\a:b', 'C:data', '/data', 'C:\\data\\x.']) await assert.rejects(openDirectory(path, { create: true }), { code: 'repository.path-refused' }, path);
+});
+
 test('what is compressed and sealed here opens here; chunk ids come out of the addon', async () => {
   const plain = Buffer.concat([Buffer.alloc(60_000, 'tide'), randomBytes(5_000)]);
   const [packed, back] = [Buffer.alloc(80_000), Buffer.alloc(plain.length)];

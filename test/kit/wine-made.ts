@@ -10,13 +10,30 @@ import { join } from 'node:path';
 
 export const wineFolder = join(process.env['TIDEMARK_CACHE'] ?? join(homedir(), '.cache/tidemark'), 'wine-10-trixie');
 
+const whyNot = `${wineFolder}.why`;
+
 /** Why it cannot be here, or undefined. */
 export function whyNoWine(): string | undefined {
   if (process.arch !== 'x64') return `Wine runs programs for x64 only on x64, and this is ${process.arch}`;
   if (process.getuid?.() !== 0) return 'the Wine folder needs root';
   if (existsSync(wineFolder)) return undefined;
+  if (existsSync(whyNot)) return `Wine could not be made here: ${readFileSync(whyNot, 'utf8')}`;
   if (!existsSync('/usr/sbin/debootstrap')) return 'debootstrap is not on this machine';
   return debianSource() === undefined ? 'this machine has no package source of Debian' : undefined;
+}
+
+/** Before the tests: one that cannot be made leaves the reason, with which the tests that need it are skipped. */
+export function makeWineOrSayWhy(say: (line: string) => void): void {
+  rmSync(whyNot, { force: true });
+  if (existsSync(wineFolder) || whyNoWine() !== undefined) return;
+  say('making a folder with Wine for the tests of Windows hosts: about a minute, 2 GB, once');
+  try {
+    makeWine();
+  } catch (error) {
+    mkdirSync(join(wineFolder, '..'), { recursive: true });
+    writeFileSync(whyNot, (error as Error).message.slice(0, 500));
+    say(`it could not be made: ${(error as Error).message}`);
+  }
 }
 
 export function makeWine(): void {

@@ -18,7 +18,8 @@ import { systemClock, type Clock } from '../../base/clock.ts';
 import { moveOver, nameNew, removeName, syncFolder } from '../../base/durable-names.ts';
 import { isFailure } from '../../base/failure.ts';
 import { tryLockFile } from '../../base/native.ts';
-import { objectMissing, objectRetained, objectShort, placeMissing, storageFailed, storageFull } from '../failures.ts';
+import { windowsPathProblem } from '../../base/windows-path.ts';
+import { objectMissing, objectRetained, objectShort, pathRefused, placeMissing, storageFailed, storageFull } from '../failures.ts';
 import { isKeptFromPut } from '../object-names.ts';
 import { directoryLock, requireWarden } from './directory-lock.ts';
 import { openFiles } from './open-files.ts';
@@ -41,6 +42,8 @@ export type DirectoryOptions = { readonly create?: boolean; readonly clock?: Clo
 
 export async function openDirectory(path: string, options: DirectoryOptions = {}): Promise<Storage> {
   const clock = options.clock ?? systemClock;
+  const problem = isWindows ? windowsPathProblem(path) : undefined;
+  if (problem !== undefined) throw pathRefused({ path, why: problem });
   if (options.create === true) await mkdir(path, { recursive: true, mode: 0o700 });
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory() !== true) throw placeMissing({ place: path });
