@@ -209,18 +209,6 @@ async function strike(location: S3Location, name: string): Promise<void> {
   await store.client.send(new DeleteObjectCommand(target));
 }
 
-if (skip === undefined) {
-  storageConformance(
-    'a bucket with object lock',
-    async (t) => {
-      const location = store.at(lockable, { prefix: `of/${randomId()}` });
-      const immutable = { days: 30, mode: 'compliance' } as const;
-      return { storage: await open(t, location, { immutable }), again: async () => await open(t, location, { immutable }) };
-    },
-    { many: 60 },
-  );
-}
-
 for (const mode of ['compliance', 'governance'] as const) {
   lockConformance(
     `a bucket with object lock (${mode})`,
