@@ -158,4 +158,41 @@ export function storageConformance(what: string, open: (t: TestContext) => Promi
     const steady = listed.filter((name) => !name.includes('passing'));
     assert.deepEqual(steady, inAll.toSorted());
   });
+
+  test(`${what}: what was written half and given up, by one or by many at once, is never there and leaves its names free`, async (t) => {
+    const { storage, again } = await open(t);
+    const half = async (k: number): Promise<void> => {
+      const writer = await storage.create(`half/${k}`);
+      await writer.append(randomBytes(100_000));
+      await writer.abort();
+    };
+    await Promise.all(Array.from({ length: 8 }, async (_, k) => await half(k)));
+    assert.deepEqual(await names(await again(), ''), []);
+    for (const k of [0, 7]) {
+      await assert.rejects(storage.read(`half/${k}`), (error) => isFailure(error, objectMissing));
+      assert.equal(await storage.put(`half/${k}`, Buffer.from('whole'), 'new'), 'stored');
+    }
+    assert.deepEqual(await names(storage, ''), ['half/0', 'half/7']);
+  });
+
+  test(`${what}: an answer that was lost may be asked for again: "new" says exists and changes nothing, a deletion is done, a replacement is the last one`, async (t) => {
+    const { storage, again } = await open(t);
+    assert.equal(await storage.put('a/1', Buffer.from('first'), 'new'), 'stored');
+    const other = await again();
+    assert.equal(await other.put('a/1', Buffer.from('first'), 'new'), 'exists');
+    // By the one that made it: a data channel lets nobody else replace.
+    for (let k = 0; k < 3; k++) assert.equal(await storage.put('a/sign', Buffer.from('same'), 'replace'), 'stored');
+    assert.equal(Buffer.from(await other.read('a/sign')).toString(), 'same');
+    await storage.delete('a/1');
+    await storage.delete('a/1');
+    assert.deepEqual(await names(storage, ''), ['a/sign']);
+  });
+
+  test(`${what}: the place's own clock is near: what is stored now is not of another hour`, async (t) => {
+    const { storage } = await open(t);
+    const before = Date.now();
+    await storage.put('now', Buffer.from('x'), 'new');
+    const { modifiedMs } = (await storage.stat('now'))!;
+    assert.ok(modifiedMs > before - 5_000 && modifiedMs < Date.now() + 5_000, `${modifiedMs - before} ms apart`);
+  });
 }

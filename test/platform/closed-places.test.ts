@@ -140,7 +140,7 @@ const check = async (): Promise<Check> => (await hosted.platform.tidemark('ports
 const show = ({ row, from, to, protocol, ports }: Row): string => `${row} ${from.name} > ${to.name} ${protocol} ${ports.map((range) => (range.from === range.to ? String(range.from) : `${range.from}-${range.to}`)).join(', ')}`;
 const outcomesOf = ({ rows }: Check): Map<string, string> => new Map(rows.map((row) => [show(row), row.outcome]));
 
-test('every row is good that leads to a service which is there, and each name is known both ways', { skip, timeout: 120_000 }, async (t) => {
+test('every row is good that leads to a service which is there, and each name is known both ways', { skip, timeout: 280_000 }, async (t) => {
   t.diagnostic(`everything was there and closed after ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
   const { rows, names } = await check();
   const bad = rows.filter(({ outcome }) => outcome !== 'good').map((row) => `${show(row)}: ${row.outcome}`);
@@ -161,7 +161,7 @@ test('a user of the directory signs in, and the computers of an OU are found', {
 });
 
 for (const [n, name] of ways.entries()) {
-  test(`backup, proof and restore of a collection: ${name.startsWith('share') ? 'a share' : 'a bucket'}, ${name.endsWith('-gate') ? 'through the gateway' : 'straight'}`, { skip, timeout: 120_000 }, async () => {
+  test(`backup, proof and restore of a collection: ${name.startsWith('share') ? 'a share' : 'a bucket'}, ${name.endsWith('-gate') ? 'through the gateway' : 'straight'}`, { skip, timeout: 280_000 }, async () => {
     if (n > 0) {
       await hosted.platform.ok('set', 'remove', 'rs0', '--apply');
       await hosted.platform.ok('set', 'add', set.uri, '--repository', name);
@@ -197,7 +197,7 @@ async function without(out: readonly { machine: string; lines: readonly string[]
   return { changed: [...outcomesOf(now)].filter(([row, outcome]) => outcome !== usual.get(row)).map(([row, outcome]) => `${row}: ${outcome}`).sort(), names: now.names };
 }
 
-test('with any one rule taken out, the check names exactly that row', { skip, timeout: 240_000 }, async (t) => {
+test('with any one rule taken out, the check names exactly that row', { skip, timeout: 280_000 }, async (t) => {
   const usual = outcomesOf(await check());
   const ns = hosted.beside['ns']!.address;
   const [others, [names]] = [firewalls().filter(({ machine }) => machine !== ns), firewalls().filter(({ machine }) => machine === ns)];
