@@ -38,7 +38,7 @@ function history(series: (to: number) => string, { schedules, sessions, events }
   return `
     insert into protection_groups (id, name, options, is_enabled, counts_from_ms, added_ms) select 'g' || n, 'group ' || n, '${options}', 1, 1790000000000 + n, 1 from ${series(schedules)};
     insert into sessions (id, kind, object_kind, object_id, object_name, set_id, lane, state, stopping, sealed_wish, created_ms, started_ms, ended_ms, warnings, result, server)
-      select ${id}, ${kind}, 'set', 'set' || n % 10000, 'rs' || n % 10000, 'set' || n % 10000, null, case n % 10 when 0 then 'failed' else 'success' end, 0, '1.', 1790000000000 + n * 60000, 1790000000000 + n * 60000, 1790000000000 + n * 60000 + 30000, 0, '{}', 'gone' from ${series(sessions)};
+      select ${id}, ${kind}, 'set', 'set' || n % 10000, 'rs' || n % 10000, 'set' || n % 10000, null, case n % 10 when 0 then 'failed' else 'success' end, 0, '1.', 1790000000000 + n * 1000, 1790000000000 + n * 1000, 1790000000000 + n * 1000 + 30000, 0, '{}', 'gone' from ${series(sessions)};
     insert into session_events (session, number, at_ms, event) select '01a0' || substr('00000000' || (n / 4), -8) || 'abcdef012345', n % 4 + 1, 1790000000000 + n, '{"kind":"line","level":"info","text":"what was done then, and how it went"}' from ${series(events)};
   `;
 }

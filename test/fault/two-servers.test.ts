@@ -82,6 +82,7 @@ test(`a server killed or paused at a random step is taken over from, and nothing
     await connected(struck);
     tallies[isPaused ? 'paused' : 'killed']++;
     if (struck === startedBy) tallies.owner++;
+    t.diagnostic(`${what}: over after ${Math.round(tookMs)} ms`);
     tallies.slowestMs = Math.max(tallies.slowestMs, Math.round(tookMs));
   }
   t.diagnostic(JSON.stringify({ rounds, seed, ...tallies }));

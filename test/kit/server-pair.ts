@@ -63,7 +63,7 @@ export async function openServerPair(leaseMs: number): Promise<ServerPair> {
 
 /** Once the server has its link to the host. */
 export async function connected(server: OneServer): Promise<void> {
-  await until(`host h1 at server ${server.name}`, 30_000, async () => ((await server.ask('GET', '/api/v1/hosts')).hosts?.find(({ name }: { name: string }) => name === 'h1')?.link === 'connected' ? true : undefined), { everyMs: 30 });
+  await until(`host h1 at server ${server.name}`, 120_000, async () => ((await server.ask('GET', '/api/v1/hosts')).hosts?.find(({ name }: { name: string }) => name === 'h1')?.link === 'connected' ? true : undefined), { everyMs: 30 });
 }
 
 type Ready = { url: string; tokenFile: string; caFile: string };

@@ -75,7 +75,7 @@ async function openPeople(machine: TestMachine): Promise<AsyncDisposable & { caP
     user('svc_backup'),
     { dn: operators, objectClass: 'group', sAMAccountName: 'Operators', member: `CN=anna,${domain.people}` },
     ...['db', 'gate'].map((name) => ({ dn: `CN=${name},${domain.computers}`, objectClass: 'computer', sAMAccountName: `${name}$`, dNSHostName: `${name}.${zone}`, userAccountControl: '4128' })),
-  ], `dn: CN=anna,${domain.people}\nchangetype: modify\nreplace: description\ndescription: operator\n`);
+  ], { stored: `dn: CN=anna,${domain.people}\nchangetype: modify\nreplace: description\ndescription: operator\n` });
   return {
     caPem: identity.caPem,
     async [Symbol.asyncDispose]() {
