@@ -27,7 +27,7 @@ after(async () => {
 
 const all = Object.entries(routes) as [RouteName, Route][];
 /** Nothing is called so: whoever is let in changes nothing. */
-const nowhere = Object.fromEntries(['set', 'point', 'session', 'publication', 'repository', 'host', 'credential', 'group', 'user', 'role', 'token', 'copy', 'notification', 'hook'].map((param) => [param, 'nowhere']));
+const nowhere = Object.fromEntries(['set', 'point', 'session', 'publication', 'repository', 'host', 'credential', 'group', 'user', 'role', 'token', 'copy', 'notification', 'hook', 'policy'].map((param) => [param, 'nowhere']));
 
 async function signInAs(name: string, roles: string[]): Promise<string> {
   await platform.ask('user.add', { body: { name, roles, password: 'words of somebody else' } });
