@@ -25,7 +25,7 @@ const forms = (values.form ?? ['tar', 'deb', 'rpm']) as Form[];
 
 for (const name of packageName.array().parse(values.name ?? packageName.options)) {
   const startedMs = performance.now();
-  const { files } = await makePackage({ root, out, name, version: values.version ?? versionOf(root), forms, key, builtAt: new Date().toISOString() });
+  const { files } = await makePackage({ root, out, name, version: values.version ?? versionOf(root), forms, key, builtAt: new Date().toISOString(), windowsInstaller: true });
   for (const file of files) console.log(`${relative(process.cwd(), file)}  ${(statSync(file).size / 1e6).toFixed(1)} MB`);
   console.error(`${name}: ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
 }
