@@ -3,7 +3,6 @@
  * clients and an RPC server that is not ours. What is real there and what is not: docs/design/windows-first-contact.md.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,8 +15,6 @@ import { openFakeDeployer } from '../kit/fake-deployer.ts';
 import { scratch } from '../kit/scratch.ts';
 import { openServerPlatform, type ServerPlatform } from '../kit/server-platform.ts';
 import { openTestDepot, placeDepot, type TestDepot } from '../kit/test-depot.ts';
-import { layOutWindowsInstaller } from '../../scripts/package/windows-installer.ts';
-import { openWineLab, whyNoWine } from '../kit/wine-lab.ts';
 import { makeInstallerDirectory, openWindowsHost, whyNoWindowsHost, type WindowsHost, type WindowsHostOptions } from '../kit/windows-host.ts';
 
 const skip = whyNoWindowsHost();
@@ -53,9 +50,8 @@ async function contact(name: string, options: WindowsHostOptions = {}, more: { p
   await platform.ask('credential.add', { body: { name, record: { kind: 'windows', windows } } });
   await platform.ask('host.add', { body: { name, address: host.address } });
   const ends = new AbortController();
-  const isInstalled = (): boolean => (options.wine === undefined ? host.installed() !== undefined : existsSync(join(host.root, 'Program Files/Tidemark/installed.txt')));
   const kitFile = join(host.root, 'ProgramData/Tidemark/deployer/kit.json');
-  const deployer = until('msiexec to be asked', 60_000, () => (!isInstalled() || !existsSync(kitFile) ? undefined : hostKit.parse(JSON.parse(readFileSync(kitFile, 'utf8')))), { signal: ends.signal }).then(
+  const deployer = until('msiexec to be asked', 60_000, () => (host.installed() === undefined || !existsSync(kitFile) ? undefined : hostKit.parse(JSON.parse(readFileSync(kitFile, 'utf8')))), { signal: ends.signal }).then(
     async (kit) => (options.msiexec === undefined ? await openFakeDeployer({ kit, address: host.address, directory, version: '9.9.8', before: async () => {}, onTransport: () => {} }) : undefined),
     () => undefined,
   );
@@ -170,34 +166,4 @@ test('what Windows Installer refuses fails with its number, and the kit is not l
   assert.match(done.session.failure!.message, /failed at "install": Windows Installer did not install tidemark-deployer 9\.9\.8: error 67/);
   assert.ok(!existsSync(join(done.host.root, 'ProgramData/Tidemark/deployer/kit.json')));
   assertNothingLeft(done);
-});
-
-/** A package of Windows Installer with one file in it. */
-function makeMsi(): Buffer {
-  const [text, wxs, file] = ['installed.txt', 'one.wxs', 'one.msi'].map((name) => join(directory, name)) as [string, string, string];
-  writeFileSync(text, 'installed');
-  writeFileSync(
-    wxs,
-    `<?xml version="1.0"?><Wix xmlns="http://schemas.microsoft.com/wix/2006/wi"><Product Id="*" UpgradeCode="6f1c7a52-9f1e-4a31-8c8e-0a1b2c3d4e5f" Name="Tidemark deployer" Version="9.9.9" Manufacturer="Tidemark" Language="1033">
-<Package InstallerVersion="200" Compressed="yes" InstallScope="perMachine"/><Media Id="1" Cabinet="one.cab" EmbedCab="yes"/>
-<Directory Id="TARGETDIR" Name="SourceDir"><Directory Id="ProgramFiles64Folder"><Directory Id="Place" Name="Tidemark"><Component Id="One" Guid="0d1f3c7e-1b1a-4c55-9a5a-5f6e7d8c9b0a" Win64="yes"><File Id="Text" Source="installed.txt" KeyPath="yes"/></Component></Directory></Directory></Directory>
-<Feature Id="All" Level="1"><ComponentRef Id="One"/></Feature></Product></Wix>`,
-  );
-  execFileSync('wixl', ['-a', 'x64', '-o', 'one.msi', 'one.wxs'], { cwd: directory, timeout: 60_000, stdio: ['ignore', 'ignore', 'pipe'] });
-  return readFileSync(file);
-}
-
-const noWine = skip !== false ? skip : (whyNoWine() ?? (existsSync('/usr/bin/wixl') ? false : 'there is no wixl on this machine'));
-
-test("the Windows build of the installer is a service of Wine's service control manager, has Windows Installer install the package, and is gone afterwards", { skip: noWine, timeout: 180_000 }, async () => {
-  await using wine = await openWineLab();
-  rmSync(join(directory, 'installer'), { recursive: true });
-  await layOutWindowsInstaller(join(import.meta.dirname, '../..'), join(directory, 'installer'));
-  depot.addForWindows('9.9.9', makeMsi());
-  await using done = await contact('win7', { wine });
-  const log = join(done.host.root, 'windows/temp/TidemarkInstaller/installer.log');
-  assert.equal(done.session.state, 'success', `${JSON.stringify(done.session.failure)}\n${done.log.join('\n')}\n${done.host.said()}\n${existsSync(log) ? readFileSync(log, 'utf8') : ''}`);
-  assert.match(done.log.join('\n'), /Windows 10\.0\.\d+, x64/);
-  assert.equal(await wine.serviceState('TidemarkInstaller'), undefined);
-  assert.ok(!existsSync(join(done.host.root, 'windows/temp/TidemarkInstaller')));
 });
