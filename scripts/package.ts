@@ -31,7 +31,7 @@ const show = (file: string): void => console.log(`${relative(process.cwd(), file
 
 for (const name of forms.some((form) => form !== 'msi') ? names : []) {
   const startedMs = performance.now();
-  const { files } = await makePackage({ root, out, name, version, forms: forms as Form[], key, builtAt: new Date().toISOString() });
+  const { files } = await makePackage({ root, out, name, version, forms: forms as Form[], key, builtAt: new Date().toISOString(), windowsInstaller: true });
   for (const file of files) show(file);
   console.error(`${name}: ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
 }

@@ -88,6 +88,8 @@ const forTests: readonly Wanted[] = [
   ...forTelling,
   ...forWindows,
   { name: 'smbclient', isThere: program('smbclient') },
+  { name: 'samba-common-bin', isThere: program('net') },
+  { name: 'python3-impacket', isThere: anyFile('/usr/lib/python3/dist-packages/impacket/__init__.py') },
   { name: 'libsmbclient', isThere: anyFile('/usr/lib/x86_64-linux-gnu/libsmbclient.so.0', '/usr/lib/aarch64-linux-gnu/libsmbclient.so.0') },
 ];
 

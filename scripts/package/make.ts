@@ -6,14 +6,16 @@ import { packageFile, type PackageManifest, type PackageName } from '../../src/c
 import type { SigningKey } from '../../src/depot/signing-key.ts';
 import { makeDeb, makeRpm, makeTar, type Form } from './archives.ts';
 import { layOut } from './layout.ts';
+import { layOutWindowsInstaller } from './windows-installer.ts';
 
 export type Made = { readonly manifest: PackageManifest; readonly files: readonly string[] };
 
-export async function makePackage(options: { root: string; out: string; name: PackageName; version: string; forms: readonly Form[]; key: SigningKey; builtAt: string }): Promise<Made> {
+export async function makePackage(options: { root: string; out: string; name: PackageName; version: string; forms: readonly Form[]; key: SigningKey; builtAt: string; /** With what first contacts put on Windows hosts; in the package of the server alone. */ windowsInstaller?: boolean }): Promise<Made> {
   const { root, out, name, version, forms, key } = options;
   const platform = `linux-${process.arch}` as PackageManifest['platform'];
   const directory = join(out, `.${name}-${version}`);
   await layOut(root, directory, name, version);
+  if (options.windowsInstaller === true && name === 'tidemark-server') await layOutWindowsInstaller(root, join(directory, 'windows-installer'));
   const packed = { name, version, directory, out };
   const tar = makeTar(packed, platform);
   const manifest: PackageManifest = { name, version, platform, sha256: createHash('sha256').update(readFileSync(tar)).digest('hex'), bytes: statSync(tar).size, builtAt: options.builtAt };

@@ -45,3 +45,5 @@ export const contactBytes = 8 << 20;
 
 /** Where it listens. */
 export const installerPort = 11_731;
+/** Of the service, and of its folder in ADMIN$\Temp. */
+export const installerName = 'TidemarkInstaller';

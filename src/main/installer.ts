@@ -12,7 +12,9 @@ import { runProgram } from '../base/child-process.ts';
 import { systemClock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import { openLog } from '../base/log.ts';
+import { installerName } from '../contract/first-contact.ts';
 import type { PackageManifest } from '../contract/packages.ts';
+import type { WindowsService } from '../base/windows-service.ts';
 
 const directory = dirname(fileURLToPath(import.meta.url));
 const logFile = openSync(join(directory, 'installer.log'), 'a', 0o600);
@@ -34,17 +36,37 @@ async function install(archive: string, { name, version }: PackageManifest): Pro
   }
 }
 
+const rule = ['name=Tidemark installer', 'dir=in'];
+
+/** Windows lets nobody in by itself. What netsh says is written down: an operator may have opened the port in another way. */
+async function netsh(...words: string[]): Promise<void> {
+  const said = await runProgram(join(systemRoot, 'System32', 'netsh.exe'), ['advfirewall', 'firewall', ...words], { deadlineMs: 30_000, env: process.env }).catch((error: unknown) => ({ code: -1, stdout: describe(error) }));
+  if (said.code !== 0) log.warn('the firewall of Windows was not changed', { words: words.join(' '), says: said.stdout.trim().slice(-200) });
+}
+
 try {
-  const kept = join(programData, 'Tidemark', 'deployer');
-  const installer = await openInstaller({ directory, platform: 'windows-x64', kitFile: join(kept, 'kit.json'), settingsFile: join(kept, 'settings.json'), install, clock: systemClock, log });
-  log.info('listening', { port: installer.port });
   const stopped = Promise.withResolvers<string>();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopped.resolve('it was told to'));
-  const why = await Promise.race([installer.ended, stopped.promise]);
-  log.info('ends', { why });
-  await installer.close();
+  const stop = (): void => stopped.resolve('it was told to');
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, stop);
+  const service: WindowsService | undefined = process.platform === 'win32' ? await (await import('../base/windows-service.ts')).openWindowsService(installerName, stop) : undefined;
+  try {
+    const kept = join(programData, 'Tidemark', 'deployer');
+    const installer = await openInstaller({ directory, platform: 'windows-x64', kitFile: join(kept, 'kit.json'), settingsFile: join(kept, 'settings.json'), install, clock: systemClock, log });
+    await netsh('add', 'rule', ...rule, 'action=allow', 'protocol=TCP', `localport=${installer.port}`);
+    service?.running();
+    log.info('listening', { port: installer.port });
+    const why = await Promise.race([installer.ended, stopped.promise]);
+    log.info('ends', { why });
+    await installer.close();
+    await netsh('delete', 'rule', ...rule);
+    service?.ended(0);
+  } catch (error) {
+    log.error('the installer service could not work', { why: describe(error) });
+    service?.ended(1);
+    process.exit(1);
+  }
   process.exit(0);
 } catch (error) {
-  log.error('the installer service could not work', { why: describe(error) });
+  log.error('the installer was not started as a service', { why: describe(error) });
   process.exit(1);
 }

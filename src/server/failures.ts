@@ -260,7 +260,7 @@ export const deploymentFailed = failure<{ host: string; step: string; why: strin
 
 export const windowsInstallerMissing = failure<{ directory: string }>('server.windows-installer-missing', {
   says: ({ directory }) => `this installation has no installer for hosts on Windows at ${directory}`,
-  hint: 'The package tidemark-server brings it; in a checkout "npm run package" makes it. A deployment kit needs none: "tidemark node kit --platform windows-x64".',
+  hint: 'The package tidemark-server brings it; in a checkout "npm run package" makes it. A deployment kit needs none: "tidemark node kit --part deployer".',
   retry: 'never',
 });
 
@@ -272,7 +272,7 @@ export const installerNotStarted = failure<{ host: string; why: string }>('serve
 
 export const installerNotReached = failure<{ address: string; why: string }>('server.installer-not-reached', {
   says: ({ address, why }) => `the installer service at ${address} was not reached: ${why}`,
-  hint: 'Open port 11731 from this server to that host ("tidemark ports export"), or use a deployment kit: "tidemark node kit --platform windows-x64".',
+  hint: 'Open port 11731 from this server to that host ("tidemark ports export"), or use a deployment kit: "tidemark node kit --part deployer".',
   retry: 'later',
 });
 

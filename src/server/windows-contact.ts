@@ -10,10 +10,10 @@
  */
 import { createHash, randomBytes, X509Certificate } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { until } from '../base/deadline.ts';
 import { describe, isFailure } from '../base/failure.ts';
-import { firstContact, installerPort, type ContactFile, type ContactPath } from '../contract/first-contact.ts';
+import { firstContact, installerName, installerPort, type ContactFile, type ContactPath } from '../contract/first-contact.ts';
 import { pieceBytes } from '../contract/deployer-orders.ts';
 import { askForJson, type Asked } from '../contract/link/ask-once.ts';
 import { tlsOptions, type LinkIdentity } from '../contract/link/trust.ts';
@@ -47,8 +47,6 @@ export type WindowsContact = {
   readonly signal: AbortSignal;
 };
 
-/** Of the service, and of its folder in ADMIN$\Temp. */
-export const installerName = 'TidemarkInstaller';
 const folder = `Temp\\${installerName}`;
 const hourMs = 3_600_000;
 const ms = { put: 300_000, control: 8_000, gone: 30_000, shown: 60_000, ask: 30_000, install: 360_000, health: 90_000 };
@@ -118,13 +116,14 @@ async function putInstaller(contact: WindowsContact, { files }: Ways, state: Sta
   state.step = 'put installer';
   const startedMs = performance.now();
   await until(`${folder} to be gone`, ms.gone, async () => (await files.removeFolder(folder).then(() => true, () => undefined)), { everyMs: 300, signal: contact.signal });
-  const folders = new Set(['.', ...things.map(({ path }) => dirname(path)).flatMap((path) => path.split('/').map((_, n, parts) => parts.slice(0, n + 1).join('/')))]);
-  for (const path of folders) await files.makeFolder(path === '.' ? folder : `${folder}\\${path.replaceAll('/', '\\')}`);
-  for (const { path, file } of things) await files.put(file, `${folder}\\${path.replaceAll('/', '\\')}`, ms.put);
   const { caPem } = contact.identity;
   const about: ContactFile = { kind: 'tidemark-first-contact', host: contact.host.id, tokenHash: createHash('sha256').update(tokenOf(contact)).digest('hex'), caPem, packageKey: contact.packageKey, port: installerPort, expiresAtMs: contact.nowMs + hourMs };
-  await writeFile(join(work, 'contact.json'), JSON.stringify(about), { mode: 0o600 });
-  await files.put(join(work, 'contact.json'), `${folder}\\contact.json`, ms.put);
+  const aboutFile = join(work, 'contact.json');
+  await writeFile(aboutFile, JSON.stringify(about), { mode: 0o600 });
+  const there = (path: string): string => `${folder}\\${path.replaceAll('/', '\\')}`;
+  const folders = new Set(things.flatMap(({ path }) => path.split('/').slice(0, -1).map((_, n, parts) => there(parts.slice(0, n + 1).join('/')))));
+  const all = [...things.map(({ path, file }) => ({ file, to: there(path) })), { file: aboutFile, to: there('contact.json') }];
+  await files.put(all, [folder, ...[...folders].sort()], ms.put);
   contact.say('put installer', `${things.length} files in ADMIN$\\${folder}, ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
 }
 

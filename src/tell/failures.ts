@@ -8,7 +8,7 @@ export const notReached = failure<{ receiver: string; why: string }>('tell.not-r
 
 export const notTrusted = failure<{ receiver: string; why: string }>('tell.not-trusted', {
   says: ({ receiver, why }) => `${receiver} did not prove who it is: ${why}`,
-  hint: 'Name the authority of its certificate with --ca-file, and the receiver as its certificate does. Nothing was sent.',
+  hint: 'Name the authority of its certificate with --receiver-ca-file, and the receiver as its certificate does. Nothing was sent.',
   retry: 'later',
 });
 

@@ -16,9 +16,8 @@ import { win32, type RemoteServices, type ServiceState, type Standing } from './
 export type SambaPlace = { readonly host: string; readonly account: Account; readonly port?: number; /** On this machine, for files that hold a password for the time of a call. */ readonly secretsDirectory: string; readonly signal?: AbortSignal };
 
 export type RemoteFiles = {
-  /** `at` is a folder of ADMIN$, such as `Temp\tidemark-1f`. */
-  makeFolder(at: string): Promise<void>;
-  put(file: string, to: string, deadlineMs: number): Promise<void>;
+  /** `to` and folders are in ADMIN$, such as `Temp\tidemark`; a folder that is there is fine. */
+  put(files: readonly { readonly file: string; readonly to: string }[], folders: readonly string[], deadlineMs: number): Promise<void>;
   /** Undefined when it is not there. */
   get(from: string, to: string): Promise<boolean>;
   /** With all that is in it; nothing there is fine. */
@@ -33,7 +32,7 @@ const noSignIn = /NT_STATUS_(LOGON_FAILURE|ACCOUNT_\w+|PASSWORD_\w+|INVALID_LOGO
 const noWay = /NT_STATUS_(CONNECTION_\w+|HOST_UNREACHABLE|NETWORK_UNREACHABLE|IO_TIMEOUT|NOT_FOUND|BAD_NETWORK_NAME|INVALID_NETWORK_RESPONSE|UNSUCCESSFUL)/;
 const noSignature = /possible downgrade detected|signing is|SMB3 encryption/i;
 const isAbsent = /NT_STATUS_(OBJECT_NAME_NOT_FOUND|OBJECT_PATH_NOT_FOUND|NO_SUCH_FILE|DELETE_PENDING)/;
-const alreadyThere = /NT_STATUS_OBJECT_NAME_COLLISION/;
+const alreadyThere = /NT_STATUS_OBJECT_NAME_COLLISION/g;
 
 type Tool = { readonly name: 'smbclient' | 'net'; readonly package: string };
 const smbclient: Tool = { name: 'smbclient', package: 'smbclient' };
@@ -41,7 +40,7 @@ const net: Tool = { name: 'net', package: 'samba-common-bin' };
 
 /** Names are ours: letters, digits, dots, dashes and backslashes. Anything else could be read as another command. */
 function plainName(name: string): string {
-  if (!/^[\w.\\-]+$/.test(name)) throw new Error(`not a name for a file on a Windows host: ${name}`);
+  if (!/^[\w.@\\-]+$/.test(name)) throw new Error(`not a name for a file on a Windows host: ${name}`);
   return name;
 }
 
@@ -81,13 +80,16 @@ export function filesOver445(place: SambaPlace): RemoteFiles {
   const command = async (what: string, text: string, deadlineMs = callMs, isFine?: RegExp): Promise<Finished> => {
     const ended = await runTool(smbclient, [`//${host}/${share}`, '-c', text], place, deadlineMs);
     const said = `${ended.stdout}\n${ended.stderr}`;
-    const isDone = ended.code === 0 && !/NT_STATUS_/.test(said);
+    const isDone = ended.code === 0 && !/NT_STATUS_/.test(said.replaceAll(alreadyThere, ''));
     if (isDone || isFine?.test(said) === true) return ended;
     throw refusalOf(place, ended) ?? shareRefused({ host, what, why: lastLine(ended) });
   };
   return {
-    makeFolder: async (at) => void (await command(`making the folder ${at}`, `mkdir ${plainName(at)}`, callMs, alreadyThere)),
-    put: async (file, to, deadlineMs) => void (await command(`putting ${to}`, `put "${file}" ${plainName(to)}`, deadlineMs)),
+    async put(files, folders, deadlineMs) {
+      // One call, because signing in takes longer than most files. Each command that failed has said so.
+      const commands = [...folders.map((at) => `mkdir ${plainName(at)}`), ...files.map(({ file, to }) => `put "${file}" ${plainName(to)}`)];
+      await command(`putting ${files.length} files`, commands.join(';'), deadlineMs);
+    },
     async get(from, to) {
       const ended = await command(`reading ${from}`, `get ${plainName(from)} "${to}"`, callMs, isAbsent);
       return !isAbsent.test(`${ended.stdout}\n${ended.stderr}`);

@@ -20,6 +20,7 @@ except ImportError:
 
 given = json.loads(sys.stdin.readline())
 root, address, ports = given['root'], given['address'], given['ports']
+windows = next((os.path.join(root, name) for name in ('Windows', 'windows') if os.path.isdir(os.path.join(root, name))), os.path.join(root, 'Windows'))
 svcctl = ('367abb81-9844-35f1-ad32-98f038001003', '2.0')
 mapper = ('e1af8308-5d1f-11c9-91a4-08002b14a0fa', '3.0')
 lsarpc = ('12345778-1234-abcd-ef00-0123456789ab', '0.0')
@@ -440,8 +441,10 @@ def serve_files():
     ntlm.NTLMAuthChallenge = SigningChallenge
     smbserver.computeNTLMv2, smbserver.SPNEGO_NegTokenResp = proof_with_key, SignedAnswer
     server = smbserver.SimpleSMBServer(listenAddress=address, listenPort=ports['smb'])
-    os.makedirs(os.path.join(root, 'Windows/Temp'), exist_ok=True)
-    server.addShare('ADMIN$', os.path.join(root, 'Windows'))
+    # Wine's names are small, and this server, unlike Windows, minds.
+    if os.path.isdir(os.path.join(windows, 'temp')) and not os.path.exists(os.path.join(windows, 'Temp')):
+        os.symlink('temp', os.path.join(windows, 'Temp'))
+    server.addShare('ADMIN$', windows)
     server.addShare('C$', root)
     server.setSMB2Support(True)
     # As on Windows a new challenge for each connection would be better; impacket keeps one for all of them.

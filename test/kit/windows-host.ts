@@ -4,11 +4,12 @@
  * they were asked.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundle } from '../../scripts/package/bundle.ts';
 import { until } from '../../src/base/deadline.ts';
 import { scratch } from './scratch.ts';
+import type { WineLab } from './wine-lab.ts';
 
 const python = '/usr/bin/python3';
 const checkout = join(import.meta.dirname, '../..');
@@ -35,22 +36,22 @@ export type WindowsHost = AsyncDisposable & {
   installed(): { words: string; bytes: Buffer } | undefined;
 };
 
-export type WindowsHostOptions = { /** 135 and service control's own port are closed. */ readonly withoutRpc?: boolean; /** The number of a call that is answered with a wrong signature. */ readonly forges?: number; /** What msiexec ends with. */ readonly msiexec?: number };
+export type WindowsHostOptions = { /** 135 and service control's own port are closed. */ readonly withoutRpc?: boolean; /** The number of a call that is answered with a wrong signature. */ readonly forges?: number; /** What msiexec ends with. */ readonly msiexec?: number; /** Its drive, programs and services are those of Wine. */ readonly wine?: WineLab };
 
 let hosts = 0;
 
 export async function openWindowsHost(options: WindowsHostOptions = {}): Promise<WindowsHost> {
-  const root = mkdtempSync(join(scratch, 'tidemark-windows-'));
+  const { wine } = options;
+  const own = mkdtempSync(join(scratch, 'tidemark-windows-'));
+  const root = wine === undefined ? own : wine.path('C:\\');
   const address = `127.${100 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 250}.${++hosts}`;
   const account = { user: 'Administrator', domain: '', password: 'Wïn d0ws %"40' };
   const system = join(root, 'Windows/System32');
-  for (const folder of [system, join(root, 'Windows/Temp'), join(root, 'ProgramData')]) mkdirSync(folder, { recursive: true });
-  writeFileSync(join(system, 'msiexec.exe'), `#!/bin/sh\necho "$@" >> ${root}/msiexec\ncp "$2" ${root}/msi\nexit ${options.msiexec ?? 0}\n`, { mode: 0o755 });
-  writeFileSync(join(system, 'netsh.exe'), `#!/bin/sh\necho "$@" >> ${root}/netsh\n`, { mode: 0o755 });
-  const log = join(root, 'log');
+  if (wine === undefined) writeSystem(root, system, options.msiexec ?? 0);
+  const log = join(own, 'log');
   const ports = { smb: 445, ...(options.withoutRpc !== true && { mapper: 135, control: 49_700 }) };
   const child: ChildProcess = spawn('setpriv', ['--pdeathsig', 'KILL', '--', python, join(import.meta.dirname, 'windows-host.py')], { stdio: ['pipe', 'pipe', 'pipe'] });
-  child.stdin!.write(`${JSON.stringify({ address, ports, root, log, ...account, forges: options.forges ?? null })}\n`);
+  child.stdin!.write(`${JSON.stringify({ address, ports, root, log, ...account, forges: options.forges ?? null, wine: wine?.words ?? null })}\n`);
   let lines = '';
   let errors = '';
   child.stdout!.setEncoding('utf8').on('data', (text: string) => (lines += text));
@@ -72,9 +73,15 @@ export async function openWindowsHost(options: WindowsHostOptions = {}): Promise
       const ended = new Promise((resolve) => child.once('close', resolve));
       child.stdin!.end();
       await ended;
-      rmSync(root, { recursive: true, force: true });
+      rmSync(own, { recursive: true, force: true });
     },
   };
+}
+
+function writeSystem(root: string, system: string, code: number): void {
+  for (const folder of [system, join(root, 'Windows/Temp'), join(root, 'ProgramData')]) mkdirSync(folder, { recursive: true });
+  writeFileSync(join(system, 'msiexec.exe'), `#!/bin/sh\necho "$@" >> ${root}/msiexec\ncp "$2" ${root}/msi\nexit ${code}\n`, { mode: 0o755 });
+  writeFileSync(join(system, 'netsh.exe'), `#!/bin/sh\necho "$@" >> ${root}/netsh\n`, { mode: 0o755 });
 }
 
 /** What is put on a host: the bundled installer, and this machine's Node under the name of that of Windows. */
@@ -83,4 +90,7 @@ export async function makeInstallerDirectory(directory: string): Promise<void> {
   writeFileSync(join(directory, 'package.json'), '{"type":"module"}\n');
   writeFileSync(join(directory, 'node.exe'), `#!/bin/sh\nexec ${process.execPath} "$@"\n`);
   chmodSync(join(directory, 'node.exe'), 0o755);
+  for (const file of ['package.json', 'index.js', 'src/koffi/index.js', 'src/koffi/src/static.js']) cpSync(join(checkout, 'node_modules/koffi', file), join(directory, 'node_modules/koffi', file));
+  const halves = `node_modules/@koromix/koffi-linux-${process.arch}`;
+  cpSync(join(checkout, halves), join(directory, halves), { recursive: true });
 }

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { until } from '../../src/base/deadline.ts';
 import { hostKit } from '../../src/contract/routes/hosts.ts';
-import type { Session } from '../../src/contract/sessions.ts';
+import { endStates, type Session } from '../../src/contract/sessions.ts';
 import { openServiceControl } from '../../src/windows/service-control.ts';
 import { openFakeDeployer } from '../kit/fake-deployer.ts';
 import { scratch } from '../kit/scratch.ts';
@@ -56,7 +56,11 @@ async function contact(name: string, options: WindowsHostOptions = {}, more: { p
     () => undefined,
   );
   const started = await platform.ask('host.install', { params: { host: name }, body: { credential: name } });
-  const session = await platform.ended(started.id);
+  // Many programs are started for it, one after the other: on a busy machine that takes a while.
+  const session = await until('the session to end', 60_000, async () => {
+    const shown = await platform.ask('session.show', { params: { session: started.id } });
+    return endStates.has(shown.state) ? shown : undefined;
+  }, { everyMs: 100 });
   ends.abort(new Error('the session has ended'));
   const log = (await platform.events(started.id)).map((event) => JSON.stringify(event));
   return {

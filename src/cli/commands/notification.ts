@@ -35,7 +35,7 @@ async function channelFrom(invocation: Invocation): Promise<Channel> {
   const ways = ['mail', 'webhook', 'syslog', 'snmp'] as const;
   const given = ways.filter((way) => textOf(invocation, way) !== undefined);
   if (given.length !== 1) throw usageOf(invocation, 'give one of --mail, --webhook, --syslog, --snmp');
-  const caPem = await fileOf(invocation, 'caFile', 'certificate authority');
+  const caPem = await fileOf(invocation, 'receiverCaFile', 'certificate authority');
   const ca = caPem === undefined ? {} : { caPem: `${caPem}\n` };
   switch (given[0]!) {
     case 'mail':

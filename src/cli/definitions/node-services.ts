@@ -9,7 +9,8 @@ export const nodeServiceCommands: readonly CommandDefinition[] = [
     summary: 'Install the services on a host: the deployer over SSH, the transport by the deployer. They enrol by themselves.',
     text: `The host is one that "node add" expects. Its SSH key is recorded at first use, or has to be trusted first ("node trust");
 a changed key fails. Packages come from the distribution server. Where the deployer answers already, because it was
-installed before or by an installer ("node kit --installer"), no SSH is needed.`,
+installed before or by an installer ("node kit --installer"), no SSH is needed. With a credential for Windows the deployer is
+put there over port 445 and installed by Windows Installer, as docs/design/windows-first-contact.md says.`,
     options: [
       { flags: '--credential <name>', says: 'how to sign in and become root ("credential add"); not needed where the deployer answers' },
       { flags: '--package <file>', says: 'the deployer as a .deb or .rpm on the server\'s machine, for the host\'s package manager' },

@@ -56,7 +56,7 @@ installer service of the distribution server, checks it and has it enrol; then "
       { flags: '--kit <file>', says: 'where a kit is written, readable by you alone' },
       { flags: '--installer <file>', says: 'where an installer is written, for you alone' },
       { flags: '--part <part>', says: 'the one service a kit is for (the first that shows it)', choices: ['transport', 'deployer', 'depot'] },
-      { flags: '--platform <platform>', says: 'of an installer (linux-x64)', choices: ['linux-x64', 'linux-arm64', 'windows-x64'] },
+      { flags: '--platform <platform>', says: 'of an installer (linux-x64)', choices: ['linux-x64', 'linux-arm64'] },
     ],
     client: true,
     examples: ['tidemark node kit db1 --installer /root/install-on-db1.sh', 'tidemark node kit db1 --kit /root/db1.kit --part transport'],

@@ -143,7 +143,7 @@ export const hostRoutes = {
     permission: 'hosts.write',
     summary: 'A program that installs the deployer service when it is run on the host as root: no SSH at any time.',
     params: hostParams,
-    body: z.object({ platform: packagePlatform.default('linux-x64') }),
+    body: z.object({ platform: packagePlatform.exclude(['windows-x64']).default('linux-x64') }),
     status: 200,
     answer: z.object({ host: z.string(), program: z.string(), version: z.string(), expiresAtMs: z.number() }).meta({ id: 'HostInstaller' }),
     failures: ['server.host-unknown', 'server.host-is-local', 'server.takes-no-hosts', 'server.no-depot', 'server.depot-not-reached'],
