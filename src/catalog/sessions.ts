@@ -115,11 +115,11 @@ function records(db: Kysely<Tables>, fence: Fence, append: Append) {
 
 function ownership(db: Kysely<Tables>, fence: Fence) {
   return {
-    /** Makes open sessions that are nobody's this server's, the oldest first; answers them. */
+    /** Makes open sessions that are nobody's this server's, in the order of the index by state: all that have ended are not looked at. */
     async claim(most: number): Promise<SessionRow[]> {
       return await asOwner(db, fence, async (tx) => {
         const servers = tx.selectFrom('servers').select('id');
-        const free = await tx.selectFrom('sessions').select('id').where('state', 'in', ['waiting', 'working']).where((or) => or.or([or('server', 'is', null), or('server', 'not in', servers)])).orderBy('id').limit(most).execute();
+        const free = await tx.selectFrom('sessions').select('id').where('state', 'in', ['waiting', 'working']).where((or) => or.or([or('server', 'is', null), or('server', 'not in', servers)])).orderBy('state').orderBy('id').limit(most).execute();
         if (free.length === 0) return [];
         return await tx.updateTable('sessions').set({ server: fence.own.id }).where('id', 'in', free.map(({ id }) => id)).returningAll().execute();
       });
