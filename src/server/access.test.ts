@@ -26,7 +26,8 @@ before(async () => {
 after(async () => await platform[Symbol.asyncDispose]());
 
 const all = Object.entries(routes) as [RouteName, Route][];
-const anyPath = (route: Route): string => fillPath(route.path, { set: 'rs0', point: 'p', session: 's', publication: 'x', repository: 'default', host: 'local', credential: 'x', group: 'x', user: 'x', role: 'x', token: 'x', copy: 'x' });
+const named = { set: 'rs0', point: 'p', session: 's', publication: 'x', repository: 'default', host: 'local', credential: 'x', group: 'x', user: 'x', role: 'x', token: 'x', copy: 'x', policy: 'x', notification: 'x', hook: 'x' };
+const anyPath = (route: Route): string => fillPath(route.path, named);
 
 const viewer = 'tm_viewer-token-of-the-access-test';
 const asViewer = (): void => {
@@ -111,7 +112,7 @@ test('no answer, log line or open file holds a secret', async () => {
   for (const [, route] of all) {
     if (route.method !== 'GET') continue;
     for (const session of [backup.id, restore.id]) {
-      seen.push((await platform.raw('GET', fillPath(route.path, { set: 'rs0', point: restore.id, session, publication: 'x', repository: 'default', host: 'local', credential: 'x', group: 'x', user: 'x', role: 'x', token: 'x', copy: 'x' }))).text);
+      seen.push((await platform.raw('GET', fillPath(route.path, { ...named, point: restore.id, session }))).text);
     }
   }
   for (const file of await readdir(join(platform.data, 'server'))) seen.push(await readFile(join(platform.data, 'server', file), 'latin1'));

@@ -8,7 +8,8 @@ import { groupOptions, type DeploymentWish, type GroupOptions } from '../contrac
 import { setLook, type MongoTarget, type SetLook } from '../contract/values.ts';
 import { isTimeZone } from '../domain/rescan-schedule.ts';
 import type { Credentials } from './credentials.ts';
-import { computerUnknown, deploymentUnknown, foundSetUnknown, groupEmpty, groupExists, groupUnknown, setInGroup, timeZoneUnknown } from './failures.ts';
+import { timeZoneUnknown } from './failures.ts';
+import { computerUnknown, deploymentUnknown, foundSetUnknown, groupEmpty, groupExists, groupUnknown, setInGroup } from './group-failures.ts';
 import type { LookAtSet } from './set-looks.ts';
 
 export type ComputerChange = { computer: string; address?: string; credential?: string | null; awaitsKit?: boolean; isInScope?: boolean };

@@ -63,7 +63,7 @@ test('a follower that fails is started again, and the standing says why meanwhil
 });
 
 test('a follower that archived something before it died is back after a second, however often; one that did not waits longer each time', async () => {
-  await using platform = await openServerPlatform({ alarmEveryMs: 777 }, { clock: hasty });
+  await using platform = await openServerPlatform({ alarmEveryMs: 777, tellEveryMs: 777, leaseMs: 7_770 }, { clock: hasty });
   waits.length = 0;
   let rounds = 0;
   platform.fake.scripts.oplog = async (_input, voice) => {

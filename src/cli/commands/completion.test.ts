@@ -28,7 +28,7 @@ function bashOffers(script: string, ...words: string[]): string[] {
 
 test('bash completes nouns, verbs, options and their values', async () => {
   const script = await scriptFor('bash');
-  assert.deepEqual(bashOffers(script, 'tidemark', 'po'), ['point', 'ports']);
+  assert.deepEqual(bashOffers(script, 'tidemark', 'po'), ['point', 'policy', 'ports']);
   assert.deepEqual(bashOffers(script, 'tidemark', 'set', ''), ['add', 'list', 'remove', 'show']);
   assert.deepEqual(bashOffers(script, 'tidemark', 'backup', 'run', 'rs0', '--full'), ['--full-read']);
   assert.deepEqual(bashOffers(script, 'tidemark', 'backup', 'run', 'rs0', '--method', ''), ['clone', 'lock', 'window']);

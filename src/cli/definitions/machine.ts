@@ -20,7 +20,7 @@ Commands on the same machine find the server by themselves when it runs on the d
       { flags: '--depot-port <port>', says: 'of the distribution server that runs with --hosts (9380)' },
       { flags: '--installer-port <port>', says: 'of its installer service (11731)' },
       { flags: '--depot <host:port>', says: 'a distribution server on another host in place of one here' },
-      { flags: '--catalog <url>', says: 'share a catalog with other servers: postgres://USER@HOST/DATABASE (one of its own, in the data directory)' },
+      { flags: '--catalog <url>', says: 'share a catalog with other servers: postgres://USER@HOST/DATABASE (one of its own)' },
       { flags: '--catalog-password-file <file>', says: 'the password of that database' },
       { flags: '--catalog-backed-up', says: 'that database was backed up: it may be changed for this version' },
       { flags: '--dns <address>', says: 'name server to check names at, on another port as ADDRESS:PORT; several (those of /etc/resolv.conf)', many: true },

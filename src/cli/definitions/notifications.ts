@@ -1,7 +1,7 @@
 import type { CommandDefinition, OptionDefinition } from '../command.ts';
 
 const rule: readonly OptionDefinition[] = [
-  { flags: '--on <what>', says: 'success, warning, failed, stopped, alarm, unprotected, protected (warning, failed, alarm, unprotected)', choices: ['success', 'warning', 'failed', 'stopped', 'alarm', 'unprotected', 'protected'], many: true },
+  { flags: '--on <what>', says: 'success, warning, failed, stopped, alarm, unprotected, protected (all that is bad)', choices: ['success', 'warning', 'failed', 'stopped', 'alarm', 'unprotected', 'protected'], many: true },
   { flags: '--about <object>', says: 'only news of it: set:NAME, group:NAME, repository:NAME, host:NAME (everything)', many: true },
   { flags: '--every-try', says: 'also failures that are tried again by themselves (only the last one)' },
   { flags: '--per-hour <n>', says: 'messages in an hour; what is beyond comes as one digest (mail 20, others 600)' },
@@ -40,8 +40,8 @@ receiver needs this server's engine id, which "notification list" shows.`,
     ],
     client: true,
     examples: [
-      'tidemark notification add ops --mail mail.example:587 --user tidemark --password-file /root/pw --from tidemark@a.example --to ops@a.example --daily 22:00',
-      'tidemark notification add chat --webhook https://chat.example/hooks/1 --secret-file /root/hook --on failed --on alarm --about group:prod',
+      'tidemark notification add ops --mail mail.example:587 --user tm --password-file /root/pw --from tm@a.example --to ops@a.example --daily 22:00',
+      'tidemark notification add chat --webhook https://chat.example/1 --secret-file /root/hook --on failed --on alarm --about group:prod',
       'tidemark notification add siem --syslog siem.example:6514 --transport tls --on success --on warning --on failed --on alarm',
     ],
     exits: { 0: 'kept; nothing was sent yet' },

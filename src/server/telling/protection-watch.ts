@@ -8,7 +8,7 @@ import type { Reports } from './reports.ts';
 const patienceMs = 15 * 60_000;
 const againMs = 7 * 86_400_000;
 
-export type ProtectionWatch = { look(): Promise<void>; run(signal: AbortSignal): Promise<void> };
+export type ProtectionWatch = { look(): Promise<void>; run(signal: AbortSignal, isMine: () => Promise<boolean>): Promise<void> };
 
 export function openProtectionWatch({ catalog, reports, clock, log, everyMs = 60_000, patience = patienceMs }: { catalog: Catalog; reports: Reports; clock: Clock; log: Log; everyMs?: number; patience?: number }): ProtectionWatch {
   /** By the monotonic clock: one that is put forward makes nobody unprotected. */
@@ -34,9 +34,10 @@ export function openProtectionWatch({ catalog, reports, clock, log, everyMs = 60
 
   return {
     look,
-    async run(signal) {
+    async run(signal, isMine) {
+      const lookIfMine = async (): Promise<void> => ((await isMine()) ? await look() : undefined);
       while (!signal.aborted) {
-        await look().catch((error: unknown) => {
+        await lookIfMine().catch((error: unknown) => {
           if (!signal.aborted) log.error('the protection of sets could not be looked at', { why: describe(error) });
         });
         await clock.wait(everyMs, signal).catch(() => {});

@@ -17,7 +17,8 @@ import type { Notifications } from './notifications.ts';
 
 export type Teller = {
   /** Tells until the signal is aborted; resolves when nothing is under way any more. */
-  run(signal: AbortSignal): Promise<void>;
+  /** Rounds of another server's are left out: `isMine` says whether this one tells. */
+  run(signal: AbortSignal, isMine?: () => Promise<boolean>): Promise<void>;
   wake(): void;
   /** Sends one message now, past rule and limit. */
   test(row: NotificationRow): Promise<{ event: string; says: string; ms: number }>;
@@ -139,18 +140,21 @@ export function openTeller({ catalog, notifications, reader, clock, log, server,
     }
   }
 
+  async function round(signal: AbortSignal): Promise<void> {
+    await shareOut();
+    await startSenders(signal);
+    if (clock.now() - forgotMs <= 3_600_000) return;
+    forgotMs = clock.now();
+    await catalog.news.forgetBefore(clock.now() - keptMs);
+  }
+
   return {
     wake: () => woken.resolve(),
-    async run(signal) {
+    async run(signal, isMine) {
       while (!signal.aborted) {
         woken = Promise.withResolvers<void>();
         try {
-          await shareOut();
-          await startSenders(signal);
-          if (clock.now() - forgotMs > 3_600_000) {
-            forgotMs = clock.now();
-            await catalog.news.forgetBefore(clock.now() - keptMs);
-          }
+          if (isMine === undefined || (await isMine())) await round(signal);
         } catch (error) {
           if (!signal.aborted) log.error('news could not be shared out', { why: describe(error) });
         }

@@ -21,6 +21,7 @@ export function openTelling({ catalog, sealer, points, standings, clock, log, fi
   const watch = openProtectionWatch({ catalog, reports, clock, log });
   return {
     services: { notifications, reports, teller },
-    run: async (signal: AbortSignal): Promise<void> => void (await Promise.all([teller.run(signal), watch.run(signal)])),
+    /** `isMine`: whether this server is the one that tells. */
+    run: async (signal: AbortSignal, isMine: () => Promise<boolean>): Promise<void> => void (await Promise.all([teller.run(signal, isMine), watch.run(signal, isMine)])),
   };
 }

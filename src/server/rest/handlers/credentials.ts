@@ -1,4 +1,4 @@
-import { credentialInUse } from '../../failures.ts';
+import { credentialInUse } from '../../group-failures.ts';
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 

@@ -2,7 +2,7 @@ import { laneTaken } from '../../../catalog/failures.ts';
 import type { GroupRow } from '../../../catalog/groups.ts';
 import { isFailure } from '../../../base/failure.ts';
 import type { Group } from '../../../contract/groups.ts';
-import { groupBusy } from '../../failures.ts';
+import { groupBusy } from '../../group-failures.ts';
 import { testGroup } from '../../group-test.ts';
 import { viewGroup } from '../../group-view.ts';
 import type { Services } from '../../services.ts';
