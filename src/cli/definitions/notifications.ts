@@ -40,7 +40,7 @@ receiver needs this server's engine id, which "notification list" shows.`,
     ],
     client: true,
     examples: [
-      'tidemark notification add ops --mail mail.example:587 --user tm --password-file /root/pw --from tm@a.example --to ops@a.example --daily 22:00',
+      'tidemark notification add ops --mail mail.example:587 --user tm --password-file /root/pw --from tm@a.example --to ops@a.example',
       'tidemark notification add chat --webhook https://chat.example/1 --secret-file /root/hook --on failed --on alarm --about group:prod',
       'tidemark notification add siem --syslog siem.example:6514 --transport tls --on success --on warning --on failed --on alarm',
     ],
