@@ -1,22 +1,25 @@
 /**
- * `npm run torture -- [--rounds N] [--minutes M] [--seed S] [--json] [--keep]`
+ * `npm run torture -- [--rounds N] [--minutes M] [--seed S] [--storage directory|smb|s3] [--json] [--keep]`
  *
  * Restores a set under storm and blows to random moments and compares each with a ledger of every write and with a
- * second, independent path. Ends with 1 on any difference. The seed decides what is done; the machine, when.
+ * second, independent path.  On a share or in a bucket the archive's
+ * server is killed and started again in every round. Ends with 1 on any difference. The seed decides what is done; the machine, when.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chooseSeed } from './bench/random.ts';
+import { STORAGES } from './torture/place.ts';
 import { torture } from './torture/rounds.ts';
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '10' }, seed: { type: 'string' }, json: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false }, minutes: { type: 'string' } },
+  options: { rounds: { type: 'string', default: '10' }, seed: { type: 'string' }, json: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false }, minutes: { type: 'string' }, storage: { type: 'string', default: 'directory' } },
 });
 const rounds = Number(values.rounds);
-if (!Number.isInteger(rounds) || rounds < 1) {
-  console.error('usage: npm run torture -- [--rounds N] [--minutes M] [--seed S] [--json] [--keep]');
+const storage = STORAGES.find((kind) => kind === values.storage);
+if (!Number.isInteger(rounds) || rounds < 1 || storage === undefined) {
+  console.error('usage: npm run torture -- [--rounds N] [--minutes M] [--seed S] [--storage directory|smb|s3] [--json] [--keep]');
   process.exit(2);
 }
 const seed = chooseSeed(values.seed);
@@ -29,8 +32,8 @@ const interrupted = new Promise<never>((_, reject) => {
 let code = 1;
 try {
   await using stack = new AsyncDisposableStack();
-  say(`seed ${seed}`);
-  const result = await Promise.race([torture({ rounds, seed, directory, say, stack, longestMs: values.minutes === undefined ? undefined : Number(values.minutes) * 60_000 }), interrupted]);
+  say(`seed ${seed}, archive on ${storage}`);
+  const result = await Promise.race([torture({ rounds, seed, directory, storage, say, stack, longestMs: values.minutes === undefined ? undefined : Number(values.minutes) * 60_000 }), interrupted]);
   for (const difference of result.found) say(`DIFFERENCE ${difference}`);
   say(`${result.rounds} rounds, ${result.differences} differences`);
   if (values.json) console.log(JSON.stringify(result));

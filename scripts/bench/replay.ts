@@ -15,6 +15,7 @@ import { startMongod } from '../../src/mongo/mongod.ts';
 import type { PointManifest } from '../../src/repository/archive.ts';
 import { openReplicaSet } from '../../test/kit/replica-set.ts';
 import { openOwnArchive, type OwnArchive } from '../torture/archive.ts';
+import { ownRepository } from '../torture/place.ts';
 import { round } from './accounting.ts';
 import { applyOneByOne } from './apply-ops.ts';
 import { openProduct } from './product.ts';
@@ -44,7 +45,7 @@ export async function benchReplay(run: Run): Promise<Measured> {
   const { operationTime } = await client.db('admin').command({ ping: 1 });
   const through: ClusterTime = { t: operationTime.getHighBitsUnsigned(), i: operationTime.getLowBitsUnsigned() };
   const live = await hashAll(client);
-  const archive = await openOwnArchive(product.platform, 'shop');
+  const archive = await openOwnArchive(await ownRepository(product.platform), 'shop', stack);
   await until('the archive to hold the operations', 300_000, async () => (compareTimes((await archive.chain()).through, through) >= 0 ? true : undefined), { everyMs: 500 });
   await set.stop();
   const bed: Bed = { run, binary: set.binary, version: set.mongoVersion, archive, point: await archive.archive.point(id), through, directory: volume.directory };

@@ -1,13 +1,12 @@
 /** The set's archive as a reader with the passphrase sees it: what the torture takes its moments and its second path from. */
-import { readFileSync } from 'node:fs';
 import { BSON } from 'mongodb';
 import { latest, type ClusterTime } from '../../src/base/cluster-time.ts';
 import { entriesOf } from '../../src/mongo/oplog-entry.ts';
 import type { OplogBatch } from '../../src/mongo/oplog-batch.ts';
 import { openArchive, type Archive } from '../../src/repository/archive.ts';
 import { listArchives, openRepository } from '../../src/repository/repository.ts';
-import { openDirectory } from '../../src/repository/storage/directory.ts';
-import type { Platform } from '../../test/kit/platform.ts';
+import type { StoragePlace } from '../../src/repository/storage/location.ts';
+import { openStorage } from '../../src/repository/storage/open-storage.ts';
 import { kindOf, type Landmark } from './moments.ts';
 
 export type OwnArchive = {
@@ -23,13 +22,12 @@ export type OwnArchive = {
 /** No index build of the storm takes longer. */
 const BUILD_SECONDS = 120;
 
-export async function openOwnArchive(platform: Platform, setName: string): Promise<OwnArchive> {
-  const { repositories } = await platform.ok('repository', 'list');
-  const { location, passphraseFile } = (repositories as { location: { path: string }; passphraseFile: string }[])[0]!;
-  const storage = await openDirectory(location.path);
-  const { key } = await openRepository(storage, readFileSync(passphraseFile, 'utf8').trim());
+export async function openOwnArchive({ place, passphrase }: { place: StoragePlace; passphrase: string }, setName: string, stack: AsyncDisposableStack): Promise<OwnArchive> {
+  const storage = await openStorage(place);
+  stack.defer(async () => await storage.close?.());
+  const { key } = await openRepository(storage, passphrase);
   const found = (await listArchives(storage, key)).find((each) => each.setName === setName);
-  if (found === undefined) throw new Error(`no archive of ${setName} in ${location.path}`);
+  if (found === undefined) throw new Error(`no archive of ${setName} in ${storage.place}`);
   const archive = await openArchive(storage, found.setId, found.key);
 
   const chain = async (): Promise<{ id: string; after: ClusterTime; through: ClusterTime }> => {

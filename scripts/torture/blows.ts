@@ -1,13 +1,14 @@
-/** What befalls the platform and the set: kills without warning, and elections. */
+/** What befalls the platform, the set and the server that keeps the archive: kills without warning, and elections. */
 import type { Platform } from '../../test/kit/platform.ts';
 import type { ReplicaSet } from '../../test/kit/replica-set.ts';
 import type { Random } from '../bench/random.ts';
+import type { Place } from './place.ts';
 
 export const BLOWS = ['mover', 'transport', 'server', 'primary', 'secondary', 'step-down'] as const;
-export type Blow = (typeof BLOWS)[number];
+export type Blow = (typeof BLOWS)[number] | 'storage';
 
 /** Strikes once; answers whether there was anything to strike. The set is whole again when it resolves. */
-export async function strike(blow: Blow, platform: Platform, set: ReplicaSet, random: Random): Promise<boolean> {
+export async function strike(blow: Blow, { platform, set, place }: { platform: Platform; set: ReplicaSet; place: Place }, random: Random): Promise<boolean> {
   switch (blow) {
     case 'mover':
     case 'transport':
@@ -19,6 +20,10 @@ export async function strike(blow: Blow, platform: Platform, set: ReplicaSet, ra
       const secondaries = await set.secondaries();
       return secondaries.length === 0 ? false : await killMember(set, random.pick(secondaries), random);
     }
+    case 'storage':
+      if (place.strike === undefined) return false;
+      await place.strike();
+      return true;
     case 'step-down':
       await set.stepDown();
       return true;

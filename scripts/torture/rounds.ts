@@ -12,6 +12,7 @@ import { openRandom, type Random } from '../bench/random.ts';
 import { openOwnArchive, type OwnArchive } from './archive.ts';
 import { BLOWS, strike, type Blow } from './blows.ts';
 import { openLedger, type Ledger } from './ledger.ts';
+import { openPlace, type Place, type StorageKind } from './place.ts';
 import { chooseMoment, within, type Landmark } from './moments.ts';
 import { openReference, type Reference } from './reference.ts';
 import { tryMoment, WAYS, type Verdict, type Way } from './trial.ts';
@@ -21,6 +22,8 @@ export type TortureOptions = {
   readonly rounds: number;
   readonly seed: string;
   readonly directory: string;
+  /** Where the archive is: a directory unless given. A share's or a bucket's server is struck in every round. */
+  readonly storage?: StorageKind;
   readonly say: (line: string) => void;
   /** Everything that was started ends with it: also when the run is interrupted in the middle. */
   readonly stack: AsyncDisposableStack;
@@ -48,10 +51,13 @@ export type TortureResult = {
 };
 
 type Tally = { points: number; backupsInterrupted: number; restoresInterrupted: number; documentsChecked: number; inDoubt: number; found: string[]; blows: Record<string, number>; moments: Record<string, number>; ways: Record<string, number> };
-type Bed = { options: TortureOptions; platform: Platform; set: ReplicaSet; storm: Storm; ledger: Ledger; archive: OwnArchive; random: Random; tally: Tally };
+type Bed = { options: TortureOptions; place: Place; platform: Platform; set: ReplicaSet; storm: Storm; ledger: Ledger; archive: OwnArchive; random: Random; tally: Tally };
 
 const SET = 'storm';
 const DEEP_EVERY = 10;
+const duringRestores = ['mover', 'transport', 'server'] as const;
+/** A store that is started again answers some questions only after half a minute. */
+const catchUpMs = 240_000;
 
 export async function torture(options: TortureOptions): Promise<TortureResult> {
   const startedMs = performance.now();
@@ -59,13 +65,15 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
   const set = stack.use(await openReplicaSet({ name: SET, directory: join(options.directory, 'set'), oplogSizeMb: 990, args: ['--setParameter', 'ttlMonitorSleepSecs=2'] }));
   mkdirSync(join(options.directory, 'tidemark'));
   const platform = stack.use(await openPlatform({ dataDir: join(options.directory, 'tidemark') }));
-  await platform.ok('set', 'add', set.uri, '--name', SET);
-  const archive = await openOwnArchive(platform, SET);
+  const place = await openPlace(options.storage ?? 'directory', options.directory, stack);
+  const repository = await place.add(platform);
+  await platform.ok('set', 'add', set.uri, '--name', SET, '--repository', repository.name);
+  const archive = await openOwnArchive(repository, SET, stack);
   await until('the chain to begin', 30_000, async () => ((await archive.archive.oplog.chains()).chains.length > 0 ? true : undefined));
   const ledger = openLedger();
   const storm = stack.use(await startStorm(set, ledger, options.seed));
   const tally: Tally = { points: 0, backupsInterrupted: 0, restoresInterrupted: 0, documentsChecked: 0, inDoubt: 0, found: [], blows: {}, moments: {}, ways: {} };
-  const bed: Bed = { options, platform, set, storm, ledger, archive, random: openRandom(options.seed, 'torture'), tally };
+  const bed: Bed = { options, place, platform, set, storm, ledger, archive, random: openRandom(options.seed, 'torture'), tally };
   await backUp(bed, []);
   const reference = stack.use(await openReference({ binary: set.binary, directory: options.directory, name: 'reference', archive }));
 
@@ -82,7 +90,8 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
 
 async function oneRound(bed: Bed, number: number, from: ClusterTime, first: ClusterTime, reference: Reference): Promise<ClusterTime> {
   const { random, options, archive, tally } = bed;
-  const blows = random.next() < 0.15 ? [] : Array.from({ length: 1 + random.int(2) }, () => random.pick(BLOWS));
+  const others: Blow[] = random.next() < 0.15 ? [] : Array.from({ length: 1 + random.int(2) }, () => random.pick(BLOWS));
+  const blows: Blow[] = bed.place.strike === undefined ? others : [...others.slice(1), 'storage'];
   const raging = rage(bed, blows);
   if (random.next() < 0.7) await backUp(bed, blows);
   await raging;
@@ -95,7 +104,7 @@ async function oneRound(bed: Bed, number: number, from: ClusterTime, first: Clus
   const way = random.pick([...WAYS, 'publish' as const]);
   count(tally.moments, deep ? `${landmark.kind} (whole life)` : landmark.kind);
   count(tally.ways, way);
-  const during = random.next() < 0.2 ? random.pick(['mover', 'transport', 'server'] as const) : undefined;
+  const during = random.next() < 0.2 ? random.pick(bed.place.strike === undefined ? duringRestores : (['storage'] as const)) : undefined;
   const verdict = deep ? await deepTrial(bed, landmark, way, during) : await trial(bed, landmark, way, during, reference);
   tally.documentsChecked += verdict.checked;
   tally.inDoubt += verdict.inDoubt;
@@ -106,11 +115,12 @@ async function oneRound(bed: Bed, number: number, from: ClusterTime, first: Clus
 }
 
 /** Lets the storm rage, and strikes at random times in it, one blow after the other. */
-async function rage({ options, platform, set, random, tally }: Bed, blows: readonly Blow[]): Promise<void> {
+async function rage(bed: Bed, blows: readonly Blow[]): Promise<void> {
+  const { options, random, tally } = bed;
   const endsMs = performance.now() + (options.stormMs ?? 8_000);
   for (const blow of blows) {
     await pause(500 + random.int(3_000));
-    if (await strike(blow, platform, set, random)) count(tally.blows, blow);
+    if (await strike(blow, bed, random)) count(tally.blows, blow);
   }
   await pause(Math.max(0, endsMs - performance.now()));
 }
@@ -131,18 +141,18 @@ async function caughtUp({ archive, set }: Bed): Promise<ClusterTime> {
   await using client = await set.client();
   const { operationTime } = await client.db('admin').command({ ping: 1 });
   const now = { t: operationTime.getHighBitsUnsigned(), i: operationTime.getLowBitsUnsigned() } as ClusterTime;
-  return await until('the archived oplog to catch up', 90_000, async () => {
+  return await until('the archived oplog to catch up', catchUpMs, async () => {
     const { through } = await archive.chain();
     return compareTimes(through, now) >= 0 ? through : undefined;
   }, { everyMs: 250 });
 }
 
 /** The restore and the second path at once; a restore that was struck is tried again, as an operator would. */
-async function trial(bed: Bed, { at }: Landmark, way: Way, during: 'mover' | 'transport' | 'server' | undefined, reference: Reference): Promise<Verdict> {
+async function trial(bed: Bed, { at }: Landmark, way: Way, during: Blow | undefined, reference: Reference): Promise<Verdict> {
   const { platform, set, random, tally, options } = bed;
   const state = reference.advance(at);
   state.catch(() => {});
-  const striking = during === undefined ? undefined : pause(300 + random.int(2_500)).then(async () => await strike(during, platform, set, random));
+  const striking = during === undefined ? undefined : pause(300 + random.int(2_500)).then(async () => await strike(during, bed, random));
   const attempts = during === undefined ? 1 : 4;
   for (let attempt = 1; ; attempt++) {
     try {
@@ -165,7 +175,7 @@ async function answering(platform: Platform): Promise<void> {
   await until('the platform to answer after a blow', 120_000, async () => ((await platform.tidemark('window', SET)).code === 0 ? true : undefined), { everyMs: 1_000 });
 }
 
-async function deepTrial(bed: Bed, landmark: Landmark, way: Way, during: 'mover' | 'transport' | 'server' | undefined): Promise<Verdict> {
+async function deepTrial(bed: Bed, landmark: Landmark, way: Way, during: Blow | undefined): Promise<Verdict> {
   const { options, set, archive } = bed;
   await using reference = await openReference({ binary: set.binary, directory: options.directory, name: 'deep', archive });
   return await trial(bed, landmark, way, during, reference);
