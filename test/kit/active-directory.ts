@@ -42,7 +42,7 @@ export type DirectoryOptions = {
 export async function openActiveDirectory(machine: TestMachine, identity: LinkIdentity, entries: readonly LdifEntry[], { stored, shares = [] }: DirectoryOptions = {}): Promise<ActiveDirectory> {
   const directory = mkdtempSync(join(scratch, 'tm-ad-'));
   const config = join(directory, 'etc/smb.conf');
-  const close = (): void => rmSync(directory, { recursive: true, force: true });
+  const close = (): void => rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   try {
     for (const name of ['pid', 'ncalrpc', 'log', 'tls']) mkdirSync(join(directory, name));
     for (const [name, text] of [['key.pem', identity.keyPem], ['cert.pem', identity.certificatePem], ['ca.pem', identity.caPem]] as const) writeFileSync(join(directory, 'tls', name), text, { mode: 0o600 });

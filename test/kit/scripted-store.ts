@@ -55,7 +55,7 @@ type Done = { readonly status: number; readonly body: Buffer; readonly headers: 
 function carryOut(objects: Map<string, Kept>, { method, key, query, headers }: Asked, body: Buffer, isConditionIgnored: boolean): Done {
   const kept = objects.get(key);
   const plain = (status: number, text: Buffer | string = '', more: Record<string, string> = {}): Done => ({ status, body: Buffer.from(text), headers: more });
-  if (method === 'GET' && key === '') return plain(200, query.has('list-type') ? listOf(objects, query.get('prefix') ?? '') : '<X/>', { 'content-type': 'application/xml' });
+  if (method === 'GET' && key === '') return plain(200, query.has('list-type') ? listOf(objects, query.get('prefix') ?? '') : query.has('versions') ? versionsOf(objects, query.get('prefix') ?? '') : '<X/>', { 'content-type': 'application/xml' });
   if (method === 'PUT') {
     if (headers['if-none-match'] === '*' && kept !== undefined && !isConditionIgnored) return { status: 412, code: 'PreconditionFailed' };
     const meta = Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('x-amz-meta-'))) as Record<string, string>;
@@ -70,6 +70,12 @@ function carryOut(objects: Map<string, Kept>, { method, key, query, headers }: A
   const range = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? '');
   const bytes = range === null ? kept.bytes : kept.bytes.subarray(Number(range[1]), Number(range[2]) + 1);
   return plain(range === null ? 200 : 206, bytes, { 'last-modified': new Date(kept.atMs).toUTCString(), ...kept.meta });
+}
+
+/** A store without versions lists each object as the one that it has. */
+function versionsOf(objects: Map<string, Kept>, prefix: string): string {
+  const found = [...objects].filter(([key]) => key.startsWith(prefix)).map(([key, { bytes, atMs }]) => `<Version><Key>${key}</Key><VersionId>null</VersionId><IsLatest>true</IsLatest><Size>${bytes.length}</Size><LastModified>${new Date(atMs).toISOString()}</LastModified></Version>`);
+  return `<ListVersionsResult><IsTruncated>false</IsTruncated>${found.join('')}</ListVersionsResult>`;
 }
 
 function listOf(objects: Map<string, Kept>, prefix: string): string {
