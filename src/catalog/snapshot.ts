@@ -56,6 +56,8 @@ export async function restoreSnapshot(path: string, { migration, tables }: Catal
     await db.transaction().execute(async (tx) => {
       await tx.executeQuery({ sql: 'pragma defer_foreign_keys = on', parameters: [] } as unknown as Parameters<typeof tx.executeQuery>[0]);
       for (const [name, rows] of left) for (const row of rows) await tx.insertInto(name as keyof Tables).values(row as never).execute();
+      // Its sessions are not in a snapshot. The run stays open: the scheduler closes one whose parts are over, and counts on from there.
+      if (has.has('policy_parts')) await tx.updateTable('policy_parts').set({ state: 'stopped', says: 'the server was lost during the run' }).where('state', 'in', ['waiting', 'running']).execute();
     });
   } finally {
     await db.destroy();

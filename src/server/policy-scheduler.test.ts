@@ -1,15 +1,20 @@
 /** The scheduler on the real catalog: what a kill between any two of its writes leaves, its window and its limits. */
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { silentLog } from '../base/log.ts';
 import { sortableId } from '../base/ids.ts';
 import { openCatalog, type Catalog } from '../catalog/catalog.ts';
 import type { PolicyBook } from '../catalog/policies.ts';
+import { restoreSnapshot } from '../catalog/snapshot.ts';
 import { policyDocument, type GivenPolicy } from '../contract/policies.ts';
 import { usualLimits, type SessionEnded } from '../domain/policy-run.ts';
 import { nextRun } from '../domain/schedule.ts';
+import { scratch } from '../../test/kit/scratch.ts';
 import { turnedClock } from '../../test/kit/turned-clock.ts';
 import { openPolicyScheduler, type PolicyWork } from './policy-scheduler.ts';
+import { openPolicyWork } from './policy-sessions.ts';
 
 const startMs = Temporal.Instant.from('2026-11-26T10:00Z').epochMilliseconds;
 const minuteMs = 60_000;
@@ -122,4 +127,31 @@ test('what is due while a run of the policy is open is skipped and counted there
   }
   const { state, skipped, missed } = await scene.run();
   assert.deepEqual([state, skipped, missed, scene.begun.size], ['open', 3, 0, 1]);
+});
+
+test('a run that was open when the server was lost is closed by the first round of the recovered one, and its policy runs again', async () => {
+  for (const schedule of [{ kind: 'every', minutes: 60 }, { kind: 'continuous' }] as const) {
+    await using scene = await openScene({ schedule, sets: ['a', 'b', 'c', 'd', 'e'] });
+    scene.clock.turn(60 * minuteMs);
+    await scene.server().round();
+    assert.equal(scene.begun.size, 4);
+    const data = await mkdtemp(join(scratch, 'tm-lost-'));
+    await restoreSnapshot(join(data, 'catalog.sqlite'), await scene.catalog.snapshots.take());
+    const recovered = await openCatalog(join(data, 'catalog.sqlite'));
+    await scene.server(recovered.policies).round();
+    const [run] = await recovered.policies.runs('p', 9);
+    assert.deepEqual([run!.state, (await recovered.policies.parts(run!.id)).map(({ state }) => state)], ['stopped', Array(5).fill('stopped')]);
+    scene.clock.turn(60 * minuteMs);
+    await scene.server(recovered.policies).round();
+    assert.equal((await recovered.policies.runs('p', 9)).length, 2, schedule.kind);
+    await recovered.close();
+    await rm(data, { recursive: true, force: true });
+  }
+});
+
+test('a session that is not there any more has failed, and there is nothing to stop', async () => {
+  await using scene = await openScene();
+  const work = openPolicyWork({ catalog: scene.catalog } as Parameters<typeof openPolicyWork>[0]);
+  assert.deepEqual(await work.ended('gone'), { state: 'failed', says: 'its session is not there any more' });
+  await work.stop('gone');
 });

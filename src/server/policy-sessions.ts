@@ -71,7 +71,8 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, wake 
     running: async () => (await catalog.sessions.unfinishedOf('backup')).flatMap(({ set_id }) => set_id ?? []),
     begin,
     async ended(session) {
-      const row = await engine.find(session);
+      const row = await catalog.sessions.find(session);
+      if (row === undefined) return { state: 'failed', says: 'its session is not there any more' };
       if (!hasEnded(row.state as SessionState)) {
         watch(session);
         return undefined;
@@ -79,7 +80,8 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, wake 
       return { state: row.state as SessionEnded, says: row.failure === null ? null : wireFailure.parse(JSON.parse(row.failure)).message };
     },
     stop: async (session) => {
-      if (!hasEnded((await engine.find(session)).state as SessionState)) await engine.stop(session);
+      const row = await catalog.sessions.find(session);
+      if (row !== undefined && !hasEnded(row.state as SessionState)) await engine.stop(session);
     },
   };
 }
