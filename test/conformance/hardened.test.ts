@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { appendFile, chmod, open, readdir, rename, rm, truncate, unlink, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, chown, mkdir, mkdtemp, open, readFile, readdir, rename, rm, stat, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
 import { isFailure } from '../../src/base/failure.ts';
@@ -11,7 +12,7 @@ import { askWarden } from '../../src/repository/storage/warden-line.ts';
 import type { Retention, Storage } from '../../src/repository/storage/storage.ts';
 import { requireProgram } from '../../src/base/child-process.ts';
 import { openLoopFileSystem, whyNoLoops, type FileSystemKind } from '../kit/file-system.ts';
-import { openTestWarden, whyNoWarden, type TestWarden } from '../kit/warden.ts';
+import { openTestWarden, whyNoWarden, writerUid, type TestWarden } from '../kit/warden.ts';
 import { lockConformance } from './lock.ts';
 
 const skip = whyNoWarden();
@@ -140,6 +141,38 @@ test('a place is refused that root writes to, that its writer can put aside, or 
   await assert.rejects(adopt(join(warden.place, 'mine/below')), /can also rename what is in/);
   await assert.rejects(openDirectory(join(other.place, '..'), { create: true, immutable, warden: warden.socket }), (error) => isFailure(error, lockNotKept) && /warden adopt/.test(error.message));
   t.diagnostic('three refusals');
+});
+
+test('a place is refused in which its writer made what is the warden\'s, and it stays the writer\'s', { skip }, async (t) => {
+  const root = await mkdtemp(join(tmpdir(), 'tm-adopt-'));
+  t.after(async () => await rm(root, { recursive: true, force: true }));
+  await chmod(root, 0o755);
+  const [place, state, victim] = [join(root, 'repository'), join(root, 'state'), join(root, 'victim')];
+  await mkdir(place, { mode: 0o700 });
+  await chown(place, writerUid, writerUid);
+  await writeFile(victim, 'as it was');
+  const adopt = async (): Promise<string> => await requireProgram(process.execPath, [join(import.meta.dirname, '../../src/main/warden.ts'), '--state', state, 'adopt', place], { deadlineMs: 30_000 });
+  const below = join(place, '.warden');
+  const traps: Record<string, () => Promise<unknown>> = {
+    'a folder of the writer': async () => await warden.asWriter(async () => await mkdir(below, { mode: 0o700 })),
+    'a link': async () => await warden.asWriter(async () => await symlink(state, below)),
+    'a ledger of the writer': async () => {
+      await mkdir(below, { mode: 0o700 });
+      await writeFile(join(below, 'ledger'), '');
+      await chown(join(below, 'ledger'), writerUid, writerUid);
+    },
+  };
+  for (const [trap, lay] of Object.entries(traps)) {
+    await lay();
+    await assert.rejects(adopt(), /is not root's alone/, trap);
+    const { uid, mode } = await stat(place);
+    assert.deepEqual([uid, mode & 0o7777], [writerUid, 0o700], trap);
+    await rm(below, { recursive: true });
+  }
+  await mkdir(below, { mode: 0o700 });
+  await symlink(victim, join(below, 'trial'));
+  await adopt();
+  assert.equal(await readFile(victim, 'utf8'), 'as it was');
 });
 
 test('a point, its packs and an older pack that it builds on are kept; a sweep waits, says until when, and goes on after it', { skip }, async (t) => {

@@ -8,7 +8,7 @@
  * ordinary files of the holder are locked. The folders on the way become root's, with the sticky bit: in them the holder can make
  * new things and delete its own, and can rename or remove no folder that has locked files in it.
  */
-import { chownSync, closeSync, constants, fchmodSync, fchownSync, fstatSync, mkdirSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, constants, fchmodSync, fchownSync, fstatSync, lstatSync, mkdirSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isFailure } from '../../base/failure.ts';
@@ -41,17 +41,33 @@ export function adoptPlace(path: string): AdoptedPlace {
   const { uid, gid } = statSync(path);
   const before = uid === 0 ? readOwner(path) : { uid, gid };
   requireSafeWay(path, before);
-  mkdirSync(join(path, own), { recursive: true, mode: 0o700 });
-  requireFlag(path);
-  chownSync(join(path, own), 0, 0);
-  const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  const { mode } = fstatSync(folder);
   try {
+    // First: in a folder of root's with the sticky bit nobody puts another one in the place of what is looked at below.
     fchownSync(folder, 0, before.gid);
     fchmodSync(folder, folderMode);
+    if (lstatSync(join(path, own), { throwIfNoEntry: false }) === undefined) mkdirSync(join(path, own), { mode: 0o700 });
+    requireOwn(path);
+    requireFlag(path);
+  } catch (error) {
+    fchownSync(folder, uid, gid);
+    fchmodSync(folder, mode & 0o7777);
+    throw error;
   } finally {
     closeSync(folder);
   }
   return { path, ...before };
+}
+
+/** What the writer made before the adoption, or put a link to, would be his to change. */
+function requireOwn(path: string): void {
+  const folder = lstatSync(join(path, own));
+  const ledger = lstatSync(join(path, own, 'ledger'), { throwIfNoEntry: false });
+  const what = 'is not root\'s alone; look at it, and remove it as root if it is not a warden\'s';
+  if (!folder.isDirectory() || folder.uid !== 0 || (folder.mode & 0o7777) !== 0o700) throw lockNotKept({ place: path, what: `${own} in it ${what}` });
+  if (ledger === undefined) return;
+  if (!ledger.isFile() || ledger.uid !== 0 || ledger.nlink !== 1 || (ledger.mode & 0o7077) !== 0) throw lockNotKept({ place: path, what: `${own}/ledger in it ${what}` });
 }
 
 /** Of a place that was adopted before: its files tell whose it is. */
@@ -75,7 +91,8 @@ function requireSafeWay(path: string, { uid, gid }: { uid: number; gid: number }
 /** Shows that a locked file withstands root's own unlink. */
 export function requireFlag(path: string): void {
   const trial = join(path, own, 'trial');
-  const fd = openSync(trial, constants.O_CREAT | constants.O_RDWR, 0o600);
+  removeTrial(trial);
+  const fd = openSync(trial, constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_RDWR, 0o600);
   try {
     writeSync(fd, 'trial');
     setImmutableFile(fd, true);
@@ -90,6 +107,19 @@ export function requireFlag(path: string): void {
   }
 }
 
+/** Of a kill, locked perhaps. */
+function removeTrial(trial: string): void {
+  if (lstatSync(trial, { throwIfNoEntry: false })?.isFile() === true) {
+    const fd = openSync(trial, constants.O_RDONLY | constants.O_NOFOLLOW);
+    try {
+      if (isImmutableFile(fd)) setImmutableFile(fd, false);
+    } finally {
+      closeSync(fd);
+    }
+  }
+  rmSync(trial, { force: true });
+}
+
 function isRemoved(path: string): boolean {
   try {
     rmSync(path);
@@ -101,6 +131,7 @@ function isRemoved(path: string): boolean {
 
 export async function openKeptPlace(place: AdoptedPlace): Promise<KeptPlace> {
   const { path, uid, gid } = place;
+  requireOwn(path);
   const ledger: Ledger = await openLedger(join(path, own, 'ledger'));
   const root = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   const held = new Set<string>();

@@ -39,6 +39,13 @@ test('where the kept time is lost it goes on from the last lock, and not from th
   assert.equal(passTo(undefined, at(), 0).time.keptMs, startMs);
 });
 
+test('a ledger that is ahead takes nothing off a lock: of a machine whose time was later, or of a disk that lies', () => {
+  assert.equal(passTo(time, at({ bootMs: 1_005_000, wallMs: startMs + 5_000 }), startMs + 400 * day).time.keptMs, startMs + 5_000);
+  const { time: after, alarm } = passTo(undefined, at(), startMs + 400 * day);
+  assert.equal(after.keptMs, startMs);
+  assert.match(alarm?.says ?? '', /ahead of the clock by 400 days/);
+});
+
 test('a confirmed clock counts when it is ahead, and never further than the clock itself', () => {
   const late = { ...time, at: at({ wallMs: startMs + 10 * day }) };
   assert.equal(confirm(late, startMs + 10 * day).keptMs, startMs + 10 * day);

@@ -25,16 +25,19 @@ const toleranceMs = 60_000;
 /** Away for longer than this is worth a word: the locks last as much longer. */
 const longAwayMs = 86_400_000;
 
-/** `floorMs`: a moment that was seen to have come, of the ledgers; it counts where nothing was kept. */
+/** `floorMs`: a moment that was seen to have come, of the ledgers; it counts where nothing was kept, and no further than the clock of the day. */
 export function passTo(before: KeptTime | undefined, now: Readings, floorMs: number): { time: KeptTime; alarm: Alarm | undefined } {
   if (before === undefined) {
-    const isNew = floorMs === 0;
-    const says = 'the time that was kept is gone; it goes on from the last lock, so locks last longer';
-    return { time: { keptMs: isNew ? now.wallMs : floorMs, at: now }, alarm: isNew ? undefined : { atMs: now.wallMs, says } };
+    if (floorMs === 0) return { time: { keptMs: now.wallMs, at: now }, alarm: undefined };
+    const says =
+      floorMs > now.wallMs
+        ? `a ledger is ahead of the clock by ${show(floorMs - now.wallMs)}, and the time that was kept is gone; it goes on from the clock`
+        : 'the time that was kept is gone; it goes on from the last lock, so locks last longer';
+    return { time: { keptMs: Math.min(floorMs, now.wallMs), at: now }, alarm: { atMs: now.wallMs, says } };
   }
   const isSameBoot = before.at.bootId === now.bootId;
   const passedMs = Math.max(0, isSameBoot ? now.bootMs - before.at.bootMs : now.bootMs);
-  const keptMs = Math.max(before.keptMs + passedMs, floorMs);
+  const keptMs = before.keptMs + passedMs;
   const turnedMs = now.wallMs - before.at.wallMs - passedMs;
   const alarm = (says: string): { time: KeptTime; alarm: Alarm } => ({ time: { keptMs, at: now }, alarm: { atMs: now.wallMs, says } });
   if (turnedMs < -toleranceMs) return alarm(`the clock was turned back by ${show(-turnedMs)}; locks go on by the time that passed`);

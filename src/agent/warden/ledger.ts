@@ -1,12 +1,15 @@
 /**
  * Until when each file of a place is locked, in the place itself, so that it goes where the disk goes: `.warden/ledger`, root's alone.
  *
- *   <kept time when it was written> <until> <name>      until: 0, the lock was lifted; -1, the file is gone
+ *   <kept time when it was written> <until> <name> <check>      until: 0, the lock was lifted; -1, the file is gone
+ *                                                               check: CRC-32 of what is before it
  *
- * One line for each change, durable before a file is locked by it; the last one of a name counts, and the end of a file that was cut off
- * does not. Written anew at opening once most of it is history.
+ * One line for each change, durable before a file is locked by it; the last one of a name counts. A line that was cut off is not counted,
+ * and taken off before anything is written behind it: glued to the next one its numbers would be others. Written anew at opening once most
+ * of it is history.
  */
-import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { open, readFile, truncate, type FileHandle } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
 import { writeWhole } from '../../base/whole-file.ts';
 
 export type LedgerChange = { readonly name: string; /** In kept time. */ readonly untilMs: number };
@@ -32,21 +35,24 @@ export async function openLedger(path: string): Promise<Ledger> {
   });
   const entries = new Map<string, number>();
   let seenMs = 0;
-  let isHurt = !text.endsWith('\n') && text !== '';
-  const lines = text.split('\n').slice(0, -1);
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+  let goodBytes = Buffer.byteLength(whole);
+  // Takes no room, where the disk is full.
+  if (whole !== text) await truncate(path, goodBytes);
+  const lines = whole.split('\n').slice(0, -1);
   for (const line of lines) {
-    const found = /^(\d+) (-?\d+) ([a-z0-9._/-]+)$/.exec(line);
-    if (found === null) {
-      isHurt = true;
-      continue;
-    }
-    seenMs = Math.max(seenMs, Number(found[1]));
-    put(entries, found[3]!, Number(found[2]));
+    const found = /^((\d+) (-?\d+) ([a-z0-9._/-]+)) ([0-9a-f]{8})$/.exec(line);
+    if (found === null || found[5] !== checkOf(found[1]!)) continue;
+    seenMs = Math.max(seenMs, Number(found[2]));
+    put(entries, found[4]!, Number(found[3]));
   }
-  if (isHurt || text === '' || lines.length > 2 * entries.size + leastHistory) {
-    await writeWhole(path, [...entries].map(([name, untilMs]) => lineOf({ name, untilMs }, seenMs)).join(''), 0o600);
+  if (text === '' || lines.length > 2 * entries.size + leastHistory) {
+    const anew = [...entries].map(([name, untilMs]) => lineOf({ name, untilMs }, seenMs)).join('');
+    await writeWhole(path, anew, 0o600);
+    goodBytes = Buffer.byteLength(anew);
   }
   const file: FileHandle = await open(path, 'a', 0o600);
+  let isTorn = false;
   return {
     entries,
     get seenMs() {
@@ -54,8 +60,13 @@ export async function openLedger(path: string): Promise<Ledger> {
     },
     async write(changes, nowMs) {
       if (changes.length === 0) return;
-      await file.writeFile(changes.map((change) => lineOf(change, nowMs)).join(''));
+      if (isTorn) await file.truncate(goodBytes);
+      isTorn = true;
+      const added = changes.map((change) => lineOf(change, nowMs)).join('');
+      await file.writeFile(added);
       await file.datasync();
+      isTorn = false;
+      goodBytes += Buffer.byteLength(added);
       seenMs = Math.max(seenMs, Math.floor(nowMs));
       for (const { name, untilMs } of changes) put(entries, name, untilMs);
     },
@@ -69,5 +80,10 @@ function put(entries: Map<string, number>, name: string, untilMs: number): void 
 }
 
 function lineOf({ name, untilMs }: LedgerChange, nowMs: number): string {
-  return `${Math.floor(nowMs)} ${Math.ceil(untilMs)} ${name}\n`;
+  const line = `${Math.floor(nowMs)} ${Math.ceil(untilMs)} ${name}`;
+  return `${line} ${checkOf(line)}\n`;
+}
+
+function checkOf(line: string): string {
+  return crc32(line).toString(16).padStart(8, '0');
 }
