@@ -34,6 +34,18 @@ test('a point with a failed proof takes no other\'s place and goes with those of
   assert.deepEqual(staying(more, [rule({ ...days(1), keep: { kind: 'points', points: 3 } })], '2026-11-09T03:00Z'), ['2026-11-07', '2026-11-08', '2026-11-09']);
 });
 
+test('points that were never proved push out no proved one, and count where nothing was ever proved', () => {
+  const proved = daily('2026-11-01', 5);
+  const unproved = daily('2026-11-06', 20).map((one) => ({ ...one, ok: null }));
+  const retention: Retention = { keep: { kind: 'points', points: 4 }, weekly: { count: 1, day: 'sun' }, monthly: null, yearly: null };
+  const stays = staying([...proved, ...unproved], [rule(retention)], '2026-11-25T03:00Z');
+  assert.deepEqual(stays.slice(0, 5), proved.map(({ id }) => id), 'the newest four, and the first of the newest week that has a proved one');
+  assert.equal(staying([...proved, ...unproved], [rule(days(5))], '2026-11-25T03:00Z').length, 25, 'age counts from the newest proved one');
+  const later = daily('2026-11-26', 3);
+  assert.deepEqual(staying([...proved, ...unproved, ...later], [rule(days(5))], '2026-11-28T03:00Z'), [...unproved, ...later].slice(-5).map(({ id }) => id), 'they go by age like others');
+  assert.deepEqual(staying(unproved, [rule(days(1))], '2026-11-25T03:00Z'), unproved.slice(-3).map(({ id }) => id));
+});
+
 test('weekly, monthly and yearly points are the first of their weeks, months and years, as chosen', () => {
   const points = daily('2024-01-01', 800);
   const retention: Retention = { ...days(3), weekly: { count: 2, day: 'sun' }, monthly: { count: 3, week: 2 }, yearly: { count: 2, month: 7 } };
@@ -73,12 +85,12 @@ const retentions: fc.Arbitrary<Retention> = fc.record({
 
 /** The table of docs/design/retention.md read again, point by point and day by day. */
 function mustStay(one: KeptPoint, points: readonly KeptPoint[], { retention, timeZone }: RetentionRule, nowMs: number): boolean {
-  const good = points.filter(({ ok }) => ok !== false);
+  const good = points.filter(({ ok }) => ok === (points.some((other) => other.ok === true) ? true : null));
   const newer = good.filter((other) => other.createdAtMs > one.createdAtMs || (other.createdAtMs === one.createdAtMs && other.id > one.id)).length;
   if (newer < 3 || one.bound.length > 0) return true;
   const { keep, weekly, monthly, yearly } = retention;
   if (keep.kind === 'points' ? newer < keep.points : Math.min(nowMs, Math.max(...good.map(({ createdAtMs }) => createdAtMs))) - one.createdAtMs < keep.days * dayMs) return true;
-  if (one.ok === false) return false;
+  if (!good.includes(one)) return false;
   const day = (createdAtMs: number): Temporal.PlainDate => Temporal.Instant.fromEpochMilliseconds(createdAtMs).toZonedDateTimeISO(timeZone).toPlainDate();
   const begins = (wanted: (date: Temporal.PlainDate) => boolean) => (createdAtMs: number): string => {
     let date = day(createdAtMs);

@@ -2,7 +2,7 @@
  * Which restore points of a set go, and why each of the others stays (docs/design/retention.md).
  *
  * Age is counted from the newest good point, and never from later than now: a set whose backups fail loses nothing
- * meanwhile, and a clock that jumps ahead deletes nothing. Points whose proof failed take no other's place.
+ * meanwhile, and a clock that jumps ahead deletes nothing. Good is a point that was proved: one that was not takes no other's place.
  */
 import type { Weekday } from './rescan-schedule.ts';
 import { weekdays } from './rescan-schedule.ts';
@@ -35,7 +35,7 @@ const dayMs = 86_400_000;
 /** Without a rule nothing goes. */
 export function planRetention(points: readonly KeptPoint[], rules: readonly RetentionRule[], nowMs: number): RetentionPlan {
   const ordered = [...points].sort(olderFirst);
-  const good = ordered.filter(({ ok }) => ok !== false);
+  const good = goodOf(ordered);
   const reasons = new Map<string, string[]>(ordered.map(({ id }) => [id, []]));
   const keep = (id: string, why: string): void => void reasons.get(id)!.push(why);
 
@@ -51,6 +51,12 @@ export function planRetention(points: readonly KeptPoint[], rules: readonly Rete
     stays: ordered.filter(({ id }) => reasons.get(id)!.length > 0).map(({ id }) => ({ id, why: reasons.get(id)! })),
     goes: ordered.filter(({ id }) => reasons.get(id)!.length === 0).map(({ id }) => id),
   };
+}
+
+/** A set of which nothing was ever proved has only those that may yet turn out good. */
+function goodOf(points: readonly KeptPoint[]): readonly KeptPoint[] {
+  const proved = points.filter(({ ok }) => ok === true);
+  return proved.length > 0 ? proved : points.filter(({ ok }) => ok === null);
 }
 
 function olderFirst(a: KeptPoint, b: KeptPoint): number {
