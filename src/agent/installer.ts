@@ -8,7 +8,7 @@
  * Shown: its own certificate lies beside it (`installer.pem`) for the server to fetch over the way by which it was put there, whole,
  * before it listens. A peer is judged before a byte of it is read: a certificate of our authority, for a server. Then the token,
  * of which only the hash is here, opens one conversation, once. What is installed is what the key of packages signed, for this
- * platform, to the last byte; the kit is laid down before, so that a service that starts at once finds it.
+ * platform, to the last byte, checked on the very copy that Windows Installer is given; the kit is laid down before, so that a service that starts at once finds it.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { readFile, rm, statfs } from 'node:fs/promises';
@@ -24,9 +24,10 @@ import type { Log } from '../base/log.ts';
 import { writeWhole } from '../base/whole-file.ts';
 import { contactBytes, contactFile, firstContact, type ContactFile, type ContactPath } from '../contract/first-contact.ts';
 import { admitPart, judge } from '../contract/link/trust.ts';
-import { openManifest, type PackageManifest } from '../contract/packages.ts';
+import { openManifest, type PackageManifest, type SignedManifest } from '../contract/packages.ts';
 import { openIncoming } from './deployer/incoming.ts';
 import { contactRefused, wrongPlatform } from './failures.ts';
+import { checkFolder, copyToInstall, makeOwnFolder } from './installer-folder.ts';
 import { makeOwnCertificate } from './own-certificate.ts';
 
 type Asked<P extends ContactPath> = z.infer<(typeof firstContact)[P]['input']>;
@@ -36,6 +37,10 @@ type Answers = { readonly [P in ContactPath]: (asked: Asked<P>) => Promise<Answe
 export type InstallerOptions = {
   /** Where it was put, with `contact.json`. */
   readonly directory: string;
+  /** Its folder must lie directly below. */
+  readonly systemRoot: string;
+  /** Makes a folder the system's and administrators' alone, or throws. */
+  readonly keepFromOthers: (folder: string) => Promise<void>;
   /** What packages must be for. */
   readonly platform: string;
   readonly address?: string;
@@ -64,6 +69,8 @@ export async function openInstaller(options: InstallerOptions): Promise<Installe
   const { directory, clock, log } = options;
   const contact = await readContact(directory);
   if (clock.now() >= contact.expiresAtMs) throw contactRefused({ why: 'its hour is over' });
+  await checkFolder(directory, { name: contact.folder, systemRoot: options.systemRoot });
+  await options.keepFromOthers(directory);
   const own = makeOwnCertificate(contact.host, clock.now());
   await writeWhole(join(directory, certificateFile), own.certificatePem, 0o644);
   const ended = Promise.withResolvers<string>();
@@ -104,15 +111,16 @@ export async function openInstaller(options: InstallerOptions): Promise<Installe
 
 async function conversation(options: InstallerOptions, contact: ContactFile, end: (why: string) => void): Promise<Answers> {
   const { directory, platform, clock, log } = options;
-  const incoming = await openIncoming(join(directory, 'incoming'));
+  const made = await makeOwnFolder(directory);
+  const incoming = await openIncoming(join(made, 'incoming'));
   let attempts = 0;
   let opened: string | undefined;
-  let offered: PackageManifest | undefined;
+  let offered: { manifest: PackageManifest; signed: SignedManifest } | undefined;
   const demand = (shown: string): void => {
     if (clock.now() >= contact.expiresAtMs) throw contactRefused({ why: 'its hour is over' });
     if (opened === undefined || !isSame(hashOf(shown), opened)) throw contactRefused({ why: 'the ticket is another one' });
   };
-  const requireOffered = (): PackageManifest => {
+  const requireOffered = (): { manifest: PackageManifest; signed: SignedManifest } => {
     if (offered === undefined) throw contactRefused({ why: 'no package was shown yet' });
     return offered;
   };
@@ -134,21 +142,21 @@ async function conversation(options: InstallerOptions, contact: ContactFile, end
       demand(ticket);
       const manifest = openManifest(signed, contact.packageKey);
       if (manifest.platform !== platform) throw wrongPlatform({ name: manifest.name, version: manifest.version, for: manifest.platform, here: platform });
-      offered = manifest;
+      offered = { manifest, signed };
       return { have: await incoming.offer(manifest) };
     },
     async '/piece'({ ticket, offset, base64 }) {
       demand(ticket);
-      return { have: await incoming.piece(requireOffered().sha256, offset, Buffer.from(base64, 'base64')) };
+      return { have: await incoming.piece(requireOffered().manifest.sha256, offset, Buffer.from(base64, 'base64')) };
     },
     async '/install'({ ticket, kit, deployerPort }) {
       demand(ticket);
-      const manifest = requireOffered();
-      const archive = await incoming.archive(manifest);
+      const { manifest: shown, signed } = requireOffered();
+      const { file, manifest } = await copyToInstall(await incoming.archive(shown), signed, contact.packageKey, made);
       await writeWhole(options.settingsFile, JSON.stringify({ listen: { port: deployerPort } }), 0o600);
       await writeWhole(options.kitFile, JSON.stringify(kit), 0o600);
       try {
-        await options.install(archive, manifest);
+        await options.install(file, manifest);
       } catch (error) {
         await rm(options.kitFile, { force: true });
         throw error;

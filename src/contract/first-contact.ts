@@ -13,6 +13,8 @@ const hash = z.string().regex(/^[0-9a-f]{64}$/);
 /** `contact.json`: nothing in it is secret. Whoever reads it can neither answer the server nor give the installer an order. */
 export const contactFile = z.object({
   kind: z.literal('tidemark-first-contact'),
+  /** The name of the folder that it was put to. */
+  folder: z.string().regex(/^TidemarkInstaller-[0-9a-f]{32}$/),
   /** The host's id. */
   host: z.string(),
   /** SHA-256 of the token that the server shows once. */
@@ -45,5 +47,7 @@ export const contactBytes = 8 << 20;
 
 /** Where it listens. */
 export const installerPort = 11_731;
-/** Of the service, and of its folder in ADMIN$\Temp. */
+/** Of the service. */
 export const installerName = 'TidemarkInstaller';
+/** What the names of its folders in ADMIN$ begin with; 32 hexadecimal digits follow, drawn for each contact. */
+export const installerFolderPrefix = `${installerName}-`;

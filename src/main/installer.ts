@@ -3,7 +3,6 @@
  * There it was put by a first contact, with `contact.json`; what it has to say goes to `installer.log` beside it.
  */
 import { openSync, writeSync } from 'node:fs';
-import { copyFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openInstaller } from '../agent/installer.ts';
@@ -12,12 +11,13 @@ import { runProgram } from '../base/child-process.ts';
 import { systemClock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import { openLog } from '../base/log.ts';
+import { keepFromOthers } from '../base/windows-rights.ts';
 import { installerName } from '../contract/first-contact.ts';
 import type { PackageManifest } from '../contract/packages.ts';
 import type { WindowsService } from '../base/windows-service.ts';
 
 const directory = dirname(fileURLToPath(import.meta.url));
-const logFile = openSync(join(directory, 'installer.log'), 'a', 0o600);
+const logFile = openSync(join(directory, 'installer.log'), 'ax', 0o600);
 const log = openLog((line) => writeSync(logFile, line)).with({ part: 'installer' });
 const systemRoot = process.env['SystemRoot'] ?? 'C:\\Windows';
 const programData = process.env['ProgramData'] ?? 'C:\\ProgramData';
@@ -25,15 +25,9 @@ const programData = process.env['ProgramData'] ?? 'C:\\ProgramData';
 const done = new Set([0, 3010]);
 const installMs = 300_000;
 
-async function install(archive: string, { name, version }: PackageManifest): Promise<void> {
-  const file = join(directory, `${name}-${version}.msi`);
-  await copyFile(archive, file);
-  try {
-    const { code, stderr } = await runProgram(join(systemRoot, 'System32', 'msiexec.exe'), ['/i', file, '/qn', '/norestart'], { deadlineMs: installMs, env: process.env });
-    if (!done.has(code)) throw installationFailed({ name, version, why: `error ${code}${stderr.trim() === '' ? '' : `, ${stderr.trim().slice(-200)}`}` });
-  } finally {
-    await rm(file, { force: true });
-  }
+async function install(file: string, { name, version }: PackageManifest): Promise<void> {
+  const { code, stderr } = await runProgram(join(systemRoot, 'System32', 'msiexec.exe'), ['/i', file, '/qn', '/norestart'], { deadlineMs: installMs, env: process.env });
+  if (!done.has(code)) throw installationFailed({ name, version, why: `error ${code}${stderr.trim() === '' ? '' : `, ${stderr.trim().slice(-200)}`}` });
 }
 
 const rule = ['name=Tidemark installer', 'dir=in'];
@@ -51,7 +45,7 @@ try {
   const service: WindowsService | undefined = process.platform === 'win32' ? await (await import('../base/windows-service.ts')).openWindowsService(installerName, stop) : undefined;
   try {
     const kept = join(programData, 'Tidemark', 'deployer');
-    const installer = await openInstaller({ directory, platform: 'windows-x64', kitFile: join(kept, 'kit.json'), settingsFile: join(kept, 'settings.json'), install, clock: systemClock, log });
+    const installer = await openInstaller({ directory, systemRoot, keepFromOthers: async (folder) => await keepFromOthers(folder, systemRoot), platform: 'windows-x64', kitFile: join(kept, 'kit.json'), settingsFile: join(kept, 'settings.json'), install, clock: systemClock, log });
     await netsh('add', 'rule', ...rule, 'action=allow', 'protocol=TCP', `localport=${installer.port}`);
     service?.running();
     log.info('listening', { port: installer.port });

@@ -4,8 +4,8 @@
  */
 import { closeSync, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { requireProgram } from '../base/child-process.ts';
 import type { Log } from '../base/log.ts';
+import { keepFromOthers } from '../base/windows-rights.ts';
 import type { WindowsService } from '../base/windows-service.ts';
 
 export type ServiceRun = {
@@ -30,7 +30,11 @@ export function openServiceRun(options: { service: string | undefined; logFile: 
       if (options.service === undefined) return;
       const { openWindowsService, restartWhenItEnds } = await import('../base/windows-service.ts');
       service = await openWindowsService(options.service, options.onStop);
-      for (const folder of folders) await keepFromOthers(folder);
+      // What lies in C:\ProgramData can be read by everybody who signs in, and keys of ours lie there.
+      for (const folder of folders) {
+        mkdirSync(folder, { recursive: true });
+        await keepFromOthers(folder, 'C:\\Windows');
+      }
       if (!restartWhenItEnds(options.service)) log.warn('Windows does not let this service say that it is to be started again when it ends');
     },
     ready: () => service?.running(),
@@ -47,11 +51,4 @@ function openLogFile(path: string): number {
   mkdirSync(dirname(path), { recursive: true });
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > logBytes) renameSync(path, `${path}.old`);
   return openSync(path, 'a');
-}
-
-/** What lies in C:\ProgramData can be read by everybody who signs in, and keys of ours lie there. */
-async function keepFromOthers(folder: string): Promise<void> {
-  mkdirSync(folder, { recursive: true });
-  const [system, administrators] = ['*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F'];
-  await requireProgram('C:\\Windows\\System32\\icacls.exe', [folder, '/inheritance:r', '/grant:r', system, administrators], { deadlineMs: 60_000 });
 }

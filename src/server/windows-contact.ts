@@ -4,8 +4,8 @@
  *   sign in ─▶ put installer ─▶ start it ─▶ open ─▶ send package ─▶ install ─▶ health ─▶ tidy up
  *     445            445       135, else 445  11731      11731        11731      6160     as it was started
  *
- * Doing it again is safe at any step: folder and service have one name each, and what an earlier contact left of them is taken away
- * first. Nothing secret is put there. What comes back, the installer's certificate, is fetched over the same signed session and
+ * Doing it again is safe at any step: the service has one name, each folder one of its own that nobody can know before, and what earlier
+ * contacts left of them is taken away first. Nothing secret is put there. What comes back, the installer's certificate, is fetched over the same signed session and
  * is the only one that 11731 may show. Whatever fails, service and folder are taken away again, or named.
  */
 import { createHash, randomBytes, X509Certificate } from 'node:crypto';
@@ -13,7 +13,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { join, relative } from 'node:path';
 import { until } from '../base/deadline.ts';
 import { describe, isFailure } from '../base/failure.ts';
-import { firstContact, installerName, installerPort, type ContactFile, type ContactPath } from '../contract/first-contact.ts';
+import { firstContact, installerFolderPrefix, installerName, installerPort, type ContactFile, type ContactPath } from '../contract/first-contact.ts';
 import { pieceBytes } from '../contract/deployer-orders.ts';
 import { askForJson, type Asked } from '../contract/link/ask-once.ts';
 import { tlsOptions, type LinkIdentity } from '../contract/link/trust.ts';
@@ -47,16 +47,15 @@ export type WindowsContact = {
   readonly signal: AbortSignal;
 };
 
-const folder = `Temp\\${installerName}`;
 const hourMs = 3_600_000;
 const ms = { put: 300_000, control: 8_000, gone: 30_000, shown: 60_000, ask: 30_000, install: 360_000, health: 90_000 };
 
-type Standing = { step: WindowsStep; isThere: boolean; isInstalled: boolean };
+type Standing = { step: WindowsStep; /** In ADMIN$. */ readonly folder: string; hasFolder: boolean; isThere: boolean; isInstalled: boolean };
 type Ways = { files: RemoteFiles; over445: RemoteServices; services: RemoteServices; end: () => void };
 
 export async function deployOverWindows(contact: WindowsContact): Promise<void> {
   const { host, say } = contact;
-  const state: Standing = { step: 'sign in', isThere: false, isInstalled: false };
+  const state: Standing = { step: 'sign in', folder: `${installerFolderPrefix}${randomBytes(16).toString('hex')}`, hasFolder: false, isThere: false, isInstalled: false };
   await mkdir(contact.workDirectory, { recursive: true, mode: 0o700 });
   const work = await mkdtemp(join(contact.workDirectory, 'contact-'));
   const place: SambaPlace = { host: host.address, account: contact.account, secretsDirectory: work, signal: contact.signal };
@@ -64,12 +63,10 @@ export async function deployOverWindows(contact: WindowsContact): Promise<void> 
   try {
     const things = await thingsIn(contact.installerDirectory);
     say('sign in', `to ${host.address} on port 445 as ${contact.account.user}${contact.account.domain === '' ? '' : ` of ${contact.account.domain}`}`);
-    await ways.files.removeFolder(folder).catch((error: unknown) => {
-      // A wrong password is sent once. What is in use goes when its service has been stopped.
-      if (!isFailure(error, shareRefused)) throw error;
-      say('sign in', `what an earlier contact left is still there: ${describe(error)}`);
-    });
+    // First of all, because a wrong password is sent once.
+    await ways.files.foldersNamed(installerFolderPrefix);
     await chooseWay(contact, ways, state);
+    await removeEarlier(contact, ways);
     await putInstaller(contact, ways, state, things, work);
     await startInstaller(contact, ways, state);
     const pinned = await shownCertificate(contact, ways, state, work);
@@ -112,18 +109,33 @@ async function chooseWay({ host, account, say, signal }: WindowsContact, ways: W
   }
 }
 
+/** Folders of earlier contacts. Only administrators can have made them, where they lie; what is in use goes when its program has ended. */
+async function removeEarlier({ say, signal }: WindowsContact, { files }: Ways): Promise<void> {
+  await until('the folders of earlier contacts to be gone', ms.gone, async () => {
+    const names = (await files.foldersNamed(installerFolderPrefix)).filter((name) => /^[0-9a-f]{32}$/.test(name.slice(installerFolderPrefix.length)));
+    if (names.length === 0) return true;
+    for (const name of names) await files.removeFolder(name).then(() => say('sign in', `ADMIN$\\${name} of an earlier contact was taken away`), (error: unknown) => {
+      if (!isFailure(error, shareRefused)) throw error;
+    });
+    return undefined;
+  }, { everyMs: 300, signal });
+}
+
 async function putInstaller(contact: WindowsContact, { files }: Ways, state: Standing, things: readonly { path: string; file: string }[], work: string): Promise<void> {
   state.step = 'put installer';
   const startedMs = performance.now();
-  await until(`${folder} to be gone`, ms.gone, async () => (await files.removeFolder(folder).then(() => true, () => undefined)), { everyMs: 300, signal: contact.signal });
+  const { folder } = state;
+  // Alone and first: into a folder that somebody else has made nothing is put.
+  await files.makeFolder(folder);
+  state.hasFolder = true;
   const { caPem } = contact.identity;
-  const about: ContactFile = { kind: 'tidemark-first-contact', host: contact.host.id, tokenHash: createHash('sha256').update(tokenOf(contact)).digest('hex'), caPem, packageKey: contact.packageKey, port: installerPort, expiresAtMs: contact.nowMs + hourMs };
+  const about: ContactFile = { kind: 'tidemark-first-contact', folder, host: contact.host.id, tokenHash: createHash('sha256').update(tokenOf(contact)).digest('hex'), caPem, packageKey: contact.packageKey, port: installerPort, expiresAtMs: contact.nowMs + hourMs };
   const aboutFile = join(work, 'contact.json');
   await writeFile(aboutFile, JSON.stringify(about), { mode: 0o600 });
   const there = (path: string): string => `${folder}\\${path.replaceAll('/', '\\')}`;
   const folders = new Set(things.flatMap(({ path }) => path.split('/').slice(0, -1).map((_, n, parts) => there(parts.slice(0, n + 1).join('/')))));
   const all = [...things.map(({ path, file }) => ({ file, to: there(path) })), { file: aboutFile, to: there('contact.json') }];
-  await files.put(all, [folder, ...[...folders].sort()], ms.put);
+  await files.put(all, [...folders].sort(), ms.put);
   contact.say('put installer', `${things.length} files in ADMIN$\\${folder}, ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
 }
 
@@ -137,8 +149,9 @@ function tokenOf(contact: WindowsContact): string {
 
 async function startInstaller(contact: WindowsContact, { services }: Ways, state: Standing): Promise<void> {
   state.step = 'start installer';
-  const at = `C:\\Windows\\${folder}`;
-  const service = { name: installerName, title: 'Tidemark installer', command: `${at}\\node.exe ${at}\\installer.js` };
+  // As ADMIN$, wherever Windows is installed.
+  const at = `%SystemRoot%\\${state.folder}`;
+  const service = { name: installerName, title: 'Tidemark installer', command: `"${at}\\node.exe" "${at}\\installer.js"` };
   // One that was deleted while somebody had it open stays for a moment.
   await until(`the service ${installerName} to be made`, ms.gone, async () => {
     const made = await services.create(service).catch((error: unknown) => {
@@ -157,14 +170,14 @@ async function shownCertificate(contact: WindowsContact, { files, services }: Wa
   state.step = 'open installer';
   const fetched = join(work, 'installer.pem');
   return await until(`the installer on ${contact.host.name} to show itself`, ms.shown, async () => {
-    if (await files.get(`${folder}\\installer.pem`, fetched)) return new X509Certificate(await readFile(fetched));
+    if (await files.get(`${state.folder}\\installer.pem`, fetched)) return new X509Certificate(await readFile(fetched));
     const standing = await services.standing(installerName);
     if (standing !== 'unknown' && standing.state !== 'stopped') return undefined;
-    throw installerNotStarted({ host: contact.host.name, why: await lastWord(files, work) });
+    throw installerNotStarted({ host: contact.host.name, why: await lastWord(files, state.folder, work) });
   }, { everyMs: 250, signal: contact.signal });
 }
 
-async function lastWord(files: RemoteFiles, work: string): Promise<string> {
+async function lastWord(files: RemoteFiles, folder: string, work: string): Promise<string> {
   const log = join(work, 'installer.log');
   const isThere = await files.get(`${folder}\\installer.log`, log).catch(() => false);
   return isThere ? ((await readFile(log, 'utf8')).trim().split('\n').at(-1)?.slice(0, 400) ?? 'its log is empty') : 'the service ended and wrote no log';
@@ -221,7 +234,7 @@ async function awaitHealth({ host, healthy, say, signal }: WindowsContact, state
 }
 
 /** Stops and deletes the service, and then its folder, which Windows keeps as long as the program runs. */
-async function takeAway(files: RemoteFiles, services: RemoteServices): Promise<void> {
+async function takeAway(files: RemoteFiles, services: RemoteServices, { folder, hasFolder }: Standing): Promise<void> {
   await until(`${installerName} to stop`, ms.gone, async () => {
     const standing = await services.standing(installerName);
     if (standing === 'unknown' || standing.state === 'stopped') return true;
@@ -229,21 +242,21 @@ async function takeAway(files: RemoteFiles, services: RemoteServices): Promise<v
     return undefined;
   }, { everyMs: 300 });
   await services.remove(installerName);
-  await until(`${folder} to be gone`, ms.gone, async () => (await files.removeFolder(folder).then(() => true, () => undefined)), { everyMs: 300 });
+  if (hasFolder) await until(`${folder} to be gone`, ms.gone, async () => (await files.removeFolder(folder).then(() => true, () => undefined)), { everyMs: 300 });
 }
 
 async function tidyUp({ say }: WindowsContact, { files, over445, services }: Ways, state: Standing): Promise<void> {
   state.step = 'tidy up';
-  await takeAway(files, services).catch(async () => await takeAway(files, over445));
+  await takeAway(files, services, state).catch(async () => await takeAway(files, over445, state));
   state.isThere = false;
   say('tidy up', `service and folder of the installer are gone`);
 }
 
 async function failed(contact: WindowsContact, ways: Ways, state: Standing, error: unknown): Promise<Error> {
   const { host, say } = contact;
-  const isTidy = !state.isThere || (await takeAway(ways.files, ways.services).catch(async () => await takeAway(ways.files, ways.over445)).then(() => true, () => false));
-  const left = [...(isTidy ? [] : [`the service ${installerName} and C:\\Windows\\${folder}`]), ...(state.isInstalled ? ['what Windows Installer has put there'] : [])];
-  const remove = [...(isTidy ? [] : [`sc stop ${installerName} & sc delete ${installerName} & rd /s /q C:\\Windows\\${folder}`]), ...(state.isInstalled ? ['Tidemark deployer in "Apps and features"'] : [])].join('; ');
+  const isTidy = !state.isThere || (await takeAway(ways.files, ways.services, state).catch(async () => await takeAway(ways.files, ways.over445, state)).then(() => true, () => false));
+  const left = [...(isTidy ? [] : [`the service ${installerName} and %SystemRoot%\\${state.folder}`]), ...(state.isInstalled ? ['what Windows Installer has put there'] : [])];
+  const remove = [...(isTidy ? [] : [`sc stop ${installerName} & sc delete ${installerName} & rd /s /q %SystemRoot%\\${state.folder}`]), ...(state.isInstalled ? ['Tidemark deployer in "Apps and features"'] : [])].join('; ');
   say(state.step, `failed: ${describe(error)}${left.length === 0 ? '; nothing is left on the host' : `; left on the host: ${left.join(', ')}`}`);
   if (isFailure(error, platformUnfit) || isFailure(error, windowsInstallerMissing)) return error;
   return deploymentFailed({ host: host.name, step: state.step, why: error instanceof Error ? error.message : String(error), left, remove }, error);

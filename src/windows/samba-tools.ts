@@ -16,7 +16,11 @@ import { win32, type RemoteServices, type ServiceState, type Standing } from './
 export type SambaPlace = { readonly host: string; readonly account: Account; readonly port?: number; /** On this machine, for files that hold a password for the time of a call. */ readonly secretsDirectory: string; readonly signal?: AbortSignal };
 
 export type RemoteFiles = {
-  /** `to` and folders are in ADMIN$, such as `Temp\tidemark`; a folder that is there is fine. */
+  /** Folders directly in ADMIN$ whose names begin so. */
+  foldersNamed(prefix: string): Promise<string[]>;
+  /** One that is there already, or anything of its name, is a refusal. */
+  makeFolder(at: string): Promise<void>;
+  /** `to` and folders are in ADMIN$; a folder that is there already is a refusal. */
   put(files: readonly { readonly file: string; readonly to: string }[], folders: readonly string[], deadlineMs: number): Promise<void>;
   /** Undefined when it is not there. */
   get(from: string, to: string): Promise<boolean>;
@@ -32,7 +36,6 @@ const noSignIn = /NT_STATUS_(LOGON_FAILURE|ACCOUNT_\w+|PASSWORD_\w+|INVALID_LOGO
 const noWay = /NT_STATUS_(CONNECTION_\w+|HOST_UNREACHABLE|NETWORK_UNREACHABLE|IO_TIMEOUT|NOT_FOUND|BAD_NETWORK_NAME|INVALID_NETWORK_RESPONSE|UNSUCCESSFUL)/;
 const noSignature = /possible downgrade detected|signing is|SMB3 encryption/i;
 const isAbsent = /NT_STATUS_(OBJECT_NAME_NOT_FOUND|OBJECT_PATH_NOT_FOUND|NO_SUCH_FILE|DELETE_PENDING)/;
-const alreadyThere = /NT_STATUS_OBJECT_NAME_COLLISION/g;
 
 type Tool = { readonly name: 'smbclient' | 'net'; readonly package: string };
 const smbclient: Tool = { name: 'smbclient', package: 'smbclient' };
@@ -80,11 +83,18 @@ export function filesOver445(place: SambaPlace): RemoteFiles {
   const command = async (what: string, text: string, deadlineMs = callMs, isFine?: RegExp): Promise<Finished> => {
     const ended = await runTool(smbclient, [`//${host}/${share}`, '-c', text], place, deadlineMs);
     const said = `${ended.stdout}\n${ended.stderr}`;
-    const isDone = ended.code === 0 && !/NT_STATUS_/.test(said.replaceAll(alreadyThere, ''));
+    const isDone = ended.code === 0 && !/NT_STATUS_/.test(said);
     if (isDone || isFine?.test(said) === true) return ended;
     throw refusalOf(place, ended) ?? shareRefused({ host, what, why: lastLine(ended) });
   };
   return {
+    async foldersNamed(prefix) {
+      const { stdout } = await command(`looking for ${prefix}*`, `ls ${plainName(prefix)}*`, callMs, isAbsent);
+      // Samba writes a name, then its attributes: D is a folder.
+      const lines = stdout.split('\n').map((line) => /^ {2}([\w.-]+) +([A-Za-z]+) +\d+ /.exec(line));
+      return lines.filter((line) => line?.[2]?.includes('D') === true && line[1]!.startsWith(prefix)).map((line) => line![1]!);
+    },
+    makeFolder: async (at) => void (await command(`making ${at}`, `mkdir ${plainName(at)}`)),
     async put(files, folders, deadlineMs) {
       // One call, because signing in takes longer than most files. Each command that failed has said so.
       const commands = [...folders.map((at) => `mkdir ${plainName(at)}`), ...files.map(({ file, to }) => `put "${file}" ${plainName(to)}`)];

@@ -1,7 +1,7 @@
 """
 A stand-in for a Windows host, on impacket: an SMB2 server with ADMIN$ and C$ on a directory, the pipes svcctl and lsarpc, an
 endpoint mapper, and svcctl over TCP that demands packet privacy. It is independent of what it tests: its NDR and its NTLM are
-impacket's. Services are programs of the machine: a path C:\\... in their command is one below the directory.
+impacket's. Services are programs of the machine: a path C:\\... or %SystemRoot%\\... in their command is one below the directory.
 
 stdin: one line of JSON {address, ports: {smb, mapper, control}, root, user, domain, password, log, wine}. stdout: "ready", and
 then a line of JSON for what was asked of service control. It ends when stdin does.
@@ -35,7 +35,7 @@ def tell(**what):
 
 
 def here(path):
-    return os.path.join(root, path.replace('C:\\', '').replace('\\', '/'))
+    return os.path.join(root, path.replace('%SystemRoot%', 'C:\\Windows').replace('C:\\', '').replace('\\', '/'))
 
 
 class Services:
@@ -64,7 +64,7 @@ class Services:
             if given.get('wine'):
                 self.wine('sc', 'start', name)
                 return 0
-            words = [here(word.strip('"')) if ':\\' in word else word for word in re.findall(r'"[^"]*"|\S+', service['command'])]
+            words = [here(word.strip('"')) if ':\\' in word or '%SystemRoot%' in word else word for word in re.findall(r'"[^"]*"|\S+', service['command'])]
             if not os.path.exists(words[0]):
                 return NOT_FOUND
             # What comes over the network may be run here as it may on Windows.

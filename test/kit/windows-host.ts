@@ -1,6 +1,6 @@
 /**
  * A stand-in for a Windows host on an address of its own of this machine (windows-host.py), with the ports that Windows has: 445, 135
- * and one for service control. What runs there are programs of this machine; `msiexec` and `netsh` are scripts that write down what
+ * and one for service control. What runs there are programs of this machine; `msiexec`, `icacls` and `netsh` are scripts that write down what
  * they were asked.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
@@ -81,6 +81,7 @@ export async function openWindowsHost(options: WindowsHostOptions = {}): Promise
 function writeSystem(root: string, system: string, code: number): void {
   for (const folder of [system, join(root, 'Windows/Temp'), join(root, 'ProgramData')]) mkdirSync(folder, { recursive: true });
   writeFileSync(join(system, 'msiexec.exe'), `#!/bin/sh\necho "$@" >> ${root}/msiexec\ncp "$2" ${root}/msi\nexit ${code}\n`, { mode: 0o755 });
+  writeFileSync(join(system, 'icacls.exe'), `#!/bin/sh\necho "$@" >> ${root}/icacls\n`, { mode: 0o755 });
   writeFileSync(join(system, 'netsh.exe'), `#!/bin/sh\necho "$@" >> ${root}/netsh\n`, { mode: 0o755 });
 }
 

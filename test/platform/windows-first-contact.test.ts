@@ -10,6 +10,7 @@ import { after, before, test } from 'node:test';
 import { until } from '../../src/base/deadline.ts';
 import { hostKit } from '../../src/contract/routes/hosts.ts';
 import { endStates, type Session } from '../../src/contract/sessions.ts';
+import { filesOver445 } from '../../src/windows/samba-tools.ts';
 import { openServiceControl } from '../../src/windows/service-control.ts';
 import { openFakeDeployer } from '../kit/fake-deployer.ts';
 import { scratch } from '../kit/scratch.ts';
@@ -39,6 +40,9 @@ after(async () => {
   await depot[Symbol.asyncDispose]();
   rmSync(directory, { recursive: true, force: true });
 });
+
+/** A folder that an earlier contact may have left. */
+const earlier = `TidemarkInstaller-${'0a'.repeat(16)}`;
 
 type Contact = { host: WindowsHost; session: Session; log: string[] };
 
@@ -76,6 +80,7 @@ async function contact(name: string, options: WindowsHostOptions = {}, more: { p
 
 const did = ({ host }: Contact): string[] => host.done.map((done) => `${done.did} ${done.name} ${done.code}`);
 function assertNothingLeft({ host }: Contact): void {
+  assert.deepEqual(readdirSync(join(host.root, 'Windows')).sort(), ['System32', 'Temp']);
   assert.deepEqual(readdirSync(join(host.root, 'Windows/Temp')), []);
   assert.equal(host.done.filter(({ did }) => did === 'create').length, host.done.filter(({ did }) => did === 'delete').length);
 }
@@ -109,6 +114,8 @@ test('a Windows host gets its services over 445 and 135, the installer is gone a
   assert.match(done.log.join('\n'), /service control over port 49700, which port 135 named, signed and sealed/);
   assert.deepEqual(did(done), ['create TidemarkInstaller 0', 'start TidemarkInstaller 0', 'delete TidemarkInstaller 0']);
   const { words, bytes } = done.host.installed()!;
+  assert.match(readFileSync(join(done.host.root, 'icacls'), 'utf8'), /^\S+\/Windows\/TidemarkInstaller-[0-9a-f]{32} \/inheritance:r /);
+  assert.match(words, /TidemarkInstaller-[0-9a-f]{32}\/[0-9a-f]{32}\/[0-9a-f]{32}\/tidemark/);
   assert.match(words, /^\/i \S+tidemark-deployer-9\.9\.8\.msi \/qn \/norestart$/);
   assert.ok(bytes.equals(msi), 'Windows Installer got the bytes that were signed');
   assertNothingLeft(done);
@@ -121,8 +128,8 @@ test('a Windows host gets its services over 445 and 135, the installer is gone a
 test('where 135 is closed the same comes about over 445 alone, and the session says so; what an earlier contact left is taken away', { skip, timeout: 90_000 }, async () => {
   await using done = await contact('win2', { withoutRpc: true }, {
     prepare: async (host) => {
-      mkdirSync(join(host.root, 'Windows/Temp/TidemarkInstaller/incoming'), { recursive: true });
-      writeFileSync(join(host.root, 'Windows/Temp/TidemarkInstaller/incoming/old'), 'half a package');
+      mkdirSync(join(host.root, `Windows/${earlier}/incoming`), { recursive: true });
+      writeFileSync(join(host.root, `Windows/${earlier}/incoming/old`), 'half a package');
       await Promise.resolve();
     },
   });
@@ -166,4 +173,15 @@ test('what Windows Installer refuses fails with its number, and the kit is not l
   assert.match(done.session.failure!.message, /failed at "install": Windows Installer did not install tidemark-deployer 9\.9\.8: error 67/);
   assert.ok(!existsSync(join(done.host.root, 'ProgramData/Tidemark/deployer/kit.json')));
   assertNothingLeft(done);
+});
+
+test('a folder that somebody else has made is not taken for ours, and folders are found by the beginning of their names', { skip, timeout: 60_000 }, async () => {
+  await using host = await openWindowsHost({ withoutRpc: true });
+  const files = filesOver445({ host: host.address, account: host.account, secretsDirectory: directory });
+  assert.deepEqual(await files.foldersNamed('TidemarkInstaller-'), []);
+  await files.makeFolder(earlier);
+  await assert.rejects(files.makeFolder(earlier), { code: 'windows.share-refused', message: /COLLISION/ });
+  await assert.rejects(files.put([], [earlier], 10_000), { code: 'windows.share-refused', message: /COLLISION/ });
+  writeFileSync(join(host.root, 'Windows/TidemarkInstaller-file'), 'no folder');
+  assert.deepEqual(await files.foldersNamed('TidemarkInstaller-'), [earlier]);
 });
