@@ -95,6 +95,10 @@ async function insertRun(tx: Transaction<Tables>, { run, parts }: OpenedRun): Pr
   return true;
 }
 
+async function putOrphans(tx: Transaction<Tables>, orphans: readonly OrphanRow[]): Promise<void> {
+  for (const { set_id, ...row } of orphans) await tx.insertInto('orphans').values({ set_id, ...row }).onConflict((on) => on.column('set_id').doUpdateSet(row)).execute();
+}
+
 export function policyStore(db: Kysely<Tables>) {
   return {
     ...policyBook(db),
@@ -109,14 +113,18 @@ export function policyStore(db: Kysely<Tables>) {
         await tx.insertInto('policies').values(row).execute();
       });
     },
-    async update(id: string, change: Partial<Omit<PolicyRow, 'id' | 'added_ms'>>): Promise<void> {
-      await db.updateTable('policies').set(change).where('id', '=', id).execute();
+    /** `orphans`: of the sets that it has no more. */
+    async update(id: string, change: Partial<Omit<PolicyRow, 'id' | 'added_ms'>>, orphans: readonly OrphanRow[] = []): Promise<void> {
+      await db.transaction().execute(async (tx) => {
+        await tx.updateTable('policies').set(change).where('id', '=', id).execute();
+        await putOrphans(tx, orphans);
+      });
     },
     /** Its runs stay, as history. */
     async remove(id: string, orphans: readonly OrphanRow[]): Promise<void> {
       await db.transaction().execute(async (tx) => {
         await tx.deleteFrom('policies').where('id', '=', id).execute();
-        for (const { set_id, ...row } of orphans) await tx.insertInto('orphans').values({ set_id, ...row }).onConflict((on) => on.column('set_id').doUpdateSet(row)).execute();
+        await putOrphans(tx, orphans);
       });
     },
     async runs(policy: string, limit: number): Promise<RunRow[]> {

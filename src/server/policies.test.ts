@@ -92,6 +92,22 @@ test('retention shows its plan, deletes what is too old after the next point, an
   assert.deepEqual((await platform.ask('retention.preview', { params: { set: 'rs0' } })).rules, []);
 });
 
+test('the rule of a policy goes on for a set that it has no more, beside those of other policies, until it is forgotten', async () => {
+  await using platform = await openWithSet();
+  const rules = async (): Promise<string[]> => (await platform.ask('retention.preview', { params: { set: 'rs0' } })).rules;
+  await platform.ask('policy.add', { body: nightly });
+  await platform.ask('policy.add', { body: { ...nightly, name: 'short' } });
+  await platform.ask('policy.edit', { params: { policy: 'nightly' }, body: { ...nightly, sets: [] } });
+  assert.deepEqual(await rules(), ['short', 'removed policy nightly'], 'an edit that takes the set out');
+  await platform.ask('retention.forget', { params: { set: 'rs0' } });
+  await platform.ask('policy.edit', { params: { policy: 'nightly' }, body: nightly });
+  await platform.ask('policy.enable', { params: { policy: 'nightly' }, body: { isEnabled: false } });
+  await platform.ask('policy.remove', { params: { policy: 'nightly' } });
+  assert.deepEqual(await rules(), ['short', 'removed policy nightly'], 'a removal, with another policy that has the set');
+  await platform.ask('retention.forget', { params: { set: 'rs0' } });
+  assert.deepEqual(await rules(), ['short']);
+});
+
 test('a policy that does not fit is refused with the reason, and one that is saved shows names and its next run', async () => {
   await using platform = await openWithSet();
   const refused = async (document: GivenPolicy): Promise<string> => (await platform.refused('policy.add', { body: document })).message;

@@ -1,6 +1,6 @@
 /** Policies: added, changed and shown; what their runs work with is in policy-sessions.ts (docs/design/policies.md). */
 import type { Catalog } from '../catalog/catalog.ts';
-import type { PolicyRow, RunRow } from '../catalog/policies.ts';
+import type { OrphanRow, PolicyRow, RunRow } from '../catalog/policies.ts';
 import type { Clock } from '../base/clock.ts';
 import { sortableId } from '../base/ids.ts';
 import { policyDocument, type Policy, type PolicyDocument, type PolicyRun } from '../contract/policies.ts';
@@ -78,6 +78,12 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
     return row;
   }
 
+  /** The rule that goes on for sets which a policy has no more. */
+  function orphansOf(row: PolicyRow, sets: readonly { readonly id: string }[]): OrphanRow[] {
+    const { retention, timeZone } = documentOf(row);
+    return sets.map(({ id }) => ({ set_id: id, policy_name: row.name, retention: JSON.stringify(retention), time_zone: timeZone, since_ms: clock.now() }));
+  }
+
   async function refuseRunning(row: PolicyRow): Promise<void> {
     const run = await store.openRunOf(row.id);
     if (run !== undefined) throw policyBusy({ policy: row.name, run: run.id });
@@ -101,7 +107,9 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
       const old = documentOf(row);
       const isSame = JSON.stringify([old.schedule, old.timeZone]) === JSON.stringify([document.schedule, document.timeZone]);
       const { counts_from_ms, next_ms, ...changed } = columns(document);
-      await store.update(row.id, isSame ? changed : { ...changed, counts_from_ms, next_ms });
+      const stays = new Set((await protectedBy(document, catalog)).map(({ id }) => id));
+      const left = (await protectedBy(old, catalog)).filter(({ id }) => !stays.has(id));
+      await store.update(row.id, isSame ? changed : { ...changed, counts_from_ms, next_ms }, orphansOf(row, left));
       wake();
       return await find(row.id);
     },
@@ -117,11 +125,7 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
     async remove(row: PolicyRow): Promise<void> {
       if (row.is_enabled === 1) throw policyEnabled({ policy: row.name });
       await refuseRunning(row);
-      const { retention, timeZone, ...document } = documentOf(row);
-      const others = await Promise.all((await store.list()).filter(({ id }) => id !== row.id).map(async (other) => await protectedBy(documentOf(other), catalog)));
-      const taken = new Set(others.flat().map(({ id }) => id));
-      const alone = (await protectedBy(document, catalog)).filter(({ id }) => !taken.has(id));
-      await store.remove(row.id, alone.map(({ id }) => ({ set_id: id, policy_name: row.name, retention: JSON.stringify(retention), time_zone: timeZone, since_ms: clock.now() })));
+      await store.remove(row.id, orphansOf(row, await protectedBy(documentOf(row), catalog)));
     },
 
     refuseRunning,

@@ -26,9 +26,9 @@ export function openRetention({ catalog, archives, points, clock, log }: Options
       const { timeZone, retention, ...document } = policyDocument.parse(JSON.parse(row.document));
       if ((await protectedBy(document, catalog)).some(({ id }) => id === setId)) rules.push({ name: row.name, timeZone, retention });
     }
-    if (rules.length > 0) return rules;
     const orphan = (await catalog.policies.orphans()).find(({ set_id }) => set_id === setId);
-    return orphan === undefined ? [] : [{ name: `removed policy ${orphan.policy_name}`, timeZone: orphan.time_zone, retention: retentionShape.parse(JSON.parse(orphan.retention)) }];
+    if (orphan !== undefined) rules.push({ name: `removed policy ${orphan.policy_name}`, timeZone: orphan.time_zone, retention: retentionShape.parse(JSON.parse(orphan.retention)) });
+    return rules;
   }
 
   /** What forbids the deletion of any point of a set at the moment: nobody says which of them a copy reads. */

@@ -26,3 +26,8 @@ export function isTlsProblem(error: unknown): boolean {
   const { code = '' } = error as NodeJS.ErrnoException;
   return /CERT|SELF_SIGNED|UNABLE_TO|ALTNAME|^ERR_SSL|^ERR_TLS|^EPROTO|^ETLS/.test(code);
 }
+
+/** A webhook by its server alone: for many receivers the path is what lets a sender in. */
+export function webhookAt({ origin, pathname, search }: URL): string {
+  return `webhook ${origin}${pathname === '/' && search === '' ? '' : '/…'}`;
+}

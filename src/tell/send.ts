@@ -4,7 +4,7 @@ import { isFailure } from '../base/failure.ts';
 import { deadlinePassed } from '../base/failures.ts';
 import type { Channel } from '../contract/notifications.ts';
 import { notReached } from './failures.ts';
-import type { Answered, Sending } from './receiver.ts';
+import { webhookAt, type Answered, type Sending } from './receiver.ts';
 
 export const attemptMs = 30_000;
 
@@ -20,8 +20,7 @@ export async function sendOver(channel: Channel, sending: Omit<Sending, 'deadlin
 /** Where it goes to, without a secret. */
 export function receiverOf(channel: Channel): string {
   if (channel.kind !== 'webhook') return `${channel.kind} ${channel.host}:${channel.port}`;
-  const { origin, pathname } = new URL(channel.url);
-  return `webhook ${origin}${pathname}`;
+  return webhookAt(new URL(channel.url));
 }
 
 /** Loaded when they are needed: a server that tells nobody has neither library in memory. */

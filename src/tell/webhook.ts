@@ -12,7 +12,7 @@ import { request as tlsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import type { ChannelOf } from '../contract/notifications.ts';
 import { notNow, notReached, notSafe, notTrusted, refused, signInRefused } from './failures.ts';
-import { isTlsProblem, oneLine, type Answered, type Sending } from './receiver.ts';
+import { isTlsProblem, oneLine, webhookAt, type Answered, type Sending } from './receiver.ts';
 
 export function signatureOf(secret: string, timestamp: number, event: string, body: string): string {
   return `v1=${createHmac('sha256', secret).update(`${timestamp}.${event}.${body}`).digest('hex')}`;
@@ -22,8 +22,7 @@ const answerKept = 300;
 
 export async function sendWebhook({ url: text, secret, caPem }: ChannelOf<'webhook'>, { told, nowMs, deadlineMs, signal }: Sending): Promise<Answered> {
   const url = new URL(text);
-  // What stands behind the question mark may be a secret of the receiver's.
-  const receiver = `webhook ${url.origin}${url.pathname}`;
+  const receiver = webhookAt(url);
   const isTls = url.protocol === 'https:';
   const name = url.hostname.replace(/^\[|\]$/g, '');
   if (!isTls && !(name === 'localhost' || name === '::1' || (isIP(name) === 4 && name.startsWith('127.')))) throw notSafe({ receiver, why: 'it is not https, and not on this machine' });
@@ -56,8 +55,13 @@ export async function sendWebhook({ url: text, secret, caPem }: ChannelOf<'webho
   });
   const why = `${status}${says === '' ? '' : `: ${says}`}`;
   if (status >= 200 && status < 300) return { says: `${receiver} answered ${why}` };
-  if (status >= 300 && status < 400) throw notNow({ receiver, why: `${status}, which leads to ${oneLine(location ?? 'nowhere')} and is not followed` });
+  if (status >= 300 && status < 400) throw notNow({ receiver, why: `${status}, which leads to ${elsewhere(location, url)} and is not followed` });
   if (status === 401 || status === 403) throw signInRefused({ receiver, why });
   if (status >= 500 || [404, 408, 425, 429].includes(status)) throw notNow({ receiver, why });
   throw refused({ receiver, why });
+}
+
+function elsewhere(location: string | undefined, from: URL): string {
+  const to = location === undefined ? null : URL.parse(location, from.href);
+  return to === null ? 'nowhere' : webhookAt(to).replace('webhook ', '');
 }

@@ -109,7 +109,13 @@ test('the warden locks nothing that is not a finished file of the holder, and fo
     await storage.put('sets/d/index/open', Buffer.from('text'), 'new');
     const held = await open(join(warden.place, 'sets/d/index/open'), 'r+');
     await assert.rejects(retain('sets/d/index/open'), (error) => isFailure(error, storageFailed) && /open for writing/.test(error.message));
+    // In the ledger by now, and still not to be acknowledged; nor is the name behind it.
+    await storage.put('sets/d/index/behind', Buffer.from('text'), 'new');
+    const both = async (): Promise<unknown> => await askWarden(warden.socket, { ask: 'retain', place: warden.place, names: ['sets/d/index/open', 'sets/d/index/behind'], leastMs: 1000, forMs: 3_600_000 });
+    for (let times = 0; times < 2; times++) await assert.rejects(both(), (error) => isFailure(error, storageFailed) && /open for writing/.test(error.message));
     await held.close();
+    await both();
+    for (const name of ['open', 'behind']) await assert.rejects(unlink(join(warden.place, 'sets/d/index', name)), /EPERM/, name);
     await requireProgram('ln', ['-s', '/etc', join(warden.place, 'sets/d/out')], { deadlineMs: 5000 });
     await requireProgram('ln', ['-s', '/etc/hostname', join(warden.place, 'sets/d/link')], { deadlineMs: 5000 });
     for (const name of ['sets/d/out/passwd', 'sets/d/link', '../etc/passwd', '/etc/passwd', 'sets/d']) await assert.rejects(retain(name), /repository\.|failed|not/, name);

@@ -135,6 +135,8 @@ export async function openKeptPlace(place: AdoptedPlace): Promise<KeptPlace> {
   const ledger: Ledger = await openLedger(join(path, own, 'ledger'));
   const root = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   const held = new Set<string>();
+  /** Flagged since this start, and nobody had it open for writing then. A ledger alone does not tell that. */
+  const checked = new Set<string>();
 
   const holdFolders = (object: string): void => {
     for (let folder = dirname(object); folder !== '.' && !held.has(folder); folder = dirname(folder)) {
@@ -167,12 +169,15 @@ export async function openKeptPlace(place: AdoptedPlace): Promise<KeptPlace> {
   };
 
   const flag = (object: string): void => {
+    checked.delete(object);
     holdFolders(object);
     const isWritten = withFile(object, (fd) => {
       setImmutableFile(fd, true);
       return isOpenForWriting(fd);
     });
-    if (isWritten === true) throw storageFailed({ place: path, object, why: 'somebody has it open for writing while it is locked' });
+    if (isWritten === undefined) throw objectMissing({ object, place: path });
+    if (isWritten) throw storageFailed({ place: path, object, why: 'somebody has it open for writing while it is locked' });
+    checked.add(object);
   };
 
   const retain: KeptPlace['retain'] = async (names, { nowMs, leastMs, forMs }) => {
@@ -180,12 +185,12 @@ export async function openKeptPlace(place: AdoptedPlace): Promise<KeptPlace> {
     const fresh: string[] = [];
     for (const object of names) {
       const untilMs = ledger.entries.get(object) ?? lifted;
-      if (untilMs > nowMs && untilMs >= nowMs + leastMs) continue;
-      if (untilMs <= nowMs) {
+      const isLocked = untilMs > nowMs && checked.has(object);
+      if (!isLocked) {
         if (withFile(object, () => true) === undefined) throw objectMissing({ object, place: path });
         fresh.push(object);
       }
-      changes.push({ name: object, untilMs: Math.max(untilMs, nowMs + forMs) });
+      if (untilMs <= nowMs || untilMs < nowMs + leastMs) changes.push({ name: object, untilMs: Math.max(untilMs, nowMs + forMs) });
     }
     await ledger.write(changes, nowMs);
     for (const object of fresh) flag(object);
@@ -195,6 +200,7 @@ export async function openKeptPlace(place: AdoptedPlace): Promise<KeptPlace> {
   const liftOver = async (nowMs: number): Promise<number> => {
     const over = [...ledger.entries].filter(([, untilMs]) => untilMs !== lifted && untilMs <= nowMs).map(([object]) => object);
     const changes = over.map((object): LedgerChange => {
+      checked.delete(object);
       const found = withFile(object, (fd) => setImmutableFile(fd, false) ?? true);
       return { name: object, untilMs: found === undefined ? gone : lifted };
     });
@@ -223,7 +229,14 @@ export async function openKeptPlace(place: AdoptedPlace): Promise<KeptPlace> {
       const left = days === undefined ? [] : [...found].filter((object) => name.test(object) && isKept(object) && !ledger.entries.has(object));
       if (left.length > 0) await retain(left, { nowMs, leastMs: days! * dayMs, forMs: days! * dayMs });
       // Of a kill between the ledger and the flag.
-      for (const [object, untilMs] of ledger.entries) if (untilMs > nowMs) withFile(object, (fd) => setImmutableFile(fd, true));
+      for (const [object, untilMs] of ledger.entries) {
+        if (untilMs <= nowMs) continue;
+        try {
+          flag(object);
+        } catch {
+          // It is not among the checked ones now: the next retain tries again, and tells whoever asks.
+        }
+      }
       return { lifted: over, locked: left.length };
     },
     async close() {

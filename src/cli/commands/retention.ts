@@ -18,6 +18,7 @@ export async function previewRetention(invocation: Invocation): Promise<ExitCode
 }
 
 export async function applyRetention(invocation: Invocation): Promise<ExitCode> {
+  if (invocation.options['apply'] !== true) return await previewRetention(invocation);
   const client = await invocation.client();
   const session = await client.call('retention.run', { params: { set: invocation.args[0]! } });
   return await answerWithSession(invocation, client, session, describeRetention);

@@ -68,9 +68,9 @@ policies: a point stays for as long as any of them keeps it.`,
     examples: ['tidemark retention preview rs0'], see: ['tidemark point hold', 'tidemark policy edit'], load: async () => (await import('../commands/retention.ts')).previewRetention,
   },
   {
-    name: 'retention apply', takes: '<set>', summary: 'Apply the retention of a set now, and give back the space.', options: [], client: true, long: true,
-    text: 'This is done after each new point and once a day by itself. "retention preview" shows what would go.',
-    examples: ['tidemark retention apply rs0'], exits: { 3: 'some points could not be deleted' }, see: ['tidemark retention preview'], load: async () => (await import('../commands/retention.ts')).applyRetention,
+    name: 'retention apply', takes: '<set>', summary: 'Apply the retention of a set now, and give back the space.', options: [plan, apply], client: true, long: true,
+    text: 'This is done after each new point and once a day by itself. Without --apply it shows what would go and deletes nothing.',
+    examples: ['tidemark retention apply rs0', 'tidemark retention apply rs0 --apply'], exits: { 3: 'some points could not be deleted' }, see: ['tidemark retention preview'], load: async () => (await import('../commands/retention.ts')).applyRetention,
   },
   {
     name: 'retention orphans', takes: '', summary: 'List sets whose policy was removed, and the retention that goes on for their points.', options: [], client: true,

@@ -8,6 +8,7 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import type { CopyRow } from '../../catalog/copies.ts';
 import type { RepositoryRow } from '../../catalog/repositories.ts';
 import { showTime } from '../../base/cluster-time.ts';
+import { describe, isFailure } from '../../base/failure.ts';
 import type { TaskOutput } from '../../contract/tasks.ts';
 import type { Archives } from '../archives.ts';
 import { keepOf, suffixOf, type Copies } from '../copies.ts';
@@ -71,7 +72,14 @@ async function applyRetention(surplus: readonly string[], row: CopyRow, target: 
       await context.say(`restore point ${id} stays: ${hold !== null ? `it is held: ${hold}` : `session ${user} works with it`}`);
       continue;
     }
-    await context.order(target.host, 'point.delete', { archive: await archives.access(target.id, row.set_id), point: id });
+    try {
+      await context.order(target.host, 'point.delete', { archive: await archives.access(target.id, row.set_id), point: id });
+    } catch (error) {
+      // In an immutable repository it goes in a later run.
+      if (!isFailure(error) || error.code !== 'repository.object-retained') throw error;
+      await context.say(`restore point ${id} stays: ${describe(error)}`);
+      continue;
+    }
     await catalog.points.remove(id);
     await context.say(`restore point ${id} is deleted, as the retention of the copies says`);
     deleted.push(id);

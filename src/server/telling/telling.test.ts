@@ -77,7 +77,7 @@ test('a redirect is followed to nobody, and what the receiver will never take is
   answer = { status: 302, location: 'http://127.0.0.2:9/' };
   const refused = await platform.refused('notification.test', { params: { notification: 'all' } });
   assert.deepEqual([refused.status, refused.code], [502, 'tell.not-now']);
-  assert.match(refused.message, /302, which leads to http:\/\/127\.0\.0\.2:9\/ and is not followed/);
+  assert.match(refused.message, /302, which leads to http:\/\/127\.0\.0\.2:9 and is not followed/);
   answer = { status: 422 };
   assert.match((await platform.refused('notification.test', { params: { notification: 'all' } })).message, /does not take it: 422: not today/);
   await runBackup();
