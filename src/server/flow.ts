@@ -31,8 +31,8 @@ export type FlowContext = {
   note<T>(name: string, make: () => Promise<T> | T): Promise<T>;
   /** Changes a note: for a flow that goes round. */
   setNote(name: string, value: unknown): Promise<void>;
-  /** A quick order to a host. */
-  order<N extends OrderName>(host: string, name: N, input: OrderGiven<N>): Promise<OrderOutput<N>>;
+  /** A quick order to a host. One that rests on a look just taken is given `promptly` or not at all: a host that is away is not waited for. */
+  order<N extends OrderName>(host: string, name: N, input: OrderGiven<N>, how?: 'promptly'): Promise<OrderOutput<N>>;
   /**
    * A task that works with an archive, run once whatever happens in between, on the host that is named. `name` is unique in
    * the session. Where the archive is on another host, a data session there serves it for as long as the task lives.

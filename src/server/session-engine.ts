@@ -20,7 +20,7 @@ import type { Archives } from './archives.ts';
 import type { Hosts } from './hosts.ts';
 import type { Links } from './links.ts';
 import { openSharedProgress } from './session-progress.ts';
-import { followTask, type TaskFollowing } from './session-task.ts';
+import { followTask, untilSure, type TaskFollowing } from './session-task.ts';
 
 
 export type SessionObject = { readonly kind: 'set' | 'repository' | 'point' | 'host' | 'group' | 'copy'; readonly id: string; readonly name: string };
@@ -60,9 +60,10 @@ export type SessionEngine = {
   close(): Promise<void>;
 };
 
-export type Timing = { hostWaitMs: number; hostLostMs: number; stopWithinMs: number; silentMs?: number };
+export type Timing = { hostWaitMs: number; hostLostMs: number; stopWithinMs: number; silentMs?: number; /** How old the look may be that an order rests on. */ promptMs?: number };
 
 /** A host that was away for five minutes is not lost: it has a minute to be dialled again. */
+const usualPromptMs = 10_000;
 export const usualTiming: Timing = { hostWaitMs: 120_000, hostLostMs: 360_000, stopWithinMs: 90_000 };
 
 export type EngineOptions = {
@@ -306,15 +307,17 @@ async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSigna
     tell: async (text, level = 'info') => await sessionLog.keep(session, { kind: 'line', level, text }),
     setNote,
     note,
-    async order(host, name, input) {
+    async order(host, name, input, how) {
       const link = links.of(host);
-      const deadline = clock.monotonicMs() + timing.hostLostMs;
+      const patienceMs = how === 'promptly' ? Math.min(timing.promptMs ?? usualPromptMs, timing.hostLostMs) : timing.hostLostMs;
+      const deadline = clock.monotonicMs() + patienceMs;
       for (;;) {
         try {
+          if (!following.isSure()) await untilSure(following, AbortSignal.any([stop, AbortSignal.timeout(Math.ceil(Math.max(1, deadline - clock.monotonicMs())))]));
           return await link.call(name, input, { signal: stop, waitMs: Math.max(1, deadline - clock.monotonicMs()) });
         } catch (error) {
           // The orders that flows give may be given twice.
-          if (isFailure(error, hostUnreachable)) throw hostLost({ host: link.host, seconds: Math.round(timing.hostLostMs / 1000), lastStep: name, why: describe(error) }, error);
+          if (isFailure(error, hostUnreachable)) throw hostLost({ host: link.host, seconds: Math.round(patienceMs / 1000), lastStep: name, why: describe(error) }, error);
           if (!isFailure(error, linkLost)) throw error;
           await clock.wait(50, stop);
         }

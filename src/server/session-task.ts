@@ -169,7 +169,7 @@ async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, follo
 }
 
 /** A server that did not hear of the catalog for longer than its lease may have been replaced: it begins nothing. */
-async function untilSure({ isSure, clock }: Followed, signal: AbortSignal): Promise<void> {
+export async function untilSure({ isSure, clock }: Pick<Followed, 'isSure' | 'clock'>, signal: AbortSignal): Promise<void> {
   while (!isSure()) await clock.wait(50, signal);
 }
 

@@ -13,6 +13,7 @@ import type { TaskOutput } from '../../contract/tasks.ts';
 import type { Archives } from '../archives.ts';
 import { keepOf, suffixOf, type Copies } from '../copies.ts';
 import { copyToItself } from '../copy-failures.ts';
+import { hostLost } from '../failures.ts';
 import type { Flow, FlowContext } from '../flow.ts';
 import type { Points } from '../points.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
@@ -66,6 +67,7 @@ async function applyRetention(surplus: readonly string[], row: CopyRow, target: 
   if (surplus.length > 0) await context.step('apply the retention of the copies');
   const deleted: string[] = [];
   for (const id of surplus) {
+    const archive = await archives.access(target.id, row.set_id);
     const hold = (await catalog.points.find(id))?.hold_reason ?? null;
     const user = await userOf(id);
     if (hold !== null || user !== undefined) {
@@ -73,10 +75,10 @@ async function applyRetention(surplus: readonly string[], row: CopyRow, target: 
       continue;
     }
     try {
-      await context.order(target.host, 'point.delete', { archive: await archives.access(target.id, row.set_id), point: id });
+      await context.order(target.host, 'point.delete', { archive, point: id }, 'promptly');
     } catch (error) {
-      // In an immutable repository it goes in a later run.
-      if (!isFailure(error) || error.code !== 'repository.object-retained') throw error;
+      // It goes in a later run.
+      if (!isFailure(error) || (error.code !== 'repository.object-retained' && error.code !== hostLost.code)) throw error;
       await context.say(`restore point ${id} stays: ${describe(error)}`);
       continue;
     }

@@ -58,10 +58,11 @@ export function retentionFlow(services: RetentionServices): Flow<RetentionWish> 
 async function remove(id: string, host: string, { retention, archives, catalog }: RetentionServices, context: FlowContext): Promise<string | undefined> {
   const row = await catalog.points.find(id);
   if (row === undefined) return 'it is not there any more';
+  const archive = await archives.access(row.repository, row.set_id);
   const [bound] = await retention.boundBy(row);
   if (bound !== undefined) return bound;
   try {
-    await context.order(host, 'point.delete', { archive: await archives.access(row.repository, row.set_id), point: id });
+    await context.order(host, 'point.delete', { archive, point: id }, 'promptly');
   } catch (error) {
     context.signal.throwIfAborted();
     return describe(error);
