@@ -4,22 +4,15 @@
  */
 import type { Catalog } from '../catalog/catalog.ts';
 import type { CopyRow } from '../catalog/copies.ts';
-import type { Clock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
-import type { Log } from '../base/log.ts';
 import { nextCopy } from '../domain/copy-schedule.ts';
 import { ownTimeZone, scheduleOf } from './copies.ts';
+import { keepRounds, longestWaitMs, type Rounds, type RoundsOptions } from './rounds.ts';
 
-const longestWaitMs = 60_000;
-/** How soon a server takes the schedules of one that is gone. */
-const elsewhereMs = 5_000;
-
-export function keepCopiesDue(options: { catalog: Catalog; start: (row: CopyRow) => Promise<void>; clock: Clock; log: Log; /** Whether this server is the one that starts them. */ isMine?: () => Promise<boolean>; signal: AbortSignal; timeZone?: string }): { wake(): void } {
+export function keepCopiesDue(options: RoundsOptions & { catalog: Catalog; start: (row: CopyRow) => Promise<void>; timeZone?: string }): Rounds {
   const { catalog, start, clock, log, signal, timeZone = ownTimeZone() } = options;
-  let woken = new AbortController();
 
   async function startDue(): Promise<number> {
-    if (options.isMine !== undefined && !(await options.isMine())) return elsewhereMs;
     let waitMs = longestWaitMs;
     for (const row of await catalog.copies.list()) {
       const next = nextCopy(scheduleOf(row), timeZone, row.counts_from_ms);
@@ -40,16 +33,5 @@ export function keepCopiesDue(options: { catalog: Catalog; start: (row: CopyRow)
     return waitMs;
   }
 
-  const run = async (): Promise<void> => {
-    while (!signal.aborted) {
-      woken = new AbortController();
-      const waitMs = await startDue().catch((error: unknown) => {
-        if (!signal.aborted) log.error('the schedules of copies could not be looked at', { why: describe(error) });
-        return longestWaitMs;
-      });
-      await clock.wait(waitMs, AbortSignal.any([signal, woken.signal])).catch(() => {});
-    }
-  };
-  void run();
-  return { wake: () => woken.abort(new Error('a copy was added or taken away')) };
+  return keepRounds('the schedules of copies', startDue, options);
 }

@@ -18,6 +18,7 @@ import { protectedBy } from './policy-objects.ts';
 import type { Begun, PolicyScheduler, PolicyWork } from './policy-scheduler.ts';
 import type { ProtectedSets } from './protected-sets.ts';
 import type { Retention } from './retention.ts';
+import { keepRounds, type Rounds, type RoundsOptions } from './rounds.ts';
 import { laneOf, type SessionEngine } from './session-engine.ts';
 
 type WorkOptions = { catalog: Catalog; engine: SessionEngine; sets: ProtectedSets; points: Points; placement: Placement; wake: () => void };
@@ -86,35 +87,14 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, wake 
   };
 }
 
-type LoopOptions = { scheduler: PolicyScheduler; clock: Clock; log: Log; /** Whether this server is the one that runs them. */ isMine?: () => Promise<boolean>; signal: AbortSignal };
-
-/** The wall clock may be set, and another server may have changed a policy. */
-const longestWaitMs = 60_000;
-/** How soon a server takes the policies of one that is gone. */
-const elsewhereMs = 5_000;
-
-export function keepPoliciesRunning({ scheduler, clock, log, isMine = always, signal }: LoopOptions): { wake(): void } {
-  let woken = new AbortController();
-  const round = async (): Promise<number> => ((await isMine()) ? await scheduler.round() : elsewhereMs);
-  const run = async (): Promise<void> => {
-    while (!signal.aborted) {
-      woken = new AbortController();
-      const waitMs = await round().catch((error: unknown) => {
-        if (!signal.aborted) log.error('the policies could not be looked at', { why: describe(error) });
-        return longestWaitMs;
-      });
-      await clock.wait(Math.min(longestWaitMs, waitMs), AbortSignal.any([signal, woken.signal])).catch(() => {});
-    }
-  };
-  void run();
-  return { wake: () => woken.abort(new Error('there is something to do for policies')) };
+export function keepPoliciesRunning(scheduler: PolicyScheduler, options: RoundsOptions): Rounds {
+  return keepRounds('the policies', async () => await scheduler.round(), options);
 }
 
-const always = async (): Promise<boolean> => await Promise.resolve(true);
 const retentionKey = 'retention.day';
 
 /** Once a day of UTC, for sets whose points grow old without new ones, too. */
-export function keepRetentionApplied({ catalog, retention, clock, log, isMine = always, signal }: { catalog: Catalog; retention: Retention; clock: Clock; log: Log; isMine?: () => Promise<boolean>; signal: AbortSignal }): void {
+export function keepRetentionApplied({ catalog, retention, clock, log, isMine, signal }: { catalog: Catalog; retention: Retention; clock: Clock; log: Log; isMine: () => Promise<boolean>; signal: AbortSignal }): void {
   const look = async (): Promise<void> => {
     const today = Temporal.Instant.fromEpochMilliseconds(clock.now()).toString().slice(0, 10);
     if (!(await isMine()) || (await catalog.settings.get(retentionKey)) === today) return;

@@ -11,24 +11,15 @@
  */
 import type { Catalog } from '../catalog/catalog.ts';
 import type { GroupRow } from '../catalog/groups.ts';
-import type { Clock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
-import type { Log } from '../base/log.ts';
 import { nextRescan } from '../domain/rescan-schedule.ts';
 import { optionsOf } from './groups.ts';
+import { keepRounds, longestWaitMs, type Rounds, type RoundsOptions } from './rounds.ts';
 
-export type RescanScheduler = { /** Looks at once: a group was changed. */ wake(): void };
-
-const longestWaitMs = 60_000;
-/** How soon a server takes the schedules of one that is gone. */
-const elsewhereMs = 5_000;
-
-export function keepRescansDue(options: { catalog: Catalog; start: (group: GroupRow) => Promise<void>; clock: Clock; log: Log; /** Whether this server is the one that starts them. */ isMine?: () => Promise<boolean>; signal: AbortSignal }): RescanScheduler {
+export function keepRescansDue(options: RoundsOptions & { catalog: Catalog; start: (group: GroupRow) => Promise<void> }): Rounds {
   const { catalog, start, clock, log, signal } = options;
-  let woken = new AbortController();
 
   async function startDue(): Promise<number> {
-    if (options.isMine !== undefined && !(await options.isMine())) return elsewhereMs;
     let waitMs = longestWaitMs;
     for (const group of await catalog.groups.list()) {
       const { schedule, timeZone } = optionsOf(group);
@@ -50,16 +41,5 @@ export function keepRescansDue(options: { catalog: Catalog; start: (group: Group
     return waitMs;
   }
 
-  const run = async (): Promise<void> => {
-    while (!signal.aborted) {
-      woken = new AbortController();
-      const waitMs = await startDue().catch((error: unknown) => {
-        if (!signal.aborted) log.error('the schedules of groups could not be looked at', { why: describe(error) });
-        return longestWaitMs;
-      });
-      await clock.wait(waitMs, AbortSignal.any([signal, woken.signal])).catch(() => {});
-    }
-  };
-  void run();
-  return { wake: () => woken.abort(new Error('a group was changed')) };
+  return keepRounds('the schedules of groups', startDue, options);
 }

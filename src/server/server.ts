@@ -193,7 +193,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   for (const copy of await services.copies.list()) await services.copies.keepFollowed(copy);
   const copiesDue = keepCopiesDue({ catalog, start: async (copy) => void (await services.copies.start(copy, 'scheduled')), clock, log, isMine, signal: ends.signal });
   services.copies.onChange(copiesDue.wake);
-  services.policies.onChange(keepPoliciesRunning({ scheduler: services.policyRuns, clock, log, isMine, signal: ends.signal }).wake);
+  services.policies.onChange(keepPoliciesRunning(services.policyRuns, { clock, log, isMine, signal: ends.signal }).wake);
   keepRetentionApplied({ catalog, retention: services.retention, clock, log, isMine, signal: ends.signal });
   const tells = telling.run(ends.signal, isMine);
   keepConfigurationCopied({ catalog, archives: services.archives, links, sealer, secrets: { masterKeyHex: sealer.masterKeyHex, authority: authority.secret }, installation: authority.fingerprint.slice(0, 16), version, clock, log, isMine, everyMs: timing.configurationEveryMs, signal: ends.signal });
