@@ -48,7 +48,6 @@ export type Channel = z.infer<typeof channel>;
 export type ChannelOf<K extends Channel['kind']> = Extract<Channel, { kind: K }>;
 
 export const newsKinds = ['success', 'warning', 'failed', 'stopped', 'alarm', 'unprotected', 'protected'] as const;
-export type NewsKind = (typeof newsKinds)[number];
 
 export const notificationRule = z
   .object({

@@ -3,7 +3,7 @@ A stand-in for a Windows host, on impacket: an SMB2 server with ADMIN$ and C$ on
 endpoint mapper, and svcctl over TCP that demands packet privacy. It is independent of what it tests: its NDR and its NTLM are
 impacket's. Services are programs of the machine: a path C:\\... or %SystemRoot%\\... in their command is one below the directory.
 
-stdin: one line of JSON {address, ports: {smb, mapper, control}, root, user, domain, password, log, wine}. stdout: "ready", and
+stdin: one line of JSON {address, ports: {smb, mapper, control}, root, user, domain, password, log}. stdout: "ready", and
 then a line of JSON for what was asked of service control. It ends when stdin does.
 """
 import json, os, re, shlex, signal, socket, struct, subprocess, sys, threading
@@ -44,15 +44,10 @@ class Services:
     def __init__(self):
         self.known, self.lock = {}, threading.RLock()
 
-    def wine(self, *words):
-        return subprocess.run([*given['wine'], *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
-
     def create(self, name, command):
         with self.lock:
             if name in self.known:
                 return EXISTS
-            if given.get('wine'):
-                self.wine('sc', 'create', name, 'binPath=', command, 'start=', 'demand')
             self.known[name] = {'command': command, 'process': None, 'code': 0}
             return 0
 
@@ -61,9 +56,6 @@ class Services:
             service = self.known[name]
             if self.state(name)[0] == 4:
                 return RUNS
-            if given.get('wine'):
-                self.wine('sc', 'start', name)
-                return 0
             words = [here(word.strip('"')) if ':\\' in word or '%SystemRoot%' in word else word for word in re.findall(r'"[^"]*"|\S+', service['command'])]
             if not os.path.exists(words[0]):
                 return NOT_FOUND
@@ -76,10 +68,6 @@ class Services:
 
     def state(self, name):
         service = self.known[name]
-        if given.get('wine'):
-            answer = self.wine('sc', 'query', name).stdout
-            found = re.search(r'STATE\s*:\s*(\d)', answer)
-            return (int(found.group(1)) if found else 1), 0
         if service['process'] is None:
             return 1, 0
         code = service['process'].poll()
@@ -89,9 +77,6 @@ class Services:
         with self.lock:
             if self.state(name)[0] != 4:
                 return NOT_ACTIVE
-            if given.get('wine'):
-                self.wine('sc', 'stop', name)
-                return 0
             self.known[name]['process'].terminate()
             try:
                 self.known[name]['process'].wait(10)
@@ -101,8 +86,6 @@ class Services:
 
     def delete(self, name):
         with self.lock:
-            if given.get('wine'):
-                self.wine('sc', 'delete', name)
             self.known.pop(name)
             return 0
 

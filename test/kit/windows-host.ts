@@ -9,7 +9,6 @@ import { join } from 'node:path';
 import { bundle } from '../../scripts/package/bundle.ts';
 import { until } from '../../src/base/deadline.ts';
 import { scratch } from './scratch.ts';
-import type { WineLab } from './wine-lab.ts';
 
 const python = '/usr/bin/python3';
 const checkout = join(import.meta.dirname, '../..');
@@ -36,22 +35,20 @@ export type WindowsHost = AsyncDisposable & {
   installed(): { words: string; bytes: Buffer } | undefined;
 };
 
-export type WindowsHostOptions = { /** 135 and service control's own port are closed. */ readonly withoutRpc?: boolean; /** The number of a call that is answered with a wrong signature. */ readonly forges?: number; /** What msiexec ends with. */ readonly msiexec?: number; /** Its drive, programs and services are those of Wine. */ readonly wine?: WineLab };
+export type WindowsHostOptions = { /** 135 and service control's own port are closed. */ readonly withoutRpc?: boolean; /** The number of a call that is answered with a wrong signature. */ readonly forges?: number; /** What msiexec ends with. */ readonly msiexec?: number };
 
 let hosts = 0;
 
 export async function openWindowsHost(options: WindowsHostOptions = {}): Promise<WindowsHost> {
-  const { wine } = options;
-  const own = mkdtempSync(join(scratch, 'tidemark-windows-'));
-  const root = wine === undefined ? own : wine.path('C:\\');
+  const root = mkdtempSync(join(scratch, 'tidemark-windows-'));
   const address = `127.${100 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 250}.${++hosts}`;
   const account = { user: 'Administrator', domain: '', password: 'Wïn d0ws %"40' };
   const system = join(root, 'Windows/System32');
-  if (wine === undefined) writeSystem(root, system, options.msiexec ?? 0);
-  const log = join(own, 'log');
+  writeSystem(root, system, options.msiexec ?? 0);
+  const log = join(root, 'log');
   const ports = { smb: 445, ...(options.withoutRpc !== true && { mapper: 135, control: 49_700 }) };
   const child: ChildProcess = spawn('setpriv', ['--pdeathsig', 'KILL', '--', python, join(import.meta.dirname, 'windows-host.py')], { stdio: ['pipe', 'pipe', 'pipe'] });
-  child.stdin!.write(`${JSON.stringify({ address, ports, root, log, ...account, forges: options.forges ?? null, wine: wine?.words ?? null })}\n`);
+  child.stdin!.write(`${JSON.stringify({ address, ports, root, log, ...account, forges: options.forges ?? null })}\n`);
   let lines = '';
   let errors = '';
   child.stdout!.setEncoding('utf8').on('data', (text: string) => (lines += text));
@@ -73,7 +70,7 @@ export async function openWindowsHost(options: WindowsHostOptions = {}): Promise
       const ended = new Promise((resolve) => child.once('close', resolve));
       child.stdin!.end();
       await ended;
-      rmSync(own, { recursive: true, force: true });
+      rmSync(root, { recursive: true, force: true });
     },
   };
 }

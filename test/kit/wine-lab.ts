@@ -23,8 +23,6 @@ export type WineLab = AsyncDisposable & {
   readonly node: string;
   /** Where this process finds `C:\…` or `Z:\…`. */
   path(windows: string): string;
-  /** The words before a program of Windows, for somebody else to run it. */
-  readonly words: readonly string[];
   /** Runs a program of Windows to its end. What it says comes through a file: Wine gives no pipes. */
   run(program: string, args?: readonly string[], options?: { deadlineMs?: number; env?: Record<string, string> }): Promise<WineRun>;
   ok(program: string, args?: readonly string[], options?: { deadlineMs?: number; env?: Record<string, string> }): Promise<string>;
@@ -113,9 +111,6 @@ exec sleep infinity`;
     directory: lab,
     node: `Z:\\w\\checkout\\${windowsNode.replaceAll('/', '\\')}`,
     path,
-    get words() {
-      return ['nsenter', ...enter({}), 'wine'];
-    },
     run,
     async ok(program, args = [], options = {}) {
       const { code, said } = await run(program, args, options);
