@@ -71,7 +71,7 @@ export async function removeName(path: string): Promise<void> {
 
 /** Makes what was made, moved and removed in a folder lasting. */
 export async function syncFolder(path: string): Promise<void> {
-  if (isWindows) return flushWhereItIsTaken(path);
+  if (isWindows) return await whileHeld(async () => await Promise.resolve(flushWhereItIsTaken(path)));
   const folder = await open(path, 'r');
   try {
     await folder.sync();
