@@ -65,10 +65,10 @@ export function keepConfigurationCopied(options: {
   const stored = new Map<string, { hash: string; atMs: number }>();
   const said = new Set<string>();
 
-  async function store(row: RepositoryRow): Promise<void> {
+  async function store(row: RepositoryRow, snapshot: CatalogSnapshot): Promise<void> {
     const name = `server/${options.installation}/${sortableId(clock)}`;
     const key = Buffer.from(options.sealer.open(row.sealed_key, `repositories.key:${row.id}`), 'hex');
-    const configuration: Configuration = { form: 1, version: options.version, madeAtMs: clock.now(), secrets: options.secrets, catalog: await catalog.snapshots.take() };
+    const configuration: Configuration = { form: 1, version: options.version, madeAtMs: clock.now(), secrets: options.secrets, catalog: snapshot };
     const { location, secret } = await archives.place(row.id);
     const bytes = Buffer.from(sealConfiguration(configuration, key, name)).toString('base64');
     await links.of(row.host).call('repository.keep-configuration', { location, secret, name, bytes, keep: keptCopies }, { signal, waitMs: 5_000 });
@@ -77,12 +77,15 @@ export function keepConfigurationCopied(options: {
   async function look(): Promise<void> {
     if (!(await options.isMine())) return;
     const hash = createHash('sha256').update(await catalog.snapshots.wishes()).digest('hex');
-    for (const row of await catalog.repositories.list()) {
-      const last = stored.get(row.id);
-      const isDue = last === undefined || last.hash !== hash || clock.monotonicMs() - last.atMs >= dayMs;
-      if (row.is_attached === 1 || !isDue) continue;
+    const due = (await catalog.repositories.list()).filter(({ id, is_attached }) => {
+      const last = stored.get(id);
+      return is_attached !== 1 && (last === undefined || last.hash !== hash || clock.monotonicMs() - last.atMs >= dayMs);
+    });
+    if (due.length === 0) return;
+    const snapshot = await catalog.snapshots.take();
+    for (const row of due) {
       try {
-        await store(row);
+        await store(row, snapshot);
         stored.set(row.id, { hash, atMs: clock.monotonicMs() });
         said.delete(row.id);
       } catch (error) {

@@ -50,12 +50,12 @@ export type WindowsContact = {
 const hourMs = 3_600_000;
 const ms = { put: 300_000, control: 8_000, gone: 30_000, shown: 60_000, ask: 30_000, install: 360_000, health: 90_000 };
 
-type Standing = { step: WindowsStep; /** In ADMIN$. */ readonly folder: string; hasFolder: boolean; isThere: boolean; isInstalled: boolean };
+type Standing = { step: WindowsStep; /** In ADMIN$. */ readonly folder: string; /** One for each contact, never written down here. */ readonly token: string; hasFolder: boolean; isThere: boolean; isInstalled: boolean };
 type Ways = { files: RemoteFiles; over445: RemoteServices; services: RemoteServices; end: () => void };
 
 export async function deployOverWindows(contact: WindowsContact): Promise<void> {
   const { host, say } = contact;
-  const state: Standing = { step: 'sign in', folder: `${installerFolderPrefix}${randomBytes(16).toString('hex')}`, hasFolder: false, isThere: false, isInstalled: false };
+  const state: Standing = { step: 'sign in', folder: `${installerFolderPrefix}${randomBytes(16).toString('hex')}`, token: randomBytes(32).toString('base64url'), hasFolder: false, isThere: false, isInstalled: false };
   await mkdir(contact.workDirectory, { recursive: true, mode: 0o700 });
   const work = await mkdtemp(join(contact.workDirectory, 'contact-'));
   const place: SambaPlace = { host: host.address, account: contact.account, secretsDirectory: work, signal: contact.signal };
@@ -124,12 +124,12 @@ async function removeEarlier({ say, signal }: WindowsContact, { files }: Ways): 
 async function putInstaller(contact: WindowsContact, { files }: Ways, state: Standing, things: readonly { path: string; file: string }[], work: string): Promise<void> {
   state.step = 'put installer';
   const startedMs = performance.now();
-  const { folder } = state;
+  const { folder, token } = state;
   // Alone and first: into a folder that somebody else has made nothing is put.
   await files.makeFolder(folder);
   state.hasFolder = true;
   const { caPem } = contact.identity;
-  const about: ContactFile = { kind: 'tidemark-first-contact', folder, host: contact.host.id, tokenHash: createHash('sha256').update(tokenOf(contact)).digest('hex'), caPem, packageKey: contact.packageKey, port: installerPort, expiresAtMs: contact.nowMs + hourMs };
+  const about: ContactFile = { kind: 'tidemark-first-contact', folder, host: contact.host.id, tokenHash: createHash('sha256').update(token).digest('hex'), caPem, packageKey: contact.packageKey, port: installerPort, expiresAtMs: contact.nowMs + hourMs };
   const aboutFile = join(work, 'contact.json');
   await writeFile(aboutFile, JSON.stringify(about), { mode: 0o600 });
   const there = (path: string): string => `${folder}\\${path.replaceAll('/', '\\')}`;
@@ -137,14 +137,6 @@ async function putInstaller(contact: WindowsContact, { files }: Ways, state: Sta
   const all = [...things.map(({ path, file }) => ({ file, to: there(path) })), { file: aboutFile, to: there('contact.json') }];
   await files.put(all, [...folders].sort(), ms.put);
   contact.say('put installer', `${things.length} files in ADMIN$\\${folder}, ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
-}
-
-/** One for each contact, never written down here. */
-const tokens = new WeakMap<WindowsContact, string>();
-function tokenOf(contact: WindowsContact): string {
-  const known = tokens.get(contact) ?? randomBytes(32).toString('base64url');
-  tokens.set(contact, known);
-  return known;
 }
 
 async function startInstaller(contact: WindowsContact, { services }: Ways, state: Standing): Promise<void> {
@@ -196,7 +188,7 @@ async function converse(contact: WindowsContact, pinned: X509Certificate, state:
     (await askForJson(firstContact[path].output, asked, { path, body, deadlineMs, stop: signal })) as z.infer<(typeof firstContact)[P]['output']>;
 
   // The certificate is laid down before the port is bound.
-  const begun = await until(`${address} to answer`, ms.shown, async () => await ask('/begin', { token: tokenOf(contact) }).catch((error: unknown) => {
+  const begun = await until(`${address} to answer`, ms.shown, async () => await ask('/begin', { token: state.token }).catch((error: unknown) => {
     if (isFailure(error, installerNotReached) && /ECONNREFUSED/.test(error.message)) return undefined;
     throw error;
   }), { everyMs: 200, signal });
