@@ -29,10 +29,11 @@ test('daily and on weekdays, for random times, zones and moments of ten years, i
   );
 });
 
-test('every day of ten years at one time is what a cron library says, in every zone', () => {
+test('every day of ten years at one time is what a cron library says, in every zone: within the hour that a day may not have, and at its begin and end', () => {
   for (const timeZone of zones) {
     const after = ms('2026-01-01T00:00Z');
     assert.deepEqual(nextRuns({ kind: 'daily', at: '02:30', days: weekdays }, timeZone, after, 3_652), reference('30 2 * * *', timeZone, after, 3_652), timeZone);
+    for (const hour of [0, 1, 2, 3]) assert.deepEqual(nextRuns({ kind: 'daily', at: at({ hour, minute: 0 }), days: weekdays }, timeZone, after, 1_000), reference(`0 ${hour} * * *`, timeZone, after, 1_000), `${timeZone} ${hour}`);
   }
 });
 

@@ -157,7 +157,8 @@ function momentOf(day: number, time: string, timeZone: string): number {
   const wanted = dateOf(day).toPlainDateTime(Temporal.PlainTime.from(time));
   const at = wanted.toZonedDateTime(timeZone, { disambiguation: 'compatible' });
   if (at.toPlainDateTime().equals(wanted)) return at.epochMilliseconds;
-  return (at.getTimeZoneTransition('previous') ?? at).epochMilliseconds;
+  // A time at the very begin of the gap comes out at the change itself, which is not before itself.
+  return (at.add({ nanoseconds: 1 }).getTimeZoneTransition('previous') ?? at).epochMilliseconds;
 }
 
 type Stretch = { readonly fromMs: number; readonly toMs: number; readonly offsetMs: number };
