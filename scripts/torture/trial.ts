@@ -2,18 +2,17 @@
  * One restore to one moment, by one of the ordinary ways, and its verdict: the ledger's, document by document, and that
  * of the second path, hash by hash.
  */
-import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { compareTimes, showTime, type ClusterTime } from '../../src/base/cluster-time.ts';
 import { openClient } from '../../src/mongo/connect.ts';
 import type { Hashes } from '../../src/mongo/dbhash.ts';
-import { until } from '../../src/base/deadline.ts';
 import type { MongoClient } from 'mongodb';
 import type { Platform } from '../../test/kit/platform.ts';
 import { freePorts, type ReplicaSet } from '../../test/kit/replica-set.ts';
 import { compareLedger } from '../demo/verdict.ts';
 import type { Ledger } from './ledger.ts';
+import { openRestored } from './restored.ts';
 import { differencesOf, differencesOfHashes, stateOf, type State } from './state.ts';
 
 export const WAYS = ['publish', 'verify', 'restore'] as const;
@@ -62,19 +61,8 @@ async function restored({ platform, set, setName, ledger, directory, unfinishedB
   const [port] = await freePorts(1);
   try {
     const answer = await platform.ok('restore', 'set', setName, '--at', showTime(at), '--to-dir', `${target}:${port}`, '--apply');
-    // As the printed command says, but without TTL: deletes of later than the moment would look like losses.
-    const [[, ...args]] = answer.startCommands as [string[]];
-    const quiet = ['--setParameter', 'ttlMonitorEnabled=false', '--setParameter', 'disableLogicalSessionCacheRefresh=true', '--wiredTigerCacheSizeGB', '0.25'];
-    const member = spawn('setpriv', ['--pdeathsig', 'KILL', '--', set.binary, ...args, ...quiet], { stdio: 'ignore' });
-    try {
-      const host = { host: '127.0.0.1', port: port! };
-      await using client = await openClient({ hosts: [host] }, { member: host, deadlineMs: 60_000, silenceMs: null });
-      await until('the restored member to be primary', 60_000, async () => ((await client.db('admin').command({ hello: 1 }))['isWritablePrimary'] === true ? true : undefined));
-      return await judged(client, ledger, at, wanted, await unfinishedBuilds(at));
-    } finally {
-      const ended = new Promise((resolve) => member.once('exit', resolve));
-      if (member.kill('SIGKILL')) await ended;
-    }
+    await using member = await openRestored(set.binary, (answer.startCommands as [string[]])[0], port!);
+    return await judged(member.client, ledger, at, wanted, await unfinishedBuilds(at));
   } finally {
     rmSync(target, { recursive: true, force: true, maxRetries: 5 });
   }

@@ -30,8 +30,9 @@ export type Storm = AsyncDisposable & {
 /** One kind of work: does one thing, and is called again and again. */
 export type Hand = { readonly name: string; readonly everyMs: number; act(): Promise<void> };
 
+const options = { connections: 30, silenceMs: 30_000, more: { retryWrites: false, monitorCommands: true, writeConcern: { w: 'majority' as const, wtimeoutMS: 20_000 } } };
+
 export async function startStorm(set: ReplicaSet, ledger: Ledger, seed: string): Promise<Storm> {
-  const options = { connections: 30, silenceMs: 30_000, more: { retryWrites: false, monitorCommands: true, writeConcern: { w: 'majority' as const, wtimeoutMS: 20_000 } } };
   const client = await set.client(options);
   const commits: Commits = new Map();
   client.on('commandStarted', ({ commandName, command }) => {
@@ -49,6 +50,13 @@ export async function startStorm(set: ReplicaSet, ledger: Ledger, seed: string):
     ...(await startSpecials(client, openRandom(seed, 'specials'))),
   ];
   return running(hands, client);
+}
+
+/** Documents of the ledger alone, by three writers. */
+export async function startDocuments(set: ReplicaSet, ledger: Ledger, seed: string): Promise<Storm> {
+  const client = await set.client(options);
+  await prepare(client.db(DATABASE));
+  return running([0, 1, 2].map((number) => documentHand(client, ledger, openRandom(seed, 'documents', number), `w${number}-`)), client);
 }
 
 async function prepare(db: Db): Promise<void> {
