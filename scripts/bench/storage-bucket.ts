@@ -21,8 +21,8 @@ export async function openBucketBed(run: Run): Promise<StorageBed | undefined> {
     place: async (round) => await Promise.resolve({ location: { ...location, prefix: `round-${round}` }, secret: store.secret }),
     requests: async () => (await store.counters())['req'] ?? 0,
     raw: {
-      put: async (files) => (await workOfChild<RawJob, RawDone>('raw-bucket.ts', { ...job, files, to: null })).seconds,
-      get: async (files, to) => (await workOfChild<RawJob, RawDone>('raw-bucket.ts', { ...job, files, to })).seconds,
+      put: async (files) => ({ ...(await workOfChild<RawJob, RawDone>('raw-bucket.ts', { ...job, files, to: null })), syncSeconds: 0 }),
+      get: async (files, to) => ({ ...(await workOfChild<RawJob, RawDone>('raw-bucket.ts', { ...job, files, to })), syncSeconds: 0 }),
     },
   };
 }

@@ -1,4 +1,5 @@
 import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { openSamba, sharePassword, shareUser, whyNoSamba } from '../../test/kit/samba.ts';
 import { timed } from './accounting.ts';
@@ -30,14 +31,24 @@ export async function openShareBed(run: Run): Promise<StorageBed | undefined> {
     raw: {
       async put(files, round) {
         const to = `raw-${round}`;
-        return await say([to, ...folders(files).map((path) => `${to}/${path}`)].map((path) => `mkdir "${path}"`).concat(files.map(({ from, path }) => `put "${from}" "${to}/${path}"`)));
+        const seconds = await say([to, ...folders(files).map((path) => `${to}/${path}`)].map((path) => `mkdir "${path}"`).concat(files.map(({ from, path }) => `put "${from}" "${to}/${path}"`)));
+        return { seconds, syncSeconds: await synced(files.map(({ path }) => join(folder, to, path))) };
       },
       async get(files, to, round) {
         for (const path of folders(files)) mkdirSync(join(to, path), { recursive: true });
         const seconds = await say(files.map(({ path }) => `get "raw-${round}/${path}" "${join(to, path)}"`));
         for (const { path, bytes } of files) if (statSync(join(to, path)).size !== bytes) throw new Error(`smbclient brought ${path} back with another length`);
-        return seconds;
+        return { seconds, syncSeconds: await synced(files.map(({ path }) => join(to, path))) };
       },
     },
   };
+}
+
+async function synced(paths: readonly string[]): Promise<number> {
+  const startedMs = performance.now();
+  for (const path of paths) {
+    await using file = await open(path, 'r+');
+    await file.sync();
+  }
+  return (performance.now() - startedMs) / 1000;
 }

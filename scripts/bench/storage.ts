@@ -14,7 +14,7 @@ import { median, round } from './accounting.ts';
 import { workOfChild } from './child-work.ts';
 import { quiescedFiles } from './network.ts';
 import { folder, type Measured, type Run } from './run.ts';
-import type { BenchFile, StorageBed } from './storage-bed.ts';
+import type { BenchFile, Carried, StorageBed } from './storage-bed.ts';
 import { openBucketBed } from './storage-bucket.ts';
 import { openShareBed } from './storage-share.ts';
 import type { StorageDone, StorageJob } from './storage-node.ts';
@@ -55,7 +55,7 @@ async function openDirectoryBed(run: Run): Promise<StorageBed> {
   });
 }
 
-type Round = { first: StorageDone; restore: StorageDone; rawPut: number | null; rawGet: number | null; requests: { first: number; restore: number } | null };
+type Round = { first: StorageDone; restore: StorageDone; rawPut: Carried | null; rawGet: Carried | null; requests: { first: number; restore: number } | null };
 
 async function measure(run: Run, bed: StorageBed, files: readonly BenchFile[], bytes: number): Promise<{ ratios: Record<string, number>; figures: unknown }> {
   const rounds: Round[] = [];
@@ -80,24 +80,28 @@ async function measure(run: Run, bed: StorageBed, files: readonly BenchFile[], b
     };
     for (const turn of k % 2 === 0 ? [ours, theirs] : [theirs, ours]) await turn();
     rounds.push(done);
-    run.say(`${bed.name}, round ${k + 1}: first ${round(done.first.seconds)} s, restore ${round(done.restore.seconds)} s${done.rawPut === null ? '' : `, raw ${round(done.rawPut)} s there and ${round(done.rawGet!)} s back`}`);
+    run.say(`${bed.name}, round ${k + 1}: first ${round(done.first.seconds)} s, restore ${round(done.restore.seconds)} s${done.rawPut === null ? '' : `, raw ${inWords(done.rawPut)} there and ${inWords(done.rawGet!)} back`}`);
   }
   return summed(bed.name, rounds, bytes);
 }
+
+const inWords = ({ seconds, syncSeconds }: Carried): string => `${round(seconds)} s${syncSeconds === 0 ? '' : ` and ${round(syncSeconds)} s to the disk`}`;
 
 const nothing: StorageDone = { seconds: 0, cpuSeconds: 0, storedBytes: 0, peakRssMiB: 0 };
 
 function summed(name: string, rounds: readonly Round[], bytes: number): { ratios: Record<string, number>; figures: unknown } {
   const rate = (seconds: readonly number[]): number => round(bytes / 1e6 / median(seconds), 1);
+  const [first, restore] = [rate(rounds.map((each) => each.first.seconds)), rate(rounds.map((each) => each.restore.seconds))];
   const raw = rounds.flatMap(({ rawPut, rawGet }) => (rawPut === null || rawGet === null ? [] : [{ rawPut, rawGet }]));
-  const mbPerSecond = {
-    first: rate(rounds.map(({ first }) => first.seconds)),
-    restore: rate(rounds.map(({ restore }) => restore.seconds)),
-    rawPut: raw.length === 0 ? null : rate(raw.map(({ rawPut }) => rawPut)),
-    rawGet: raw.length === 0 ? null : rate(raw.map(({ rawGet }) => rawGet)),
+  const ratios: Record<string, number> = {};
+  const mbPerSecond: Record<string, number> = { first, restore };
+  const beside = (suffix: string, seconds: (carried: Carried) => number): void => {
+    const [put, get] = [rate(raw.map(({ rawPut }) => seconds(rawPut))), rate(raw.map(({ rawGet }) => seconds(rawGet)))];
+    Object.assign(mbPerSecond, { [`rawPut${suffix}`]: put, [`rawGet${suffix}`]: get });
+    Object.assign(ratios, { [`${name}_first_vs_raw${suffix}`]: round(first / put, 3), [`${name}_restore_vs_raw${suffix}`]: round(restore / get, 3) });
   };
-  const { rawPut, rawGet } = mbPerSecond;
-  const ratios: Record<string, number> = rawPut === null || rawGet === null ? {} : { [`${name}_first_vs_raw`]: round(mbPerSecond.first / rawPut, 3), [`${name}_restore_vs_raw`]: round(mbPerSecond.restore / rawGet, 3) };
+  if (raw.length > 0) beside('', ({ seconds }) => seconds);
+  if (raw.some(({ rawPut, rawGet }) => rawPut.syncSeconds + rawGet.syncSeconds > 0)) beside('_durable', ({ seconds, syncSeconds }) => seconds + syncSeconds);
   const requests = rounds.flatMap((each) => each.requests ?? []);
   const perGb = (of: readonly number[]): number | null => (of.length === 0 ? null : Math.round(median(of) / (bytes / 1e9)));
   const requestsPerGb = { first: perGb(requests.map(({ first }) => first)), restore: perGb(requests.map(({ restore }) => restore)) };
