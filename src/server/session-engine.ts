@@ -321,17 +321,20 @@ async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSigna
       const link = links.of(host);
       const patienceMs = how === 'promptly' ? Math.min(timing.promptMs ?? usualPromptMs, timing.hostLostMs) : timing.hostLostMs;
       const deadline = clock.monotonicMs() + patienceMs;
-      const leftMs = (): number => Math.max(1, deadline - clock.monotonicMs());
+      const leftMs = (): number => deadline - clock.monotonicMs();
+      const lost = (error: Error): Error => hostLost({ host: link.host, seconds: Math.round(patienceMs / 1000), lastStep: name, why: describe(error) }, error);
       for (;;) {
         try {
           const sure = await untilSure(following.sureness, clock, stop, leftMs());
-          return await link.call(name, input, { signal: AbortSignal.any([stop, sure]), waitMs: leftMs() });
+          return await link.call(name, input, { signal: AbortSignal.any([stop, sure]), waitMs: Math.max(1, leftMs()) });
         } catch (error) {
-          if (isFailure(error, leaseUnsure) && leftMs() > 1) continue;
+          if (isFailure(error, leaseUnsure) && leftMs() > 0) continue;
           // The orders that flows give may be given twice.
-          if (isFailure(error, hostUnreachable)) throw hostLost({ host: link.host, seconds: Math.round(patienceMs / 1000), lastStep: name, why: describe(error) }, error);
+          if (isFailure(error, hostUnreachable)) throw lost(error);
           if (!isFailure(error, linkLost)) throw error;
           await clock.wait(50, stop);
+          // It may be there again, but what the order rests on is too old.
+          if (leftMs() <= 0) throw lost(error);
         }
       }
     },
