@@ -43,20 +43,19 @@ export async function openCatalogAt(place: CatalogPlace, options: CatalogOptions
     return await openCatalogOn(sqliteDialect(place.path), options);
   }
   const listeners = new Set<(why: Error) => void>();
-  const { plain, db, shown } = openPostgres(place, (why) => listeners.forEach((tell) => tell(why)));
-  return await opened({ kind: 'postgres', plain, db, listeners }, options, async () => await demandBackup(plain, shown, place.isBackedUp === true));
+  const { plain, db, leases, shown } = openPostgres(place, (why) => listeners.forEach((tell) => tell(why)));
+  return await opened({ kind: 'postgres', plain, db, leases, listeners }, options, async () => await demandBackup(plain, shown, place.isBackedUp === true));
 }
 
 export async function openCatalogOn(dialect: Dialect, options: CatalogOptions = {}) {
   const db = new Kysely<Tables>({ dialect });
-  return await opened({ kind: 'sqlite', plain: db, db, listeners: new Set() }, options);
+  return await opened({ kind: 'sqlite', plain: db, db, leases: db, listeners: new Set() }, options);
 }
 
 /** `plain` is for what must see what others did while it waited for its lock: the migrations. */
-async function opened({ kind, plain, db, listeners }: { kind: CatalogKind; plain: Kysely<Tables>; db: Kysely<Tables>; listeners: Set<(why: Error) => void> }, options: CatalogOptions, before?: () => Promise<void>) {
+async function opened({ kind, plain, db, leases, listeners }: { kind: CatalogKind; plain: Kysely<Tables>; db: Kysely<Tables>; leases: Kysely<Tables>; listeners: Set<(why: Error) => void> }, options: CatalogOptions, before?: () => Promise<void>) {
   const close = async (): Promise<void> => {
-    await db.destroy();
-    if (plain !== db) await plain.destroy();
+    for (const each of new Set([db, plain, leases])) await each.destroy();
   };
   try {
     await before?.();
@@ -68,7 +67,7 @@ async function opened({ kind, plain, db, listeners }: { kind: CatalogKind; plain
   const fence: Fence = { kind, own: { id: null, name: '' }, onReplaced: (why) => listeners.forEach((tell) => tell(why)) };
   return {
     kind,
-    servers: serverStore(db, fence),
+    servers: serverStore(db, fence, leases),
     /** Called when the database does not answer, or this server was replaced, before whoever asked hears of it. */
     onAway: (listener: (why: Error) => void): void => void listeners.add(listener),
     settings: settingStore(db),

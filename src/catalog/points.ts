@@ -16,9 +16,19 @@ export function pointStore(db: Kysely<Tables>) {
       .selectAll('points')
       .select(['holds.since_ms as hold_since_ms', 'holds.reason as hold_reason']);
   return {
-    async put(row: Selectable<Tables['points']>): Promise<void> {
-      const { summary, lost, repository } = row;
-      await db.insertInto('points').values(row).onConflict((on) => on.column('id').doUpdateSet({ summary, lost, repository })).execute();
+    /** One that was made. Where it is known already, by a flow that is run again, what has been found out about it since stays. */
+    async add(row: Selectable<Tables['points']>): Promise<void> {
+      const { lost, repository } = row;
+      await db.insertInto('points').values(row).onConflict((on) => on.column('id').doUpdateSet({ lost, repository })).execute();
+    },
+    /** `change` may be called more than once. False when there is no such point. */
+    async changeSummary(id: string, change: (summary: string) => string): Promise<boolean> {
+      return await db.transaction().execute(async (tx) => {
+        const row = await tx.selectFrom('points').select('summary').where('id', '=', id).executeTakeFirst();
+        if (row === undefined) return false;
+        await tx.updateTable('points').set({ summary: change(row.summary), lost: 0 }).where('id', '=', id).execute();
+        return true;
+      });
     },
     async list(setId?: string): Promise<PointRow[]> {
       const query = setId === undefined ? all() : all().where('points.set_id', '=', setId);
@@ -39,16 +49,20 @@ export function pointStore(db: Kysely<Tables>) {
     async release(point: string): Promise<void> {
       await db.deleteFrom('holds').where('point', '=', point).execute();
     },
-    /** Makes the cache say what a repository says: what is there is put, what is not is marked lost, and what cannot be read there hurt. */
-    async mirror(repository: string, setId: string, rows: readonly Selectable<Tables['points']>[], hurt: ReadonlySet<string> = new Set()): Promise<void> {
+    /**
+     * Makes the cache say what a repository says: what is there is put, what is not is marked lost, and what cannot be read there hurt.
+     * `merged`: what becomes of a known summary and the one that the repository has given, which may be the older of the two.
+     */
+    async mirror(repository: string, setId: string, rows: readonly Selectable<Tables['points']>[], hurt: ReadonlySet<string> = new Set(), merged: (known: string, given: string) => string = (_known, given) => given): Promise<void> {
       const there = new Set(rows.map(({ id }) => id));
       await db.transaction().execute(async (tx) => {
         const known = await tx.selectFrom('points').select(['id', 'summary', 'lost']).where('repository', '=', repository).where('set_id', '=', setId).execute();
         const knownRows = new Map(known.map((row) => [row.id, row]));
         for (const row of rows) {
           const old = knownRows.get(row.id);
-          if (old !== undefined && old.summary === row.summary && old.lost === 0) continue;
-          await tx.insertInto('points').values(row).onConflict((on) => on.column('id').doUpdateSet({ summary: row.summary, lost: 0 })).execute();
+          const summary = old === undefined ? row.summary : merged(old.summary, row.summary);
+          if (old !== undefined && old.summary === summary && old.lost === 0) continue;
+          await tx.insertInto('points').values({ ...row, summary }).onConflict((on) => on.column('id').doUpdateSet({ summary, lost: 0 })).execute();
         }
         for (const { id, lost: before } of known) {
           const lost = hurt.has(id) ? isHurt : isLost;

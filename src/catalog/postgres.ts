@@ -20,6 +20,9 @@ export type PostgresPlace = { readonly url: string; readonly passwordFile: strin
 const connectMs = 5_000;
 const statementMs = 30_000;
 const connections = 16;
+/** Renewals of the lease have connections of their own: they wait for nothing that this server has to do besides. */
+const leaseConnections = 2;
+const leaseMs = 3_000;
 const triesOfTransaction = 40;
 
 /** A transaction of the database that another one was in the way of. */
@@ -59,29 +62,26 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
-/** `onAway` is called when the database does not answer, before whoever asked hears of it. */
-export function openPostgres(place: PostgresPlace, onAway: (why: Error) => void): { plain: Kysely<Tables>; db: Kysely<Tables>; shown: string } {
+/** `onAway` is called when the database does not answer, before whoever asked hears of it; not by `leases`, whose asker judges that. */
+export function openPostgres(place: PostgresPlace, onAway: (why: Error) => void): { plain: Kysely<Tables>; db: Kysely<Tables>; leases: Kysely<Tables>; shown: string } {
   const { ssl, ...settings } = postgresSettings(place.url);
   const shown = `${settings.host}:${settings.port}/${settings.database}`;
-  const pool = new pg.Pool({
+  const common: pg.PoolConfig = {
     ...settings,
     ssl: ssl === false ? false : { ...(ssl.ca !== undefined && { ca: ssl.ca }), rejectUnauthorized: true, ...(isIP(settings.host) === 0 && { servername: settings.host }) },
     // The driver would go on to the environment and to files in the home directory.
     password: () => (place.passwordFile === null ? '' : readFileSync(place.passwordFile, 'utf8').replace(/\r?\n$/, '')),
-    max: connections,
-    connectionTimeoutMillis: connectMs,
-    query_timeout: statementMs + 5_000,
-    statement_timeout: statementMs,
-    lock_timeout: 10_000,
-    idle_in_transaction_session_timeout: 5_000,
     keepAlive: true,
     application_name: 'tidemark-server',
     types: { getTypeParser: ((oid: number, format: 'text') => (oid === 20 ? Number : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser },
-  });
+  };
+  const pool = new pg.Pool({ ...common, max: connections, connectionTimeoutMillis: connectMs, query_timeout: statementMs + 5_000, statement_timeout: statementMs, lock_timeout: 10_000, idle_in_transaction_session_timeout: 5_000 });
+  const leasePool = new pg.Pool({ ...common, max: leaseConnections, connectionTimeoutMillis: leaseMs, query_timeout: leaseMs, statement_timeout: leaseMs, lock_timeout: leaseMs });
   // A connection that nobody uses was closed: the next one who asks gets another.
-  pool.on('error', () => {});
+  for (const each of [pool, leasePool]) each.on('error', () => {});
   const dialect = new PostgresDialect({ pool: watched(pool, shown, onAway) });
-  return { plain: new Kysely<Tables>({ dialect }), db: new SerialKysely({ dialect: new PostgresDialect({ pool: watched(pool, shown, onAway) }) }), shown };
+  const leases = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: watched(leasePool, shown, () => {}) }) });
+  return { plain: new Kysely<Tables>({ dialect }), db: new SerialKysely({ dialect: new PostgresDialect({ pool: watched(pool, shown, onAway) }) }), leases, shown };
 }
 
 /** The pool, whose troubles are named; a connection that had some is not used again. */

@@ -42,7 +42,8 @@ export async function asOwner<T>(db: Kysely<Tables>, { kind, own, onReplaced }: 
   });
 }
 
-export function serverStore(db: Kysely<Tables>, fence: Fence) {
+/** `leases`: renewals go there, past everything else that waits for the database. */
+export function serverStore(db: Kysely<Tables>, fence: Fence, leases: Kysely<Tables>) {
   const { kind, own } = fence;
   const now = databaseMs(kind);
   return {
@@ -58,7 +59,7 @@ export function serverStore(db: Kysely<Tables>, fence: Fence) {
     },
     /** False when it was replaced. */
     async renew(leaseMs: number): Promise<boolean> {
-      const { numUpdatedRows } = await db.updateTable('servers').set({ until_ms: sql<number>`${now} + ${sql.lit(leaseMs)}` }).where('id', '=', own.id ?? '').executeTakeFirst();
+      const { numUpdatedRows } = await leases.updateTable('servers').set({ until_ms: sql<number>`${now} + ${sql.lit(leaseMs)}` }).where('id', '=', own.id ?? '').executeTakeFirst();
       return numUpdatedRows > 0n;
     },
     /** Takes away the rows of those that were silent for longer than their lease. */

@@ -150,6 +150,12 @@ export const hostLost = failure<{ host: string; seconds: number; lastStep: strin
   retry: 'later',
 });
 
+export const leaseUnsure = failure<{ seconds: number }>('server.lease-unsure', {
+  says: ({ seconds }) => `this server could not renew its lease on the catalog for ${seconds} s, and gives no orders to hosts until it has`,
+  hint: 'See whether the database of the catalog answers. When another server has taken over meanwhile, the session goes on there.',
+  retry: 'later',
+});
+
 export const taskLost = failure<{ host: string; lastStep: string }>('server.task-lost', {
   says: ({ host, lastStep }) => `host ${host} does not know the task any more; the last that was heard is "${lastStep}"`,
   hint: 'Its transport service was restarted meanwhile. Earlier restore points are not touched. Start the session again.',

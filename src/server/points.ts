@@ -28,6 +28,13 @@ export function openPoints(options: { catalog: Catalog; archives: Archives }) {
     return row;
   }
 
+  /** Proofs are never taken back, only followed by others. */
+  function withNewestProof(known: string, given: string): string {
+    const [before, now] = [summary({ summary: known }), summary({ summary: given })];
+    if (before.proof === null || (now.proof !== null && now.proof.atMs >= before.proof.atMs)) return given;
+    return JSON.stringify({ ...now, proof: verdictOf([...(now.proof === null ? [] : [now.proof]), before.proof]) });
+  }
+
   return {
     find,
     summary,
@@ -40,15 +47,17 @@ export function openPoints(options: { catalog: Catalog; archives: Archives }) {
       return row;
     },
     list: async (setId?: string): Promise<PointRow[]> => await catalog.points.list(setId),
-    put: async (repository: string, point: PointSummary): Promise<void> => await catalog.points.put(rowOf(repository, point)),
+    add: async (repository: string, point: PointSummary): Promise<void> => await catalog.points.add(rowOf(repository, point)),
     async setProof(id: string, proof: Proof): Promise<void> {
-      const row = await find(id);
-      const known = summary(row);
-      await catalog.points.put(rowOf(row.repository, { ...known, proof: verdictOf([...(known.proof === null ? [] : [known.proof]), proof]) }));
+      const isThere = await catalog.points.changeSummary(id, (kept) => {
+        const known = summary({ summary: kept });
+        return JSON.stringify({ ...known, proof: verdictOf([...(known.proof === null ? [] : [known.proof]), proof]) });
+      });
+      if (!isThere) throw pointUnknown({ point: id });
     },
-    /** Takes over what the repository says. */
+    /** Takes over what the repository said. It may have been asked before a proof was recorded there that is known here. */
     async mirror(set: Pick<SetRow, 'id' | 'repository'>, window: Window): Promise<void> {
-      await catalog.points.mirror(set.repository, set.id, window.points.map((point) => rowOf(set.repository, point)), new Set(window.damaged.flatMap(({ point }) => point ?? [])));
+      await catalog.points.mirror(set.repository, set.id, window.points.map((point) => rowOf(set.repository, point)), new Set(window.damaged.flatMap(({ point }) => point ?? [])), withNewestProof);
     },
     async view(row: PointRow): Promise<Point> {
       const hold = row.hold_since_ms === null ? null : { sinceMs: row.hold_since_ms, reason: row.hold_reason ?? '' };

@@ -51,7 +51,7 @@ import { keepLocksUndone } from './left-locks.ts';
 import { openLinks, type Links, type LinkTiming } from './links.ts';
 import { checkNames, readNameServers, type LookAtNames, type NameServers } from './name-checks.ts';
 import type { NameServerAddress } from './name-server.ts';
-import { joinServers } from './membership.ts';
+import { joinServers, type Sureness } from './membership.ts';
 import { openMoments } from './moments.ts';
 import { openOplogStandings } from './oplog-standings.ts';
 import { openPeople, type PeopleOptions } from './people/people.ts';
@@ -165,7 +165,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const shown = { identity: identities.server(), catalog, authority, admission, links, deployers, clock, log };
   const enrolment = options.enrolment === null ? undefined : await openEnrolment({ ...options.enrolment, ...shown });
   const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.anyOf(['transport', 'deployer']), role: 'caller', version, log, onChannel: (channel) => (channel.peer.part === 'deployer' ? deployers : links).accept(channel.peer.name, openCaller(channel)) });
-  const { services, engine, alarms, telling } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, identity: identities.server, windowsInstaller: options.windowsInstaller ?? '', dns: options.dns, people: options.people, isSure: membership.isSure }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.catalog?.kind === 'postgres' && { catalogAt: databaseAt(options.catalog.url) }), ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
+  const { services, engine, alarms, telling } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, identity: identities.server, windowsInstaller: options.windowsInstaller ?? '', dns: options.dns, people: options.people, sureness: membership }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.catalog?.kind === 'postgres' && { catalogAt: databaseAt(options.catalog.url) }), ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
   keepTasksTidy({ links, catalog, log, signal: ends.signal });
   keepLocksUndone({ links, sets: services.sets, log, signal: ends.signal });
 
@@ -212,7 +212,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   return { url, tokenFile: files.token, caFile: files.ca, repositoryReady, replaced: membership.lost, close, [Symbol.asyncDispose]: close };
 }
 
-type Base = { data: string; caPem: string; catalog: Catalog; clock: Clock; log: Log; links: Links; deployers: Links; distribution: Distribution; versions: ServiceVersions; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']>; contact: HostContact | undefined; identity: () => LinkIdentity; windowsInstaller: string; dns: readonly NameServerAddress[] | undefined; people: PeopleOptions | undefined; isSure: () => boolean };
+type Base = { data: string; caPem: string; catalog: Catalog; clock: Clock; log: Log; links: Links; deployers: Links; distribution: Distribution; versions: ServiceVersions; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']>; contact: HostContact | undefined; identity: () => LinkIdentity; windowsInstaller: string; dns: readonly NameServerAddress[] | undefined; people: PeopleOptions | undefined; sureness: Sureness };
 
 function compose(base: Base, about: Services['about']) {
   const { catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing } = base;
@@ -245,7 +245,7 @@ function compose(base: Base, about: Services['about']) {
     return at === null ? null : await checkNames(await inventoryOf(services), at, { isWanted, signal });
   };
   const flows = flowTable({ lookAtNames, hooks, hosts, links, deployers, credentials, contact, distribution, hostServices, windows: { installerDirectory: base.windowsInstaller, workDirectory: join(base.data, 'server', 'windows-contacts'), identity: base.identity }, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
-  const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing, isSure: base.isSure });
+  const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing, sureness: base.sureness });
   const work = openPolicyWork({ catalog, engine, sets, points, placement, wake: policies.wake });
   const policyRuns = openPolicyScheduler({ book: catalog.policies, work, clock, log, limits: usualLimits, newId: () => sortableId(clock) });
   const keepOplog = async (set: SetRow): Promise<void> => {

@@ -11,7 +11,7 @@ import { sortableId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { linkLost } from '../contract/failures.ts';
 import { endlessSessionKinds, hostSessionKinds, type SessionKind } from '../contract/sessions.ts';
-import { hostLost, hostUnreachable, sessionContinuous, sessionEnded, sessionNotFailed, sessionUnknown } from './failures.ts';
+import { hostLost, hostUnreachable, leaseUnsure, sessionContinuous, sessionEnded, sessionNotFailed, sessionUnknown } from './failures.ts';
 import type { Finished, Flow, FlowContext, Side } from './flow.ts';
 import type { Sealer } from './sealing.ts';
 import type { SessionLog } from './session-log.ts';
@@ -19,6 +19,7 @@ import { namesOfTask, runArchiveTask } from './archive-task.ts';
 import type { Archives } from './archives.ts';
 import type { Hosts } from './hosts.ts';
 import type { Links } from './links.ts';
+import { alwaysSure, type Sureness } from './membership.ts';
 import { openSharedProgress } from './session-progress.ts';
 import { followTask, untilSure, type TaskFollowing } from './session-task.ts';
 
@@ -78,7 +79,7 @@ export type EngineOptions = {
   log: Log;
   timing?: Partial<Timing>;
   /** Whether no other server can have taken this one's place yet. */
-  isSure?: () => boolean;
+  sureness?: Sureness;
 };
 
 const lanes: ReadonlySet<SessionKind> = new Set<SessionKind>(['backup', 'oplog', 'restore-collections', 'sweep', 'repair', 'copy', 'copy-oplog', 'rescan', 'retention']);
@@ -105,14 +106,23 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
 
   async function takeUpAgain(): Promise<void> {
     if (!era.signal.aborted || closing.signal.aborted) return;
-    await Promise.all([...running.values()].map(async ({ done }) => await done));
     const why = describe(era.signal.reason);
     const own = await catalog.sessions.own();
+    const before = new Map(own.map(({ id }) => [id, running.get(id)?.done]));
     era = new AbortController();
-    for (const row of own) {
-      await sessionLog.keep(row.id, { kind: 'line', level: 'info', text: `${why}; it answers again, and the session goes on` });
-      if (!running.has(row.id)) run(row);
+    const now = era.signal;
+    for (const { id } of own) {
+      goOn(id, before.get(id), why, now).catch((error: unknown) => now.aborted || options.log.error('a session could not be taken up again', { session: id, why: describe(error) }));
     }
+  }
+
+  /** Each as soon as it has let go: one whose end takes long holds up no other, nor the work of this server. */
+  async function goOn(id: string, before: Promise<void> | undefined, why: string, now: AbortSignal): Promise<void> {
+    await before;
+    const row = await catalog.sessions.find(id);
+    if (now.aborted || row === undefined || row.ended_ms !== null || running.has(id)) return;
+    await sessionLog.keep(id, { kind: 'line', level: 'info', text: `${why}; it answers again, and the session goes on` });
+    if (!now.aborted && !running.has(id)) run(row);
   }
 
   function run(row: SessionRow): void {
@@ -272,7 +282,7 @@ async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSigna
   const { catalog, sessionLog, sealer, links, clock } = options;
   const session = row.id;
   const place = (name: string): string => `session_notes:${session}:${name}`;
-  const following: TaskFollowing = { session, catalog, sessionLog, links, clock, log, stop, closing, hostLostMs: timing.hostLostMs, stopWithinMs: timing.stopWithinMs, silentMs: timing.silentMs, isSure: options.isSure ?? (() => true) };
+  const following: TaskFollowing = { session, catalog, sessionLog, links, clock, log, stop, closing, hostLostMs: timing.hostLostMs, stopWithinMs: timing.stopWithinMs, silentMs: timing.silentMs, sureness: options.sureness ?? alwaysSure };
   const progress = openSharedProgress();
   const beside = (side: Side | undefined): TaskFollowing => (side === undefined ? following : { ...following, stop: AbortSignal.any([stop, side.stop]), side: { name: side.name, progress } });
   const setNote = async (name: string, value: unknown): Promise<void> => await catalog.sessions.putNote(session, name, sealer.seal(JSON.stringify(value), place(name)));
@@ -311,15 +321,20 @@ async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSigna
       const link = links.of(host);
       const patienceMs = how === 'promptly' ? Math.min(timing.promptMs ?? usualPromptMs, timing.hostLostMs) : timing.hostLostMs;
       const deadline = clock.monotonicMs() + patienceMs;
+      const leftMs = (): number => deadline - clock.monotonicMs();
+      const lost = (error: Error): Error => hostLost({ host: link.host, seconds: Math.round(patienceMs / 1000), lastStep: name, why: describe(error) }, error);
       for (;;) {
         try {
-          if (!following.isSure()) await untilSure(following, AbortSignal.any([stop, AbortSignal.timeout(Math.ceil(Math.max(1, deadline - clock.monotonicMs())))]));
-          return await link.call(name, input, { signal: stop, waitMs: Math.max(1, deadline - clock.monotonicMs()) });
+          const sure = await untilSure(following.sureness, clock, stop, leftMs());
+          return await link.call(name, input, { signal: AbortSignal.any([stop, sure]), waitMs: Math.max(1, leftMs()) });
         } catch (error) {
+          if (isFailure(error, leaseUnsure) && leftMs() > 0) continue;
           // The orders that flows give may be given twice.
-          if (isFailure(error, hostUnreachable)) throw hostLost({ host: link.host, seconds: Math.round(patienceMs / 1000), lastStep: name, why: describe(error) }, error);
+          if (isFailure(error, hostUnreachable)) throw lost(error);
           if (!isFailure(error, linkLost)) throw error;
           await clock.wait(50, stop);
+          // It may be there again, but what the order rests on is too old.
+          if (leftMs() <= 0) throw lost(error);
         }
       }
     },

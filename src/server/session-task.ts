@@ -18,7 +18,8 @@ import { linkLost } from '../contract/failures.ts';
 import type { Caller } from '../contract/link/caller.ts';
 import { taskKinds, type TaskEvent, type TaskKind, type TaskOutput, type TaskState } from '../contract/tasks.ts';
 import type { TaskRow } from '../catalog/sessions.ts';
-import { hostLost, hostUnreachable, taskLost, taskSilent } from './failures.ts';
+import { hostLost, hostUnreachable, leaseUnsure, taskLost, taskSilent } from './failures.ts';
+import type { Sureness } from './membership.ts';
 import type { SessionLog } from './session-log.ts';
 import { openProgress, type SharedProgress } from './session-progress.ts';
 import type { Links } from './links.ts';
@@ -36,7 +37,7 @@ export type TaskFollowing = {
   /** Aborted when this server ends: the task goes on without it. */
   closing: AbortSignal;
   /** Whether no other server can have taken this one's place yet: only then are orders given. */
-  isSure: () => boolean;
+  sureness: Sureness;
   /** How long a host may be gone before its task is given up. */
   hostLostMs: number;
   stopWithinMs: number;
@@ -140,8 +141,9 @@ async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, follo
       }
       try {
         if (!isAccepted) {
-          await untilSure(followed, giveUp.signal);
-          await caller.call('task.start', { taskId, kind, input: await makeInput() }, { signal: giveUp.signal });
+          const given = await makeInput();
+          const sure = await untilSure(followed.sureness, clock, giveUp.signal);
+          await caller.call('task.start', { taskId, kind, input: given }, { signal: AbortSignal.any([giveUp.signal, sure]) });
           await catalog.sessions.updateTask(taskId, { is_accepted: 1 });
           isAccepted = true;
         }
@@ -157,6 +159,8 @@ async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, follo
           await waitForUpdate(followed, updating, error, giveUp.signal);
           continue;
         }
+        // It may have been heard: the start is given again under the same id.
+        if (isFailure(error, leaseUnsure)) continue;
         if (!isFailure(error, linkLost)) throw error;
         await followed.sessionLog.keep(session, { kind: 'line', level: 'info', text: `${error.message}; waiting for it, the task goes on` });
         await clock.wait(50, giveUp.signal);
@@ -168,9 +172,14 @@ async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, follo
   }
 }
 
-/** A server that did not hear of the catalog for longer than its lease may have been replaced: it begins nothing. */
-export async function untilSure({ isSure, clock }: Pick<Followed, 'isSure' | 'clock'>, signal: AbortSignal): Promise<void> {
-  while (!isSure()) await clock.wait(50, signal);
+/** A server that did not hear of the catalog for most of its lease may soon be replaced: it begins nothing. Answers what ends this being sure. */
+export async function untilSure({ isSure, sure }: Sureness, clock: Clock, signal: AbortSignal, waitMs = Number.POSITIVE_INFINITY): Promise<AbortSignal> {
+  for (const fromMs = clock.monotonicMs(); !isSure() || sure().aborted; ) {
+    const waitedMs = clock.monotonicMs() - fromMs;
+    if (waitedMs >= waitMs) throw leaseUnsure({ seconds: Math.round(waitedMs / 1000) });
+    await clock.wait(50, signal);
+  }
+  return sure();
 }
 
 function outcomeOf(state: Exclude<TaskState, { state: 'running' }>): Outcome {
@@ -186,7 +195,7 @@ function stopWhenAsked(followed: Followed, giveUp: AbortController): { ask(calle
   };
   const onStop = (): void => {
     // A server that ends takes its waiting with it; the task is for the next one.
-    if (followed.closing.aborted || !followed.isSure()) return;
+    if (followed.closing.aborted || !followed.sureness.isSure()) return;
     link.connected(stopWithinMs, over.signal).then(ask, () => {});
     clock.wait(stopWithinMs, over.signal).then(
       () => giveUp.abort(deadlinePassed({ what: `task ${taskId} to stop`, ms: stopWithinMs })),

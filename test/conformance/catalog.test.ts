@@ -41,10 +41,19 @@ function keepsItsPromises(open: () => Promise<Catalog>): void {
   test('numbers, nulls and text come back as they went in', async () => {
     await catalog.repositories.add(repository);
     const point = { id: 'p1', set_id: 's1', repository: 'r1', created_ms: 1_790_000_000_123, summary: '{"a":"ä \\" € 😀"}', lost: 0 };
-    await catalog.points.put(point);
+    await catalog.points.add(point);
     assert.deepEqual(await catalog.points.find('p1'), { ...point, hold_since_ms: null, hold_reason: null });
     await catalog.points.mirror('r1', 's1', []);
     assert.equal((await catalog.points.find('p1'))?.lost, 1);
+  });
+
+  test('a point that a flow adds again, as it is run again, keeps what was found out about it, and of two proofs at once none is lost', async () => {
+    const point = { id: 'p2', set_id: 's1', repository: 'r1', created_ms: 1, summary: '', lost: 0 };
+    await catalog.points.add(point);
+    await Promise.all(['a', 'b', 'c', 'd'].map(async (proof) => await catalog.points.changeSummary('p2', (summary) => summary + proof)));
+    await catalog.points.add(point);
+    assert.equal([...(await catalog.points.find('p2'))!.summary].sort().join(''), 'abcd');
+    assert.equal(await catalog.points.changeSummary('none', (summary) => summary), false);
   });
 
   test('steps are found among events, and a name that is taken is not taken twice', async () => {

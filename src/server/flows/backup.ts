@@ -76,7 +76,7 @@ async function backUp(set: SetRow, asked: BackupWish, context: FlowContext, serv
     windowSeconds: asked.windowSeconds,
     compression: asked.compression,
   }));
-  await points.put(set.repository, point);
+  await points.add(set.repository, point);
   await context.say(`restore point ${point.id}: method ${point.method}, checkpoint ${showTime(point.checkpoint)}, top ${showTime(point.top)}`);
 
   try {

@@ -43,7 +43,7 @@ export function copyFlow(services: CopyServices): Flow<CopyWish> {
       const target = await archives.find(row.repository);
       await context.step('copy what is new');
       const { copied, surplus, waiting: _, proved: __, ...done } = await runCopyTask('copy', row, 'all', services, context);
-      for (const point of copied) await points.put(target.id, point);
+      for (const point of copied) await points.add(target.id, point);
       for (const { id, copiedFrom } of copied) await context.say(`restore point ${copiedFrom?.point ?? ''} is copied as ${id}`);
       const hurt = damagedOf(done.oplog);
       if (hurt !== '') await context.say(hurt, 'warning');
