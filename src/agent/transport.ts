@@ -3,7 +3,7 @@
  *
  * Quick orders are answered here; everything that touches a database's files or may take long is a task in a mover.
  */
-import { hostname } from 'node:os';
+import { hostname, uptime } from 'node:os';
 import { systemClock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
@@ -20,6 +20,7 @@ import { holdersOf } from '../repository/holders.ts';
 import { keepConfiguration } from '../repository/configurations.ts';
 import { raiseImmutable } from '../repository/immutable.ts';
 import { listArchives, makeArchive } from '../repository/repository.ts';
+import { readWardenAlarms } from '../repository/storage/warden-line.ts';
 import { withArchiveHere, withStorage } from './archive-access.ts';
 import { discover } from './discover.ts';
 import { openOrMake } from './open-repository.ts';
@@ -79,6 +80,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
       findings: await findings(workDirectory),
       dataPorts: options.dataPorts,
     }),
+    'warden.alarms': async () => ({ alarms: [...(await readWardenAlarms(uptime() * 1000))] }),
     'host.look': async () => ({ look: await lookAround() }),
     'set.look': async ({ target }) => await lookAtSet(target),
     'set.discover': async ({ target }) => await discover(target, copies),

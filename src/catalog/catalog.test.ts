@@ -4,10 +4,14 @@ import { DatabaseSync } from 'node:sqlite';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { Kysely } from 'kysely';
+import { Migrator } from 'kysely/migration';
 import { isFailure } from '../base/failure.ts';
 import { openCatalog, openCatalogOn, type Catalog } from './catalog.ts';
 import { catalogNewer, laneTaken } from './failures.ts';
+import { migrations } from './migrations/table.ts';
 import { openSqlite, sqliteDialect } from './sqlite.ts';
+import type { Tables } from './tables.ts';
 
 let directory: string;
 let catalog: Catalog;
@@ -71,12 +75,11 @@ test('a catalog of a newer version is refused and left as it is', async () => {
 
 test('a catalog of an older version is copied before it is changed, for its owner alone, and the copy opens as it was', async () => {
   const older = join(directory, 'older.sqlite');
-  const made = await openCatalog(older);
-  await made.settings.put('colour', 'red');
-  await made.close();
-  const raw = new DatabaseSync(older);
-  raw.exec("drop index sessions_by_kind; alter table sessions drop column server; drop table servers; drop table duties; delete from kysely_migration where name = '0017-servers'");
-  raw.close();
+  const db = new Kysely<Tables>({ dialect: sqliteDialect(older) });
+  const { error } = await new Migrator({ db, provider: { getMigrations: async () => await Promise.resolve(migrations) } }).migrateTo('0016-news');
+  assert.equal(error, undefined);
+  await db.insertInto('settings').values({ name: 'colour', value: 'red' }).execute();
+  await db.destroy();
   const upgraded = await openCatalog(older);
   await upgraded.settings.put('colour', 'blue');
   await upgraded.close();

@@ -6,6 +6,7 @@ import { copyBeforeUpgrade, demandBackup } from './before-upgrade.ts';
 import { copyStore } from './copies.ts';
 import { catalogNewer, migrationFailed } from './failures.ts';
 import { groupStore } from './groups.ts';
+import { hostAlarmStore } from './host-alarms.ts';
 import { hostStore } from './hosts.ts';
 import { hookStore } from './hooks.ts';
 import { migrations } from './migrations/table.ts';
@@ -73,6 +74,7 @@ async function opened({ kind, plain, db, leases, listeners }: { kind: CatalogKin
     settings: settingStore(db),
     certificates: certificateStore(db),
     hosts: hostStore(db),
+    hostAlarms: hostAlarmStore(db),
     groups: groupStore(db),
     tokens: tokenStore(db),
     users: userStore(db),

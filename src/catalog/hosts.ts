@@ -24,6 +24,7 @@ export function hostStore(db: Kysely<Tables>) {
     async remove(id: string, nowMs: number): Promise<void> {
       await db.transaction().execute(async (tx) => {
         await tx.updateTable('certificates').set({ revoked_ms: nowMs }).where('name', '=', id).where('revoked_ms', 'is', null).execute();
+        await tx.deleteFrom('host_alarms').where('host', '=', id).execute();
         await tx.deleteFrom('hosts').where('id', '=', id).execute();
       });
     },

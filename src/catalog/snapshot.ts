@@ -13,7 +13,7 @@ import type { Tables } from './tables.ts';
 export type CatalogSnapshot = { readonly migration: string; readonly tables: Readonly<Record<string, readonly Record<string, unknown>[]>> };
 
 /** Told again by hosts, of the moment, or of this server alone. */
-const leftOut: ReadonlySet<string> = new Set(['servers', 'duties', 'sessions', 'session_events', 'session_notes', 'session_tasks', 'publications', 'oplog_standings', 'alarms', 'audit', 'sign_in_failures', 'tokens']);
+const leftOut: ReadonlySet<string> = new Set(['servers', 'duties', 'sessions', 'session_events', 'session_notes', 'session_tasks', 'publications', 'oplog_standings', 'alarms', 'host_alarms', 'audit', 'sign_in_failures', 'tokens']);
 const sessionsKept = 1_000;
 /** Whose rows say when somebody was seen. */
 const restless: ReadonlySet<string> = new Set(['points', 'user_tokens', 'users', 'enrolments']);

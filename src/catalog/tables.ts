@@ -117,6 +117,8 @@ export type Tables = {
     /** 1: nothing more is started for it. */
     is_settled: number;
   };
+  /** What the warden of a host tells. `place` null: the host itself. `is_settled` 1: it tells it no more. */
+  host_alarms: { id: string; host: string; place: string | null; at_ms: number; raised_ms: number; says: string; is_settled: number };
   /** Where news goes: `about` may be shown, the channel itself is sealed, `rule` is a document of the contract. `says` is why the last try failed. */
   notifications: { id: string; name: string; kind: string; about: string; sealed_channel: string; rule: string; added_ms: number; summary_from_ms: number; told: number; given_up: number; says: string | null };
   /** Programs that run before and after backups of a set, in the order of their ids. */

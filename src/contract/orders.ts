@@ -30,6 +30,12 @@ const transportOrders = {
     }),
     deadlineMs: 20_000,
   },
+  /** What stands wrong with the locks of hardened repositories on this host; nothing where it has none. `place` null: the host itself. */
+  'warden.alarms': {
+    input: z.object({}),
+    output: z.object({ alarms: z.array(z.object({ atMs: z.number(), place: z.string().max(4096).nullable(), says: z.string().max(4096) })).max(1000) }),
+    deadlineMs: 20_000,
+  },
   /** The machine and every mongod on it, as a rescan wants to know them. */
   'host.look': { input: z.object({}), output: z.object({ look: hostLook }), deadlineMs: 60_000 },
   /** A replica set over the wire, without a look at files: its members as the set and as each of them says. */

@@ -8,6 +8,7 @@
  */
 import { readFileSync, realpathSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Readings } from '../agent/warden/kept-time.ts';
 import { adoptPlace } from '../agent/warden/kept-place.ts';
@@ -16,7 +17,7 @@ import { systemClock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import { openLog } from '../base/log.ts';
 import { dieWithParent } from '../base/native.ts';
-import { wardenSocket } from '../repository/storage/warden-line.ts';
+import { wardenAlarmsFile, wardenSocket } from '../repository/storage/warden-line.ts';
 
 if (process.connected) dieWithParent(15);
 const text = { type: 'string' } as const;
@@ -34,9 +35,9 @@ function readings(): Readings {
 }
 
 async function serve(): Promise<void> {
-  const warden = await openWarden({ state, readings, log });
-  const isHanded = process.env['LISTEN_FDS'] === '1' && process.env['LISTEN_PID'] === String(process.pid);
   const path = values.socket ?? wardenSocket;
+  const warden = await openWarden({ state, alarmsFile: join(dirname(path), basename(wardenAlarmsFile)), readings, log });
+  const isHanded = process.env['LISTEN_FDS'] === '1' && process.env['LISTEN_PID'] === String(process.pid);
   if (!isHanded) await rm(path, { force: true });
   const server = await warden.serve(isHanded ? { fd: 3 } : { path });
   let rounds = 0;

@@ -32,9 +32,10 @@ export type ReaderOptions = { readonly cacheBytes?: number; readonly workers?: n
 const cacheBytesByDefault = 64 << 20;
 
 export async function openArchiveReader(parts: ArchiveParts, options: ReaderOptions & { readonly workers: number }): Promise<ArchiveReader> {
-  const { storage, keys, names, packs } = parts;
+  const { storage, keys, names, packs, points } = parts;
+  await points.awaitListed();
   const index = await openChunkIndex(storage, keys, names, packs);
-  const plain = plainFrames({ index, packs, keys }, options.cacheBytes ?? cacheBytesByDefault);
+  const plain = plainFrames({ index, packs, keys, freshen: points.awaitListed }, options.cacheBytes ?? cacheBytesByDefault);
   let pool: LayPool | undefined;
 
   const readMap = async (file: StoredFile): Promise<ChunkId[]> => {

@@ -6,7 +6,7 @@ export type Damage = { object: string; what: string };
 
 /** Whether it is the place that failed, so that nothing can be said of any object in it: a store or a host that is away says nothing of a pack. */
 export function isOfPlace(error: unknown): boolean {
-  return isFailure(error) && /^(repository\.(bucket|share)-|base\.|mover\.)/.test(error.code);
+  return isFailure(error) && /^(repository\.(bucket|share|list)-|base\.|mover\.)/.test(error.code);
 }
 
 /**

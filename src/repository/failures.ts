@@ -132,6 +132,12 @@ export const shareBusy = failure<{ place: string; object: string; seconds: numbe
   retry: 'later',
 });
 
+export const listBehind = failure<{ place: string; object: string; seconds: number }>('repository.list-behind', {
+  says: ({ place, object, seconds }) => `the lists of ${place} are older than what is in it: ${object} was looked for in them for ${seconds} s`,
+  hint: 'Nothing was deleted. "tidemark repository test" looks at the lists of a place; one whose lists stay behind cannot hold a repository.',
+  retry: 'later',
+});
+
 export const readBackDiffers = failure<{ place: string; object: string; what: string }>('repository.read-back-differs', {
   says: ({ place, object, what }) => `${place} does not give back what was written to ${object}: ${what}`,
   hint: 'The file server or its disk is not sound. Nothing was published; look at its logs before the next backup.',

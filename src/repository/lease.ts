@@ -9,12 +9,15 @@
  * lease was not broken after it has published (`confirm`), and a sweep breaks leases before it looks at restore points.
  * So either the sweep sees the point, or the holder sees that its lease is broken and withdraws the point. The mark is an
  * object of its own because a late renewal would bring a deleted lease back.
+ *
+ * A lease counts from the moment a list has it: whatever its holder lists from then on is at least as new (fresh-list.ts).
  */
 import { isFailure } from '../base/failure.ts';
 import { sortableId } from '../base/ids.ts';
 import type { Clock } from '../base/clock.ts';
 import { isOfPlace } from './damage.ts';
 import { leaseLost, objectMissing } from './failures.ts';
+import { awaitListed } from './fresh-list.ts';
 import { isDead, thisHolder, type Holder } from './lease-holder.ts';
 import { lastPart, type ObjectNames } from './object-names.ts';
 import { openObject, sealObject } from './sealed-object.ts';
@@ -45,6 +48,10 @@ export async function takeLease({ storage, names, objectKey, clock }: Parts, kin
     await storage.put(name, sealObject(objectKey, name, state), 'replace');
   };
   await write();
+  await awaitListed(storage, [name], { clock }).catch(async (error: unknown) => {
+    await storage.delete(name).catch(() => {});
+    throw error;
+  });
   let renewedAt = clock.monotonicMs();
   const ended = new AbortController();
   let renewing = Promise.resolve();

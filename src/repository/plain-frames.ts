@@ -31,7 +31,8 @@ export type PlainFrames = {
 
 const headersKept = 8192;
 
-export function plainFrames(parts: { index: ChunkIndex; packs: PackStore; keys: ArchiveKeys }, cacheBytes: number): PlainFrames {
+/** `freshen`: before the index is read again, whatever makes lists new enough. */
+export function plainFrames(parts: { index: ChunkIndex; packs: PackStore; keys: ArchiveKeys; freshen?: () => Promise<void> }, cacheBytes: number): PlainFrames {
   const { index, packs, keys } = parts;
   const headers = openRecent<Promise<LocatedChunk>>(headersKept);
   const frames = openRecent<Promise<Buffer>>(Math.max(framesAtLeast, Math.floor(cacheBytes / frameBytes)));
@@ -73,6 +74,7 @@ export function plainFrames(parts: { index: ChunkIndex; packs: PackStore; keys: 
   let lookedAgain: Promise<void> | undefined;
   const lookAgain = async (): Promise<void> => {
     lookedAgain ??= (async () => {
+      await parts.freshen?.();
       await index.reload();
       await index.coverPacks();
     })().finally(() => (lookedAgain = undefined));

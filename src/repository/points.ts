@@ -6,6 +6,7 @@ import { systemClock } from '../base/clock.ts';
 import type { ChunkId } from './chunk.ts';
 import { damageOf, type Damage } from './damage.ts';
 import { objectMissing, pointExists, pointMissing } from './failures.ts';
+import { awaitListed } from './fresh-list.ts';
 import { isPlainId, lastPart, type ObjectNames } from './object-names.ts';
 import { openObject, sealObject } from './sealed-object.ts';
 import type { Storage } from './storage/storage.ts';
@@ -40,6 +41,8 @@ export type PointStore = {
   ids(): Promise<string[]>;
   read(id: string): Promise<PointManifest>;
   /** `replace` is for a manifest that cannot be read. */
+  /** Until lists have every point that was read by its name: then they have its packs and index, too. */
+  awaitListed(): Promise<void>;
   put(point: PointManifest, how?: 'new' | 'replace'): Promise<number>;
   delete(id: string): Promise<void>;
   recordProof(id: string, proof: unknown): Promise<void>;
@@ -48,6 +51,8 @@ export type PointStore = {
 };
 
 export function pointStore(storage: Storage, objectKey: Uint8Array, names: ObjectNames, setId: string): PointStore {
+  /** By name, of points that were read, and of those that some list had. */
+  const [unlisted, listed] = [new Set<string>(), new Set<string>()];
   const readObject = async (name: string): Promise<unknown> => openObject(objectKey, name, await storage.read(name));
   const listNames = async (prefix: string): Promise<string[]> => {
     const found: string[] = [];
@@ -57,16 +62,28 @@ export function pointStore(storage: Storage, objectKey: Uint8Array, names: Objec
   const read = async (id: string): Promise<PointManifest> => {
     if (!isPlainId(id)) throw pointMissing({ point: id, setId });
     try {
-      return (await readObject(names.point(id))) as PointManifest;
+      const point = (await readObject(names.point(id))) as PointManifest;
+      unlisted.add(names.point(id));
+      return point;
     } catch (error) {
       throw isFailure(error, objectMissing) ? pointMissing({ point: id, setId }, error) : error;
     }
   };
-  const ids = async (): Promise<string[]> => (await listNames(names.points)).map(lastPart);
+  const ids = async (): Promise<string[]> => {
+    const found = await listNames(names.points);
+    for (const name of found) listed.add(name);
+    return found.map(lastPart);
+  };
 
   return {
     ids,
     read,
+    async awaitListed() {
+      const names = [...unlisted].filter((name) => !listed.has(name));
+      await awaitListed(storage, names);
+      for (const name of names) listed.add(name);
+      unlisted.clear();
+    },
     async all() {
       const points: PointManifest[] = [];
       const hurt: HurtPoint[] = [];

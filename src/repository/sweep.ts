@@ -23,6 +23,9 @@
  * In an immutable repository what is retained is not retired, and where it was retained meanwhile, by a backup that built on it, it
  * stays for a later sweep, and so does its retirement. The report says until when.
  *
+ * Lists may lag (fresh-list.ts): steps 2 and 5 begin when a list has the lease and the retirement, and step 6 when none has the leases
+ * that were waited for. Nothing is deleted by an older list.
+ *
  * Not promised: the least possible space (docs/design/repository-sweep.md, "Why not exact").
  */
 import { sortableId } from '../base/ids.ts';
@@ -34,6 +37,7 @@ import { forgetDistrust, readDistrusted } from './distrusted.ts';
 import { sweepRunning } from './failures.ts';
 import { mergeSegments } from './index-merge.ts';
 import { tagBytes } from './keys.ts';
+import { awaitListed, awaitUnlisted } from './fresh-list.ts';
 import { breakLease, isHeld, leaseMs, listLeases, takeLease, type Lease, type LeaseState } from './lease.ts';
 import { lastPart } from './object-names.ts';
 import { listRetirements, retire, type Retirement } from './retired.ts';
@@ -98,6 +102,8 @@ async function sweep(run: Run): Promise<SweepReport> {
   await index.coverPacks();
   if (retirements.length > 0) {
     step('wait for backups that are running');
+    // A list that has the last retirement has every lease whose holder may not have read it.
+    await awaitListed(parts.storage, retirements.map(({ name }) => name), { clock, signal: options.signal });
     if (!(await haveEnded(run, await run.leases(), clock))) return { ...report, keptBytes: kept() };
     await index.reload();
     await index.coverPacks();
@@ -166,7 +172,11 @@ async function haveEnded(run: Run, seen: readonly LeaseState[], clock: Clock): P
       if (await isHeld(lease, clock)) waiting = true;
       else await breakLease(parts.storage, lease);
     }
-    if (!waiting) return true;
+    if (!waiting) {
+      // A list that lacks their leases has the points that they published before.
+      await awaitUnlisted(parts.storage, [...writers], { clock, signal: options.signal });
+      return true;
+    }
     if (clock.monotonicMs() >= untilMs) return false;
     await clock.wait(lookEveryMs, options.signal);
   }

@@ -21,6 +21,7 @@ import { openCaller } from '../contract/link/caller.ts';
 import { listenForLinks } from '../contract/link/listen.ts';
 import { openAdmission } from './admission.ts';
 import { openAlarms } from './alarms.ts';
+import { keepHostAlarms } from './host-alarms.ts';
 import { openArchives } from './archives.ts';
 import { openAuthority } from './authority.ts';
 import type { VisitDeadlines } from './computer-visit.ts';
@@ -167,6 +168,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.anyOf(['transport', 'deployer']), role: 'caller', version, log, onChannel: (channel) => (channel.peer.part === 'deployer' ? deployers : links).accept(channel.peer.name, openCaller(channel)) });
   const { services, engine, alarms, telling } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, identity: identities.server, windowsInstaller: options.windowsInstaller ?? '', dns: options.dns, people: options.people, sureness: membership }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.catalog?.kind === 'postgres' && { catalogAt: databaseAt(options.catalog.url) }), ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
   keepTasksTidy({ links, catalog, log, signal: ends.signal });
+  keepHostAlarms({ links, catalog, clock, log, signal: ends.signal });
   keepLocksUndone({ links, sets: services.sets, log, signal: ends.signal });
 
   const gate = openGate(catalog, clock, services.roles);

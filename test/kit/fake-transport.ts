@@ -32,6 +32,8 @@ export type FakeTransport = {
   /** What a look over the wire tells; may throw. */
   lookAtSet: (target: MongoTarget) => SetLook | Promise<SetLook>;
   look: HostLook;
+  /** What a warden on its host would tell. */
+  wardenAlarms: OrderOutput<'warden.alarms'>['alarms'];
   readonly points: PointSummary[];
   readonly damaged: Window['damaged'];
   readonly spans: Window['spans'];
@@ -73,6 +75,7 @@ export async function openFakeTransport(options: { identityFile: string; port: n
     discovered: usualSet(),
     lookAtSet: () => wireLookOf(fake.discovered),
     look: machineLook('fake'),
+    wardenAlarms: [],
     points: [],
     damaged: [],
     spans: [{ chain: 'c1', after: { t: 1000, i: 1 }, through: { t: 1000, i: 1 } }],
@@ -137,6 +140,7 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>, forgotten: Se
   return {
     'host.describe': async () => ({ version: 'fake', contract: contractVersion, hostname: 'fake', platform: 'linux-x64', timeMs: systemClock.now(), findings: [{ what: 'mongod', ok: true, says: '6.0.5' }] }),
     'host.look': async () => ({ look: fake.look }),
+    'warden.alarms': async () => ({ alarms: fake.wardenAlarms }),
     'set.look': async ({ target }) => await fake.lookAtSet(target),
     'set.discover': async () => (await fake.onDiscover?.()) ?? fake.discovered,
     'set.undo-leftovers': async () => ({ undone: [] }),

@@ -7,16 +7,19 @@
  * Who asks is not trusted. Names are judged by their text and opened below the place without following a link; only
  * ordinary files of the holder are locked. The folders on the way become root's, with the sticky bit: in them the holder can make
  * new things and delete its own, and can rename or remove no folder that has locked files in it.
+ *
+ * One name that is not as it should be (put back by root, a link, a pipe, a folder that cannot be read) is told, and every
+ * other name is served (place-sight.ts).
  */
 import { closeSync, constants, fchmodSync, fchownSync, fstatSync, lstatSync, mkdirSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
-import { readFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isFailure } from '../../base/failure.ts';
 import { isImmutableFile, isOpenForWriting, openBeneath, setImmutableFile } from '../../base/native.ts';
 import { lockNotKept, objectMissing, storageFailed } from '../../repository/failures.ts';
 import { dayMs, readImmutable } from '../../repository/immutable.ts';
-import { isKept } from '../../repository/object-names.ts';
+import { descriptorNames, isKept } from '../../repository/object-names.ts';
 import { gone, lifted, openLedger, type Ledger, type LedgerChange } from './ledger.ts';
+import { lookBelow, note, objectName, readBeneath, type Amiss } from './place-sight.ts';
 
 /** As it was adopted: who writes there. */
 export type AdoptedPlace = { readonly path: string; readonly uid: number; readonly gid: number };
@@ -29,11 +32,12 @@ export type KeptPlace = {
   until(names: readonly string[], nowMs: number): (number | null)[];
   /** Lifts what is over and, where it is `whole`, locks what a kill left unlocked. Answers how many of each. */
   round(nowMs: number, whole: boolean): Promise<{ lifted: number; locked: number }>;
+  /** What the last rounds could not do, by name. */
+  amiss(): ReadonlyMap<string, string>;
   close(): Promise<void>;
 };
 
 const folderMode = 0o1770;
-const name = /^[a-z0-9][a-z0-9._-]*(\/[a-z0-9][a-z0-9._-]*)*$/;
 const own = '.warden';
 
 /** Takes a directory into care: it and its ledger become root's. Refuses what could not be kept. */
@@ -72,8 +76,8 @@ function requireOwn(path: string): void {
 
 /** Of a place that was adopted before: its files tell whose it is. */
 function readOwner(path: string): { uid: number; gid: number } {
-  const found = statSync(join(path, '.tmp'), { throwIfNoEntry: false });
-  if (found === undefined || found.uid === 0) throw lockNotKept({ place: path, what: 'root writes there, and root can lift every lock; give the folder to the transport\'s user (chown tidemark:)' });
+  const found = lstatSync(join(path, '.tmp'), { throwIfNoEntry: false });
+  if (found?.isDirectory() !== true || found.uid === 0) throw lockNotKept({ place: path, what: 'root writes there, and root can lift every lock; give the folder to the transport\'s user (chown tidemark:)' });
   return { uid: found.uid, gid: found.gid };
 }
 
@@ -133,7 +137,7 @@ export async function openKeptPlace(place: AdoptedPlace): Promise<KeptPlace> {
   const { path, uid, gid } = place;
   requireOwn(path);
   const ledger: Ledger = await openLedger(join(path, own, 'ledger'));
-  const root = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  const root = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   const held = new Set<string>();
   /** Flagged since this start, and nobody had it open for writing then. A ledger alone does not tell that. */
   const checked = new Set<string>();
@@ -143,7 +147,8 @@ export async function openKeptPlace(place: AdoptedPlace): Promise<KeptPlace> {
       const fd = openBeneath(root, folder);
       if (fd < 0) throw objectMissing({ object, place: path });
       try {
-        if (fstatSync(fd).uid !== 0) {
+        const found = fstatSync(fd);
+        if (found.uid !== 0 || found.gid !== gid || (found.mode & 0o7777) !== folderMode) {
           fchownSync(fd, 0, gid);
           fchmodSync(fd, folderMode);
         }
@@ -156,7 +161,7 @@ export async function openKeptPlace(place: AdoptedPlace): Promise<KeptPlace> {
 
   /** Works with a file of the holder; undefined where there is none of that name. */
   const withFile = <T>(object: string, work: (fd: number) => T): T | undefined => {
-    if (!name.test(object)) throw storageFailed({ place: path, object, why: 'it is not the name of an object' });
+    if (!objectName.test(object)) throw storageFailed({ place: path, object, why: 'it is not the name of an object' });
     const fd = openBeneath(root, object);
     if (fd < 0) return undefined;
     try {
@@ -197,15 +202,58 @@ export async function openKeptPlace(place: AdoptedPlace): Promise<KeptPlace> {
     return names.map((object) => ledger.entries.get(object)!);
   };
 
+  /** Of each round, and of the last whole one. */
+  let [unlifted, unlocked]: [Amiss, Amiss] = [new Map(), new Map()];
+
   const liftOver = async (nowMs: number): Promise<number> => {
     const over = [...ledger.entries].filter(([, untilMs]) => untilMs !== lifted && untilMs <= nowMs).map(([object]) => object);
-    const changes = over.map((object): LedgerChange => {
+    const changes: LedgerChange[] = [];
+    unlifted = new Map();
+    for (const object of over) {
       checked.delete(object);
-      const found = withFile(object, (fd) => setImmutableFile(fd, false) ?? true);
-      return { name: object, untilMs: found === undefined ? gone : lifted };
-    });
+      try {
+        const found = withFile(object, (fd) => setImmutableFile(fd, false) ?? true);
+        changes.push({ name: object, untilMs: found === undefined ? gone : lifted });
+      } catch (error) {
+        // It stays in the ledger: the next round tries again.
+        note(unlifted, object, error);
+      }
+    }
     await ledger.write(changes, nowMs);
-    return over.length;
+    return changes.length;
+  };
+
+  /** What a kill left between its name and its lock, and between the ledger and the flag. Answers how many of the first. */
+  const lockLeft = async (nowMs: number): Promise<number> => {
+    const amiss: Amiss = new Map();
+    unlocked = amiss;
+    const { files, closed } = await lookBelow(root, '', amiss);
+    const isKnown = (object: string): boolean => files.has(object) || closed.some((folder) => folder === '' || object.startsWith(`${folder}/`));
+    await ledger.write([...ledger.entries].filter(([object, untilMs]) => untilMs === lifted && !isKnown(object)).map(([object]) => ({ name: object, untilMs: gone })), nowMs);
+    const days = (await readImmutable(filesOf(root, place, amiss)))?.days;
+    const isLocked = [...ledger.entries.values()].some((untilMs) => untilMs > nowMs);
+    if (days === undefined && isLocked) note(amiss, descriptorNames[0], 'neither it nor its copy tells for how long; what a kill leaves is not locked');
+    const left = days === undefined ? [] : [...files].filter((object) => isKept(object) && !ledger.entries.has(object) && isHolders(object, amiss));
+    await ledger.write(left.map((object) => ({ name: object, untilMs: nowMs + days! * dayMs })), nowMs);
+    for (const [object, untilMs] of ledger.entries) {
+      if (untilMs <= nowMs) continue;
+      try {
+        flag(object);
+      } catch (error) {
+        // It is not among the checked ones now: the next retain tries again, and tells whoever asks.
+        note(amiss, object, error);
+      }
+    }
+    return left.length;
+  };
+
+  const isHolders = (object: string, amiss: Amiss): boolean => {
+    try {
+      return withFile(object, () => true) === true;
+    } catch (error) {
+      note(amiss, object, error);
+      return false;
+    }
   };
 
   return {
@@ -219,26 +267,8 @@ export async function openKeptPlace(place: AdoptedPlace): Promise<KeptPlace> {
         const untilMs = ledger.entries.get(object) ?? lifted;
         return untilMs > nowMs ? untilMs : null;
       }),
-    async round(nowMs, whole) {
-      const over = await liftOver(nowMs);
-      if (!whole) return { lifted: over, locked: 0 };
-      const found = new Set<string>();
-      for await (const object of filesBelow(path)) found.add(object);
-      await ledger.write([...ledger.entries].filter(([object, untilMs]) => untilMs === lifted && !found.has(object)).map(([object]) => ({ name: object, untilMs: gone })), nowMs);
-      const days = (await readImmutable(filesOf(path)))?.days;
-      const left = days === undefined ? [] : [...found].filter((object) => name.test(object) && isKept(object) && !ledger.entries.has(object));
-      if (left.length > 0) await retain(left, { nowMs, leastMs: days! * dayMs, forMs: days! * dayMs });
-      // Of a kill between the ledger and the flag.
-      for (const [object, untilMs] of ledger.entries) {
-        if (untilMs <= nowMs) continue;
-        try {
-          flag(object);
-        } catch {
-          // It is not among the checked ones now: the next retain tries again, and tells whoever asks.
-        }
-      }
-      return { lifted: over, locked: left.length };
-    },
+    round: async (nowMs, whole) => ({ lifted: await liftOver(nowMs), locked: whole ? await lockLeft(nowMs) : 0 }),
+    amiss: () => new Map([...unlocked, ...unlifted]),
     async close() {
       closeSync(root);
       await ledger.close();
@@ -246,26 +276,21 @@ export async function openKeptPlace(place: AdoptedPlace): Promise<KeptPlace> {
   };
 }
 
-async function* filesBelow(root: string, folder = ''): AsyncIterable<string> {
-  const entries = await readdir(join(root, folder), { withFileTypes: true }).catch(() => []);
-  for (const entry of entries) {
-    const object = folder === '' ? entry.name : `${folder}/${entry.name}`;
-    if (entry.name.startsWith('.')) continue;
-    if (entry.isDirectory()) yield* filesBelow(root, object);
-    else if (entry.isFile()) yield object;
-  }
-}
-
 /** As much of a storage as its descriptor needs. */
-function filesOf(path: string): Parameters<typeof readImmutable>[0] {
+function filesOf(root: number, { path, uid }: AdoptedPlace, amiss: Amiss): Parameters<typeof readImmutable>[0] {
   return {
     async read(object) {
-      return await readFile(join(path, object)).catch((error: unknown) => {
-        throw objectMissing({ object, place: path }, error);
-      });
+      try {
+        const bytes = readBeneath(root, object, uid);
+        if (bytes !== undefined) return await Promise.resolve(bytes);
+      } catch (error) {
+        note(amiss, object, error);
+      }
+      throw objectMissing({ object, place: path });
     },
     async *list(prefix) {
-      for await (const object of filesBelow(path, prefix.replace(/\/$/, ''))) yield { name: object, bytes: 0, modifiedMs: 0 };
+      const { files } = await lookBelow(root, prefix.replace(/\/$/, ''), amiss);
+      for (const object of files) yield { name: object, bytes: 0, modifiedMs: 0 };
     },
   };
 }

@@ -3,22 +3,31 @@
  * a time of its own (kept-time.ts). It hears `retain`, `until` and `look` on a local socket; nobody can ask it to lift.
  *
  * Its round, once a minute: time goes on and is written down; what is over is lifted. Once an hour, and at its start, also: what a kill left
- * unlocked is locked.
+ * unlocked is locked. A place that cannot be served, and a name in it, hold up no other. They are told in the journal and in `alarms`, a file
+ * that the transport reads for its server (warden-line.ts).
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { toWire } from '../../base/failure.ts';
+import { sentenceOf, toWire } from '../../base/failure.ts';
 import type { Log } from '../../base/log.ts';
 import { writeWhole } from '../../base/whole-file.ts';
 import { lockNotKept } from '../../repository/failures.ts';
 import { dayMs, mostDays } from '../../repository/immutable.ts';
-import { lineMost, type WardenAnswer, type WardenAsk } from '../../repository/storage/warden-line.ts';
+import { lineMost, type WardenAlarm, type WardenAlarms, type WardenAnswer, type WardenAsk } from '../../repository/storage/warden-line.ts';
 import type { PlaceFinding } from '../../repository/storage/storage.ts';
 import { confirm, passTo, rehearse, type Alarm, type KeptTime, type Readings } from './kept-time.ts';
 import { openKeptPlace, requireFlag, type AdoptedPlace, type KeptPlace } from './kept-place.ts';
+import { sentenceOfAmiss } from './place-sight.ts';
 
-export type WardenOptions = { /** Root's alone. */ readonly state: string; readonly readings: () => Readings; readonly log: Log };
+export type WardenOptions = {
+  /** Root's alone. */
+  readonly state: string;
+  /** Where its alarms are to be read by others on this host. */
+  readonly alarmsFile?: string;
+  readonly readings: () => Readings;
+  readonly log: Log;
+};
 
 export type Warden = {
   answer(ask: WardenAsk): Promise<WardenAnswer>;
@@ -33,6 +42,8 @@ const placesFile = 'places.json';
 const confirmedFile = 'confirmed.json';
 const tenYearsMs = 3650 * 86_400_000;
 const alarmsKept = 5;
+/** Of a clock that was turned; what is amiss in a place stands until it is mended. */
+const alarmsShownMs = 7 * dayMs;
 const longestMs = 2 * mostDays * dayMs;
 
 export async function readPlaces(state: string): Promise<AdoptedPlace[]> {
@@ -48,10 +59,15 @@ export async function confirmClock(state: string, wallMs: number): Promise<void>
   await writeWhole(join(state, confirmedFile), `${JSON.stringify({ wallMs })}\n`, 0o600);
 }
 
-export async function openWarden({ state, readings, log }: WardenOptions): Promise<Warden> {
+type Stored = KeptTime & { readonly alarms?: Alarm[]; readonly amiss?: WardenAlarm[] };
+
+export async function openWarden({ state, alarmsFile, readings, log }: WardenOptions): Promise<Warden> {
   const places = new Map<string, KeptPlace>();
-  let stored = await readJson<KeptTime & { alarms?: Alarm[] }>(join(state, timeFile));
-  let alarms: Alarm[] = stored?.alarms ?? [];
+  const before = await readJson<Stored>(join(state, timeFile));
+  let stored: KeptTime | undefined = before === undefined ? undefined : { keptMs: before.keptMs, at: before.at };
+  let alarms: Alarm[] = before?.alarms ?? [];
+  /** By place: what is wrong with it, and since when. */
+  const amiss = new Map((before?.amiss ?? []).map((alarm) => [alarm.place!, alarm]));
 
   const placeAt = async (path: string): Promise<KeptPlace> => {
     const known = places.get(path);
@@ -79,8 +95,27 @@ export async function openWarden({ state, readings, log }: WardenOptions): Promi
       stored = confirm(stored!, confirmed.wallMs);
       log.warn('an operator confirmed the clock', { time: new Date(stored.keptMs).toISOString() });
     }
-    await writeWhole(join(state, timeFile), `${JSON.stringify({ ...stored, alarms })}\n`, 0o600);
+    await writeDown();
     await rm(join(state, confirmedFile), { force: true });
+  };
+  const writeDown = async (): Promise<void> => {
+    await writeWhole(join(state, timeFile), `${JSON.stringify({ ...stored!, alarms, amiss: [...amiss.values()] } satisfies Stored)}\n`, 0o600);
+    if (alarmsFile === undefined) return;
+    const { wallMs, bootMs } = stored!.at;
+    const turned = alarms.filter(({ atMs }) => Math.abs(wallMs - atMs) < alarmsShownMs).map((alarm): WardenAlarm => ({ ...alarm, place: null }));
+    await writeWhole(alarmsFile, `${JSON.stringify({ bootMs, wallMs, alarms: [...turned, ...amiss.values()] } satisfies WardenAlarms)}\n`, 0o644);
+  };
+  /** True when it was not known. */
+  const tell = (place: string, says: string | undefined): boolean => {
+    if (amiss.get(place)?.says === says) return false;
+    if (says === undefined) {
+      amiss.delete(place);
+      log.info('a place is in order again', { place });
+      return true;
+    }
+    log.error('alarm', { place, why: says });
+    amiss.set(place, { atMs: stored!.at.wallMs, place, says });
+    return true;
   };
 
   const look = async (path: string): Promise<PlaceFinding[]> => {
@@ -90,9 +125,11 @@ export async function openWarden({ state, readings, log }: WardenOptions): Promi
     const turned = [tenYearsMs, -tenYearsMs].map((ms) => rehearse(stored!, ms));
     const isKept = turned.every(({ leftsLess, isNoticed }) => !leftsLess && isNoticed);
     const recent = alarms.at(-1);
+    const wrong = amiss.get(path);
     return [
       { what: 'locks when the clock is turned', level: isKept ? 'good' : 'bad', says: isKept ? 'kept, and the turn is noticed' : 'a turned clock takes time off a lock' },
       ...(recent === undefined ? [] : [{ what: 'clock of the host', level: 'doubtful' as const, says: `${new Date(recent.atMs).toISOString()}: ${recent.says}` }]),
+      ...(wrong === undefined ? [] : [{ what: 'names in it', level: 'doubtful' as const, says: wrong.says }]),
     ];
   };
 
@@ -112,14 +149,26 @@ export async function openWarden({ state, readings, log }: WardenOptions): Promi
     return await mine;
   };
   const answer = async (ask: WardenAsk): Promise<WardenAnswer> => await inLine(async () => await perform(ask));
+  const roundOf = async (path: string, whole: boolean): Promise<string | undefined> => {
+    try {
+      const place = await placeAt(path);
+      const { lifted, locked } = await place.round(stored!.keptMs, whole);
+      if (lifted + locked > 0) log.info('round', { place: path, lifted, locked });
+      return sentenceOfAmiss(place.amiss());
+    } catch (error) {
+      return `its files are neither locked nor lifted: ${sentenceOf(error)}`;
+    }
+  };
   const round = async (whole: boolean): Promise<void> =>
     await inLine(async () => {
-      for (const { path } of await readPlaces(state)) await placeAt(path).catch((error: unknown) => log.error('a place is not there', { place: path, why: String(error) }));
+      const adopted = (await readPlaces(state)).map(({ path }) => path);
+      // Before the time goes on for the first time: where it is gone, it goes on from their ledgers.
+      for (const path of adopted) await placeAt(path).catch(() => {});
       await save();
-      for (const place of places.values()) {
-        const { lifted, locked } = await place.round(stored!.keptMs, whole);
-        if (lifted + locked > 0) log.info('round', { place: place.path, lifted, locked });
-      }
+      let isNews = false;
+      for (const path of adopted) isNews = tell(path, await roundOf(path, whole)) || isNews;
+      for (const path of [...amiss.keys()].filter((one) => !adopted.includes(one))) isNews = tell(path, undefined) || isNews;
+      if (isNews) await writeDown();
     });
 
   await round(true);

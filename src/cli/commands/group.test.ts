@@ -138,7 +138,7 @@ test('a set is protected by a name, and hosts are listed by a filter', async () 
       asked.push(body);
       throw new Error('as far as this test goes');
     },
-    'host.list': ({ query }) => (asked.push(query), { hosts: [], found: query.filter === 'unmanaged' ? [{ name: 'db4', address: '10.0.0.4', group: 'shop', isInScope: false, says: null }] : [] }),
+    'host.list': ({ query }) => (asked.push(query), { hosts: [], found: query.filter === 'unmanaged' ? [{ name: 'db4', address: '10.0.0.4', group: 'shop', isInScope: false, says: null }] : [], alarms: [] }),
   });
   await using cli = await openCommandLine(server);
   await cli.run('set', 'add', 'rs0', '--group', 'shop');

@@ -20,7 +20,7 @@ const sessionOf = (name: string, more: Partial<Session> = {}): Session => sessio
 
 async function openServer(names: readonly string[]) {
   return await openRestServer({
-    'host.list': ({ query }) => ({ hosts: query.filter === 'out-of-date' ? names.map(host) : [], found: [] }),
+    'host.list': ({ query }) => ({ hosts: query.filter === 'out-of-date' ? names.map(host) : [], found: [], alarms: [] }),
     'host.update': ({ params }) => {
       if (params.host === 'db3') throw failWith('server.host-busy', 'session 7 changes its services');
       return sessionOf(params.host);

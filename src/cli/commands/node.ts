@@ -12,7 +12,8 @@ export async function listNodes(invocation: Invocation): Promise<ExitCode> {
   invocation.answer(answer, () => {
     const found = answer.found.map(({ name, address, group, isInScope, says }) => [name, address, '–', 'found', '–', '–', says ?? `in group ${group}${isInScope ? '' : ', out of scope'}`]);
     const rows = [...answer.hosts.map(rowOf), ...found];
-    return rows.length === 0 ? 'there is none' : showTable<string[]>(['NODE', 'ADDRESS', 'DATA PORTS', 'STATE', 'DEPLOYER', 'VERSION', 'SAYS'].map((title, at) => ({ title, cell: (row) => row[at]! })), rows);
+    const alarms = answer.alarms.map(({ host, place, atMs, says }) => `\nalarm, warden of ${host}${place === null ? '' : `, ${place}`}, ${showMoment(atMs, invocation.surroundings.timeZone)}: ${says}`);
+    return rows.length === 0 ? 'there is none' : showTable<string[]>(['NODE', 'ADDRESS', 'DATA PORTS', 'STATE', 'DEPLOYER', 'VERSION', 'SAYS'].map((title, at) => ({ title, cell: (row) => row[at]! })), rows) + alarms.join('');
   });
   return exitCodes.done;
 }

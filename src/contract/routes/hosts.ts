@@ -78,6 +78,10 @@ export const foundComputer = z
   .meta({ id: 'FoundComputer' });
 export type FoundComputer = z.infer<typeof foundComputer>;
 
+/** What the warden of a host tells: of a place in its care, or, `place` null, of the host's clock or of itself. */
+export const hostAlarm = z.object({ host: z.string(), place: z.string().nullable(), atMs: z.number(), says: z.string() }).meta({ id: 'HostAlarm' });
+export type HostAlarm = z.infer<typeof hostAlarm>;
+
 /** What a host needs to enrol by itself. It holds a one-time token: hand it over as a secret. */
 export const hostKit = z
   .object({
@@ -113,6 +117,8 @@ export const hostRoutes = {
       hosts: z.array(host),
       /** Computers of groups that are no hosts of ours; left out by the filters `out-of-date` and `offline`, which cannot be theirs. */
       found: z.array(foundComputer).default([]),
+      /** What stands wrong on any host, whatever the filter. */
+      alarms: z.array(hostAlarm).default([]),
     }),
     failures: [],
   },

@@ -1,7 +1,10 @@
 /**
  * What the holder of a directory asks the warden of its host (docs/design/immutable.md): a line of JSON each way, a connection
  * for each question. There is no word for lifting.
+ *
+ * The warden's alarms are in a file beside its socket, which it writes once a minute: to ask for them would start a warden on every host.
  */
+import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { withDeadline } from '../../base/deadline.ts';
 import { fromWire, isFailure, type WireFailure } from '../../base/failure.ts';
@@ -9,6 +12,29 @@ import { wardenNotReached } from '../failures.ts';
 import type { PlaceFinding } from './storage.ts';
 
 export const wardenSocket = '/run/tidemark-warden/warden.sock';
+export const wardenAlarmsFile = '/run/tidemark-warden/alarms.json';
+
+/** `place` null: of the host, its clock. One that is told again has the same moment and the same words. */
+export type WardenAlarm = { readonly atMs: number; readonly place: string | null; readonly says: string };
+/** `bootMs`, `wallMs`: when they were written, since the host's boot and by its clock. */
+export type WardenAlarms = { readonly bootMs: number; readonly wallMs: number; readonly alarms: readonly WardenAlarm[] };
+
+/** Rounds that take long, of a million files, included. */
+const silentMs = 15 * 60_000;
+
+/** What stands now, so long after the boot; none where no warden has worked since it. */
+export async function readWardenAlarms(bootMs: number, path = wardenAlarmsFile): Promise<readonly WardenAlarm[]> {
+  let written: WardenAlarms;
+  try {
+    written = JSON.parse(await readFile(path, 'utf8')) as WardenAlarms;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+  if (bootMs - written.bootMs < silentMs) return written.alarms;
+  const silent = 'the warden does nothing any more: what is stored is not locked and not acknowledged, and no lock is lifted; see its journal';
+  return [...written.alarms, { atMs: written.wallMs, place: null, says: silent }];
+}
 
 export type WardenAsk =
   /** What is retained for `leastMs` yet stays as it is; everything else is retained for `forMs` from now, by the warden's time. */

@@ -2,6 +2,7 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { SetStanding } from '../../contract/reports.ts';
 import { expositionOf, type Metric } from '../../domain/exposition.ts';
+import { standingHostAlarms } from '../host-alarms.ts';
 import type { Links } from '../links.ts';
 import type { Reports } from './reports.ts';
 
@@ -20,6 +21,7 @@ export async function metricsText({ catalog, reports, links, about }: { catalog:
   const notifications = await catalog.notifications.list();
   const waiting = new Map((await catalog.news.waiting()).map(({ notification, count }) => [notification, count]));
   const hosts = (await catalog.hosts.list()).filter(({ state }) => state === 'enrolled');
+  const alarms = await standingHostAlarms(catalog);
   const told = (value: (row: (typeof notifications)[number]) => number): Sample[] => notifications.map((row) => ({ labels: { notification: row.name }, value: value(row) }));
 
   return expositionOf([
@@ -37,6 +39,7 @@ export async function metricsText({ catalog, reports, links, about }: { catalog:
     gauge('sessions_open', 'Sessions that wait or work.', sessions.filter(({ isOpen }) => isOpen)),
     counter('sessions_ended_total', 'Sessions that have ended.', sessions.filter(({ isOpen }) => !isOpen)),
     gauge('host_connected', 'Whether orders reach the host.', hosts.map(({ id, name }) => ({ labels: { host: name }, value: Number(links.standing(id)?.state === 'connected') }))),
+    gauge('host_alarms_open', 'Alarms of the warden of the host that still stand.', hosts.map(({ name }) => ({ labels: { host: name }, value: alarms.filter(({ host }) => host === name).length }))),
     gauge('notification_waiting', 'News that the notification has not heard yet.', told(({ id }) => waiting.get(id) ?? 0)),
     counter('notification_told_total', 'News that the notification has heard.', told((row) => row.told)),
     counter('notification_given_up_total', 'News that could not be told.', told(({ given_up }) => given_up)),

@@ -1,11 +1,13 @@
 /** A row of news, made into what a rule looks at and what a receiver is told. */
 import type { Catalog } from '../../catalog/catalog.ts';
+import type { HostAlarmRow } from '../../catalog/host-alarms.ts';
 import type { NewsRow } from '../../catalog/news.ts';
 import type { SessionRow } from '../../catalog/sessions.ts';
 import type { Severity, Told } from '../../contract/notifications.ts';
 import type { RuleNews } from '../../domain/notification-rule.ts';
 import { wireFailure } from '../../contract/values.ts';
 import { nextForAlarm } from '../alarms.ts';
+import { locationOf } from '../archives.ts';
 import { reportHtml } from './report-html.ts';
 import type { Reports } from './reports.ts';
 
@@ -51,6 +53,24 @@ export function openNewsReader({ catalog, reports, server, alsoTries = [] }: { c
     return { told: { id: row.id, kind: base.kind, atMs: row.at_ms, severity: base.severity, title: base.title(name), lines: [...base.lines, ...standingLines(standing)], server: server(), object: { kind: 'set', name }, session: null, count: 1 }, html: null };
   }
 
+  /** The host, and the repositories in that place. */
+  async function namesOfHostAlarm({ host, place }: HostAlarmRow): Promise<string[]> {
+    const inPlace = (await catalog.repositories.list()).filter((one) => {
+      const location = locationOf(one);
+      return one.host === host && location.kind === 'directory' && location.path === place;
+    });
+    return [`host:${(await catalog.hosts.find(host))?.name ?? host}`, ...inPlace.map(({ name }) => `repository:${name}`)];
+  }
+
+  async function ofHostAlarm(row: NewsRow): Promise<Message | undefined> {
+    const alarm = await catalog.hostAlarms.find(row.ref);
+    if (alarm === undefined) return undefined;
+    const name = (await catalog.hosts.find(alarm.host))?.name ?? alarm.host;
+    const title = `alarm, warden of ${name}${alarm.place === null ? '' : `, ${alarm.place}`}`;
+    const lines = [alarm.says, 'the other files of the host are locked and lifted as ever; "tidemark node list" shows what still stands'];
+    return { told: { id: row.id, kind: 'alarm', atMs: row.at_ms, severity: 'critical', title, lines: alarm.place === null ? lines.slice(0, 1) : lines, server: server(), object: { kind: 'host', name }, session: null, count: 1 }, html: null };
+  }
+
   return {
     async forRule(row: NewsRow): Promise<RuleNews | undefined> {
       if (row.kind === 'session') {
@@ -61,6 +81,8 @@ export function openNewsReader({ catalog, reports, server, alsoTries = [] }: { c
         if (session.state === 'failed') for (const asks of [forAlarm, ...alsoTries]) willTryAgain ||= await asks(session);
         return { what: session.state, names, willTryAgain };
       }
+      const hostAlarm = row.kind === 'alarm' ? await catalog.hostAlarms.find(row.ref) : undefined;
+      if (hostAlarm !== undefined) return { what: 'alarm', names: await namesOfHostAlarm(hostAlarm), willTryAgain: false };
       const setId = row.kind === 'alarm' ? (await catalog.sets.alarm(row.ref))?.set_id : row.ref;
       return setId === undefined ? undefined : { what: row.kind, names: await namesOfSet(setId), willTryAgain: false };
     },
@@ -73,7 +95,7 @@ export function openNewsReader({ catalog, reports, server, alsoTries = [] }: { c
       }
       if (row.kind === 'alarm') {
         const alarm = await catalog.sets.alarm(row.ref);
-        return alarm === undefined ? undefined : await aboutSet(row, alarm.set_id, { kind: 'alarm', severity: 'critical', title: (name) => `alarm, ${name}: ${alarm.what}`, lines: [alarm.says, 'a new restore point is made by itself'] });
+        return alarm === undefined ? await ofHostAlarm(row) : await aboutSet(row, alarm.set_id, { kind: 'alarm', severity: 'critical', title: (name) => `alarm, ${name}: ${alarm.what}`, lines: [alarm.says, 'a new restore point is made by itself'] });
       }
       if (row.kind === 'unprotected') return await aboutSet(row, row.ref, { kind: 'unprotected', severity: 'critical', title: (name) => `${name} is not protected as promised`, lines: [] });
       if (row.kind === 'protected') return await aboutSet(row, row.ref, { kind: 'protected', severity: 'notice', title: (name) => `${name} is protected again`, lines: [] });

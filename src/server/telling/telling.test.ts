@@ -131,6 +131,34 @@ test('of a backup that is tried again by itself only the last failure is told; t
   for (const name of ['last', 'every', 'others']) await platform.ask('notification.remove', { params: { notification: name } });
 });
 
+test('what the warden of a host tells is an alarm of the host and of the repository in that place, told once, and shown until it is mended', async () => {
+  await add('wardens', { on: ['alarm'], about: ['host:local'] });
+  await add('place', { on: ['alarm'], about: ['repository:default'] });
+  heard.length = 0;
+  const [repository] = (await platform.ask('repository.list', {})).repositories;
+  const place = (repository!.location as { path: string }).path;
+  platform.fake.wardenAlarms = [{ atMs: 5_000, place, says: '1 name is not as it should be: tidemark.json (it is a pipe)' }, { atMs: 6_000, place: null, says: 'the clock was turned back by 3 hours' }];
+  const reconnect = async (): Promise<void> => {
+    const asked = (): number => platform.fake.answered.filter((name) => name === 'warden.alarms').length;
+    const before = asked();
+    await platform.fake.cut();
+    await platform.fake.mend();
+    await until('the host to be asked', 10_000, () => (asked() > before ? true : undefined), { everyMs: 20 });
+  };
+  const standing = async (): Promise<unknown[]> => (await platform.ask('host.list', { query: {} })).alarms;
+  await reconnect();
+  await until('three messages', 10_000, () => (heard.length === 3 ? true : undefined), { everyMs: 20 });
+  assert.deepEqual(heard.map(({ told }) => [told.kind, told.severity, told.object?.name]), Array.from({ length: 3 }, () => ['alarm', 'critical', 'local']));
+  assert.equal(heard.filter(({ told }) => /it is a pipe/.test(told.lines[0]!)).length, 2, 'both hear of the place');
+  await until('both to stand', 5_000, async () => ((await standing()).length === 2 ? true : undefined), { everyMs: 20 });
+  platform.fake.wardenAlarms = platform.fake.wardenAlarms.slice(1);
+  await reconnect();
+  await until('one to be settled', 5_000, async () => ((await standing()).length === 1 ? true : undefined), { everyMs: 20 });
+  assert.equal(heard.length, 3);
+  assert.match((await platform.raw('GET', '/metrics', { token: (await readFile(join(platform.data, 'metrics.token'), 'utf8')).trim() })).text, /tidemark_host_alarms_open\{host="local"\} 1/);
+  for (const name of ['wardens', 'place']) await platform.ask('notification.remove', { params: { notification: name } });
+});
+
 test('the daily report comes once a day, and once for all days that were missed', async () => {
   heard.length = 0;
   await platform.ask('notification.add', { body: { name: 'daily', channel: { kind: 'webhook', url: url(), secret }, rule: { on: [], dailyAt: '22:00' } } });

@@ -2,6 +2,7 @@ import type { HostRow } from '../../../catalog/hosts.ts';
 import type { Session } from '../../../contract/sessions.ts';
 import { hostBusy, hostExists, hostIsLocal, deployerMissing, questionNotUnderstood } from '../../failures.ts';
 import type { ConfigureWish } from '../../flows/configure.ts';
+import { standingHostAlarms } from '../../host-alarms.ts';
 import type { HostChange } from '../../host-changes.ts';
 import { listHosts } from '../../host-filters.ts';
 import { localHost } from '../../hosts.ts';
@@ -16,7 +17,7 @@ export function hostHandlers(services: Services): Pick<Handlers, Names> {
     'host.list': async ({ query }) => {
       // Who asks for these is about to update them.
       await versions.look(query.filter === 'out-of-date' ? 0 : undefined);
-      return await listHosts(query.filter, services);
+      return { ...(await listHosts(query.filter, services)), alarms: await standingHostAlarms(services.catalog) };
     },
     'host.add': async ({ body }) => {
       const { host, kit } = await hosts.add(body);
