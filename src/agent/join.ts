@@ -11,6 +11,7 @@ import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
+import { ownPlatform } from '../base/host-platform.ts';
 import { writeWhole } from '../base/whole-file.ts';
 import { enrolled, type Enrolled, type EnrolledPart } from '../contract/enrolment.ts';
 import { askForJson, type Asked } from '../contract/link/ask-once.ts';
@@ -31,7 +32,7 @@ export async function joinServer(kit: HostKit, part: EnrolledPart, identityFile:
   const asking = `${identityFile}.asking`;
   const { keyPem, publicKeyPem } = await keptKeys(asking);
   const trust = trustByFingerprint(kit.fingerprint);
-  const answer = await ask(kit.server, '/enrol', { token: kit.token, part, publicKeyPem, version, contract: contractVersion }, { rejectUnauthorized: false, minVersion: 'TLSv1.3' }, trust);
+  const answer = await ask(kit.server, '/enrol', { token: kit.token, part, publicKeyPem, version, contract: contractVersion, platform: ownPlatform }, { rejectUnauthorized: false, minVersion: 'TLSv1.3' }, trust);
   await writeIdentity(identityFile, { keyPem, certificatePem: answer.certificatePem, caPem: answer.caPem });
   await rm(asking, { force: true });
   return answer.host;

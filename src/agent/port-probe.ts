@@ -20,6 +20,7 @@ import { isFailure } from '../base/failure.ts';
 import type { LinkIdentity } from '../contract/link/trust.ts';
 import type { ProbeOutcome, ProbeResult, ProbeTarget } from '../contract/ports.ts';
 import { askDatagram } from './port-datagram.ts';
+import { tryDynamicPort } from './port-dynamic.ts';
 import { talkTo, Unexpected, type Dial } from './port-services.ts';
 
 export type ProbeOptions = { readonly identity: LinkIdentity; readonly eachMs: number; readonly signal: AbortSignal; readonly allMs?: number; readonly limit?: number };
@@ -43,7 +44,7 @@ export async function probePorts(targets: readonly ProbeTarget[], options: Probe
 async function probePort(target: ProbeTarget, options: ProbeOptions): Promise<ProbeResult> {
   const startedMs = performance.now();
   const done = (met: Met, address: string | null): ProbeResult => ({ ...met, address, ms: Math.round(performance.now() - startedMs) });
-  if (target.service === 'rpc') return done({ outcome: 'not-tried', says: 'Windows gives these ports out one by one' }, null);
+  if (target.service === 'rpc') return done(await tryDynamicPort(target.host, { ...options, met: (error) => (isFailure(error, { code: 'base.deadline-passed' }) ? { outcome: 'timed-out', says: `no answer within ${options.eachMs / 1000} s` } : metOf(error, false)) }), null);
   const found = await resolve(target.host, options.eachMs);
   if (!Array.isArray(found)) return done(found, null);
   const results = await Promise.all(found.slice(0, 4).map(async (address) => done(await tryAddress(address, target, options), address)));

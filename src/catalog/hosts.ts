@@ -17,7 +17,7 @@ export function hostStore(db: Kysely<Tables>) {
     async add(row: HostRow): Promise<void> {
       await db.insertInto('hosts').values(row).execute();
     },
-    async update(id: string, change: Partial<Pick<HostRow, 'address' | 'control_port' | 'deployer_port' | 'data_from' | 'data_to' | 'single_port' | 'dials'>>): Promise<void> {
+    async update(id: string, change: Partial<Pick<HostRow, 'address' | 'control_port' | 'deployer_port' | 'data_from' | 'data_to' | 'single_port' | 'dials' | 'platform' | 'pushed_ms'>>): Promise<void> {
       await db.updateTable('hosts').set(change).where('id', '=', id).execute();
     },
     /** The host, its tokens and its certificates in one transaction: from here on it is refused. */

@@ -24,6 +24,10 @@ export type Tables = {
     enrolled_ms: number | null;
     /** When its deployer enrolled; null while it has none. */
     deployer_ms: number | null;
+    /** `linux` or `windows`; null: nobody has said, and it has not been heard of. */
+    platform: string | null;
+    /** When a first contact over Windows' own ports was begun last; null: never. */
+    pushed_ms: number | null;
   };
   /** What is to be protected: `options` is a document of the contract; the schedule's next run is the first after `counts_from_ms`. */
   protection_groups: { id: string; name: string; options: string; is_enabled: number; counts_from_ms: number; added_ms: number };

@@ -1,5 +1,6 @@
 /** Where a repository is, as an operator writes it: a directory, a share or a bucket, with what opens it beside it. */
 import { resolve } from 'node:path';
+import { isOfWindows } from '../base/place-path.ts';
 import { repositoryLocation, type RepositoryLocation } from '../contract/values.ts';
 import { isGiven, textOf, type Given, type Invocation } from './command.ts';
 import { usageOf } from './numbers.ts';
@@ -9,11 +10,11 @@ type Words = Given & Pick<Invocation, 'command'>;
 
 export type WrittenPlace = { readonly location: RepositoryLocation; readonly secret: string | null };
 
-/** `isLocal`: a directory is on this machine, so a relative one is completed. */
+/** `isLocal`: a directory is on this machine, so a relative one is completed; one of Windows is refused by whoever opens it. */
 export async function readPlace(text: string, given: Words, options: { isLocal: boolean; straight: boolean }): Promise<WrittenPlace> {
   if (text.startsWith('smb:')) return await sharePlace(text, given, options.straight);
   if (text.startsWith('s3:')) return await bucketPlace(text, given, options.straight);
-  return { location: { kind: 'directory', path: options.isLocal ? resolve(text) : text }, secret: null };
+  return { location: { kind: 'directory', path: options.isLocal && !isOfWindows(text) ? resolve(text) : text }, secret: null };
 }
 
 async function sharePlace(text: string, given: Words, straight: boolean): Promise<WrittenPlace> {

@@ -4,6 +4,9 @@ import * as z from 'zod';
 export const clusterTime = z.object({ t: z.int().min(0).max(0xffffffff), i: z.int().min(0).max(0xffffffff) });
 export const optime = clusterTime.extend({ term: z.int() });
 
+/** What a host runs: which ports lead to it and how its paths are written follows from it. */
+export const hostPlatform = z.enum(['linux', 'windows']);
+
 export const hostAndPort = z.object({ host: z.string().min(1), port: z.int().min(1).max(65535) });
 
 /** How to sign in to a database. Secrets in it cross only mutual-TLS links and process pipes. */

@@ -1,5 +1,7 @@
 /** Everything the port plan is made from: machines, what they are for, and the numbers that operators may have changed. */
 
+import type { HostPlatform } from '../base/host-platform.ts';
+
 export type PortRange = { readonly from: number; readonly to: number };
 
 export type Machine = {
@@ -14,7 +16,9 @@ export type Machine = {
 export type HostRole = 'mongodb' | 'repository' | 'gateway' | 'distribution' | 'target';
 
 export type PlannedHost = Machine & {
-  readonly platform: 'linux' | 'windows';
+  readonly platform: HostPlatform;
+  /** On Windows: its services come, or came, over Windows' own ports, and not by a kit that somebody carried there. */
+  readonly isPushed?: boolean;
   readonly roles: readonly HostRole[];
   /** Null where the host was enrolled with a kit: no SSH at any time. */
   readonly sshPort: number | null;

@@ -94,24 +94,28 @@ function planManaged(add: Add, server: Party, host: PlannedHost, to: Party, sett
   if (host.platform === 'linux' && host.sshPort !== null) {
     add(number(1), server, to, host.sshPort, { service: 'ssh', purpose: purpose('SSH: first contact, deployment of the deployer service'), changedBy: 'port in the host\'s credential' });
   }
-  if (host.platform === 'windows') planWindowsInstall(add, server, host, to);
   if (has(host, 'distribution')) {
     add(5, server, to, settings.installerPort, { service: 'tidemark', purpose: 'installer service of the distribution server', changedBy: 'setting of the distribution server' });
     add(7, server, to, settings.depotPort, { service: 'tidemark', purpose: 'distribution service API', changedBy: 'setting of the distribution server' });
   }
+  if (host.platform === 'windows') planWindowsContact(add, server, host, to);
   if (host.dialling === 'server') {
     add(number(2), server, to, host.deployerPort, { service: 'tidemark', purpose: purpose('deployer service: inventory, install, update, remove'), changedBy: hostFile });
     add(number(3), server, to, host.controlPort, { service: 'tidemark', purpose: purpose('transport service: control of movers and mongo agent'), changedBy: hostFile });
   }
+  // Last: it would hide a port of ours that somebody has put among them.
+  if (host.platform === 'windows') add(6, server, to, dynamicRpc, { service: 'rpc', purpose: 'dynamic RPC, after a question on port 135', changedBy: operatingSystem, optional: true });
 }
 
-function planWindowsInstall(add: Add, server: Party, host: PlannedHost, to: Party): void {
-  if (!has(host, 'distribution')) return;
-  add(5, server, to, 445, { service: 'smb', purpose: 'share and service control for the first install', changedBy: operatingSystem });
-  add(5, server, to, host.deployerPort, { service: 'tidemark', purpose: 'deployer service', changedBy: hostFile });
+/** A distribution server's are needed as the port table has them; any other host's only where its services are pushed there. */
+function planWindowsContact(add: Add, server: Party, host: PlannedHost, to: Party): void {
+  const isDepot = has(host, 'distribution');
+  const byChoice = isDepot || host.isPushed === true ? {} : ({ optional: true } as const);
+  add(5, server, to, defaultPorts.smb, { service: 'smb', purpose: 'share and service control for the first install', changedBy: operatingSystem, ...byChoice });
+  if (isDepot) add(5, server, to, host.deployerPort, { service: 'tidemark', purpose: 'deployer service', changedBy: hostFile });
+  add(5, server, to, defaultPorts.installer, { service: 'data', purpose: 'installer service, for as long as a first install takes', changedBy: 'it cannot be', ...byChoice });
   add(5, server, to, 135, { service: 'tcp', purpose: 'RPC: makes the first install faster', changedBy: operatingSystem, optional: true });
   if (host.netbios === true) planNetbios(add, 5, server, to);
-  add(6, server, to, dynamicRpc, { service: 'rpc', purpose: 'dynamic RPC, after a question on port 135', changedBy: operatingSystem, optional: true });
 }
 
 function planNetbios(add: Add, row: number, from: Party, to: Party): void {

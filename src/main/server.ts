@@ -1,4 +1,5 @@
 /** The backup server as a process, or with `--data DIR --recover` what makes one of a copy of its configuration: `--data DIR --listen HOST:PORT --transport HOST:PORT [--enrolment HOST:PORT --agents HOST:PORT --announce ADDRESS --depot HOST:PORT --installer-port PORT [--depot-is-here]] [--dns ADDRESS[:PORT] …] [--catalog postgres://USER@HOST/DATABASE [--catalog-password-file FILE] [--catalog-backed-up]]`. Says `ready` to its supervisor. */
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { describe } from '../base/failure.ts';
 import { openLog } from '../base/log.ts';
@@ -25,7 +26,8 @@ try {
     await new Promise(() => {});
   }
   const server = await openServer({
-    dataDirectory: values.data,
+    // Its repository is named to the transport, which was started elsewhere.
+    dataDirectory: resolve(values.data),
     listen: addressOf(values.listen),
     transport: addressOf(values.transport),
     ...(values.catalog !== undefined && { catalog: { kind: 'postgres', url: values.catalog, passwordFile: values['catalog-password-file'] ?? null, isBackedUp: values['catalog-backed-up'] } }),

@@ -38,7 +38,7 @@ export const placeMissing = failure<{ place: string }>('repository.place-missing
 
 export const pathRefused = failure<{ path: string; why: string }>('repository.path-refused', {
   says: ({ why }) => `a repository cannot be there: ${why}`,
-  hint: 'Give a folder of a drive (C:\\Backup\\tidemark) or of a share (\\\\server\\share\\tidemark).',
+  hint: 'Give a folder as its host writes it: /srv/tidemark on Linux; on Windows one of a drive (C:\\Backup\\tidemark) or of a share (\\\\server\\share\\tidemark). Hosts on Linux open a share as smb://server/share/folder.',
   retry: 'never',
 });
 

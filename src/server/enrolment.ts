@@ -61,6 +61,8 @@ export async function openEnrolment(options: EnrolmentOptions): Promise<Enrolmen
     }
     const { part, publicKeyPem, version } = asked.data;
     const answer = await certify(redeemed.host, part, publicKeyPem);
+    // Before anything of it is reached: which ports have to be open for that follows from it.
+    if (asked.data.platform !== undefined) await catalog.hosts.update(redeemed.host.id, { platform: asked.data.platform });
     if (part === 'transport') await links.open(redeemed.host);
     if (part === 'deployer') await deployers.open(redeemed.host);
     log.info('a service of a host has enrolled', { host: redeemed.host.name, part, from, version });

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { HostRow } from '../catalog/hosts.ts';
 import type { Clock } from '../base/clock.ts';
+import { ownPlatform, type HostPlatform } from '../base/host-platform.ts';
 import { sortableId } from '../base/ids.ts';
 import type { EnrolledPart } from '../contract/enrolment.ts';
 import type { Host, HostKit, HostWish } from '../contract/routes/hosts.ts';
@@ -51,6 +52,7 @@ export function openHosts(options: { catalog: Catalog; links: Links; deployers: 
       dataTo: row.data_to,
       singlePort: row.single_port === 1,
       dials: row.dials as Host['dials'],
+      platform: row.platform as Host['platform'],
       state: row.state as Host['state'],
       link: link.state,
       says: link.says,
@@ -126,6 +128,8 @@ export function openHosts(options: { catalog: Catalog; links: Links; deployers: 
         added_ms: clock.now(),
         enrolled_ms: null,
         deployer_ms: null,
+        platform: wish.platform,
+        pushed_ms: null,
       };
       await catalog.hosts.add(row);
       return { host: row, kit: await kitFor(row) };
@@ -148,6 +152,17 @@ export function openHosts(options: { catalog: Catalog; links: Links; deployers: 
       await links.drop(row.id);
     },
 
+    /** What it runs, as it says itself or a first contact has found: that counts more than what it was added with. Hosts of before say nothing. */
+    async learn(id: string, platform: HostPlatform | undefined): Promise<void> {
+      const row = await catalog.hosts.find(id);
+      if (row !== undefined && platform !== undefined && row.platform !== platform) await catalog.hosts.update(id, { platform });
+    },
+
+    /** From now on the ports of a push belong to it. */
+    async pushed(id: string): Promise<void> {
+      await catalog.hosts.update(id, { platform: 'windows', pushed_ms: clock.now() });
+    },
+
     /** What a service of the host has changed to; its link is opened anew where that is another port. */
     async change(id: string, change: HostChange): Promise<HostRow> {
       await catalog.hosts.update(id, change);
@@ -161,7 +176,7 @@ export function openHosts(options: { catalog: Catalog; links: Links; deployers: 
     async placeLocal(address: { host: string; port: number }): Promise<HostRow> {
       const known = await catalog.hosts.find(localHost);
       if (known === undefined) {
-        await catalog.hosts.add({ id: localHost, name: localHost, address: address.host, control_port: address.port, deployer_port: 6160, data_from: 2500, data_to: 3300, single_port: 0, dials: 'server', state: 'enrolled', added_ms: clock.now(), enrolled_ms: clock.now(), deployer_ms: null });
+        await catalog.hosts.add({ id: localHost, name: localHost, address: address.host, control_port: address.port, deployer_port: 6160, data_from: 2500, data_to: 3300, single_port: 0, dials: 'server', state: 'enrolled', added_ms: clock.now(), enrolled_ms: clock.now(), deployer_ms: null, platform: ownPlatform, pushed_ms: null });
       } else await catalog.hosts.update(localHost, { address: address.host, control_port: address.port });
       return await find(localHost);
     },

@@ -29,7 +29,7 @@ const mostHostsAtOnce = 32;
 
 const nothingTried: PortFinding = { outcome: 'not-tried', port: null, says: 'nothing was tried' };
 
-/** A range is tried at its ends. */
+/** A range is tried at its ends; of dynamic ports the one that is in use now is found there. */
 const mostSinglePorts = 8;
 
 /** Findings in the order of the entries. */
@@ -119,16 +119,19 @@ async function probeFrom(host: PlannedHost, entries: readonly PlanEntry[], liste
   }
   for (const entry of new Set(questions.map((question) => question.entry))) {
     const met = questions.flatMap(({ entry: of, target }, at) => (of === entry && results[at] !== undefined ? [{ port: target.port, result: results[at] }] : []));
-    if (met.length > 0) findings.set(entry, findingOf(met));
+    if (met.length > 0) findings.set(entry, findingOf(entry, met));
   }
 }
 
-function findingOf(met: readonly { port: number; result: ProbeResult }[]): PortFinding {
+function findingOf(entry: PlanEntry, met: readonly { port: number; result: ProbeResult }[]): PortFinding {
   const worst = met.find(({ result }) => isBad(result)) ?? met.find(({ result }) => result.outcome === 'not-tried') ?? met[0]!;
   const isAll = met.every(({ result }) => result.outcome === worst.result.outcome);
-  return { outcome: worst.result.outcome, port: isAll && met.length > 1 ? null : worst.port, says: worst.result.says };
+  // The port of a dynamic one is in what it says.
+  const isForAll = entry.service === 'rpc' || (isAll && met.length > 1);
+  return { outcome: worst.result.outcome, port: isForAll ? null : worst.port, says: worst.result.says };
 }
 
-function singlePorts({ ports }: PlanEntry): number[] {
+function singlePorts({ ports, service }: PlanEntry): number[] {
+  if (service === 'rpc') return [ports[0]!.from];
   return ports.flatMap(({ from, to }) => (to - from < mostSinglePorts ? Array.from({ length: to - from + 1 }, (_, n) => from + n) : [from, to]));
 }

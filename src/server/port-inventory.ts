@@ -61,7 +61,9 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
       return {
         ...place,
         name: row.name,
-        platform: 'linux',
+        platform: row.platform === 'windows' ? 'windows' : 'linux',
+        // One that has nothing yet will get it in one way or the other.
+        isPushed: row.pushed_ms !== null || (row.state === 'expected' && row.deployer_ms === null),
         roles: works.length === 0 ? ['target'] : works,
         // Known where a first contact was made; one that enrolled with a kit needs no SSH.
         sshPort: row.id === localHost ? null : (keys.find(({ host }) => host === row.address)?.port ?? null),

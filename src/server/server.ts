@@ -13,7 +13,7 @@ import { laneTaken } from '../catalog/failures.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import { usualLimits } from '../domain/policy-run.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
-import { isFailure } from '../base/failure.ts';
+import { describe, isFailure } from '../base/failure.ts';
 import { sortableId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { writeWhole } from '../base/whole-file.ts';
@@ -167,6 +167,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const enrolment = options.enrolment === null ? undefined : await openEnrolment({ ...options.enrolment, ...shown });
   const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.anyOf(['transport', 'deployer']), role: 'caller', version, log, onChannel: (channel) => (channel.peer.part === 'deployer' ? deployers : links).accept(channel.peer.name, openCaller(channel)) });
   const { services, engine, alarms, telling } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, identity: identities.server, windowsInstaller: options.windowsInstaller ?? '', dns: options.dns, people: options.people, sureness: membership }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.catalog?.kind === 'postgres' && { catalogAt: databaseAt(options.catalog.url) }), ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
+  for (const kind of [links, deployers]) kind.onConnect((caller, link) => void hosts.learn(link.id, caller.channel.hello.platform).catch((error: unknown) => log.warn('what a host runs was not kept', { host: link.host, why: describe(error) })));
   keepTasksTidy({ links, catalog, log, signal: ends.signal });
   keepHostAlarms({ links, catalog, clock, log, signal: ends.signal });
   keepLocksUndone({ links, sets: services.sets, log, signal: ends.signal });

@@ -46,7 +46,7 @@ export type FakeTransport = {
   /** The newest archived entry, as the oplog script tells it. */
   through: Optime;
   /** What a try of a port meets. */
-  probe: (target: ProbeTarget) => ProbeResult;
+  probe: (target: ProbeTarget) => ProbeResult | Promise<ProbeResult>;
   /** What the host's own resolver makes of a name. */
   ownName: (name: string) => OwnName;
   /** Orders that were answered, by name. */
@@ -165,7 +165,7 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>, forgotten: Se
       if (at >= 0) fake.points[at] = { ...fake.points[at]!, proof: verdictOf([fake.points[at]!.proof ?? proof, proof]) };
       return {};
     },
-    'ports.probe': async ({ targets }) => ({ results: targets.map((target) => fake.probe(target)) }),
+    'ports.probe': async ({ targets }) => ({ results: await Promise.all(targets.map(async (target) => await fake.probe(target))) }),
     'ports.listen': async ({ range }, { signal, emit }) => {
       await emit({ ports: [range.from, range.to] });
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

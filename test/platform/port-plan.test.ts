@@ -67,9 +67,10 @@ test('each way in which a row can be closed is told from the others', { skip }, 
 
 const without = (program: string): string | false => (skip === false && !existsSync(program) ? `there is no ${program} on this machine` : skip);
 
-/** The rules of every machine, with addresses of both families. */
+/** The rules of every machine, with addresses of both families; the repository's host is one on Windows besides. */
 function bothFamilies(): readonly MachineRules[] {
-  const { rules } = planned.vary(({ addresses, name }) => ({ addresses: [...addresses, `fd00::${name.length}:${name.charCodeAt(2)}`] }));
+  const { rules, plan } = planned.vary(({ addresses, name }) => ({ addresses: [...addresses, `fd00::${name.length}:${name.charCodeAt(2)}`], ...(name === 'store' && { platform: 'windows' as const }) }));
+  assert.deepEqual([5, 6, 14].filter((row) => !plan.some((entry) => entry.row === row && entry.to.name === 'store')), []);
   assert.match(firewallText('nftables', rules.find(({ machine }) => machine === 'store')!), /ip6 saddr fd00::/);
   return rules;
 }

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { probePorts } from '../../src/agent/port-probe.ts';
 import { until } from '../../src/base/deadline.ts';
 import { hostKit } from '../../src/contract/routes/hosts.ts';
 import { endStates, type Session } from '../../src/contract/sessions.ts';
@@ -105,6 +106,27 @@ async function commandLinesDuring(work: () => Promise<void>): Promise<string> {
   }
   return [...seen].join('\n');
 }
+
+test('before anything is there the plan has the ports of a push, and a check tries each: 445, 135, and the dynamic port that 135 names now', { skip, timeout: 60_000 }, async () => {
+  platform.fake.probe = async (target) => (await probePorts([target], { identity: { keyPem: '', certificatePem: '', caPem: '' }, eachMs: 3_000, signal: new AbortController().signal }))[0]!;
+  const tried = async (name: string, options: WindowsHostOptions): Promise<string[]> => {
+    await using host = await openWindowsHost(options);
+    const { host: added } = await platform.ask('host.add', { body: { name, address: host.address, platform: 'windows' } });
+    assert.equal(added.platform, 'windows');
+    const { rows } = await platform.ask('ports.check', { body: { host: name, rows: [5, 6] } });
+    return rows.map(({ row, ports: [range], outcome, says, optional }) => `${row} ${range!.from} ${outcome}${optional ? ' (optional)' : ''}: ${says.replaceAll(host.address, 'HOST')}`);
+  };
+  assert.deepEqual(await tried('open', {}), [
+    '5 445 good: SMB',
+    '5 11731 no-link: open takes no orders from this server, so nobody listens there for a try',
+    '5 135 good (optional): the connection was accepted',
+    '6 49152 good (optional): port 49700, which port 135 named answers RPC, and takes no bind without a sign-in',
+  ]);
+  assert.deepEqual((await tried('closed', { withoutRpc: true })).slice(2), [
+    '5 135 refused (optional): nothing listens there, or a firewall answers for it',
+    '6 49152 not-tried (optional): which port it is now was not learnt from port 135: no connection to HOST on port 135: connect ECONNREFUSED HOST:135',
+  ]);
+});
 
 test('a Windows host gets its services over 445 and 135, the installer is gone afterwards, and no password is seen anywhere', { skip, timeout: 90_000 }, async () => {
   let made: (Contact & AsyncDisposable) | undefined;

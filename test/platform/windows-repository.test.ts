@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
@@ -20,6 +20,8 @@ import { openWineLab, whyNoWine, type WineLab } from '../kit/wine-lab.ts';
 const skip = whyNoWine() ?? whyNoMsi();
 const service = 'tidemark-transport';
 const data = 'C:\\ProgramData\\Tidemark';
+/** One that the server's machine does not count among its own. */
+const address = '127.0.0.2';
 const place = mkdtempSync(join(tmpdir(), 'tm-windows-'));
 let lab: WineLab;
 let set: ReplicaSet;
@@ -68,15 +70,17 @@ after(async () => {
 });
 
 test('the installer puts a running service on a Windows host, and a kit in a file makes it a host of the server', { skip, timeout: 120_000 }, async () => {
-  const settings = { listen: { address: '127.0.0.1', port }, data: { from: 32_600, to: 32_640 } };
+  const settings = { listen: { address, port }, data: { from: 32_600, to: 32_640 } };
   mkdirSync(lab.path(data), { recursive: true });
   writeFileSync(lab.path(`${data}\\transport.json`), JSON.stringify(settings));
   await install('1.0.0');
   const kit = join(place, 'kit.json');
-  await platform.ok('node', 'add', 'win', '127.0.0.1', '--kit', kit, '--control-port', String(port), '--data-ports', '32600-32640');
+  const added = await platform.ok('node', 'add', 'win', address, '--kit', kit, '--control-port', String(port), '--data-ports', '32600-32640');
   mkdirSync(lab.path(`${data}\\transport`), { recursive: true });
   copyFileSync(kit, lab.path(`${data}\\transport\\kit.json`));
+  assert.equal(added.host.platform, null, 'nobody has said what it runs');
   await connected();
+  assert.equal((await platform.ok('node', 'show', 'win')).platform, 'windows', 'it has said so itself');
   assert.ok(!existsSync(lab.path(`${data}\\transport\\kit.json`)), 'the kit is gone');
   const { token } = JSON.parse(readFileSync(kit, 'utf8')) as { token: string };
   const said = readFileSync(join(lab.directory, 'install.log'));
@@ -114,10 +118,34 @@ test('a set of a Linux host is backed up into a repository on the Windows host, 
   const tried = await platform.ok('repository', 'test', 'share', '--size', '8');
   assert.equal(tried.state, 'success');
   assert.ok(existsSync(lab.path('C:\\shared\\tidemark\\tidemark.json')), 'the service has opened the share by its path');
-  const refused = await platform.tidemark('repository', 'add', 'device', 'C:\\Backup\\aux', '--node', 'win', '--passphrase-file', passphrase);
-  assert.equal(refused.json.failure.code, 'repository.path-refused');
+  for (const [path, node, why] of [['C:\\Backup\\aux', 'win', /aux is a device of Windows/], ['/srv/backup', 'win', /\/srv\/backup is a path of Linux, and this host runs Windows/], ['C:\\Backup\\x', 'local', /C:\\Backup\\x is a path of Windows, and this host runs Linux/]] as const) {
+    const { failure } = (await platform.tidemark('repository', 'add', 'bad', path, '--node', node, '--passphrase-file', passphrase)).json;
+    assert.equal(failure.code, 'repository.path-refused', path);
+    assert.match(failure.message, why);
+  }
   const checked = await platform.ok('repository', 'check', 'vault', '--read-data', '100');
   assert.equal(checked.state, 'success');
+});
+
+test('the ports between a Linux host and the Windows host are in the plan, each side tries its own, and the text for netsh is one that cmd reads', { skip, timeout: 120_000 }, async () => {
+  const { json } = await platform.tidemark('ports', 'check', '--host', 'win', '--all');
+  const rows = json.rows as { row: number; from: { name: string }; ports: { from: number }[]; outcome: string; optional: boolean }[];
+  const here = hostname();
+  assert.deepEqual(rows.map(({ row, from, ports: [range], outcome, optional }) => `${row} ${from.name} ${[port, 32_600].includes(range!.from) || row < 9 ? range!.from : '–'} ${outcome}${optional ? ' optional' : ''}`), [
+    // No deployer of this version runs on Windows in this test, and Wine has neither 445 nor 135.
+    `2 ${here} 6160 refused`,
+    `3 ${here} ${port} good`,
+    `5 ${here} 445 refused optional`,
+    `5 ${here} 11731 good optional`,
+    `5 ${here} 135 refused optional`,
+    `6 ${here} 49152 not-tried optional`,
+    '9 win – good',
+    `14 ${here} 32600 good`,
+  ]);
+  const { texts } = (await platform.ok('ports', 'export', '--format', 'netsh', '--host', 'win')) as { texts: { text: string }[] };
+  for (const wanted of ['protocol=TCP localport=32600-32640 ', 'localport=445 ', 'localport=11731 ', 'localport=49152-65535 ']) assert.ok(texts[0]!.text.includes(wanted), wanted);
+  writeFileSync(join(lab.directory, 'rules.cmd'), texts[0]!.text);
+  await lab.ok('cmd', ['/c', 'Z:\\w\\lab\\rules.cmd']);
 });
 
 test('a newer installer keeps the service and the host, and taking it away leaves no service, nothing of the programs but what Wine finds in use, and every backup', { skip, timeout: 120_000 }, async () => {

@@ -10,10 +10,10 @@ export async function listNodes(invocation: Invocation): Promise<ExitCode> {
   const filter = hostFilter.optional().parse(textOf(invocation, 'filter'));
   const answer = await (await invocation.client()).call('host.list', { query: { filter } });
   invocation.answer(answer, () => {
-    const found = answer.found.map(({ name, address, group, isInScope, says }) => [name, address, '–', 'found', '–', '–', says ?? `in group ${group}${isInScope ? '' : ', out of scope'}`]);
+    const found = answer.found.map(({ name, address, group, isInScope, says }) => [name, address, '–', '–', 'found', '–', '–', says ?? `in group ${group}${isInScope ? '' : ', out of scope'}`]);
     const rows = [...answer.hosts.map(rowOf), ...found];
     const alarms = answer.alarms.map(({ host, place, atMs, says }) => `\nalarm, warden of ${host}${place === null ? '' : `, ${place}`}, ${showMoment(atMs, invocation.surroundings.timeZone)}: ${says}`);
-    return rows.length === 0 ? 'there is none' : showTable<string[]>(['NODE', 'ADDRESS', 'DATA PORTS', 'STATE', 'DEPLOYER', 'VERSION', 'SAYS'].map((title, at) => ({ title, cell: (row) => row[at]! })), rows) + alarms.join('');
+    return rows.length === 0 ? 'there is none' : showTable<string[]>(['NODE', 'ADDRESS', 'RUNS', 'DATA PORTS', 'STATE', 'DEPLOYER', 'VERSION', 'SAYS'].map((title, at) => ({ title, cell: (row) => row[at]! })), rows) + alarms.join('');
   });
   return exitCodes.done;
 }
@@ -22,12 +22,17 @@ function rowOf(host: Host): string[] {
   return [
     host.name,
     host.dials === 'host' ? `${host.address} (dials in)` : `${host.address}:${host.controlPort}`,
+    platformOf(host),
     `${host.dataFrom}–${host.dataTo}`,
     host.state === 'expected' ? 'expected' : host.link,
     host.deployer === null ? 'none' : host.deployer.link,
     `${host.version ?? '–'}${host.outOfDate ? ' (out of date)' : ''}`,
     host.says ?? host.deployer?.says ?? '',
   ];
+}
+
+function platformOf({ platform }: Host): string {
+  return platform === null ? 'not known yet' : { linux: 'Linux', windows: 'Windows' }[platform];
 }
 
 export async function showNode(invocation: Invocation): Promise<ExitCode> {
@@ -40,6 +45,7 @@ export async function showNode(invocation: Invocation): Promise<ExitCode> {
     showFields([
       ['node', host.name],
       ['address', host.address],
+      ['runs', platformOf(host)],
       ['link opened by', host.dials === 'host' ? 'the host' : 'the server'],
       ['transport', host.state === 'expected' ? 'expected' : standing(host.link, host.controlPort, host.version, host.says)],
       ['deployer', deployer === null ? 'none has enrolled' : standing(deployer.link, host.deployerPort, deployer.version, deployer.says)],
@@ -62,6 +68,7 @@ export async function addNode(invocation: Invocation): Promise<ExitCode> {
     dataFrom,
     dataTo,
     dials: isGiven(invocation, 'dialsIn') ? ('host' as const) : ('server' as const),
+    platform: isGiven(invocation, 'windows') ? ('windows' as const) : null,
   };
   const { host, kit } = await (await invocation.client()).call('host.add', { body });
   const file = textOf(invocation, 'kit');

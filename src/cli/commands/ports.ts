@@ -69,7 +69,7 @@ function outcomeTable(rows: readonly CheckedRow[]): string {
       { title: 'TO', cell: ({ to }) => to.name },
       { title: 'PORTS', cell: portsOf },
       { title: 'OUTCOME', cell: ({ outcome }) => outcome },
-      { title: 'WHAT WAS MET', cell: ({ port, says, purpose }) => `${port === null ? '' : `port ${port}: `}${says}  (${purpose})` },
+      { title: 'WHAT WAS MET', cell: ({ port, says, purpose, optional }) => `${port === null ? '' : `port ${port}: `}${says}  (${optional ? 'optional: ' : ''}${purpose})` },
     ],
     rows,
   );

@@ -8,6 +8,7 @@
  */
 import type { WebSocket } from 'ws';
 import { isFailure, type Failure } from '../../base/failure.ts';
+import { ownPlatform } from '../../base/host-platform.ts';
 import { contractVersion } from '../orders.ts';
 import { linkLost, linkRefused, versionMismatch } from '../failures.ts';
 import { frame, type Frame, type Hello, type Role } from './frames.ts';
@@ -74,7 +75,7 @@ export async function openChannel(socket: WebSocket, options: ChannelOptions): P
     if (onFrame === undefined) waiting.push(next);
     else onFrame(next);
   });
-  socket.send(JSON.stringify({ kind: 'hello', ...contracts, version: options.version, role: options.role } satisfies Hello));
+  socket.send(JSON.stringify({ kind: 'hello', ...contracts, version: options.version, role: options.role, platform: ownPlatform } satisfies Hello));
 
   const greetingMs = options.greetingMs ?? 10_000;
   const timer = setTimeout(() => end(linkRefused({ address, why: `no greeting within ${greetingMs / 1000} s` })), greetingMs);

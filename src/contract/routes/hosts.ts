@@ -4,6 +4,7 @@ import { enrolledPart } from '../enrolment.ts';
 import { packagePlatform } from '../packages.ts';
 import type { Route } from '../route.ts';
 import { session } from '../sessions.ts';
+import { hostPlatform } from '../values.ts';
 
 const port = z.int().min(1).max(65535);
 /** How long running tasks have to end; past it nothing is changed. */
@@ -23,6 +24,8 @@ export const hostWish = z
     dataTo: port.default(3300),
     /** Who opens the order link. */
     dials: dials.default('server'),
+    /** What it runs, where that is known before it says so itself. */
+    platform: hostPlatform.nullable().default(null),
   })
   .refine(({ dataFrom, dataTo }) => dataFrom <= dataTo, { message: 'dataFrom must not be above dataTo' });
 
@@ -50,6 +53,8 @@ export const host = z
     dataTo: port,
     singlePort: z.boolean(),
     dials,
+    /** As it said itself when it enrolled or was connected; before that, as whoever added it did. Null: not known yet. */
+    platform: hostPlatform.nullable(),
     state: z.enum(['expected', 'enrolled']),
     /** The link to its transport service. */
     link: linkState,

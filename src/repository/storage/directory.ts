@@ -18,7 +18,8 @@ import { systemClock, type Clock } from '../../base/clock.ts';
 import { moveOver, nameNew, removeName, syncFolder } from '../../base/durable-names.ts';
 import { isFailure } from '../../base/failure.ts';
 import { tryLockFile } from '../../base/native.ts';
-import { windowsPathProblem } from '../../base/windows-path.ts';
+import { ownPlatform } from '../../base/host-platform.ts';
+import { placePathProblem } from '../../base/place-path.ts';
 import { objectMissing, objectRetained, objectShort, pathRefused, placeMissing, storageFailed, storageFull } from '../failures.ts';
 import { isKeptFromPut } from '../object-names.ts';
 import { directoryLock, requireWarden } from './directory-lock.ts';
@@ -33,7 +34,7 @@ const fsyncFd = promisify(fsync);
 const temporary = '.tmp';
 const abandonedMs = 10 * 60_000;
 const statsAtOnce = 64;
-const isWindows = process.platform === 'win32';
+const isWindows = ownPlatform === 'windows';
 /** The path of an object, or of a folder of objects, below the place; and an object's name as a file's. */
 const shown = isWindows ? filePathOf : (name: string): string => name;
 const named = isWindows ? segmentOf : (fileName: string): string => fileName;
@@ -42,7 +43,7 @@ export type DirectoryOptions = { readonly create?: boolean; readonly clock?: Clo
 
 export async function openDirectory(path: string, options: DirectoryOptions = {}): Promise<Storage> {
   const clock = options.clock ?? systemClock;
-  const problem = isWindows ? windowsPathProblem(path) : undefined;
+  const problem = placePathProblem(path, ownPlatform);
   if (problem !== undefined) throw pathRefused({ path, why: problem });
   if (options.create === true) await mkdir(path, { recursive: true, mode: 0o700 });
   const found = await stat(path).catch(() => undefined);

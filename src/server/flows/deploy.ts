@@ -54,7 +54,10 @@ async function makeContact(services: DeployServices, host: HostRow, asked: { cre
   try {
     const at = { name: host.name, address: host.address, credential };
     const { hostKey } = await services.contact.deploy(at, {
-      packageFor: async (platform) => (asked.package === null ? await packageFrom(services, platform, host) : deployerPackageOf(asked.package, await packageForm(asked.package), host.deployer_port)),
+      packageFor: async (platform) => {
+        await hosts.learn(host.id, 'linux');
+        return asked.package === null ? await packageFrom(services, platform, host) : deployerPackageOf(asked.package, await packageForm(asked.package), host.deployer_port);
+      },
       kit,
       healthy: async () => await Promise.resolve(deployers.answers(host.id)),
       say,
@@ -84,6 +87,7 @@ function sayer(context: FlowContext): { say: (step: string, text: string) => voi
 async function contactWindows(services: DeployServices, host: HostRow, credential: string, context: FlowContext): Promise<void> {
   const { hosts, deployers, credentials, distribution, hostServices, windows } = services;
   const { user, password } = await credentials.windows(credential);
+  await hosts.pushed(host.id);
   const offered = await hostServices.newest('tidemark-deployer', 'windows-x64');
   const { say, said } = sayer(context);
   try {
