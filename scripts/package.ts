@@ -1,5 +1,5 @@
 /**
- * `npm run package`: the packages that go on hosts, signed, as .tar.gz, .deb and .rpm, and the transport for Windows as .msi.
+ * `npm run package`: the packages that go on hosts, signed, as .tar.gz, .deb and .rpm, and for Windows as .msi.
  *
  *   npm run package -- [--out DIR] [--key FILE] [--version V] [--name NAME]… [--form tar|deb|rpm|msi]… [--msi-certificate PEM --msi-key PEM]
  *
@@ -13,10 +13,10 @@ import { parseArgs } from 'node:util';
 import { packageName } from '../src/contract/packages.ts';
 import { openSigningKey } from '../src/depot/signing-key.ts';
 import type { Form } from './package/archives.ts';
-import { versionOf } from './package/layout.ts';
-import { makePackage } from './package/make.ts';
+import { linuxPackages, versionOf } from './package/layout.ts';
+import { makePackage, signArchive } from './package/make.ts';
 import { makeMsi, openCodeSigning, whyNoMsi } from './package/msi.ts';
-import { layOutForWindows } from './package/windows-layout.ts';
+import { layOutForWindows, windowsPackages, type WindowsPackage } from './package/windows-layout.ts';
 
 const root = join(import.meta.dirname, '..');
 const text = { type: 'string' } as const;
@@ -27,26 +27,29 @@ const key = await openSigningKey(resolve(values.key ?? join(out, 'signing.key'))
 const forms = values.form ?? ['tar', 'deb', 'rpm', 'msi'];
 const version = values.version ?? versionOf(root);
 const names = packageName.array().parse(values.name ?? packageName.options);
+const builtAt = new Date().toISOString();
 const show = (file: string): void => console.log(`${relative(process.cwd(), file)}  ${(statSync(file).size / 1e6).toFixed(1)} MB`);
 
-for (const name of forms.some((form) => form !== 'msi') ? names : []) {
+for (const name of forms.some((form) => form !== 'msi') ? linuxPackages.filter((one) => names.includes(one)) : []) {
   const startedMs = performance.now();
-  const { files } = await makePackage({ root, out, name, version, forms: forms as Form[], key, builtAt: new Date().toISOString(), windowsInstaller: true });
+  const { files } = await makePackage({ root, out, name, version, forms: forms as Form[], key, builtAt, windowsInstaller: true });
   for (const file of files) show(file);
   console.error(`${name}: ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
 }
 
-if (forms.includes('msi') && names.includes('tidemark-transport')) {
+const forWindows = forms.includes('msi') ? windowsPackages.filter((name) => names.includes(name)) : [];
+if (forWindows.length > 0) {
   const why = whyNoMsi();
-  if (why !== undefined) console.error(`no installer for Windows: ${why}`);
-  else await makeInstaller();
+  if (why !== undefined) console.error(`no installers for Windows: ${why}`);
+  else for (const name of forWindows) await makeInstaller(name);
 }
 
-async function makeInstaller(): Promise<void> {
+async function makeInstaller(name: WindowsPackage): Promise<void> {
   const { 'msi-certificate': certificate, 'msi-key': keyFile } = values;
   const signing = certificate === undefined || keyFile === undefined ? openCodeSigning(out) : { certificate: resolve(certificate), key: resolve(keyFile) };
-  const directory = join(out, `.tidemark-transport-${version}-windows`);
-  await layOutForWindows(root, directory, version);
-  show(makeMsi({ directory, version, out, signing }));
+  const directory = join(out, `.${name}-${version}-windows`);
+  await layOutForWindows(root, directory, name, version);
+  const file = makeMsi({ directory, name, version, out, signing });
+  for (const made of [file, ...signArchive({ file, name, version, platform: 'windows-x64', key, out, builtAt }).beside]) show(made);
   rmSync(directory, { recursive: true });
 }

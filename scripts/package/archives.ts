@@ -2,13 +2,13 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import type { PackageName } from '../../src/contract/packages.ts';
+import type { LinuxPackage } from './layout.ts';
 
 export type Form = 'tar' | 'deb' | 'rpm';
-export type Packed = { readonly name: PackageName; readonly version: string; readonly directory: string; readonly out: string };
+export type Packed = { readonly name: LinuxPackage; readonly version: string; readonly directory: string; readonly out: string };
 
 const deadlineMs = 180_000;
-const summary: Readonly<Record<PackageName, string>> = {
+const summary: Readonly<Record<LinuxPackage, string>> = {
   'tidemark-deployer': 'Tidemark deployer service: installs and updates the other services of this host',
   'tidemark-transport': 'Tidemark transport service: copies, restores and stores MongoDB data on this host',
   'tidemark-server': 'Tidemark backup server, distribution service and command line',

@@ -7,12 +7,16 @@ import { bundle, type Bundled, type Program } from './bundle.ts';
 
 const onHosts = ['transport', 'warden', 'mover', 'mount', 'guardian', 'tidemark', 'store-worker', 'lay-worker', 'share-child'] as const;
 
+export type LinuxPackage = Exclude<PackageName, 'tidemark-depot'>;
+
 /** The programs of each package: what is not needed there is not there. */
-export const packages: Readonly<Record<PackageName, readonly Program[]>> = {
+export const packages: Readonly<Record<LinuxPackage, readonly Program[]>> = {
   'tidemark-deployer': ['deployer'],
   'tidemark-transport': onHosts,
   'tidemark-server': ['server', 'depot', ...onHosts],
 };
+
+export const linuxPackages = Object.keys(packages) as LinuxPackage[];
 
 /** Files that native packages need at run time, by package. */
 const nativeFiles = (arch: string): Readonly<Record<string, readonly string[]>> => ({
@@ -24,7 +28,7 @@ const nativeFiles = (arch: string): Readonly<Record<string, readonly string[]>> 
 
 export type LaidOut = { readonly directory: string; readonly programs: readonly Bundled[] };
 
-export async function layOut(root: string, directory: string, name: PackageName, version: string): Promise<LaidOut> {
+export async function layOut(root: string, directory: string, name: LinuxPackage, version: string): Promise<LaidOut> {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(join(directory, 'bin'), { recursive: true });
   const laid = await bundle(root, join(directory, 'lib/main'), packages[name]);

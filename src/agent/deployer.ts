@@ -10,29 +10,25 @@ import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import type { DeployerHandlers, OrderCall } from '../contract/link/answerer.ts';
 import { contractVersion, type DeployerOrder } from '../contract/orders.ts';
-import { compareVersions, openManifest, type PackageManifest, type PackageName, type SignedManifest } from '../contract/packages.ts';
+import { compareVersions, openManifest, platformHere, type PackageManifest, type PackageName, type SignedManifest } from '../contract/packages.ts';
 import { changeVersion, resumeChange, type Changing, type Step } from './deployer/change-version.ts';
 import { openIncoming } from './deployer/incoming.ts';
 import { openJournal, type Begun } from './deployer/journal.ts';
-import { finishRemoval, remove, removeSelf } from './deployer/removal.ts';
-import type { ServiceControl } from './deployer/service-control.ts';
-import { configure, dropKit, resumeConfigure, takeBackOwn, writeSettings, type Places } from './deployer/service-settings.ts';
-import { openVersions } from './deployer/versions.ts';
+import { finishRemoval, remove } from './deployer/removal.ts';
+import type { HostSystem } from './deployer/host-system.ts';
+import { configure, dropKit, resumeConfigure, takeBackOwn, writeSettings } from './deployer/service-settings.ts';
 import { deployerBusy, olderVersion, orderNotAllowed, packageKeyMissing, packageNotInstalled, wrongPlatform } from './failures.ts';
 
-export type DeployerOptions = {
+export type DeployerOptions = HostSystem & {
   workDirectory: string;
   /** The file with the public key that packages must be signed with; read each time, because a kit brings it. */
   trustedKey: string;
-  control: ServiceControl;
   version: string;
   log: Log;
   clock?: Clock;
   healthWithinMs?: number;
   /** How long new settings of its own wait for the server to come back. */
   heardWithinMs?: number;
-  /** Where things are laid down; a test has others. */
-  places?: Places & { readonly opt: string };
   /** Told before each step, besides the caller: a test that kills here. */
   onStep?: Step;
 };
@@ -49,16 +45,13 @@ export type Deployer = {
 };
 
 const deployed: readonly PackageName[] = ['tidemark-deployer', 'tidemark-transport'];
-const usualPlaces = { opt: '/opt/tidemark', settings: '/etc/tidemark', units: '/etc/systemd/system', state: '/var/lib' };
 /** What the distribution server may do: bring bytes that are checked before anything is done with them. */
 const bringing: ReadonlySet<string> = new Set<DeployerOrder>(['deployer.offer', 'deployer.piece']);
 
 export async function openDeployer(options: DeployerOptions): Promise<Deployer> {
-  const { workDirectory, control, version, log } = options;
+  const { workDirectory, versions, control, places, version, log } = options;
   const clock = options.clock ?? systemClock;
-  const places = options.places ?? usualPlaces;
-  const platform = `${process.platform}-${process.arch}`;
-  const versions = openVersions(places.opt);
+  const platform = platformHere;
   const incoming = await openIncoming(join(workDirectory, 'incoming'));
   const journal = openJournal(workDirectory);
   const changing: Changing = { versions, incoming, journal, control, clock, log, healthWithinMs: options.healthWithinMs ?? 30_000, ownVersion: version };
@@ -150,7 +143,7 @@ export async function openDeployer(options: DeployerOptions): Promise<Deployer> 
         for (const name of deployed) if (name !== 'tidemark-deployer' && (await versions.kept(name)).length > 0) await remove(changing, name, true, step);
         await incoming.clear();
         await step('remove the deployer');
-        await removeSelf(changing, places.opt);
+        await control.removeSelf();
       });
       return {};
     },

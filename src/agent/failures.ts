@@ -168,7 +168,7 @@ export const sessionsStillRunning = failure<{ count: number; kinds: string; seco
 
 export const serviceNotHealthy = failure<{ name: string; version: string; why: string; now: string }>('agent.service-not-healthy', {
   says: ({ name, version, why, now }) => `${name} ${version} did not become healthy: ${why}; ${now}`,
-  hint: 'The log of the service has the rest: "journalctl -u" and its name, on that host.',
+  hint: 'The log of the service has the rest: "journalctl -u" and its name on that host, on Windows in C:\\ProgramData\\Tidemark.',
   retry: 'never',
 });
 
@@ -224,6 +224,18 @@ export const installationFailed = failure<{ name: string; version: string; why: 
   says: ({ name, version, why }) => `Windows Installer did not install ${name} ${version}: ${why}`,
   hint: 'The number is the one of msiexec; "msiexec /i FILE /l*v LOG" on that host tells more. Nothing was changed by it.',
   retry: 'later',
+});
+
+export const packageNotKept = failure<{ name: string; version: string }>('agent.package-not-kept', {
+  says: ({ name, version }) => `the installer of ${name} ${version} is not kept on this host`,
+  hint: 'Only versions that the deployer has installed can be gone back to. Install the one that is wanted: "tidemark node update".',
+  retry: 'never',
+});
+
+export const rightsNotHere = failure<{ name: string }>('agent.rights-not-here', {
+  says: ({ name }) => `${name} is given no other rights on Windows: it runs as the account that its service has`,
+  hint: 'Sets are restored by hosts with Linux. A host with Windows keeps repositories and is a gateway to shares.',
+  retry: 'never',
 });
 
 export const hookNotTrusted = failure<{ program: string; why: string }>('agent.hook-not-trusted', {

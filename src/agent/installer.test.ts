@@ -45,7 +45,7 @@ beforeEach(async () => {
   writeFileSync(join(directory, 'contact.json'), JSON.stringify({ kind: 'tidemark-first-contact', folder: name, host: 'h1', tokenHash: createHash('sha256').update(token).digest('hex'), caPem, packageKey: signer.publicKey.export({ type: 'spki', format: 'pem' }), port, expiresAtMs: systemClock.now() + 60_000 }));
   installer = await openInstaller(options());
 });
-const options = (more: Partial<InstallerOptions> = {}): InstallerOptions => ({ directory, systemRoot: root, keepFromOthers: async (folder) => void kept.push(folder), platform: 'windows-x64', address: '127.0.0.1', kitFile: join(directory, 'kept/kit.json'), settingsFile: join(directory, 'kept/settings.json'), install: async (file) => {
+const options = (more: Partial<InstallerOptions> = {}): InstallerOptions => ({ directory, systemRoot: root, keepFromOthers: async (folder) => void kept.push(folder), platform: 'windows-x64', address: '127.0.0.1', home: join(directory, 'home'), install: async (file) => {
   files.push(file);
   installed.push(readFileSync(file));
 }, clock: systemClock, log: silentLog, ...more });
@@ -74,7 +74,7 @@ test('it installs the package that was signed, with the kit laid down before, an
   assert.deepEqual(kept, [directory], 'taken from everybody else before it listened');
   assert.notEqual(dirname(files[0]!), directory);
   assert.ok(files[0]!.startsWith(directory) && /^[0-9a-f]{32}$/.test(basename(dirname(files[0]!))), 'what is installed lies where nobody could know');
-  assert.deepEqual(JSON.parse(readFileSync(join(directory, 'kept/kit.json'), 'utf8')), kit);
+  assert.deepEqual(JSON.parse(readFileSync(join(directory, 'home/deployer/kit.json'), 'utf8')), kit);
   await ask('/end', { ticket });
   assert.match(await installer.ended, /the server has what it wanted/);
 });
@@ -107,7 +107,7 @@ test('a package that is unsigned, signed by another key, for Linux or of other b
   await assert.rejects(ask('/piece', { ticket, offset: 0, base64: Buffer.from('0123456789').toString('base64') }), { code: 'agent.package-damaged' });
   await assert.rejects(ask('/install', { ticket, kit, deployerPort: 6160 }), { code: 'agent.package-incomplete' });
   assert.equal(installed.length, 0);
-  assert.ok(!existsSync(join(directory, 'kept/kit.json')));
+  assert.ok(!existsSync(join(directory, 'home/deployer/kit.json')));
 });
 
 test('it does not listen from another folder than the one it was put to, nor from one that others may write to', async () => {
@@ -129,5 +129,5 @@ test('the copy that is handed to Windows Installer is checked itself: bytes chan
   writeFileSync(join(directory, received), randomBytes(msi.length));
   await assert.rejects(ask('/install', { ticket, kit, deployerPort: 6160 }), { code: 'agent.package-damaged', message: /of the copy/ });
   assert.equal(installed.length, 0);
-  assert.ok(!existsSync(join(directory, 'kept/kit.json')));
+  assert.ok(!existsSync(join(directory, 'home/deployer/kit.json')));
 });

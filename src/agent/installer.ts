@@ -11,7 +11,7 @@
  * platform, to the last byte, checked on the very copy that Windows Installer is given; the kit is laid down before, so that a service that starts at once finds it.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { readFile, rm, statfs } from 'node:fs/promises';
+import { readFile, rm, stat, statfs } from 'node:fs/promises';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname, release } from 'node:os';
@@ -21,6 +21,7 @@ import type * as z from 'zod';
 import { isFailure, toWire, describe } from '../base/failure.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { claimFolder } from '../base/own-folder.ts';
 import { writeWhole } from '../base/whole-file.ts';
 import { contactBytes, contactFile, firstContact, type ContactFile, type ContactPath } from '../contract/first-contact.ts';
 import { admitPart, judge } from '../contract/link/trust.ts';
@@ -29,6 +30,7 @@ import { openIncoming } from './deployer/incoming.ts';
 import { contactRefused, wrongPlatform } from './failures.ts';
 import { checkFolder, copyToInstall, makeOwnFolder } from './installer-folder.ts';
 import { makeOwnCertificate } from './own-certificate.ts';
+import { inWindowsHome } from './settings.ts';
 
 type Asked<P extends ContactPath> = z.infer<(typeof firstContact)[P]['input']>;
 type Answered<P extends ContactPath> = z.infer<(typeof firstContact)[P]['output']>;
@@ -41,12 +43,11 @@ export type InstallerOptions = {
   readonly systemRoot: string;
   /** Makes a folder the system's and administrators' alone, or throws. */
   readonly keepFromOthers: (folder: string) => Promise<void>;
+  /** Where settings and kits of all services are: believed (base/own-folder.ts) before anything is written there. */
+  readonly home: string;
   /** What packages must be for. */
   readonly platform: string;
   readonly address?: string;
-  /** Where the deployer looks for its kit, and for its settings. */
-  readonly kitFile: string;
-  readonly settingsFile: string;
   /** Installs a checked package of Windows Installer; throws with what that said. */
   readonly install: (file: string, manifest: PackageManifest) => Promise<void>;
   readonly clock: Clock;
@@ -153,12 +154,14 @@ async function conversation(options: InstallerOptions, contact: ContactFile, end
       demand(ticket);
       const { manifest: shown, signed } = requireOffered();
       const { file, manifest } = await copyToInstall(await incoming.archive(shown), signed, contact.packageKey, made);
-      await writeWhole(options.settingsFile, JSON.stringify({ listen: { port: deployerPort } }), 0o600);
-      await writeWhole(options.kitFile, JSON.stringify(kit), 0o600);
+      claimFolder(options.home);
+      await writeUnlessThere(join(options.home, ...inWindowsHome.settings('deployer')), JSON.stringify({ listen: { port: deployerPort } }));
+      const kitFile = join(options.home, ...inWindowsHome.kit('deployer'));
+      await writeWhole(kitFile, JSON.stringify(kit), 0o600);
       try {
         await options.install(file, manifest);
       } catch (error) {
-        await rm(options.kitFile, { force: true });
+        await rm(kitFile, { force: true });
         throw error;
       }
       await incoming.clear();
@@ -171,6 +174,11 @@ async function conversation(options: InstallerOptions, contact: ContactFile, end
       return await Promise.resolve({});
     },
   };
+}
+
+/** Settings that somebody wrote there stay; the server learns by the link that it does not get, and says so. */
+async function writeUnlessThere(path: string, text: string): Promise<void> {
+  if ((await stat(path).catch(() => undefined)) === undefined) await writeWhole(path, text, 0o600);
 }
 
 const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');

@@ -8,9 +8,15 @@ const isWindows = process.platform === 'win32';
 /** A path of this host, from its root. */
 const path = z.string().refine((given) => (isWindows ? windowsPathProblem(given) === undefined : given.startsWith('/')), 'it is not a path from the root of this host');
 const pipe = z.string().refine((given) => given.startsWith(isWindows ? '\\\\.\\pipe\\' : '/'), 'it is not the name of a socket');
-const windowsHome = 'C:\\ProgramData\\Tidemark';
+/** Settings, keys, kits and logs of all services of a Windows host. */
+export const windowsHome = 'C:\\ProgramData\\Tidemark';
+/** Where a service finds its settings and its kit in that folder: whoever lays them down for it goes by this too. */
+export const inWindowsHome = { settings: (service: string) => [`${service}.json`], kit: (service: string) => [service, 'kit.json'] } as const;
+/** The settings file of a service, by its short name. */
+export const settingsFileOf = (service: string): string => (isWindows ? [windowsHome, ...inWindowsHome.settings(service)].join('\\') : `/etc/tidemark/${service}.json`);
 /** Where a service keeps its own. */
-const own = (service: string, file?: string): string => (isWindows ? [windowsHome, service, ...(file === undefined ? [] : [file])].join('\\') : [`/var/lib/tidemark-${service}`, ...(file === undefined ? [] : [file])].join('/'));
+const own = (service: string, ...file: string[]): string => (isWindows ? [windowsHome, service, ...file].join('\\') : [`/var/lib/tidemark-${service}`, ...file].join('/'));
+const kitOf = (service: string): string => (isWindows ? [windowsHome, ...inWindowsHome.kit(service)].join('\\') : own(service, 'kit.json'));
 
 const port = z.int().min(1).max(65_535);
 /** Without an address, all addresses of the machine: the server and other hosts must reach it. */
@@ -27,7 +33,7 @@ export const transportSettings = z.strictObject({
   /** Written by the service itself, when it enrols and renews. */
   identity: path.default(own('transport', 'identity.json')),
   /** Redeemed for an identity when it is there, and removed. */
-  kit: path.default(own('transport', 'kit.json')),
+  kit: path.default(kitOf('transport')),
   /** HOST:PORT to open the order link to, where nobody may dial this host; null: where the kit said, or not at all. */
   dial: z.string().min(1).nullable().default(null),
   /** Where the deployer of this host asks how the service is; reachable by root and the service's own user. */
@@ -40,7 +46,7 @@ export const deployerSettings = z.strictObject({
   listen: listen(6160),
   work: path.default(own('deployer')),
   identity: path.default(own('deployer', 'identity.json')),
-  kit: path.default(own('deployer', 'kit.json')),
+  kit: path.default(kitOf('deployer')),
   dial: z.string().min(1).nullable().default(null),
   /** The public key that packages must be signed with; a kit brings it. */
   trustedKey: path.default(isWindows ? `${windowsHome}\\packages.pub` : '/etc/tidemark/packages.pub'),

@@ -12,6 +12,7 @@ import type { OrderHandlers } from '../contract/link/answerer.ts';
 import { awaitIdentity } from '../contract/link/identity-file.ts';
 import type { LinkIdentity } from '../contract/link/trust.ts';
 import { contractVersion } from '../contract/orders.ts';
+import { platformHere } from '../contract/packages.ts';
 import type { TaskKind } from '../contract/tasks.ts';
 import { dropClonesWhereTight, dropDeadClones } from '../mongo/copy/leftovers.ts';
 import { removeStaleMongods } from '../mongo/mongod-marker.ts';
@@ -75,7 +76,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
       version: options.version,
       contract: contractVersion,
       hostname: hostname(),
-      platform: `${process.platform}-${process.arch}`,
+      platform: platformHere,
       timeMs: systemClock.now(),
       findings: await findings(workDirectory),
       dataPorts: options.dataPorts,

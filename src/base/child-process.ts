@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { childFailed } from './failures.ts';
 
 export type Finished = { readonly code: number; readonly stdout: string; readonly stderr: string };
@@ -32,4 +32,14 @@ export async function requireProgram(program: string, args: readonly string[], o
   const { code, stdout, stderr } = await runProgram(program, args, options);
   if (code !== 0) throw childFailed({ what: `${program} ${args[0] ?? ''}`.trim(), status: `exit code ${code}`, output: stderr.trim().slice(-500) });
   return stdout;
+}
+
+/** Starts a program that outlives this process; resolves with its exit code if this process is still there then. `verbatim`: its arguments are not quoted for Windows. */
+export async function runAside(program: string, args: readonly string[], options: { verbatim?: boolean } = {}): Promise<number | null> {
+  return await new Promise((resolve, reject) => {
+    const child = spawn(program, args, { detached: true, stdio: 'ignore', windowsHide: true, windowsVerbatimArguments: options.verbatim === true });
+    child.once('error', reject);
+    child.once('exit', resolve);
+    child.unref();
+  });
 }

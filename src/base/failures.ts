@@ -47,3 +47,15 @@ export const notAService = failure<{ name: string }>('base.not-a-service', {
   hint: ({ name }) => `Start it with "sc start ${name}"; to run the program by hand, leave out --service.`,
   retry: 'never',
 });
+
+export const folderNotOurs = failure<{ folder: string; why: string }>('base.folder-not-ours', {
+  says: ({ folder, why }) => `${folder} is not believed, and nothing in it was read: ${why}`,
+  hint: 'Somebody else than the system and its administrators made it, or something in it. See what it is and take it away, as an administrator; then start the service again.',
+  retry: 'never',
+});
+
+export const windowsCallFailed = failure<{ call: string; win32: number }>('base.windows-call-failed', {
+  says: ({ call, win32 }) => `${call} failed with Win32 error ${win32}`,
+  hint: 'Look the number up with "net helpmsg N" on that host; it is Windows that refused.',
+  retry: 'later',
+});

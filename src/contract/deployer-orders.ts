@@ -7,7 +7,7 @@ import { packageName, packageVersion, signedManifest } from './packages.ts';
 export const pieceBytes = 4 << 20;
 
 /** The packages a deployer installs. */
-const installable = packageName.exclude(['tidemark-server']);
+const installable = packageName.exclude(['tidemark-server', 'tidemark-depot']);
 
 /** The settings of a service, and what its service manager grants it beyond the unit's own rights. */
 export const serviceSettings = z.object({

@@ -12,7 +12,8 @@ import { createPublicKey, verify } from 'node:crypto';
 import * as z from 'zod';
 import { manifestNotUnderstood, packageNotSigned } from './failures.ts';
 
-export const packageName = z.enum(['tidemark-deployer', 'tidemark-transport', 'tidemark-server']);
+/** `tidemark-depot` is for Windows alone: on Linux the distribution server is a part of `tidemark-server`. */
+export const packageName = z.enum(['tidemark-deployer', 'tidemark-transport', 'tidemark-server', 'tidemark-depot']);
 export type PackageName = z.infer<typeof packageName>;
 
 export const packageVersion = z.string().regex(/^\d{1,6}\.\d{1,6}\.\d{1,6}(-[0-9A-Za-z.]{1,40})?$/);
@@ -54,6 +55,16 @@ function nameIn(manifest: string): string {
 export function packageFile({ name, version, platform }: Pick<PackageManifest, 'name' | 'version' | 'platform'>): string {
   return `${name}-${version}-${platform}`;
 }
+
+/** Families of packages of Windows Installer: by them it knows what a newer one replaces. */
+export const upgradeCodes: Readonly<Partial<Record<PackageName, string>>> = {
+  'tidemark-transport': '6c1f9f2e-4f0b-5a3d-9a53-0d8f6f1b2a77',
+  'tidemark-deployer': '2b7d0c54-91aa-5e1f-8c36-5f1f0a6f4b21',
+  'tidemark-depot': 'd9e6a3f8-07c4-5b92-a1d5-3c8e7b40f6e5',
+};
+
+/** What packages must be for to be installed on this machine. */
+export const platformHere = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
 
 /** The file of a package is one of these. */
 export const archiveForms = ['.tar.gz', '.msi'] as const;

@@ -1,11 +1,15 @@
-/** Front door of the deployer service: `--settings FILE`. */
+/**
+ * Front door of the deployer service: `--settings FILE`. On Windows `--service NAME` has it run as that service, and `--log FILE` is
+ * where it says what it does.
+ */
+import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openDeployer } from '../agent/deployer.ts';
-import { systemdControl } from '../agent/deployer/service-control.ts';
+import { openHostSystem } from '../agent/deployer/host-system.ts';
 import { dialIn } from '../agent/dial-in.ts';
 import { keepRenewed } from '../agent/join.ts';
 import { awaitMembership, type Membership } from '../agent/membership.ts';
-import { deployerSettings, readSettings, transportSettings, type DeployerSettings } from '../agent/settings.ts';
+import { deployerSettings, readSettings, settingsFileOf, transportSettings, type DeployerSettings } from '../agent/settings.ts';
 import { systemClock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import { openLog } from '../base/log.ts';
@@ -13,10 +17,14 @@ import { writeWhole } from '../base/whole-file.ts';
 import { watchIdentity } from '../contract/link/identity-file.ts';
 import { openOrderServer, type LinkListener } from '../contract/link/listen.ts';
 import { addressOf } from './address-of.ts';
-import { version } from './installation.ts';
+import { packagesHere, version } from './installation.ts';
+import { openServiceRun } from './service-run.ts';
 
-const { values } = parseArgs({ options: { settings: { type: 'string', default: '/etc/tidemark/deployer.json' } } });
-const log = openLog((line) => process.stderr.write(line)).with({ part: 'deployer' });
+const text = { type: 'string' } as const;
+const { values } = parseArgs({ options: { settings: { ...text, default: settingsFileOf('deployer') }, service: text, log: text } });
+let end = async (): Promise<void> => await Promise.resolve(run.exit(0));
+const run = openServiceRun({ service: values.service, logFile: values.log, home: dirname(values.settings), onStop: () => void end() });
+const log = openLog(run.write).with({ part: 'deployer' });
 const ends = new AbortController();
 const retryMs = 10_000;
 
@@ -37,10 +45,12 @@ async function join(settings: DeployerSettings): Promise<Membership> {
 }
 
 try {
+  await run.begin(log);
   const settings = await readSettings(values.settings, deployerSettings);
-  const transport = await readSettings('/etc/tidemark/transport.json', transportSettings).catch(() => transportSettings.parse({}));
-  const control = systemdControl({ 'tidemark-transport': transport.status });
-  const deployer = await openDeployer({ workDirectory: settings.work, trustedKey: settings.trustedKey, control, version, log });
+  const transport = await readSettings(settingsFileOf('transport'), transportSettings).catch(() => transportSettings.parse({}));
+  const system = await openHostSystem({ 'tidemark-transport': transport.status }, packagesHere);
+  const deployer = await openDeployer({ workDirectory: settings.work, trustedKey: settings.trustedKey, ...system, version, log });
+  run.ready();
   // What was interrupted does not wait for the server: the host must be whole even when nobody asks.
   const listening = Promise.withResolvers<void>();
   deployer.resume(listening.promise).catch((error: unknown) => log.error('what was interrupted could not be ended', { why: describe(error) }));
@@ -68,15 +78,15 @@ try {
     const { host, port: enrolmentPort } = addressOf(enrolment);
     void keepRenewed({ server: { address: host, enrolmentPort }, identityFile: settings.identity, clock: systemClock, log, signal: ends.signal, onRenewed: renewed });
   }
-  const end = async (): Promise<void> => {
+  end = async () => {
     ends.abort();
     await server?.close();
-    process.exit(0);
+    run.exit(0);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void end());
   listening.resolve();
   log.info('ready for orders', { port: server?.port ?? null, dials: dial ?? null });
 } catch (error) {
   log.error('the deployer service could not start', { why: describe(error) });
-  process.exit(1);
+  run.exit(1);
 }

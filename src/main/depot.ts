@@ -3,8 +3,10 @@
  * host of its own it enrols with a kit, DIRECTORY/kit.json; beside the server it is given its identity.
  *
  * With `--add FILE [--sign]` it only puts that package into DIRECTORY and says on stdout, in JSON, what became of it.
+ *
+ * On Windows `--service NAME` has it run as that service, and `--log FILE` is where it says what it does.
  */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { keepRenewed } from '../agent/join.ts';
 import { awaitMembership } from '../agent/membership.ts';
@@ -17,11 +19,14 @@ import { addPackage } from '../depot/add-package.ts';
 import { openDepot } from '../depot/depot.ts';
 import { addressOf } from './address-of.ts';
 import { version } from './installation.ts';
+import { openServiceRun } from './service-run.ts';
 
 if (process.connected) dieWithParent(15);
 const text = (usual: string) => ({ type: 'string', default: usual }) as const;
-const { values } = parseArgs({ options: { data: text('/var/lib/tidemark/depot'), identity: text('/var/lib/tidemark/depot/identity.json'), listen: text(':9380'), installer: text(':11731'), add: { type: 'string' }, sign: { type: 'boolean', default: false } } });
-const log = openLog((line) => process.stderr.write(line)).with({ part: 'depot' });
+const { values } = parseArgs({ options: { data: text('/var/lib/tidemark/depot'), identity: text('/var/lib/tidemark/depot/identity.json'), listen: text(':9380'), installer: text(':11731'), add: { type: 'string' }, sign: { type: 'boolean', default: false }, service: { type: 'string' }, log: { type: 'string' } } });
+let end = async (): Promise<void> => await Promise.resolve(run.exit(0));
+const run = openServiceRun({ service: values.service, logFile: values.log, home: dirname(values.data), onStop: () => void end() });
+const log = openLog(run.write).with({ part: 'depot' });
 const ends = new AbortController();
 
 /** `:9380` is that port on all addresses. */
@@ -32,6 +37,8 @@ const bind = (address: string): { host?: string; port: number } => {
 
 async function serve(): Promise<void> {
   const { data: directory, identity: identityFile } = values;
+  await run.begin(log);
+  run.ready();
   const { identity, server } = await awaitMembership({ part: 'depot', identityFile, kitFile: join(directory, 'kit.json'), workDirectory: directory, version, log, ms: 86_400_000 });
   const depot = await openDepot({ directory, identity, api: bind(values.listen), installer: bind(values.installer), version, log });
   watchIdentity(identityFile, (renewed) => depot.renew(renewed), ends.signal);
@@ -39,11 +46,12 @@ async function serve(): Promise<void> {
     const { host, port } = addressOf(server.server);
     void keepRenewed({ server: { address: host, enrolmentPort: port }, identityFile, clock: systemClock, log, signal: ends.signal, onRenewed: (renewed) => depot.renew(renewed) });
   }
-  const end = (): void => {
+  end = async () => {
     ends.abort();
-    void depot.close().then(() => process.exit(0));
+    await depot.close();
+    run.exit(0);
   };
-  for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, end);
+  for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, () => void end());
   log.info('listening', { api: depot.apiPort, installer: depot.installerPort });
   process.send?.({ kind: 'ready', api: depot.apiPort, installer: depot.installerPort });
 }
@@ -58,5 +66,5 @@ try {
   else await add(values.add);
 } catch (error) {
   log.error('the distribution server could not start', { why: describe(error) });
-  process.exit(1);
+  run.exit(1);
 }

@@ -5,6 +5,9 @@ import type { Programs } from '../agent/task-context.ts';
 
 export const version = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 
+/** Of an installed package: the folder that the others are in too. */
+export const packagesHere = fileURLToPath(new URL('../../..', import.meta.url));
+
 /** What a first contact puts on a Windows host. */
 export const windowsInstaller = new URL('../../windows-installer', import.meta.url).pathname;
 

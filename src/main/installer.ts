@@ -6,14 +6,13 @@ import { openSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openInstaller } from '../agent/installer.ts';
-import { installationFailed } from '../agent/failures.ts';
+import { installPackage } from '../agent/windows-packages.ts';
 import { runProgram } from '../base/child-process.ts';
 import { systemClock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import { openLog } from '../base/log.ts';
 import { keepFromOthers } from '../base/windows-rights.ts';
 import { installerName } from '../contract/first-contact.ts';
-import type { PackageManifest } from '../contract/packages.ts';
 import type { WindowsService } from '../base/windows-service.ts';
 
 const directory = dirname(fileURLToPath(import.meta.url));
@@ -21,15 +20,6 @@ const logFile = openSync(join(directory, 'installer.log'), 'ax', 0o600);
 const log = openLog((line) => writeSync(logFile, line)).with({ part: 'installer' });
 const systemRoot = process.env['SystemRoot'] ?? 'C:\\Windows';
 const programData = process.env['ProgramData'] ?? 'C:\\ProgramData';
-/** Of Windows Installer: done, and done when the machine has started again. */
-const done = new Set([0, 3010]);
-const installMs = 300_000;
-
-async function install(file: string, { name, version }: PackageManifest): Promise<void> {
-  const { code, stderr } = await runProgram(join(systemRoot, 'System32', 'msiexec.exe'), ['/i', file, '/qn', '/norestart'], { deadlineMs: installMs, env: process.env });
-  if (!done.has(code)) throw installationFailed({ name, version, why: `error ${code}${stderr.trim() === '' ? '' : `, ${stderr.trim().slice(-200)}`}` });
-}
-
 const rule = ['name=Tidemark installer', 'dir=in'];
 
 /** Windows lets nobody in by itself. What netsh says is written down: an operator may have opened the port in another way. */
@@ -44,8 +34,8 @@ try {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, stop);
   const service: WindowsService | undefined = process.platform === 'win32' ? await (await import('../base/windows-service.ts')).openWindowsService(installerName, stop) : undefined;
   try {
-    const kept = join(programData, 'Tidemark', 'deployer');
-    const installer = await openInstaller({ directory, systemRoot, keepFromOthers: async (folder) => await keepFromOthers(folder, systemRoot), platform: 'windows-x64', kitFile: join(kept, 'kit.json'), settingsFile: join(kept, 'settings.json'), install, clock: systemClock, log });
+    const home = join(programData, 'Tidemark');
+    const installer = await openInstaller({ directory, systemRoot, keepFromOthers: async (folder) => await keepFromOthers(folder, systemRoot), platform: 'windows-x64', home, install: async (file, manifest) => await installPackage(file, manifest, join(systemRoot, 'System32')), clock: systemClock, log });
     await netsh('add', 'rule', ...rule, 'action=allow', 'protocol=TCP', `localport=${installer.port}`);
     service?.running();
     log.info('listening', { port: installer.port });

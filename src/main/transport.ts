@@ -31,12 +31,12 @@ if (process.connected) dieWithParent(15);
 const text = { type: 'string' } as const;
 const { values } = parseArgs({ options: { settings: text, identity: text, work: text, listen: text, kit: text, server: text, dial: text, service: text, log: text, check: { type: 'boolean' } } });
 let end = async (): Promise<void> => run.exit(0);
-const run = openServiceRun({ service: values.service, logFile: values.log, onStop: () => void end() });
+const run = openServiceRun({ service: values.service, logFile: values.log, home: values.settings === undefined ? undefined : dirname(values.settings), onStop: () => void end() });
 const log = openLog(run.write).with({ part: 'transport' });
 const ends = new AbortController();
 
 try {
-  await run.begin([...(values.settings === undefined ? [] : [dirname(values.settings)])], log);
+  await run.begin(log);
   const isManaged = values.settings !== undefined;
   const settings = await readSettings(values.settings, transportSettings);
   const listen = values.listen === undefined ? { host: settings.listen.address ?? undefined, port: settings.listen.port } : addressOf(values.listen);

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { openDeployer, type Deployer } from '../../src/agent/deployer.ts';
 import type { Step } from '../../src/agent/deployer/change-version.ts';
 import type { ServiceControl } from '../../src/agent/deployer/service-control.ts';
+import { openVersions } from '../../src/agent/deployer/versions.ts';
 import { systemClock, type Clock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import type { OrderCall } from '../../src/contract/link/answerer.ts';
@@ -44,8 +45,9 @@ export async function openScene(directory: string): Promise<Scene> {
   const key = await openSigningKey(join(directory, 'signing.key'));
   writeFileSync(join(directory, 'packages.pub'), key.publicKeyPem);
   const file = join(directory, 'running.json');
-  const places = { opt: join(directory, 'opt'), settings: join(directory, 'etc'), units: join(directory, 'units'), state: join(directory, 'state') };
-  const link = join(places.opt, 'transport/current');
+  const opt = join(directory, 'opt');
+  const places = { settings: join(directory, 'etc'), units: join(directory, 'units'), state: (name: string) => join(directory, 'state', name) };
+  const link = join(opt, 'transport/current');
   const scene: Scene = {
     directory,
     key,
@@ -56,7 +58,7 @@ export async function openScene(directory: string): Promise<Scene> {
     settingsOf: (service) => (existsSync(join(places.settings, `${service}.json`)) ? readFileSync(join(places.settings, `${service}.json`), 'utf8') : undefined),
     restarts: [],
     isBegun: () => existsSync(join(directory, 'work/begun.json')),
-    open: async (onStep) => await openDeployer({ workDirectory: join(directory, 'work'), trustedKey: join(directory, 'packages.pub'), control: filedServices(scene, link), version: ownVersion, log: silentLog, clock: hasty, healthWithinMs: 1_000, heardWithinMs: 3_000, places, onStep }),
+    open: async (onStep) => await openDeployer({ workDirectory: join(directory, 'work'), trustedKey: join(directory, 'packages.pub'), versions: openVersions(opt), control: filedServices(scene, link), version: ownVersion, log: silentLog, clock: hasty, healthWithinMs: 1_000, heardWithinMs: 3_000, places, onStep }),
   };
   return scene;
 }
@@ -91,7 +93,7 @@ function filedServices(scene: Scene, link: string): ServiceControl {
     lastWords: async () => 'port 6162 is in use by pid 812 (nginx)',
     reload: async () => {},
     forgetPackage: async () => {},
-    runAside: async () => {},
+    removeSelf: async () => {},
   };
 }
 

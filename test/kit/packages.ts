@@ -4,8 +4,8 @@ import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeDeb, makeRpm, makeTar } from '../../scripts/package/archives.ts';
-import { layOut, type LaidOut } from '../../scripts/package/layout.ts';
-import { packageFile, type PackageManifest, type PackageName, type SignedManifest } from '../../src/contract/packages.ts';
+import { layOut, type LaidOut, type LinuxPackage } from '../../scripts/package/layout.ts';
+import { packageFile, type PackageManifest, type SignedManifest } from '../../src/contract/packages.ts';
 import { openSigningKey, type SigningKey } from '../../src/depot/signing-key.ts';
 
 export type BuiltPackage = { readonly manifest: PackageManifest; readonly signed: SignedManifest; readonly file: string };
@@ -13,11 +13,11 @@ export type BuiltPackage = { readonly manifest: PackageManifest; readonly signed
 export type Packages = {
   readonly directory: string;
   readonly key: SigningKey;
-  laidOut(name: PackageName): Promise<LaidOut>;
+  laidOut(name: LinuxPackage): Promise<LaidOut>;
   /** `broken` does not start. */
-  tar(name: PackageName, version: string, more?: { broken?: boolean }): Promise<BuiltPackage>;
-  deb(name: PackageName, version: string): Promise<string>;
-  rpm(name: PackageName, version: string): Promise<string | undefined>;
+  tar(name: LinuxPackage, version: string, more?: { broken?: boolean }): Promise<BuiltPackage>;
+  deb(name: LinuxPackage, version: string): Promise<string>;
+  rpm(name: LinuxPackage, version: string): Promise<string | undefined>;
   [Symbol.asyncDispose](): Promise<void>;
 };
 
@@ -27,14 +27,14 @@ const platform = `linux-${process.arch}` as PackageManifest['platform'];
 export async function openPackages(): Promise<Packages> {
   const directory = mkdtempSync(join(tmpdir(), 'tidemark-packages-'));
   const key = await openSigningKey(join(directory, 'signing.key'));
-  const laid = new Map<PackageName, Promise<LaidOut>>();
+  const laid = new Map<LinuxPackage, Promise<LaidOut>>();
   const out = join(directory, 'out');
   mkdirSync(out);
-  const laidOut = async (name: PackageName): Promise<LaidOut> => {
+  const laidOut = async (name: LinuxPackage): Promise<LaidOut> => {
     if (!laid.has(name)) laid.set(name, layOut(root, join(directory, name), name, '0.0.0'));
     return await laid.get(name)!;
   };
-  const packed = async (name: PackageName, version: string) => {
+  const packed = async (name: LinuxPackage, version: string) => {
     const { directory: from } = await laidOut(name);
     writeFileSync(join(from, 'package.json'), `${JSON.stringify({ name, version, type: 'module', private: true })}\n`);
     return { name, version, directory: from, out };

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { packageName, type PackageName } from '../../src/contract/packages.ts';
+import { linuxPackages, type LinuxPackage } from '../../scripts/package/layout.ts';
 import { openPackages, type Packages } from '../kit/packages.ts';
 import { openPlatform } from '../kit/platform.ts';
 import { openReplicaSet } from '../kit/replica-set.ts';
@@ -23,7 +23,7 @@ const packageOf = (path: string): string[] => {
   return path.includes('node_modules/') ? [inside.slice(0, inside[0]!.startsWith('@') ? 2 : 1).join('/')] : [];
 };
 
-async function contentOf(name: PackageName): Promise<{ packages: string[]; rooms: string[]; native: string[] }> {
+async function contentOf(name: LinuxPackage): Promise<{ packages: string[]; rooms: string[]; native: string[] }> {
   const { directory, programs } = await packages.laidOut(name);
   const modules = programs.flatMap((file) => file.modules);
   const native = readdirSync(join(directory, 'node_modules'), { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.node'));
@@ -62,7 +62,7 @@ test('the deployer, which is root, holds nothing that reads a database or a repo
   assert.deepEqual(deployer.rooms, ['agent', 'base', 'contract', 'main']);
 });
 
-for (const name of packageName.options) {
+for (const name of linuxPackages) {
   test(`no program of ${name} looks for a source file or for a path of this checkout`, async () => {
     const { directory } = await packages.laidOut(name);
     for (const file of readdirSync(join(directory, 'lib/main'))) {

@@ -12,7 +12,7 @@ import { test } from 'node:test';
 import { MongoClient, type Document } from 'mongodb';
 import { requireProgram } from '../../src/base/child-process.ts';
 import { until } from '../../src/base/deadline.ts';
-import type { PackageName } from '../../src/contract/packages.ts';
+import type { LinuxPackage } from '../../scripts/package/layout.ts';
 import { findMongod } from '../kit/mongod.ts';
 import { openPackages } from '../kit/packages.ts';
 import { freePort, openPlatform, type Platform } from '../kit/platform.ts';
@@ -122,7 +122,7 @@ test('a set is found through one member, its hosts get their services and newer 
   context.after(async () => await admin.close());
 
   await using platform = await openPlatform({ keptIn: [process.execPath], args: ['--hosts', wholeHosts.gateway, '--enrolment-port', String(await freePort()), '--agent-port', String(await freePort()), '--depot-port', String(await freePort()), '--installer-port', String(await freePort())] });
-  const offer = async (name: PackageName, version: string): Promise<unknown> => await platform.ok('package', 'add', (await packages.tar(name, version)).file, '--sign', '--depot-dir', join(platform.dataDir, 'depot'));
+  const offer = async (name: LinuxPackage, version: string): Promise<unknown> => await platform.ok('package', 'add', (await packages.tar(name, version)).file, '--sign', '--depot-dir', join(platform.dataDir, 'depot'));
   await offer('tidemark-deployer', '1.0.0');
   await offer('tidemark-transport', '1.0.0');
   await platform.ok('credential', 'add', 'admin', '--user', 'tmadmin', '--password-file', secret, '--sudo');

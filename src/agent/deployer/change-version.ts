@@ -62,14 +62,15 @@ export async function changeVersion(changing: Changing, options: ChangeOptions):
   await journal.begin(begun);
   if (name === own && from !== null) await versions.point(name, 'previous', from);
   await step('switch');
-  await versions.point(name, 'current', to);
   if (name === own) {
+    await versions.point(name, 'current', to);
     await step('restart');
     await control.setup(directory, 'enable');
     restartSoon(changing);
     return from;
   }
-  const why = await start(changing, begun, step);
+  // Windows Installer may refuse, and then has put back what was there.
+  const why = await versions.point(name, 'current', to).then(async () => await start(changing, begun, step), describe);
   if (why !== undefined) throw await goBack(changing, begun, why, step);
   await step('end');
   await succeed(changing, begun);
@@ -80,9 +81,15 @@ export async function changeVersion(changing: Changing, options: ChangeOptions):
 
 type Switch = Extract<Begun, { kind: 'switch' }>;
 
-/** The answer gets away first. */
-export function restartSoon({ clock, control, log }: Changing): void {
-  clock.wait(500).then(async () => await control.restartLater(own)).catch((error: unknown) => log.error('this service could not be restarted', { why: describe(error) }));
+/** The answer gets away first. Where this process is not replaced, the change is over with that. */
+export function restartSoon(changing: Changing): void {
+  const { clock, control, journal, log } = changing;
+  const notReplaced = async (error: unknown): Promise<void> => {
+    log.error('this service could not be restarted', { why: describe(error) });
+    const begun = await journal.begun();
+    if (begun?.kind === 'switch' && begun.name === own) await resumeOwn(changing, begun, describe(error));
+  };
+  clock.wait(500).then(async () => await control.restartLater(own)).catch(notReplaced).catch((error: unknown) => log.error('the change of this service could not be ended', { why: describe(error) }));
 }
 
 /** Undefined when the new version is healthy. */
@@ -116,15 +123,18 @@ async function goBack(changing: Changing, begun: Switch, why: string, step: Step
     await control.setup(versions.directory(name, to), 'disable');
     await versions.unpoint(name, 'current');
   } else {
-    await versions.point(name, 'current', from);
-    await control.setup(versions.directory(name, from), 'enable').catch(() => {});
-    await control.restart(name).catch(() => {});
-    const still = await whyUnhealthy(control, { name, version: from }, changing.healthWithinMs, changing.clock);
+    const still = await versions.point(name, 'current', from).then(async () => await startAgain(changing, name, from), describe);
     now = still === undefined ? `${from} runs again` : `and ${from} does not run again either: ${still}`;
   }
-  if (from !== to) await versions.remove(name, to);
+  if (from !== to && (await versions.current(name)) !== to) await versions.remove(name, to);
   await journal.end(outcome(changing, begun, false, `${why}; ${now}`));
   return serviceNotHealthy({ name, version: to, why, now });
+}
+
+async function startAgain({ control, versions, healthWithinMs, clock }: Changing, name: PackageName, version: string): Promise<string | undefined> {
+  await control.setup(versions.directory(name, version), 'enable').catch(() => {});
+  await control.restart(name).catch(() => {});
+  return await whyUnhealthy(control, { name, version }, healthWithinMs, clock);
 }
 
 function outcome({ clock }: Changing, { name, from, to }: Omit<Switch, 'kind'>, ok: boolean, says: string): Outcome {
@@ -163,7 +173,7 @@ export async function resumeChange(changing: Changing, begun: Switch, step: Step
 }
 
 /** This process is the answer to its own update. */
-async function resumeOwn(changing: Changing, begun: Switch): Promise<void> {
+async function resumeOwn(changing: Changing, begun: Switch, why?: string): Promise<void> {
   const { versions, control, journal, ownVersion } = changing;
   const { name, from, to } = begun;
   if (ownVersion === to) {
@@ -172,5 +182,5 @@ async function resumeOwn(changing: Changing, begun: Switch): Promise<void> {
   }
   await versions.unpoint(name, 'previous');
   if (from !== to && (await versions.current(name)) !== to) await versions.remove(name, to);
-  await journal.end(outcome(changing, begun, false, `${to} did not come up; ${ownVersion} runs`));
+  await journal.end(outcome(changing, begun, false, `${to} did not come up; ${ownVersion} runs${why === undefined ? '' : ` (${why})`}`));
 }

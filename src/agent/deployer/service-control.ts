@@ -1,4 +1,4 @@
-/** What the deployer asks of systemd, of a package's own setup.sh and of the services themselves. */
+/** What the deployer asks of the manager of services, which on Linux is systemd, of a package's own setup.sh and of the services themselves. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { requireProgram, runProgram } from '../../base/child-process.ts';
@@ -26,14 +26,26 @@ export type ServiceControl = {
   reload(): Promise<void>;
   /** Takes the package out of dpkg's or rpm's list, if it came by them. */
   forgetPackage(name: PackageName): Promise<void>;
-  /** Runs a shell program that outlives this service. */
-  runAside(script: string): Promise<void>;
+  /** Has the deployer's own package and files taken away by something that outlives it: it cannot remove the ground it stands on. */
+  removeSelf(): Promise<void>;
 };
 
 const quick = { deadlineMs: 20_000 };
 const slow = { deadlineMs: 90_000 };
 /** A child of a hardened service starts with an empty environment. */
 const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' };
+
+const place = '/opt/tidemark/deployer';
+const removeDeployer = `sleep 1
+systemctl stop tidemark-deployer.service
+cp ${place}/current/purge.sh /run/tidemark-purge.sh
+sh ${place}/current/setup.sh disable
+if [ -x /usr/bin/dpkg ] && dpkg-query -W tidemark-deployer >/dev/null 2>&1; then dpkg --purge tidemark-deployer; fi
+if [ -x /usr/bin/rpm ] && rpm -q tidemark-deployer >/dev/null 2>&1; then rpm -e --noscripts tidemark-deployer; fi
+rm -rf /opt/tidemark/transport ${place}
+sh /run/tidemark-purge.sh
+rm -f /run/tidemark-purge.sh
+systemctl reset-failed 2>/dev/null`;
 
 export function systemdControl(statusSockets: Partial<Record<PackageName, string>>): ServiceControl {
   const systemctl = async (...args: string[]): Promise<string> => await requireProgram('systemctl', args, { ...slow, env });
@@ -62,12 +74,12 @@ export function systemdControl(statusSockets: Partial<Record<PackageName, string
       if (existsSync('/usr/bin/dpkg') && (await runProgram('dpkg-query', ['-W', name], { ...quick, env })).code === 0) await requireProgram('dpkg', ['--purge', name], { ...slow, env });
       if (existsSync('/usr/bin/rpm') && (await runProgram('rpm', ['-q', name], { ...quick, env })).code === 0) await requireProgram('rpm', ['-e', '--noscripts', name], { ...slow, env });
     },
-    runAside: async (script) => void (await requireProgram('systemd-run', ['--no-block', '--collect', '--quiet', '/bin/sh', '-c', script], { ...quick, env })),
+    removeSelf: async () => void (await requireProgram('systemd-run', ['--no-block', '--collect', '--quiet', '/bin/sh', '-c', removeDeployer], { ...quick, env })),
   };
 }
 
 /** Our services log one JSON object a line. */
-function wordsOf(line: string): string {
+export function wordsOf(line: string): string {
   try {
     const { level, message, why } = JSON.parse(line) as { level?: string; message?: string; why?: string };
     return level === 'error' ? [message, why].filter((word) => word !== undefined).join(': ') : '';

@@ -1,30 +1,32 @@
-/** A service's settings: its file in /etc/tidemark, the rights that its unit grants beyond its own, and the kit it enrols with. */
+/** A service's settings: its file in /etc/tidemark (on Windows in C:\ProgramData\Tidemark), the rights that its unit grants beyond its own, and the kit it enrols with. */
 import { chown, copyFile, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeWhole } from '../../base/whole-file.ts';
 import type { OrderInput } from '../../contract/orders.ts';
 import type { PackageName } from '../../contract/packages.ts';
-import { packageNotInstalled, serviceNotHealthy, settingsNotUnderstood } from '../failures.ts';
+import { packageNotInstalled, rightsNotHere, serviceNotHealthy, settingsNotUnderstood } from '../failures.ts';
 import { restartSoon, waitForSessions, type Changing, type Step } from './change-version.ts';
 import { whyUnhealthy } from './health.ts';
 import type { Begun } from './journal.ts';
 
-export type Places = { readonly settings: string; readonly units: string; /** Each service has a directory of its name there. */ readonly state: string };
+export type Places = { readonly settings: string; /** Null where the manager of services grants no rights of its own. */ readonly units: string | null; /** The directory of a service. */ readonly state: (name: PackageName) => string };
 type ServiceSettings = OrderInput<'deployer.configure'>['service'];
 type OldSettings = Extract<Begun, { kind: 'configure' }>;
 
 const own = 'tidemark-deployer';
 
 const fileOf = (places: Places, name: PackageName): string => join(places.settings, `${name.replace('tidemark-', '')}.json`);
-const kitOf = (places: Places, name: PackageName): string => join(places.state, name, 'kit.json');
-const rightsOf = (places: Places, name: PackageName): string => join(places.units, `${name}.service.d`, 'rights.conf');
+const kitOf = (places: Places, name: PackageName): string => join(places.state(name), 'kit.json');
+const rightsOf = ({ units }: Places, name: PackageName): string | null => (units === null ? null : join(units, `${name}.service.d`, 'rights.conf'));
 
-const textOf = async (path: string): Promise<string | null> => await readFile(path, 'utf8').catch(() => null);
+const textOf = async (path: string | null): Promise<string | null> => (path === null ? null : await readFile(path, 'utf8').catch(() => null));
 
 export async function writeSettings(changing: Changing, places: Places, name: PackageName, given: ServiceSettings, version: string): Promise<void> {
+  if (given.rights === 'restore' && places.units === null) throw rightsNotHere({ name });
   await writeWhole(fileOf(places, name), await changedText(places, name, given.settings), 0o644);
   if (given.kit !== undefined) await writeKit(kitOf(places, name), JSON.stringify(given.kit));
   const rights = rightsOf(places, name);
+  if (rights === null) return;
   if (given.rights === 'read') await rm(rights, { force: true });
   if (given.rights === 'restore') {
     await mkdir(join(rights, '..'), { recursive: true, mode: 0o755 });
@@ -97,6 +99,7 @@ async function takeBack(changing: Changing, places: Places, before: OldSettings,
   const { control, journal, clock } = changing;
   const { name, settings, rights } = before;
   for (const [path, text] of [[fileOf(places, name), settings], [rightsOf(places, name), rights]] as const) {
+    if (path === null) continue;
     if (text === null) await rm(path, { force: true });
     else await writeWhole(path, text, 0o644);
   }

@@ -14,6 +14,7 @@ const table: readonly (readonly [RegExp, number])[] = [
   [/^server\.(task|oplog|data|deployment|restore|depot|service|installer|hook)-/, 502],
   [/^domain\.|^server\.(platform-|members-unfit$|group-empty$)/, 422],
   [/^base\.deadline-passed$/, 504],
+  [/^base\.(folder-not-ours|windows-call-failed)$/, 502],
   [/^(agent|directory|mongo|mount|mover|repository|contract|ssh|windows|look|tell)\./, 502],
 ];
 
