@@ -33,8 +33,8 @@ export function rereadStore(db: Kysely<Tables>) {
       return await db.selectFrom('rereads').selectAll().where('repository', '=', repository).executeTakeFirst();
     },
     async put(row: RereadRow): Promise<void> {
-      const { repository, ...change } = row;
-      await db.insertInto('rereads').values(row).onConflict((on) => on.column('repository').doUpdateSet(change)).execute();
+      const { days, at, counts_from_ms, parts } = row;
+      await db.insertInto('rereads').values(row).onConflict((on) => on.column('repository').doUpdateSet({ days, at, counts_from_ms, parts })).execute();
     },
     async countFrom(repository: string, counts_from_ms: number): Promise<void> {
       await db.updateTable('rereads').set({ counts_from_ms }).where('repository', '=', repository).execute();

@@ -39,6 +39,12 @@ export const ownChecks = z.array(ownCheck).max(100).refine((checks) => new Set(c
 export const checkOutcome = z.object({ name: z.string(), ok: z.boolean(), says: z.string(), seconds: z.number() }).meta({ id: 'CheckOutcome' });
 export type CheckOutcome = z.infer<typeof checkOutcome>;
 
+/** How a full verification of a set went: at which moment, from which point, and each own check. */
+export const verificationOutcome = z
+  .object({ atMs: z.number(), ok: z.boolean(), session: z.string(), point: z.string(), moment: z.object({ t: z.int(), i: z.int() }).nullable(), says: z.string(), checks: z.array(checkOutcome) })
+  .meta({ id: 'VerificationOutcome' });
+export type VerificationOutcome = z.infer<typeof verificationOutcome>;
+
 export function whatIsWrong({ count, find, aggregate, expect }: OwnCheck): string | undefined {
   const asked = [count, find, aggregate].filter((one) => one !== undefined);
   if (asked.length !== 1) return 'asks for one of count, find and aggregate';
