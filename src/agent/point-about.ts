@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import type { PointManifest } from '../repository/archive.ts';
 import { verdictOf } from '../domain/verdict.ts';
-import { copyMethod, type PointSummary } from '../contract/values.ts';
+import { copyMethod, pointSummary, type PointSummary } from '../contract/values.ts';
 
 const about = z.object({
   form: z.literal(1),
@@ -32,7 +32,7 @@ export function aboutOf(point: PointManifest): PointAbout {
   return about.parse(point.about);
 }
 
-const proof = z.object({ level: z.enum(['open', 'full']), atMs: z.number(), ok: z.boolean(), says: z.string() });
+const proof = pointSummary.shape.proof.unwrap();
 
 /** The proof that counts of those recorded on a point; a record that is not understood proves nothing. */
 export function verdictOn(proofs: readonly unknown[]): PointSummary['proof'] {

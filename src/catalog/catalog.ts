@@ -26,6 +26,7 @@ import { serverStore, type CatalogKind, type Fence } from './servers.ts';
 import { snapshotStore } from './snapshot.ts';
 import { sqliteDialect } from './sqlite.ts';
 import type { Tables } from './tables.ts';
+import { rereadStore, verificationStore } from './verifications.ts';
 
 export type Catalog = Awaited<ReturnType<typeof openCatalog>>;
 
@@ -94,6 +95,8 @@ async function opened({ kind, plain, db, leases, listeners }: { kind: CatalogKin
     sessions: sessionStore(db, fence, options.eventsKept),
     publications: publicationStore(db),
     hooks: hookStore(db),
+    verifications: verificationStore(db),
+    rereads: rereadStore(db),
     news: newsStore(db),
     notifications: notificationStore(db),
     close,

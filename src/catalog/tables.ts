@@ -96,6 +96,10 @@ export type Tables = {
   policy_parts: { run: string; set_id: string; set_name: string; state: string; attempt: number; not_before_ms: number; session: string | null; says: string | null };
   /** Sets whose policy was removed: its retention goes on for their points. */
   orphans: { set_id: string; policy_name: string; retention: string; time_zone: string; since_ms: number };
+  /** `counts_from_ms` counts for this schedule, which is a document; `outcome` is what the last one found. */
+  verifications: { policy: string; set_id: string; schedule: string; counts_from_ms: number; outcome: string | null };
+  /** `days` 0: it is not re-read. `at` is a time of the day; `parts` is a document: when each part is due, and was read. */
+  rereads: { repository: string; days: number; at: string; counts_from_ms: number; parts: string };
   archives: { repository: string; set_id: string; set_name: string; sealed_key: string };
   sets: {
     id: string;

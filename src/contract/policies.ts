@@ -1,5 +1,6 @@
 /** The messages about policies: what they protect, when and how, and how their runs stand. */
 import * as z from 'zod';
+import { ownChecks } from './checks.ts';
 import * as v from './values.ts';
 
 export const weekday = z.enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']);
@@ -9,23 +10,36 @@ const hours = z.object({ from: v.timeOfDay, to: v.timeOfDay });
 const nthWeek = z.union([z.literal(1), z.literal(2), z.literal(3), z.literal(4), z.literal('last')]);
 const month = z.int().min(1).max(12);
 
+const byClock = [
+  z.object({ kind: z.literal('manual') }),
+  z.object({ kind: z.literal('daily'), at: v.timeOfDay, days }),
+  z.object({
+    kind: z.literal('monthly'),
+    at: v.timeOfDay,
+    on: z.discriminatedUnion('kind', [z.object({ kind: z.literal('weekday'), nth: nthWeek, weekday }), z.object({ kind: z.literal('day'), day: z.union([z.int().min(1).max(28), z.literal('last')]) })]),
+    months: z.array(month).min(1).default([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+  }),
+  /** A grid that begins anew each day, at the first permitted minute. */
+  z.object({ kind: z.literal('every'), minutes: z.int().min(1).max(1440), hours: hours.nullable().default(null), days }),
+  z.object({ kind: z.literal('continuous'), hours: hours.nullable().default(null) }),
+] as const;
+
 export const policySchedule = z
   .discriminatedUnion('kind', [
-    z.object({ kind: z.literal('manual') }),
-    z.object({ kind: z.literal('daily'), at: v.timeOfDay, days }),
-    z.object({
-      kind: z.literal('monthly'),
-      at: v.timeOfDay,
-      on: z.discriminatedUnion('kind', [z.object({ kind: z.literal('weekday'), nth: nthWeek, weekday }), z.object({ kind: z.literal('day'), day: z.union([z.int().min(1).max(28), z.literal('last')]) })]),
-      months: z.array(month).min(1).default([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
-    }),
-    /** A grid that begins anew each day, at the first permitted minute. */
-    z.object({ kind: z.literal('every'), minutes: z.int().min(1).max(1440), hours: hours.nullable().default(null), days }),
-    z.object({ kind: z.literal('continuous'), hours: hours.nullable().default(null) }),
+    ...byClock,
     /** When a run of that policy has ended with a new point. */
     z.object({ kind: z.literal('after'), policy: z.string().min(1) }),
   ])
   .meta({ id: 'PolicySchedule' });
+
+/** Full verifications of the sets of a policy, each at a moment that is chosen by chance, and what its owner says must be in them. */
+export const verification = z
+  .object({
+    schedule: z.discriminatedUnion('kind', byClock).default({ kind: 'daily', at: '03:00', days: ['sun'] }),
+    checks: ownChecks.default([]),
+  })
+  .meta({ id: 'Verification' });
+export type Verification = z.infer<typeof verification>;
 
 export const retention = z
   .object({
@@ -66,6 +80,7 @@ export const policyDocument = z
     retry: z.object({ times: z.int().min(0).max(20).default(3), minutes: z.int().min(1).max(1440).default(10) }).prefault({}),
     retention: retention.prefault({}),
     compression: compression.default('balanced'),
+    verification: verification.prefault({}),
   })
   .meta({ id: 'PolicyDocument' });
 

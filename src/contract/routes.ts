@@ -1,5 +1,6 @@
 /** Every REST route, by name. The server has one handler for each; clients are typed from the same table. */
 import { auditRoutes } from './routes/audit.ts';
+import { checkRoutes } from './routes/checks.ts';
 import { copyRoutes } from './routes/copies.ts';
 import { credentialRoutes } from './routes/credentials.ts';
 import { directoryRoutes } from './routes/directory.ts';
@@ -20,7 +21,7 @@ import { setRoutes } from './routes/sets.ts';
 import { signInRoutes } from './routes/sign-in.ts';
 import type { Answer, Asked, Question, Route } from './route.ts';
 
-export const routes = { ...setRoutes, ...pointRoutes, ...restoreRoutes, ...repositoryRoutes, ...copyRoutes, ...policyRoutes, ...credentialRoutes, ...sessionRoutes, ...serverRoutes, ...hostRoutes, ...hostKeyRoutes, ...groupRoutes, ...portRoutes, ...signInRoutes, ...userRoutes, ...directoryRoutes, ...auditRoutes, ...notificationRoutes, ...hookRoutes } as const satisfies Record<string, Route>;
+export const routes = { ...setRoutes, ...pointRoutes, ...restoreRoutes, ...repositoryRoutes, ...copyRoutes, ...policyRoutes, ...checkRoutes, ...credentialRoutes, ...sessionRoutes, ...serverRoutes, ...hostRoutes, ...hostKeyRoutes, ...groupRoutes, ...portRoutes, ...signInRoutes, ...userRoutes, ...directoryRoutes, ...auditRoutes, ...notificationRoutes, ...hookRoutes } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;
 export type RouteQuestion<N extends RouteName> = Question<(typeof routes)[N]>;

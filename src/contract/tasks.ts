@@ -6,6 +6,7 @@
  * Every task sends the same progress events; input and output are its own.
  */
 import * as z from 'zod';
+import { checkOutcome, ownCheck } from './checks.ts';
 import * as v from './values.ts';
 
 /** What a running task says, in order. `status` replaces the last one of its key, everything else adds up. */
@@ -56,15 +57,17 @@ export const taskKinds = {
     }),
     output: z.object({ point: v.pointSummary, lockedMs: z.number(), seconds: z.number() }),
   },
-  /** Opens a point with a real mongod and looks: `open` lists all, counts for a bounded time and validates a bounded part; `full` counts and validates all and takes dbHash. */
+  /** Opens a point with a real mongod and looks: `open` lists all, counts for a bounded time and validates a bounded part; `full` counts and validates all and takes dbHash. Then the own checks are asked. */
   prove: {
-    input: z.object({ archive: v.archiveAccess, point: z.string(), level: z.enum(['open', 'full']), at: v.clusterTime.nullable() }),
+    input: z.object({ archive: v.archiveAccess, point: z.string(), level: z.enum(['open', 'full']), at: v.clusterTime.nullable(), checks: z.array(ownCheck).default([]) }),
     output: z.object({
       at: v.clusterTime,
       level: z.enum(['open', 'full']),
       /** `counted`: the documents were counted one by one; otherwise the number is the collection's own metadata. */
       collections: z.array(z.object({ ns: z.string(), documents: z.number(), counted: z.boolean(), validated: z.boolean() })),
       dbHash: z.record(z.string(), z.string()).nullable(),
+      /** One that does not hold does not end the task. */
+      checks: z.array(checkOutcome).optional(),
       mount: z.enum(['fuse', 'fuse-in-user-namespace', 'files']),
       seconds: z.number(),
     }),
@@ -143,9 +146,9 @@ export const taskKinds = {
     }),
     output: restored.extend({ plan: z.array(z.string()), applied: z.boolean() }),
   },
-  /** Proves that an archive is whole; with `readDataPercent` the bytes of that share of the packs as well. */
+  /** Proves that an archive is whole; with `readDataPercent`, or a slice, the bytes of that share of the packs as well. */
   check: {
-    input: z.object({ archive: v.archiveAccess, readDataPercent: z.number().min(0).max(100) }),
+    input: z.object({ archive: v.archiveAccess, readDataPercent: z.number().min(0).max(100), slice: v.checkSlice.nullable().default(null) }),
     output: z.object({
       ok: z.boolean(),
       points: z.int(),

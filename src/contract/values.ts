@@ -1,5 +1,6 @@
 /** The nouns that several messages carry. Times are MongoDB cluster times unless the name ends in `Ms` (UTC milliseconds). */
 import * as z from 'zod';
+import { checkOutcome } from './checks.ts';
 
 export const clusterTime = z.object({ t: z.int().min(0).max(0xffffffff), i: z.int().min(0).max(0xffffffff) });
 export const optime = clusterTime.extend({ term: z.int() });
@@ -142,7 +143,8 @@ export const pointSummary = z.object({
   chain: z.string().nullable(),
   bytes: z.object({ processed: z.number(), read: z.number(), transferred: z.number(), stored: z.number() }),
   files: z.int(),
-  proof: z.object({ level: z.enum(['open', 'full']), atMs: z.number(), ok: z.boolean(), says: z.string() }).nullable(),
+  /** `checks`: the operator's own, as they went; absent where none was asked. */
+  proof: z.object({ level: z.enum(['open', 'full']), atMs: z.number(), ok: z.boolean(), says: z.string(), checks: z.array(checkOutcome).optional() }).nullable(),
   /** The point that this one is the copy of, and its repository's id and name; null: it was made from a database. */
   copiedFrom: z.object({ repository: z.string(), repositoryName: z.string(), point: z.string() }).nullable().default(null),
 });
@@ -158,6 +160,10 @@ export const window = z.object({
   /** Objects of the archive that cannot be read; `point` names the restore point that nobody can restore for it. */
   damaged: z.array(z.object({ object: z.string(), what: z.string(), point: z.string().nullable() })),
 });
+
+/** Of all objects of a repository, cut into `of` parts by their names, some parts, counted from 0. */
+export const checkSlice = z.object({ of: z.int().min(1).max(3_650), parts: z.array(z.int().min(0)) });
+export type CheckSlice = z.infer<typeof checkSlice>;
 
 export const wireFailure = z.object({ code: z.string(), message: z.string(), hint: z.string(), retry: z.enum(['never', 'later', 'now']), details: z.record(z.string(), z.unknown()) });
 

@@ -5,7 +5,7 @@ import type { CheckRun } from './check.ts';
 import { readChain, type StoredChain } from './oplog-chain.ts';
 import { listAllSlices, openSlice, readBlock, requireFollowing, wayFrom } from './oplog-reader.ts';
 import type { OpenedSlice, SliceName } from './oplog-slice.ts';
-import { sample } from './sample.ts';
+import { chosenOf } from './slice-of-check.ts';
 import { openObject } from './sealed-object.ts';
 
 type Span = { after: ClusterTime; through: ClusterTime };
@@ -37,7 +37,7 @@ async function readStart(run: CheckRun, chain: string): Promise<StoredChain | un
 
 async function checkChain(run: CheckRun, chain: string, stored: StoredChain, slices: readonly SliceName[]): Promise<Span[]> {
   const hurt: Span[] = [];
-  const read = new Set(sample(slices, run.options.readDataPercent, run.seed).map(({ name }) => name));
+  const read = chosenOf(slices.map(({ name }) => name), run.options, run.seed);
   let before: OpenedSlice | undefined;
   let left = [...slices];
   let at: ClusterTime = stored.start.after;

@@ -8,7 +8,7 @@ import type { LayFrame } from './lay-work.ts';
 import { lastPart } from './object-names.ts';
 import { packHead, packHeadBytes } from './pack-format.ts';
 import type { Trailer } from './pack-store.ts';
-import { sample } from './sample.ts';
+import { chosenOf } from './slice-of-check.ts';
 
 export type PackFindings = {
   /** Every pack there is, with its size. */
@@ -32,7 +32,7 @@ export async function packSizes({ storage, names }: ArchiveParts): Promise<Map<s
 export async function checkPacks(run: CheckRun): Promise<PackFindings> {
   const { parts, options } = run;
   const found: Findings = { sizes: await packSizes(parts), bad: new Set(), badFrames: new Map() };
-  const chosen = new Set(sample([...found.sizes.keys()].sort(), options.readDataPercent, run.seed));
+  const chosen = chosenOf([...found.sizes.keys()].sort(), options, run.seed);
   const pool = chosen.size === 0 ? undefined : openLayPool(options.workers);
   try {
     const queue = found.sizes.entries();

@@ -3,7 +3,7 @@
  * is one object that names the packs with damage, so that later backups do not build on them (distrusted.ts).
  *
  *   1. index     every block of every segment opens
- *   2. packs     every trailer opens: directory and headers; with `readDataPercent` every frame of that share of packs
+ *   2. packs     every trailer opens: directory and headers; with `readDataPercent` or a slice every frame of that share of packs
  *   3. points    every manifest, every map, every chunk: in the index, in a sound pack, and so is all it refers to
  *   4. oplog     every chain from its start: names, headers, hash chain; with `readDataPercent` blocks as well
  *
@@ -22,10 +22,13 @@ import { checkPoints } from './check-points.ts';
 import { isOfPlace, type Damage } from './damage.ts';
 import { distrust } from './distrusted.ts';
 import { randomSeed } from './sample.ts';
+import type { CheckSlice } from './slice-of-check.ts';
 
 export type CheckOptions = {
   /** 0: structure only. */
   readonly readDataPercent: number;
+  /** In place of a share by chance: these packs, and these slices of oplog. */
+  readonly slice?: CheckSlice | undefined;
   /** Chooses the packs and slices that are read; the same seed chooses the same. */
   readonly seed?: number;
   readonly workers?: number;

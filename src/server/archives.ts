@@ -10,6 +10,7 @@ import { archiveUnknown, repositoryAttached } from './copy-failures.ts';
 import { repositoryExists, repositoryUnknown } from './failures.ts';
 import { showPlace } from '../contract/repository-place.ts';
 import { nameGateways, type Gateways } from './gateways.ts';
+import type { Rereads } from './rereads.ts';
 import type { Sealer } from './sealing.ts';
 import type { Links } from './links.ts';
 import { localHost } from './hosts.ts';
@@ -34,8 +35,8 @@ export function locationOf(row: RepositoryRow): RepositoryLocation {
 
 export type Archives = ReturnType<typeof openArchives>;
 
-export function openArchives(options: { catalog: Catalog; sealer: Sealer; links: Links; clock: Clock }) {
-  const { catalog, sealer, links, clock } = options;
+export function openArchives(options: { catalog: Catalog; sealer: Sealer; links: Links; clock: Clock; rereads: Rereads }) {
+  const { catalog, sealer, links, clock, rereads } = options;
   const { repositories } = catalog;
 
   async function find(nameOrId: string): Promise<RepositoryRow> {
@@ -100,6 +101,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
         immutable: immutableOf(row),
         limits: limitsOf(row),
         gateways: nameGateways(row, hosts),
+        reread: row.is_attached === 1 ? null : rereads.view(await rereads.of(row)),
         addedAtMs: row.added_ms,
         passphraseFile: row.passphrase_file,
         archives: archives.map(({ set_id, set_name }) => ({

@@ -14,6 +14,7 @@ import { copyKeep, discovered, wireFailure, type CopyKeep } from '../contract/va
 import { nextCopy } from '../domain/copy-schedule.ts';
 import type { Archives } from './archives.ts';
 import { copyBusy, copyExists, copyToItself, copyUnknown } from './copy-failures.ts';
+import { ownTimeZone } from './own-time-zone.ts';
 import type { Points } from './points.ts';
 import type { ProtectedSets } from './protected-sets.ts';
 import { laneOf, type SessionEngine } from './session-engine.ts';
@@ -26,7 +27,6 @@ export const keepOf = (row: CopyRow): CopyKeep => copyKeep.parse(JSON.parse(row.
 export const scheduleOf = (row: CopyRow): CopySchedule => copySchedule.parse(JSON.parse(row.schedule));
 
 /** Of this machine, as its operator reads its clock. */
-export const ownTimeZone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 /** Stands behind the id of a point in that of its copy, so that a second try makes the same one. */
 export const suffixOf = (repository: string): string => repository.replace(/[^a-z0-9]/g, '').slice(0, 8);

@@ -6,7 +6,8 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { CopyRow } from '../catalog/copies.ts';
 import { describe } from '../base/failure.ts';
 import { nextCopy } from '../domain/copy-schedule.ts';
-import { ownTimeZone, scheduleOf } from './copies.ts';
+import { scheduleOf } from './copies.ts';
+import { ownTimeZone } from './own-time-zone.ts';
 import { keepRounds, longestWaitMs, type Rounds, type RoundsOptions } from './rounds.ts';
 
 export function keepCopiesDue(options: RoundsOptions & { catalog: Catalog; start: (row: CopyRow) => Promise<void>; timeZone?: string }): Rounds {

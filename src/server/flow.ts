@@ -47,6 +47,9 @@ export type FlowContext = {
 /** Of a task that runs beside others of its session: the host it is known by, and what ends it besides a stop of the session. */
 export type Side = { readonly name: string; readonly stop: AbortSignal };
 
+/** The note of a flow that chooses its restore point itself: `{point, at}`. Whoever asks what is in use reads it. */
+export const chosenMoment = 'moment';
+
 /** Said where people look at a replayed mongod (docs/design/native-replay.md, "Not covered"). */
 export const fastCounts = 'fast counts (estimatedDocumentCount, collStats) are those of the checkpoint until validate corrects them; countDocuments is exact';
 

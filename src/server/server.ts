@@ -62,6 +62,7 @@ import { openPoints } from './points.ts';
 import { openPolicies } from './policies.ts';
 import { openPolicyScheduler } from './policy-scheduler.ts';
 import { keepPoliciesRunning, keepRetentionApplied, openPolicyWork } from './policy-sessions.ts';
+import { keepRepositoriesReread, openRereads } from './rereads.ts';
 import { openRetention } from './retention.ts';
 import { inventoryOf } from './port-inventory.ts';
 import { openProtectedSets } from './protected-sets.ts';
@@ -80,6 +81,8 @@ import { viewSession } from './session-view.ts';
 import { openServiceVersions, type ServiceVersions } from './service-versions.ts';
 import { ensureOwnToken, openGate } from './sign-in.ts';
 import { openTelling } from './telling/telling.ts';
+import { keepSetsVerified } from './verification-scheduler.ts';
+import { openVerifications } from './verifications.ts';
 
 export type Address = { readonly host: string; readonly port: number };
 
@@ -196,7 +199,10 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   for (const copy of await services.copies.list()) await services.copies.keepFollowed(copy);
   const copiesDue = keepCopiesDue({ catalog, start: async (copy) => void (await services.copies.start(copy, 'scheduled')), clock, log, isMine, signal: ends.signal });
   services.copies.onChange(copiesDue.wake);
-  services.policies.onChange(keepPoliciesRunning(services.policyRuns, { clock, log, isMine, signal: ends.signal }).wake);
+  const schedules = { catalog, clock, log, isMine, signal: ends.signal };
+  const wakes = [keepPoliciesRunning(services.policyRuns, schedules), keepSetsVerified({ ...schedules, verifications: services.verifications })];
+  services.policies.onChange(() => wakes.forEach(({ wake }) => wake()));
+  services.rereads.onChange(keepRepositoriesReread({ ...schedules, rereads: services.rereads, engine }).wake);
   keepRetentionApplied({ catalog, retention: services.retention, clock, log, isMine, signal: ends.signal });
   const tells = telling.run(ends.signal, isMine);
   keepConfigurationCopied({ catalog, archives: services.archives, links, sealer, secrets: { masterKeyHex: sealer.masterKeyHex, authority: authority.secret }, installation: authority.fingerprint.slice(0, 16), version, clock, log, isMine, everyMs: timing.configurationEveryMs, signal: ends.signal });
@@ -219,7 +225,8 @@ type Base = { data: string; caPem: string; catalog: Catalog; clock: Clock; log: 
 
 function compose(base: Base, about: Services['about']) {
   const { catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing } = base;
-  const archives = openArchives({ catalog, sealer, links, clock });
+  const rereads = openRereads({ catalog, clock });
+  const archives = openArchives({ catalog, sealer, links, clock, rereads });
   const credentials = openCredentials({ catalog, sealer, clock });
   const hostKeys = openHostKeys({ catalog, clock });
   const people = openPeople({ catalog, clock, log, sealer, data: base.data }, base.people);
@@ -239,6 +246,7 @@ function compose(base: Base, about: Services['about']) {
   const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
   const copies = openCopies({ catalog, archives, sets, points, clock, log }, () => engine);
   const retention = openRetention({ catalog, archives, points, clock, log }, () => engine);
+  const verifications = openVerifications({ catalog, moments }, () => engine);
   const policies = openPolicies({ catalog, clock });
   const sessionLog = openSessionLog(catalog, clock);
   const hooks = openHooks({ catalog, hosts, clock });
@@ -247,7 +255,7 @@ function compose(base: Base, about: Services['about']) {
     const at = await nameServers();
     return at === null ? null : await checkNames(await inventoryOf(services), at, { isWanted, signal });
   };
-  const flows = flowTable({ lookAtNames, hooks, hosts, links, deployers, credentials, contact, distribution, hostServices, windows: { installerDirectory: base.windowsInstaller, workDirectory: join(base.data, 'server', 'windows-contacts'), identity: base.identity }, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
+  const flows = flowTable({ lookAtNames, hooks, hosts, links, deployers, credentials, contact, distribution, hostServices, windows: { installerDirectory: base.windowsInstaller, workDirectory: join(base.data, 'server', 'windows-contacts'), identity: base.identity }, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, verifications, rereads, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing, sureness: base.sureness });
   const work = openPolicyWork({ catalog, engine, sets, points, placement, wake: policies.wake });
   const policyRuns = openPolicyScheduler({ book: catalog.policies, work, clock, log, limits: usualLimits, newId: () => sortableId(clock) });
@@ -262,7 +270,7 @@ function compose(base: Base, about: Services['about']) {
   const telling = openTelling({ catalog, sealer, points, standings, clock, log, fingerprint: () => about().caFingerprint, server: () => about().url, everyMs: timing.tellEveryMs });
   const services: Services = {
     ...telling.services, hooks,
-    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
+    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, verifications, rereads, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms, telling };

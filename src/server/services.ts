@@ -19,7 +19,9 @@ import type { OplogStandings } from './oplog-standings.ts';
 import type { Points } from './points.ts';
 import type { Policies } from './policies.ts';
 import type { PolicyScheduler } from './policy-scheduler.ts';
+import type { Rereads } from './rereads.ts';
 import type { Retention } from './retention.ts';
+import type { Verifications } from './verifications.ts';
 import type { ProtectedSets } from './protected-sets.ts';
 import type { SessionEngine } from './session-engine.ts';
 import type { SessionLog } from './session-log.ts';
@@ -66,6 +68,8 @@ export type Services = {
   readonly policies: Policies;
   readonly policyRuns: PolicyScheduler;
   readonly retention: Retention;
+  readonly verifications: Verifications;
+  readonly rereads: Rereads;
   readonly standings: OplogStandings;
   readonly moments: Moments;
   readonly sealer: Sealer;

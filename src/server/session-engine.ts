@@ -12,7 +12,7 @@ import type { Log } from '../base/log.ts';
 import { linkLost } from '../contract/failures.ts';
 import { endlessSessionKinds, hostSessionKinds, type SessionKind } from '../contract/sessions.ts';
 import { hostLost, hostUnreachable, leaseUnsure, sessionContinuous, sessionEnded, sessionNotFailed, sessionUnknown } from './failures.ts';
-import type { Finished, Flow, FlowContext, Side } from './flow.ts';
+import { chosenMoment, type Finished, type Flow, type FlowContext, type Side } from './flow.ts';
 import type { Sealer } from './sealing.ts';
 import type { SessionLog } from './session-log.ts';
 import { namesOfTask, runArchiveTask } from './archive-task.ts';
@@ -90,6 +90,7 @@ const withoutHosts: ReadonlySet<string> = new Set<SessionKind>(['oplog', 'copy-o
 type Running = { readonly stop: AbortController; readonly done: Promise<void> };
 
 const wishPlace = (id: string): string => `sessions.wish:${id}`;
+const notePlace = (session: string, name: string): string => `session_notes:${session}:${name}`;
 
 export function openSessionEngine(options: EngineOptions): SessionEngine {
   const { catalog, sealer, clock, sessionLog } = options;
@@ -135,6 +136,14 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
   }
 
   const openWish = (row: SessionRow): unknown => JSON.parse(sealer.open(row.sealed_wish, wishPlace(row.id))) as unknown;
+
+  /** Of its wish; one that chooses it itself has noted it. */
+  async function pointOf(row: SessionRow): Promise<unknown> {
+    const { point } = openWish(row) as { point?: unknown };
+    if (point !== null) return point;
+    const kept = await catalog.sessions.note(row.id, chosenMoment);
+    return kept === undefined ? undefined : (JSON.parse(sealer.open(kept, notePlace(row.id, chosenMoment))) as { point: string }).point;
+  }
 
   async function find(id: string): Promise<SessionRow> {
     const row = await catalog.sessions.find(id);
@@ -214,10 +223,7 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
     },
     wishOf: async (id) => openWish(await find(id)),
     async userOf(point) {
-      for (const row of await catalog.sessions.unfinished()) {
-        const wish = openWish(row) as { point?: unknown };
-        if (wish.point === point) return row.id;
-      }
+      for (const row of await catalog.sessions.unfinished()) if ((await pointOf(row)) === point) return row.id;
       return undefined;
     },
     async look() {
@@ -281,7 +287,7 @@ async function life(row: SessionRow, stop: AbortController, closing: AbortSignal
 async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSignal, timing: Timing, options: EngineOptions, log: Log): Promise<FlowContext> {
   const { catalog, sessionLog, sealer, links, clock } = options;
   const session = row.id;
-  const place = (name: string): string => `session_notes:${session}:${name}`;
+  const place = (name: string): string => notePlace(session, name);
   const following: TaskFollowing = { session, catalog, sessionLog, links, clock, log, stop, closing, hostLostMs: timing.hostLostMs, stopWithinMs: timing.stopWithinMs, silentMs: timing.silentMs, sureness: options.sureness ?? alwaysSure };
   const progress = openSharedProgress();
   const beside = (side: Side | undefined): TaskFollowing => (side === undefined ? following : { ...following, stop: AbortSignal.any([stop, side.stop]), side: { name: side.name, progress } });

@@ -4,6 +4,8 @@
  *   open   every collection listed; documents counted on the _id index, the smallest collections first, for a minute at most,
  *          and the rest by metadata; `validate` on the smallest collections up to a bounded size
  *   full   every collection counted and validated in full, and dbHash of every database
+ *
+ * The operator's own checks come last: what they ask has been validated by then. One that does not hold is an answer.
  */
 import type { Document, MongoClient } from 'mongodb';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
@@ -11,6 +13,7 @@ import { hashAll } from '../../mongo/dbhash.ts';
 import { countCollections, listCollections, type Listed } from '../collection-counts.ts';
 import { proofFailed } from '../failures.ts';
 import { reachMoment } from '../reach.ts';
+import { askChecks } from '../own-checks.ts';
 import type { TaskContext } from '../task-context.ts';
 
 type Proof = TaskOutput<'prove'>;
@@ -38,9 +41,12 @@ export async function prove(input: TaskInput<'prove'>, context: TaskContext): Pr
   }
   if (input.level === 'full') context.step('take dbHash of every database');
   const dbHash = input.level === 'full' ? await hashAll(client) : null;
+  if (input.checks.length > 0) context.step(`ask ${input.checks.length} own checks`);
+  const checks = await askChecks(client, input.checks, moment.at, context.clock, context.signal);
+  for (const { name, ok, says } of checks) context.say(`check "${name}" ${ok ? 'holds' : 'FAILED'}: ${says}`, ok ? 'info' : 'error');
   const seconds = (context.clock.monotonicMs() - startedMs) / 1000;
   context.say(`${collections.length} collections listed, ${collections.filter(({ counted }) => counted).length} counted, ${chosen.size} validated, ${seconds.toFixed(1)} s`);
-  return { at: moment.at, level: input.level, collections, dbHash, mount: reached.mount, seconds };
+  return { at: moment.at, level: input.level, collections, dbHash, checks, mount: reached.mount, seconds };
 }
 
 function smallest(listed: readonly Listed[]): Set<string> {

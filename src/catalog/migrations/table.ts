@@ -16,6 +16,7 @@ import * as news from './0016-news.ts';
 import * as servers from './0017-servers.ts';
 import * as platforms from './0019-platforms.ts';
 import * as hostAlarms from './0020-host-alarms.ts';
+import * as verifications from './0022-verifications.ts';
 
 /** By name, in alphabetical order. A migration that was released is never changed; the next one mends it. */
 export const migrations: Record<string, Migration> = {
@@ -36,4 +37,5 @@ export const migrations: Record<string, Migration> = {
   '0017-servers': servers,
   '0019-platforms': platforms,
   '0020-host-alarms': hostAlarms,
+  '0022-verifications': verifications,
 };

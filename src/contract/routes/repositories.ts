@@ -16,6 +16,21 @@ export const repositoryGateways = z
   .meta({ id: 'RepositoryGateways' });
 export type RepositoryGateways = z.infer<typeof repositoryGateways>;
 
+export const reread = z
+  .object({
+    /** Within so many days every object is read and its digest compared; null: not at all. */
+    days: z.int().nullable(),
+    /** By the clock of the server. */
+    at: v.timeOfDay,
+    nextAtMs: z.number().nullable(),
+    /** Since when every object was read at least once; null: not all of them yet. */
+    readSinceMs: z.number().nullable(),
+    /** Of as many parts as there are days. */
+    partsRead: z.int(),
+  })
+  .meta({ id: 'Reread' });
+export type Reread = z.infer<typeof reread>;
+
 export const repository = z
   .object({
     id: z.string(),
@@ -31,6 +46,8 @@ export const repository = z
     /** How fast data may go to it from other hosts, and come from it. */
     limits: z.array(v.bandwidthLimit),
     gateways: repositoryGateways,
+    /** Null: it is only read, and not by itself. */
+    reread: reread.nullable(),
     addedAtMs: z.number(),
     /** Where the passphrase was written when the server made it up; null when an operator chose it. */
     passphraseFile: z.string().nullable(),
@@ -134,6 +151,17 @@ export const repositoryRoutes = {
     status: 200,
     answer: repository,
     failures: ['server.repository-unknown', 'server.host-unknown', 'server.question-not-understood'],
+  },
+  'repository.reread': {
+    method: 'PUT',
+    path: '/api/v1/repositories/:repository/reread',
+    permission: 'repositories.write',
+    summary: 'Have every object of the repository read and its digest compared within so many days, a slice each night; or not.',
+    params: repositoryParam,
+    body: z.object({ days: z.int().min(0).max(3_650).meta({ description: '0: not at all' }), at: v.timeOfDay.default('01:00') }),
+    status: 200,
+    answer: repository,
+    failures: ['server.repository-unknown', 'server.repository-attached'],
   },
   'repository.check': {
     method: 'POST',

@@ -48,7 +48,7 @@ const changing: Readonly<Record<string, readonly RouteName[]>> = {
   ],
   'backup-operator': [
     'set.add', 'set.remove', 'backup.run', 'group.add', 'group.edit', 'group.remove', 'group.enable', 'group.rescan', 'group.test', 'point.verify', 'point.hold', 'point.release', 'repository.check', 'repository.sweep', 'repository.test', 'repository.repair', 'copy.run',
-    'ports.check', 'session.stop', 'session.retry', 'policy.run', 'policy.stop', 'policy.preview',
+    'ports.check', 'session.stop', 'session.retry', 'policy.run', 'policy.verify', 'policy.stop', 'policy.preview',
   ],
   'restore-operator': ['restore.set', 'restore.collections', 'publication.start', 'publication.stop', 'oplog.find', 'point.verify', 'point.hold', 'point.release', 'session.stop', 'session.retry', 'policy.preview'],
   viewer: ['policy.preview'],

@@ -10,7 +10,7 @@ import { engineIdFrom } from '../../tell/snmp.ts';
 import { receiverOf } from '../../tell/send.ts';
 import { copySchedule } from '../../contract/routes/copies.ts';
 import { nextCopy } from '../../domain/copy-schedule.ts';
-import { ownTimeZone } from '../copies.ts';
+import { ownTimeZone } from '../own-time-zone.ts';
 import type { Sealer } from '../sealing.ts';
 import { notificationExists, notificationUnfit, notificationUnknown } from './failures.ts';
 

@@ -17,7 +17,7 @@ export function pointHandlers(services: Services): Pick<Handlers, PointRoutes> {
     'point.verify': async ({ params, body }) => {
       const row = body.repository === undefined ? await points.find(params.point) : await points.findIn((await archives.find(body.repository)).id, params.point);
       const { at, says } = await moments.chooseOn({ id: row.set_id, repository: row.repository }, row.id, body.at);
-      const wish: VerifyWish = { repository: row.repository, setId: row.set_id, point: row.id, level: body.level, at };
+      const wish: VerifyWish = { repository: row.repository, setId: row.set_id, point: row.id, level: body.level, at, checks: body.level === 'full' ? await services.verifications.checksOf(row.set_id) : [], policy: null };
       return await viewSession(await engine.start({ kind: 'verify', object: { kind: 'point', id: row.id, name: row.id }, setId: row.set_id, lane: null, wish, says }));
     },
     'point.hold': async ({ params, body }) => {

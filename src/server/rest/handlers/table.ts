@@ -1,5 +1,6 @@
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
+import { checkHandlers } from './checks.ts';
 import { copyHandlers } from './copies.ts';
 import { credentialHandlers } from './credentials.ts';
 import { groupHandlers } from './groups.ts';
@@ -27,6 +28,7 @@ export function allHandlers(services: Services): Handlers {
     ...copyHandlers(services),
     ...policyHandlers(services),
     ...retentionHandlers(services),
+    ...checkHandlers(services),
     ...credentialHandlers(services),
     ...sessionHandlers(services),
     ...serverHandlers(services),
