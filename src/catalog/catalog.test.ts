@@ -9,9 +9,7 @@ import { makeOlderCatalog, newestMigration } from '../../test/kit/older-catalog.
 import { isFailure } from '../base/failure.ts';
 import { openCatalog, openCatalogOn, type Catalog } from './catalog.ts';
 import { catalogNewer, laneTaken } from './failures.ts';
-import { migrations } from './migrations/table.ts';
 import { openSqlite, sqliteDialect } from './sqlite.ts';
-import type { Tables } from './tables.ts';
 
 let directory: string;
 let catalog: Catalog;
