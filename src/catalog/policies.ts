@@ -130,6 +130,9 @@ export function policyStore(db: Kysely<Tables>) {
     async runs(policy: string, limit: number): Promise<RunRow[]> {
       return await db.selectFrom('policy_runs').selectAll().where('policy', '=', policy).orderBy('id', 'desc').limit(limit).execute();
     },
+    async run(id: string): Promise<RunRow | undefined> {
+      return await db.selectFrom('policy_runs').selectAll().where('id', '=', id).executeTakeFirst();
+    },
     async parts(run: string): Promise<PartRow[]> {
       return await db.selectFrom('policy_parts').selectAll().where('run', '=', run).orderBy('set_name').execute();
     },

@@ -15,6 +15,7 @@ export function changedBy(words: Invocation, document: GivenPolicy): GivenPolicy
   const preferred = listOf(words, 'prefer').map((text) => preferenceOf(words, text));
   const overrides = { ...document.overrides, ...Object.fromEntries(preferred.map(([set, preferredNode]) => [set, { ...document.overrides?.[set], preferredNode }])) };
   const [times, minutes, lag] = [numberOf(words, 'retry', { from: 0, to: 20 }), numberOf(words, 'retryMinutes', { from: 1, to: 1440 }), numberOf(words, 'lagLimit', { from: 1, to: 86_400 })];
+  const [pointHours, lossMinutes] = [numberOf(words, 'promiseHours', { from: 1, to: 100_000 }), numberOf(words, 'promiseLoss', { from: 1, to: 525_600 })];
   const schedule = scheduleOf(words);
   return {
     ...document,
@@ -30,6 +31,7 @@ export function changedBy(words: Invocation, document: GivenPolicy): GivenPolicy
     retry: { ...document.retry, ...(times !== undefined && { times }), ...(minutes !== undefined && { minutes }) },
     source: { ...document.source, ...(isGiven(words, 'primary') && { primaryAllowed: true }), ...(isGiven(words, 'hiddenFirst') && { hiddenFirst: true }), ...(words.options['failOver'] === false && { failOver: false }), ...(lag !== undefined && { lagLimitSeconds: lag }) },
     retention: { ...document.retention, ...retentionOf(words) },
+    promise: { ...document.promise, ...(pointHours !== undefined && { pointHours }), ...(lossMinutes !== undefined && { lossSeconds: lossMinutes * 60 }) },
   };
 }
 

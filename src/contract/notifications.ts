@@ -53,7 +53,7 @@ export const notificationRule = z
   .object({
     on: z.array(z.enum(newsKinds)).max(newsKinds.length).default(['warning', 'failed', 'alarm', 'unprotected']),
     /** Objects by kind and name; none: everything. */
-    about: z.array(z.string().regex(/^(set|group|repository|host):.{1,200}$/)).max(200).default([]),
+    about: z.array(z.string().regex(/^(set|group|repository|host|policy):.{1,200}$/)).max(200).default([]),
     lastRetryOnly: z.boolean().default(true),
     perHour: z.int().min(1).max(10_000).optional(),
     dailyAt: v.timeOfDay.optional(),

@@ -1,7 +1,55 @@
-/** Whether a set is protected as promised; where it is not, each reason as a sentence. */
+/** What is promised of a set, and whether it is protected so; where it is not, each reason as a sentence. */
+import { nextOpening, nextRuns, type PolicySchedule } from './schedule.ts';
+import { weekdays } from './rescan-schedule.ts';
 
 export type Promised = { readonly lossSeconds: number; readonly pointHours: number };
 export const usualPromise: Promised = { lossSeconds: 900, pointHours: 25 };
+
+const hourMs = 3_600_000;
+/** What a run may take, or wait for its turn. */
+const spareHours = 1;
+const runsAhead = 40;
+
+/** How old the newest point may become by a schedule that is kept: its longest pause and an hour. Null: the clock starts no run. */
+export function pointHoursOf(schedule: PolicySchedule, timeZone: string, nowMs: number): number | null {
+  switch (schedule.kind) {
+    case 'manual':
+    case 'after':
+      return null;
+    case 'continuous':
+      return schedule.hours === null ? usualPromise.pointHours : hoursOf(longestClosedMs(schedule, timeZone, nowMs));
+    case 'every':
+      return hoursOf(schedule.minutes * 60_000 + longestClosedMs(schedule, timeZone, nowMs));
+    case 'daily':
+    case 'monthly': {
+      const runs = nextRuns(schedule, timeZone, nowMs, runsAhead);
+      return runs.length < 2 ? null : hoursOf(Math.max(...runs.slice(1).map((run, at) => run - runs[at]!)));
+    }
+  }
+}
+
+const hoursOf = (ms: number): number => Math.ceil(ms / hourMs) + spareHours;
+
+function longestClosedMs({ hours, days = weekdays }: { hours: { from: string; to: string } | null; days?: readonly (typeof weekdays)[number][] }, timeZone: string, nowMs: number): number {
+  const window = { ...(hours ?? { from: '00:00', to: '00:00' }), days };
+  let longest = 0;
+  let opening = nextOpening(window, timeZone, nowMs);
+  for (let looked = 0; opening !== null && looked < 2 * weekdays.length; looked++) {
+    const next = nextOpening(window, timeZone, opening.closesMs);
+    longest = Math.max(longest, (next?.opensMs ?? opening.closesMs) - opening.closesMs);
+    opening = next;
+  }
+  return longest;
+}
+
+/** Of what several policies promise of one set, each of the two at its strictest. */
+export function strictest(promises: readonly Promised[], usual: Promised): Promised {
+  const of = (field: keyof Promised): number => {
+    const least = Math.min(...promises.map((promise) => promise[field]));
+    return Number.isFinite(least) ? least : usual[field];
+  };
+  return { lossSeconds: of('lossSeconds'), pointHours: of('pointHours') };
+}
 
 export type ProtectionFacts = {
   /** The newest point that is there and whose proof, if it has one, held. */

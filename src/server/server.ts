@@ -80,6 +80,7 @@ import { openSessionLog } from './session-log.ts';
 import { viewSession } from './session-view.ts';
 import { openServiceVersions, type ServiceVersions } from './service-versions.ts';
 import { ensureOwnToken, openGate } from './sign-in.ts';
+import { openPolicyPromises } from './policy-promises.ts';
 import { openTelling } from './telling/telling.ts';
 import { keepSetsVerified } from './verification-scheduler.ts';
 import { openVerifications } from './verifications.ts';
@@ -267,7 +268,7 @@ function compose(base: Base, about: Services['about']) {
       if (!isFailure(error, laneTaken)) throw error;
     }
   };
-  const telling = openTelling({ catalog, sealer, points, standings, clock, log, fingerprint: () => about().caFingerprint, server: () => about().url, everyMs: timing.tellEveryMs });
+  const telling = openTelling({ catalog, sealer, points, standings, policies: openPolicyPromises({ catalog, clock }), clock, log, fingerprint: () => about().caFingerprint, server: () => about().url, everyMs: timing.tellEveryMs });
   const services: Services = {
     ...telling.services, hooks,
     ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, verifications, rereads, standings, moments, engine, sessionLog, keepOplog, nameServers, about,

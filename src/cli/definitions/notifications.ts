@@ -2,7 +2,7 @@ import type { CommandDefinition, OptionDefinition } from '../command.ts';
 
 const rule: readonly OptionDefinition[] = [
   { flags: '--on <what>', says: 'success, warning, failed, stopped, alarm, unprotected, protected (all that is bad)', choices: ['success', 'warning', 'failed', 'stopped', 'alarm', 'unprotected', 'protected'], many: true },
-  { flags: '--about <object>', says: 'only news of it: set:NAME, group:NAME, repository:NAME, host:NAME (everything)', many: true },
+  { flags: '--about <object>', says: 'only news of it: set:NAME, group:NAME, repository:NAME, host:NAME, policy:NAME (everything)', many: true },
   { flags: '--every-try', says: 'also failures that are tried again by themselves (only the last one)' },
   { flags: '--per-hour <n>', says: 'messages in an hour; what is beyond comes as one digest (mail 20, others 600)' },
   { flags: '--daily <time>', says: 'the daily report at this time of the server\'s clock, such as 22:00' },

@@ -18,6 +18,8 @@ const settings: readonly OptionDefinition[] = [
   { flags: '--yearly <n@month>', says: 'the same for years, which begin with a month: 5@1; "none"' },
   { flags: '--retry <times>', says: 'how often what failed is tried again (3)' },
   { flags: '--retry-minutes <minutes>', says: 'how long after it failed (10)' },
+  { flags: '--promise-hours <hours>', says: 'a set whose newest point is older is told as unprotected (the longest pause of the schedule, and an hour)' },
+  { flags: '--promise-loss <minutes>', says: 'a set that would lose more if its host were lost now is told as unprotected (15)' },
   { flags: '--prefer <set=node>', says: 'copy this set from this member: rs0=db2:27017. May be given several times', many: true },
   { flags: '--no-fail-over', says: 'fail when the preferred member is not fit, in place of taking another' },
   { flags: '--primary', says: 'the primary may be copied from when no secondary is fit' },

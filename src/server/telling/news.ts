@@ -8,11 +8,10 @@ import type { RuleNews } from '../../domain/notification-rule.ts';
 import { wireFailure } from '../../contract/values.ts';
 import { nextForAlarm } from '../alarms.ts';
 import { locationOf } from '../archives.ts';
+import type { PolicyPromises } from '../policy-promises.ts';
 import { reportHtml } from './report-html.ts';
 import type { Reports } from './reports.ts';
 
-/** Whether a session that failed is tried again by itself. */
-export type WillTryAgain = (session: SessionRow) => Promise<boolean>;
 export type Message = { readonly told: Told; readonly html: string | null };
 
 const dayMs = 86_400_000;
@@ -20,9 +19,9 @@ const severityOf: Readonly<Record<string, Severity>> = { success: 'info', warnin
 
 export type NewsReader = ReturnType<typeof openNewsReader>;
 
-export function openNewsReader({ catalog, reports, server, alsoTries = [] }: { catalog: Catalog; reports: Reports; server: () => string; alsoTries?: readonly WillTryAgain[] }) {
+export function openNewsReader({ catalog, reports, policies, server }: { catalog: Catalog; reports: Reports; policies: PolicyPromises; server: () => string }) {
   /** A backup that answers an alarm is made again while the alarm is open. */
-  const forAlarm: WillTryAgain = async (session) => {
+  const forAlarm = async (session: SessionRow): Promise<boolean> => {
     if (session.kind !== 'backup' || session.set_id === null) return false;
     const open = (await catalog.sets.unsettledAlarms()).filter(({ set_id, raised_ms }) => set_id === session.set_id && raised_ms <= session.created_ms);
     for (const alarm of open) if (nextForAlarm(await catalog.sessions.backupsSince(alarm.set_id, alarm.raised_ms), 0, 0).kind !== 'settled') return true;
@@ -76,9 +75,8 @@ export function openNewsReader({ catalog, reports, server, alsoTries = [] }: { c
       if (row.kind === 'session') {
         const session = await catalog.sessions.find(row.ref);
         if (session === undefined) return undefined;
-        const names = [`${session.object_kind}:${session.object_name}`, ...(session.set_id === null ? [] : await namesOfSet(session.set_id))];
-        let willTryAgain = false;
-        if (session.state === 'failed') for (const asks of [forAlarm, ...alsoTries]) willTryAgain ||= await asks(session);
+        const names = [`${session.object_kind}:${session.object_name}`, ...(session.set_id === null ? [] : await namesOfSet(session.set_id)), ...(await policies.namesOf(session))];
+        const willTryAgain = session.state === 'failed' && ((await forAlarm(session)) || (await policies.willTryAgain(session)));
         return { what: session.state, names, willTryAgain };
       }
       const hostAlarm = row.kind === 'alarm' ? await catalog.hostAlarms.find(row.ref) : undefined;

@@ -6,7 +6,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Report, SetStanding } from '../../contract/reports.ts';
 import { sessionProgress } from '../../contract/sessions.ts';
 import { wireFailure } from '../../contract/values.ts';
-import { judgeProtection, usualPromise, type Promised } from '../../domain/protection.ts';
+import { judgeProtection, type Promised } from '../../domain/protection.ts';
 import type { OplogStandings } from '../oplog-standings.ts';
 import type { Points } from '../points.ts';
 
@@ -14,11 +14,11 @@ export type Reports = ReturnType<typeof openReports>;
 
 const mostSessions = 500;
 
-type Options = { catalog: Catalog; points: Points; standings: OplogStandings; clock: Clock; server: () => string; promisedTo?: (set: SetRow) => Promise<Promised> };
+type Options = { catalog: Catalog; points: Points; standings: OplogStandings; clock: Clock; server: () => string; promisedTo: (setId: string) => Promise<Promised> };
 
-export function openReports({ catalog, points, standings, clock, server, promisedTo = async () => await Promise.resolve(usualPromise) }: Options) {
+export function openReports({ catalog, points, standings, clock, server, promisedTo }: Options) {
   async function standing(set: SetRow, fromMs: number): Promise<SetStanding> {
-    const [promised, rows, oplog, alarms] = [await promisedTo(set), await points.list(set.id), await standings.view(set.id), await catalog.sets.alarms(set.id)];
+    const [promised, rows, oplog, alarms] = [await promisedTo(set.id), await points.list(set.id), await standings.view(set.id), await catalog.sets.alarms(set.id)];
     const there = rows.filter(({ lost, repository }) => lost === 0 && repository === set.repository).map(points.summary);
     const good = there.filter(({ proof }) => proof?.ok !== false);
     const newest = good.at(-1);

@@ -5,18 +5,19 @@ import type { Log } from '../../base/log.ts';
 import type { OplogStandings } from '../oplog-standings.ts';
 import type { Points } from '../points.ts';
 import type { Sealer } from '../sealing.ts';
-import { openNewsReader, type WillTryAgain } from './news.ts';
+import type { PolicyPromises } from '../policy-promises.ts';
+import { openNewsReader } from './news.ts';
 import { openNotifications } from './notifications.ts';
 import { openProtectionWatch } from './protection-watch.ts';
 import { openReports } from './reports.ts';
 import { openTeller } from './teller.ts';
 
-type Options = { catalog: Catalog; sealer: Sealer; points: Points; standings: OplogStandings; clock: Clock; log: Log; fingerprint: () => string; server: () => string; everyMs?: number | undefined; alsoTries?: readonly WillTryAgain[] };
+type Options = { catalog: Catalog; sealer: Sealer; points: Points; standings: OplogStandings; clock: Clock; log: Log; fingerprint: () => string; server: () => string; policies: PolicyPromises; everyMs?: number | undefined };
 
-export function openTelling({ catalog, sealer, points, standings, clock, log, fingerprint, server, everyMs, alsoTries }: Options) {
+export function openTelling({ catalog, sealer, points, standings, clock, log, fingerprint, server, policies, everyMs }: Options) {
   const notifications = openNotifications({ catalog, sealer, clock, fingerprint });
-  const reports = openReports({ catalog, points, standings, clock, server });
-  const reader = openNewsReader({ catalog, reports, server, ...(alsoTries !== undefined && { alsoTries }) });
+  const reports = openReports({ catalog, points, standings, clock, server, promisedTo: policies.promisedTo });
+  const reader = openNewsReader({ catalog, reports, policies, server });
   const teller = openTeller({ catalog, notifications, reader, clock, log, server, ...(everyMs !== undefined && { everyMs }) });
   const watch = openProtectionWatch({ catalog, reports, clock, log });
   return {

@@ -1,0 +1,61 @@
+/** What policies say of a set and of a session: which of them it is for, what they promise, and whether one tries a failure again. */
+import type { Catalog } from '../catalog/catalog.ts';
+import type { SessionRow } from '../catalog/sessions.ts';
+import type { Clock } from '../base/clock.ts';
+import { settlePart, type PartState } from '../domain/policy-run.ts';
+import { pointHoursOf, strictest, usualPromise, type Promised } from '../domain/protection.ts';
+import { documentOf } from './policies.ts';
+import { protectedBy } from './policy-objects.ts';
+
+export type PolicyPromises = {
+  /** The strictest of all enabled policies that have the set; the usual one where none has. */
+  promisedTo(setId: string): Promise<Promised>;
+  /** `policy:NAME` of the policy that began a session; none where none did. */
+  namesOf(session: SessionRow): Promise<string[]>;
+  willTryAgain(session: SessionRow): Promise<boolean>;
+};
+
+export function openPolicyPromises({ catalog, clock }: { catalog: Catalog; clock: Clock }): PolicyPromises {
+  return {
+    async promisedTo(setId) {
+      const promises: Promised[] = [];
+      for (const row of await catalog.policies.list()) {
+        if (row.is_enabled === 0) continue;
+        const document = documentOf(row);
+        if (!(await protectedBy(document, catalog)).some(({ id }) => id === setId)) continue;
+        const { promise, schedule, timeZone } = document;
+        promises.push({ lossSeconds: promise.lossSeconds, pointHours: promise.pointHours ?? pointHoursOf(schedule, timeZone, clock.now()) ?? Infinity });
+      }
+      return strictest(promises, usualPromise);
+    },
+    async namesOf({ claim }) {
+      const begun = claimOf(claim);
+      const policy = begun === undefined ? undefined : (begun.policy ?? (await catalog.policies.run(begun.run))?.policy);
+      const row = policy === undefined ? undefined : await catalog.policies.policy(policy);
+      return row === undefined ? [] : [`policy:${row.name}`];
+    },
+    async willTryAgain({ claim }) {
+      const begun = claimOf(claim);
+      if (begun?.run === undefined) return false;
+      const [run, parts] = [await catalog.policies.run(begun.run), await catalog.policies.parts(begun.run)];
+      const part = parts.find(({ set_id }) => set_id === begun.set);
+      if (run === undefined || part === undefined) return false;
+      // The scheduler may have seen the end before this, or not.
+      if (part.attempt > begun.attempt) return true;
+      const row = await catalog.policies.policy(run.policy);
+      if (part.state !== 'running' || row === undefined || run.stopping === 1) return false;
+      const { retry } = documentOf(row);
+      const next = settlePart({ state: part.state as PartState, attempt: part.attempt, notBeforeMs: part.not_before_ms }, 'failed', retry, clock.now(), false);
+      return next.state === 'waiting' && (run.closes_ms === null || next.notBeforeMs < run.closes_ms);
+    },
+  };
+}
+
+type BegunFor = { readonly run: string; readonly policy?: undefined; readonly set: string; readonly attempt: number } | { readonly run?: undefined; readonly policy: string };
+
+/** `RUN/SET/TRY` of a part (docs/design/policies.md) and `verify/POLICY/SET/DUE` of a verification. */
+function claimOf(claim: string | null): BegunFor | undefined {
+  const words = claim?.split('/') ?? [];
+  if (words[0] === 'verify' && words.length === 4) return { policy: words[1]! };
+  return words.length === 3 && words[0] !== 'reread' && /^\d+$/.test(words[2]!) ? { run: words[0]!, set: words[1]!, attempt: Number(words[2]) } : undefined;
+}
