@@ -105,6 +105,10 @@ export function policyStore(db: Kysely<Tables>) {
     async list(): Promise<PolicyRow[]> {
       return await db.selectFrom('policies').selectAll().orderBy('name').execute();
     },
+    /** Those whose document has one of the ids anywhere in it. */
+    async naming(ids: readonly string[]): Promise<PolicyRow[]> {
+      return await db.selectFrom('policies').selectAll().where((or) => or.or(ids.map((id) => or('document', 'like', `%"${id}"%`)))).orderBy('name').execute();
+    },
     async find(nameOrId: string): Promise<PolicyRow | undefined> {
       return await db.selectFrom('policies').selectAll().where((or) => or.or([or('id', '=', nameOrId), or('name', '=', nameOrId)])).executeTakeFirst();
     },

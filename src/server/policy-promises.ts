@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import { settlePart, type PartState } from '../domain/policy-run.ts';
 import { pointHoursOf, strictest, usualPromise, type Promised } from '../domain/protection.ts';
 import { documentOf } from './policies.ts';
-import { protectedBy } from './policy-objects.ts';
+import { policiesOf } from './policy-objects.ts';
 
 export type PolicyPromises = {
   /** The strictest of all enabled policies that have the set; the usual one where none has. */
@@ -19,12 +19,8 @@ export function openPolicyPromises({ catalog, clock }: { catalog: Catalog; clock
   return {
     async promisedTo(setId) {
       const promises: Promised[] = [];
-      for (const row of await catalog.policies.list()) {
-        if (row.is_enabled === 0) continue;
-        const document = documentOf(row);
-        if (!(await protectedBy(document, catalog)).some(({ id }) => id === setId)) continue;
-        const { promise, schedule, timeZone } = document;
-        promises.push({ lossSeconds: promise.lossSeconds, pointHours: promise.pointHours ?? pointHoursOf(schedule, timeZone, clock.now()) ?? Infinity });
+      for (const { row, document: { promise, schedule, timeZone } } of await policiesOf(setId, catalog)) {
+        if (row.is_enabled === 1) promises.push({ lossSeconds: promise.lossSeconds, pointHours: promise.pointHours ?? pointHoursOf(schedule, timeZone, clock.now()) ?? Infinity });
       }
       return strictest(promises, usualPromise);
     },
