@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { isFailure } from '../base/failure.ts';
 import { openCatalog, openCatalogOn, type Catalog } from './catalog.ts';
 import { catalogNewer, laneTaken } from './failures.ts';
+import { restoreSnapshot } from './snapshot.ts';
 import { openSqlite, sqliteDialect } from './sqlite.ts';
 
 let directory: string;
@@ -71,14 +72,10 @@ test('a catalog of a newer version is refused and left as it is', async () => {
 
 test('a catalog of an older version is copied before it is changed, for its owner alone, and the copy opens as it was', async () => {
   const older = join(directory, 'older.sqlite');
-  const made = await openCatalog(older);
-  await made.settings.put('colour', 'red');
-  await made.close();
-  const raw = new DatabaseSync(older);
-  raw.exec("drop index sessions_by_kind; alter table sessions drop column server; drop table servers; drop table duties; delete from kysely_migration where name = '0017-servers'");
-  raw.close();
+  await restoreSnapshot(older, { migration: '0016-news', tables: { settings: [{ name: 'colour', value: 'red' }], orphans: [{ set_id: 's1', policy_name: 'old', retention: '{}', time_zone: 'UTC', since_ms: 5 }] } });
   const upgraded = await openCatalog(older);
   await upgraded.settings.put('colour', 'blue');
+  assert.deepEqual(await upgraded.policies.orphans(), [{ set_id: 's1', policy: 'old', policy_name: 'old', retention: '{}', time_zone: 'UTC', since_ms: 5 }]);
   await upgraded.close();
   const copy = `${older}.before-0017-servers`;
   assert.equal(statSync(copy).mode & 0o777, 0o600);

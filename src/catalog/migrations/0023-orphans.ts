@@ -1,4 +1,7 @@
-import { sql, type Kysely } from 'kysely';
+import type { Kysely } from 'kysely';
+
+type Rows = { orphans: Row & { policy: string }; orphans_before: Row };
+type Row = { set_id: string; policy_name: string; retention: string; time_zone: string; since_ms: number };
 
 /** One row for each rule that a set has left, in place of the last one. Rows of before are kept under the name of their policy. */
 export async function up(db: Kysely<unknown>): Promise<void> {
@@ -13,6 +16,11 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addColumn('since_ms', 'bigint', (c) => c.notNull())
     .addPrimaryKeyConstraint('orphans_key', ['set_id', 'policy', 'retention', 'time_zone'])
     .execute();
-  await sql`insert into orphans (set_id, policy, policy_name, retention, time_zone, since_ms) select set_id, policy_name, policy_name, retention, time_zone, since_ms from orphans_before`.execute(db);
+  const rows = db as unknown as Kysely<Rows>;
+  await rows
+    .insertInto('orphans')
+    .columns(['set_id', 'policy', 'policy_name', 'retention', 'time_zone', 'since_ms'])
+    .expression((of) => of.selectFrom('orphans_before').select(['set_id', 'policy_name as policy', 'policy_name', 'retention', 'time_zone', 'since_ms']))
+    .execute();
   await db.schema.dropTable('orphans_before').execute();
 }
