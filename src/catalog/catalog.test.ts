@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Kysely } from 'kysely';
-import { makeOlderCatalog, newestMigration } from '../../test/kit/older-catalog.ts';
+import { newestMigration } from '../../test/kit/older-catalog.ts';
 import { isFailure } from '../base/failure.ts';
 import { openCatalog, openCatalogOn, type Catalog } from './catalog.ts';
 import { catalogNewer, laneTaken } from './failures.ts';
+import { restoreSnapshot } from './snapshot.ts';
 import { openSqlite, sqliteDialect } from './sqlite.ts';
 
 let directory: string;
@@ -73,14 +74,12 @@ test('a catalog of a newer version is refused and left as it is', async () => {
 
 test('a catalog of an older version is copied before it is changed, for its owner alone, and the copy opens as it was', async () => {
   const older = join(directory, 'older.sqlite');
-  await makeOlderCatalog(new Kysely({ dialect: sqliteDialect(older) }));
-  const raw = new DatabaseSync(older);
-  raw.exec("insert into settings values ('colour', 'red')");
-  raw.close();
+  await restoreSnapshot(older, { migration: '0016-news', tables: { settings: [{ name: 'colour', value: 'red' }], orphans: [{ set_id: 's1', policy_name: 'old', retention: '{}', time_zone: 'UTC', since_ms: 5 }] } });
   const upgraded = await openCatalog(older);
   await upgraded.settings.put('colour', 'blue');
+  assert.deepEqual(await upgraded.policies.orphans(), [{ set_id: 's1', policy: 'old', policy_name: 'old', retention: '{}', time_zone: 'UTC', since_ms: 5 }]);
   await upgraded.close();
-  const copy = `${older}.before-${newestMigration}`;
+  const copy = `${older}.before-0017-servers`;
   assert.equal(statSync(copy).mode & 0o777, 0o600);
   const kept = new DatabaseSync(copy);
   assert.equal(kept.prepare("select value from settings where name = 'colour'").get()?.['value'], 'red');

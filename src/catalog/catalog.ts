@@ -27,6 +27,7 @@ import { snapshotStore } from './snapshot.ts';
 import { sqliteDialect } from './sqlite.ts';
 import type { Tables } from './tables.ts';
 import { rereadStore, verificationStore } from './verifications.ts';
+import { countedByPostgres, countOwnWrites, type CountWrites } from './writes.ts';
 
 export type Catalog = Awaited<ReturnType<typeof openCatalog>>;
 
@@ -46,16 +47,17 @@ export async function openCatalogAt(place: CatalogPlace, options: CatalogOptions
   }
   const listeners = new Set<(why: Error) => void>();
   const { plain, db, leases, shown } = openPostgres(place, (why) => listeners.forEach((tell) => tell(why)));
-  return await opened({ kind: 'postgres', plain, db, leases, listeners }, options, async () => await demandBackup(plain, shown, place.isBackedUp === true));
+  return await opened({ kind: 'postgres', plain, db, leases, listeners, writes: countedByPostgres(plain) }, options, async () => await demandBackup(plain, shown, place.isBackedUp === true));
 }
 
 export async function openCatalogOn(dialect: Dialect, options: CatalogOptions = {}) {
-  const db = new Kysely<Tables>({ dialect });
-  return await opened({ kind: 'sqlite', plain: db, db, leases: db, listeners: new Set() }, options);
+  const { plugin, count } = countOwnWrites();
+  const db = new Kysely<Tables>({ dialect, plugins: [plugin] });
+  return await opened({ kind: 'sqlite', plain: db, db, leases: db, listeners: new Set(), writes: count }, options);
 }
 
 /** `plain` is for what must see what others did while it waited for its lock: the migrations. */
-async function opened({ kind, plain, db, leases, listeners }: { kind: CatalogKind; plain: Kysely<Tables>; db: Kysely<Tables>; leases: Kysely<Tables>; listeners: Set<(why: Error) => void> }, options: CatalogOptions, before?: () => Promise<void>) {
+async function opened({ kind, plain, db, leases, listeners, writes }: { kind: CatalogKind; plain: Kysely<Tables>; db: Kysely<Tables>; leases: Kysely<Tables>; listeners: Set<(why: Error) => void>; writes: CountWrites }, options: CatalogOptions, before?: () => Promise<void>) {
   const close = async (): Promise<void> => {
     for (const each of new Set([db, plain, leases])) await each.destroy();
   };
@@ -87,7 +89,7 @@ async function opened({ kind, plain, db, leases, listeners }: { kind: CatalogKin
     credentials: credentialStore(db),
     hostKeys: hostKeyStore(db),
     repositories: repositoryStore(db),
-    snapshots: snapshotStore(db),
+    snapshots: snapshotStore(plain, writes),
     sets: setStore(db),
     copies: copyStore(db),
     policies: policyStore(db),

@@ -95,8 +95,9 @@ async function insertRun(tx: Transaction<Tables>, { run, parts }: OpenedRun): Pr
   return true;
 }
 
-async function putOrphans(tx: Transaction<Tables>, orphans: readonly OrphanRow[]): Promise<void> {
-  for (const { set_id, ...row } of orphans) await tx.insertInto('orphans').values({ set_id, ...row }).onConflict((on) => on.column('set_id').doUpdateSet(row)).execute();
+/** A set that leaves a policy twice under the same rule has that rule once. */
+async function putOrphans(tx: Kysely<Tables>, orphans: readonly OrphanRow[]): Promise<void> {
+  for (const row of orphans) await tx.insertInto('orphans').values(row).onConflict((on) => on.columns(['set_id', 'policy', 'retention', 'time_zone']).doUpdateSet({ policy_name: row.policy_name })).execute();
 }
 
 export function policyStore(db: Kysely<Tables>) {
@@ -140,8 +141,12 @@ export function policyStore(db: Kysely<Tables>) {
     async parts(run: string): Promise<PartRow[]> {
       return await db.selectFrom('policy_parts').selectAll().where('run', '=', run).orderBy('set_name').execute();
     },
-    async orphans(): Promise<OrphanRow[]> {
-      return await db.selectFrom('orphans').selectAll().orderBy('set_id').execute();
+    async putOrphans(orphans: readonly OrphanRow[]): Promise<void> {
+      if (orphans.length > 0) await db.transaction().execute(async (tx) => await putOrphans(tx, orphans));
+    },
+    async orphans(setId?: string): Promise<OrphanRow[]> {
+      const all = db.selectFrom('orphans').selectAll();
+      return await (setId === undefined ? all : all.where('set_id', '=', setId)).orderBy('set_id').orderBy('since_ms').orderBy('policy').execute();
     },
     async forgetOrphan(setId: string): Promise<void> {
       await db.deleteFrom('orphans').where('set_id', '=', setId).execute();

@@ -3,43 +3,66 @@
  * Sessions are those that have ended, the newest of them; what other sources tell again is left out. Its rows go into a catalog of
  * their own migration, which is then brought up to date.
  */
+import { createHash } from 'node:crypto';
 import { Kysely } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { catalogNewer } from './failures.ts';
 import { migrations } from './migrations/table.ts';
 import { sqliteDialect } from './sqlite.ts';
 import type { Tables } from './tables.ts';
+import type { CountWrites } from './writes.ts';
 
 export type CatalogSnapshot = { readonly migration: string; readonly tables: Readonly<Record<string, readonly Record<string, unknown>[]>> };
 
 /** Told again by hosts, of the moment, or of this server alone. */
 const leftOut: ReadonlySet<string> = new Set(['servers', 'duties', 'sessions', 'session_events', 'session_notes', 'session_tasks', 'publications', 'oplog_standings', 'alarms', 'host_alarms', 'audit', 'sign_in_failures', 'tokens']);
 const sessionsKept = 1_000;
-/** Whose rows say when somebody was seen. */
-const restless: ReadonlySet<string> = new Set(['points', 'user_tokens', 'users', 'enrolments']);
+/** Whose rows come of the work: they are in a snapshot, and are no reason for one. */
+const restless: ReadonlySet<string> = new Set(['points', 'user_tokens', 'enrolments', 'policy_runs', 'policy_parts', 'news', 'tellings']);
+const restlessSettings: ReadonlySet<unknown> = new Set(['retention.day', 'clock.confirmed']);
 
-export function snapshotStore(db: Kysely<Tables>) {
+/** `db`: as the database usually isolates. */
+export function snapshotStore(db: Kysely<Tables>, writes: CountWrites) {
   const names = async (): Promise<string[]> => (await db.introspection.getTables()).map(({ name }) => name).filter((name) => !leftOut.has(name)).sort();
-  const rowsOf = async (name: string): Promise<Record<string, unknown>[]> => await db.selectFrom(name as keyof Tables).selectAll().execute();
+  const rowsOf = async (from: Kysely<Tables>, name: string): Promise<Record<string, unknown>[]> => await from.selectFrom(name as keyof Tables).selectAll().execute();
+  const seen = new Map<string, { readonly count: number | undefined; readonly hash: string }>();
+
+  /** What people have set up in a table; read only when something was written to it since. */
+  async function hashOf(name: string, count: number | undefined): Promise<string> {
+    const known = seen.get(name);
+    if (known !== undefined && count !== undefined && known.count === count) return known.hash;
+    const rows = (await rowsOf(db, name)).filter((row) => name !== 'settings' || !restlessSettings.has(row['name']));
+    const hash = createHash('sha256').update(JSON.stringify(rows.map((row) => JSON.stringify(steady(row))).sort())).digest('hex');
+    seen.set(name, { count, hash });
+    return hash;
+  }
+
   return {
+    /** Of one moment: what others write meanwhile is in it as a whole or not at all. */
     async take(): Promise<CatalogSnapshot> {
-      const tables: Record<string, readonly Record<string, unknown>[]> = {};
-      for (const name of await names()) tables[name] = await rowsOf(name);
-      tables['sessions'] = await db.selectFrom('sessions').selectAll().where('ended_ms', 'is not', null).orderBy('id', 'desc').limit(sessionsKept).execute();
-      return { migration: Object.keys(migrations).at(-1)!, tables };
+      const all = await names();
+      // SQLite has no levels, and one transaction at a time.
+      return await db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(async (tx) => {
+        const tables: Record<string, readonly Record<string, unknown>[]> = {};
+        for (const name of all) tables[name] = await rowsOf(tx, name);
+        tables['sessions'] = await tx.selectFrom('sessions').selectAll().where('ended_ms', 'is not', null).orderBy('id', 'desc').limit(sessionsKept).execute();
+        return { migration: Object.keys(migrations).at(-1)!, tables };
+      });
     },
     /** What people have set up: when this is another text, something was changed. */
     async wishes(): Promise<string> {
-      const wishes: unknown[] = [];
-      for (const name of await names()) if (!restless.has(name)) wishes.push(name, (await rowsOf(name)).map((row) => JSON.stringify(steady(row))).sort());
-      return JSON.stringify(wishes);
+      // Counted before it is read: what is written in between is read once more the next time.
+      const counts = await writes();
+      const wishes: string[] = [];
+      for (const name of await names()) if (!restless.has(name)) wishes.push(`${name} ${await hashOf(name, counts.get(name))}`);
+      return wishes.join('\n');
     },
   };
 }
 
-/** Without the moments of looks and runs. */
+/** Without the moments of looks and runs, and what was counted. */
 function steady(row: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(row).filter(([column]) => !/^(?:look|says|discovered|is_default)$|_ms$/.test(column)));
+  return Object.fromEntries(Object.entries(row).filter(([column]) => !/^(?:look|says|discovered|is_default|told|given_up|totp_step)$|_ms$/.test(column)));
 }
 
 /** Makes the catalog at `path`, which is not there, of a snapshot. */

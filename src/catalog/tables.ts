@@ -94,8 +94,8 @@ export type Tables = {
   /** `missed` are moments that this run makes up for; `skipped` those that passed while it was open. `closes_ms` null: it has no window. */
   policy_runs: { id: string; policy: string; state: string; why: string; due_ms: number; missed: number; skipped: number; opens_ms: number; closes_ms: number | null; full_read: number; stopping: number; added_ms: number; ended_ms: number | null; says: string | null };
   policy_parts: { run: string; set_id: string; set_name: string; state: string; attempt: number; not_before_ms: number; session: string | null; says: string | null };
-  /** Sets whose policy was removed: its retention goes on for their points. */
-  orphans: { set_id: string; policy_name: string; retention: string; time_zone: string; since_ms: number };
+  /** Sets that a policy has no more: its retention goes on for their points. `policy`: its id; of rows from before there was one, its name. */
+  orphans: { set_id: string; policy: string; policy_name: string; retention: string; time_zone: string; since_ms: number };
   /** `counts_from_ms` counts for this schedule, which is a document; `outcome` is what the last one found. */
   verifications: { policy: string; set_id: string; schedule: string; counts_from_ms: number; outcome: string | null };
   /** `days` 0: it is not re-read. `at` is a time of the day; `parts` is a document: when each part is due, and was read. */

@@ -1,12 +1,12 @@
 /**
  * The configuration of this server, kept in its repositories (docs/design/server-recovery.md): once a day, and within a minute of a change.
  *
- *   looked at each minute ──another than was stored there last, or a day old──▶ sealed here ──▶ stored in each repository that may be written
+ *   looked at each minute ──people have changed something since it was stored there last, or it is a day old──▶ sealed here ──▶ stored in each repository that may be written
  *        └ not stored: said once in the log, tried again each minute
  *
  * Sealed with a key that is made of the repository's: its passphrase opens it, and no host on the way can.
  */
-import { createHash, hkdfSync } from 'node:crypto';
+import { hkdfSync } from 'node:crypto';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import * as z from 'zod';
 import type { Catalog } from '../catalog/catalog.ts';
@@ -62,7 +62,7 @@ export function keepConfigurationCopied(options: {
   signal: AbortSignal;
 }): void {
   const { catalog, archives, links, clock, log, signal, everyMs = 60_000 } = options;
-  const stored = new Map<string, { hash: string; atMs: number }>();
+  const stored = new Map<string, { wishes: string; atMs: number }>();
   const said = new Set<string>();
 
   async function store(row: RepositoryRow, snapshot: CatalogSnapshot): Promise<void> {
@@ -76,17 +76,17 @@ export function keepConfigurationCopied(options: {
 
   async function look(): Promise<void> {
     if (!(await options.isMine())) return;
-    const hash = createHash('sha256').update(await catalog.snapshots.wishes()).digest('hex');
+    const wishes = await catalog.snapshots.wishes();
     const due = (await catalog.repositories.list()).filter(({ id, is_attached }) => {
       const last = stored.get(id);
-      return is_attached !== 1 && (last === undefined || last.hash !== hash || clock.monotonicMs() - last.atMs >= dayMs);
+      return is_attached !== 1 && (last === undefined || last.wishes !== wishes || clock.monotonicMs() - last.atMs >= dayMs);
     });
     if (due.length === 0) return;
     const snapshot = await catalog.snapshots.take();
     for (const row of due) {
       try {
         await store(row, snapshot);
-        stored.set(row.id, { hash, atMs: clock.monotonicMs() });
+        stored.set(row.id, { wishes, atMs: clock.monotonicMs() });
         said.delete(row.id);
       } catch (error) {
         if (!said.has(row.id) && !signal.aborted) log.warn('the configuration of this server was not copied to a repository; it is tried again', { repository: row.name, why: describe(error) });

@@ -10,6 +10,7 @@ import { isTimeZone } from '../domain/rescan-schedule.ts';
 import type { Credentials } from './credentials.ts';
 import { timeZoneUnknown } from './failures.ts';
 import { computerUnknown, deploymentUnknown, foundSetUnknown, groupEmpty, groupExists, groupUnknown, setInGroup } from './group-failures.ts';
+import { orphanOutOfGroup } from './orphans.ts';
 import type { LookAtSet } from './set-looks.ts';
 
 export type ComputerChange = { computer: string; address?: string; credential?: string | null; awaitsKit?: boolean; isInScope?: boolean };
@@ -103,7 +104,10 @@ export function openGroups(options: { catalog: Catalog; credentials: Credentials
     findComputer,
     target,
     list: async (): Promise<GroupRow[]> => await store.list(),
-    remove: async (row: GroupRow): Promise<void> => await store.remove(row.id),
+    async remove(row: GroupRow): Promise<void> {
+      await orphanOutOfGroup(row.id, (await store.sets(row.id)).map(({ set_id }) => set_id), { catalog, clock });
+      await store.remove(row.id);
+    },
 
     async add({ name, deployments, candidates, ...given }: NewGroup): Promise<GroupRow> {
       if ((await store.find(name)) !== undefined) throw groupExists({ name });
@@ -130,6 +134,7 @@ export function openGroups(options: { catalog: Catalog; credentials: Credentials
       const changes = await Promise.all(computers.map(async (one) => ({ name: (await findComputer(row, one.computer)).name, change: await changeOf(one) })));
       const sets = await Promise.all(addDeployments.map(async (wish) => await firstLook(row.id, wish)));
       for (const set of sets) await refuseTaken(await store.addSet(set, named(row.id, true)));
+      await orphanOutOfGroup(row.id, gone.map(({ set_id }) => set_id), { catalog, clock });
       for (const set of gone) await store.removeSet(set, named(row.id, true));
       for (const one of changes) if (Object.keys(one.change).length > 0) await store.updateComputer(row.id, one.name, one.change);
       const restarts = change.schedule !== undefined || change.timeZone !== undefined;

@@ -87,7 +87,7 @@ test('retention shows its plan, deletes what is too old after the next point, an
   assert.equal((await platform.refused('policy.remove', { params: { policy: 'nightly' } })).code, 'server.policy-enabled');
   await platform.ask('policy.enable', { params: { policy: 'nightly' }, body: { isEnabled: false } });
   await platform.ask('policy.remove', { params: { policy: 'nightly' } });
-  assert.deepEqual((await platform.ask('retention.preview', { params: { set: 'rs0' } })).rules, ['removed policy nightly']);
+  assert.deepEqual((await platform.ask('retention.preview', { params: { set: 'rs0' } })).rules, ['former policy nightly']);
   await platform.ask('retention.forget', { params: { set: 'rs0' } });
   assert.deepEqual((await platform.ask('retention.preview', { params: { set: 'rs0' } })).rules, []);
 });
@@ -98,14 +98,42 @@ test('the rule of a policy goes on for a set that it has no more, beside those o
   await platform.ask('policy.add', { body: nightly });
   await platform.ask('policy.add', { body: { ...nightly, name: 'short' } });
   await platform.ask('policy.edit', { params: { policy: 'nightly' }, body: { ...nightly, sets: [] } });
-  assert.deepEqual(await rules(), ['short', 'removed policy nightly'], 'an edit that takes the set out');
+  assert.deepEqual(await rules(), ['short', 'former policy nightly'], 'an edit that takes the set out');
   await platform.ask('retention.forget', { params: { set: 'rs0' } });
   await platform.ask('policy.edit', { params: { policy: 'nightly' }, body: nightly });
   await platform.ask('policy.enable', { params: { policy: 'nightly' }, body: { isEnabled: false } });
   await platform.ask('policy.remove', { params: { policy: 'nightly' } });
-  assert.deepEqual(await rules(), ['short', 'removed policy nightly'], 'a removal, with another policy that has the set');
+  assert.deepEqual(await rules(), ['short', 'former policy nightly'], 'a removal, with another policy that has the set');
   await platform.ask('retention.forget', { params: { set: 'rs0' } });
   assert.deepEqual(await rules(), ['short']);
+});
+
+test('each rule that a set has left goes on for its points: those of several policies, of one that was edited in between, of a group, and of a set that is not protected any more', async () => {
+  await using platform = await openWithSet();
+  const kept = async (): Promise<string[]> => (await platform.ask('retention.orphans', {})).orphans.map(({ policy, retention: { keep } }) => `${policy} ${keep.kind === 'days' ? keep.days : ''}`).sort();
+  const days = (count: number): Pick<GivenPolicy, 'retention'> => ({ retention: { keep: { kind: 'days', days: count } } });
+  await platform.ask('policy.add', { body: { ...nightly, ...days(300) } });
+  await platform.ask('policy.edit', { params: { policy: 'nightly' }, body: { ...nightly, ...days(300), sets: [] } });
+  await platform.ask('policy.edit', { params: { policy: 'nightly' }, body: { ...nightly, ...days(7) } });
+  await platform.ask('policy.edit', { params: { policy: 'nightly' }, body: { ...nightly, ...days(7), sets: [] } });
+  assert.deepEqual(await kept(), ['nightly 300', 'nightly 7'], 'the shorter rule takes nothing from the longer one');
+
+  const { setId } = platform.fake.discovered;
+  for (const name of ['berlin', 'paris']) {
+    await platform.ask('group.add', { body: { name, deployments: [{ host: '127.0.0.1', port: 27017 }] } });
+    await platform.ask('policy.add', { body: { ...nightly, ...days(40), name: `of-${name}`, sets: [], groups: [name] } });
+    if (name === 'berlin') {
+      await platform.ask('policy.add', { body: { ...nightly, ...days(50), name: 'both', groups: [name] } });
+      await platform.ask('group.edit', { params: { group: name }, body: { removeSets: [setId] } });
+      assert.deepEqual(await kept(), ['nightly 300', 'nightly 7', 'of-berlin 40'], 'not of a policy that has the set by itself as well');
+    }
+  }
+  await platform.ask('group.remove', { params: { group: 'paris' }, query: { apply: 'true' } });
+  assert.deepEqual(await kept(), ['nightly 300', 'nightly 7', 'of-berlin 40', 'of-paris 40']);
+  await platform.ask('set.remove', { params: { set: 'rs0' }, query: { apply: 'true' } });
+  assert.deepEqual(await kept(), ['both 50', 'nightly 300', 'nightly 7', 'of-berlin 40', 'of-paris 40']);
+  await platform.ask('retention.forget', { params: { set: setId } });
+  assert.deepEqual(await kept(), []);
 });
 
 test('a policy that does not fit is refused with the reason, and one that is saved shows names and its next run', async () => {

@@ -1,11 +1,12 @@
 /** Policies: added, changed and shown; what their runs work with is in policy-sessions.ts (docs/design/policies.md). */
 import type { Catalog } from '../catalog/catalog.ts';
-import type { OrphanRow, PolicyRow, RunRow } from '../catalog/policies.ts';
+import type { PolicyRow, RunRow } from '../catalog/policies.ts';
 import type { Clock } from '../base/clock.ts';
 import { sortableId } from '../base/ids.ts';
 import { policyDocument, type Policy, type PolicyDocument, type PolicyRun } from '../contract/policies.ts';
 import { isTimeZone } from '../domain/rescan-schedule.ts';
 import { nextOpening, nextRun, nextRuns } from '../domain/schedule.ts';
+import { orphansOf } from './orphans.ts';
 import { policyBusy, policyCircle, policyEnabled, policyExists, policyUnfit, policyUnknown } from './policy-failures.ts';
 import { protectedBy } from './policy-objects.ts';
 
@@ -78,12 +79,6 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
     return row;
   }
 
-  /** The rule that goes on for sets which a policy has no more. */
-  function orphansOf(row: PolicyRow, sets: readonly { readonly id: string }[]): OrphanRow[] {
-    const { retention, timeZone } = documentOf(row);
-    return sets.map(({ id }) => ({ set_id: id, policy_name: row.name, retention: JSON.stringify(retention), time_zone: timeZone, since_ms: clock.now() }));
-  }
-
   async function refuseRunning(row: PolicyRow): Promise<void> {
     const run = await store.openRunOf(row.id);
     if (run !== undefined) throw policyBusy({ policy: row.name, run: run.id });
@@ -108,8 +103,8 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
       const isSame = JSON.stringify([old.schedule, old.timeZone]) === JSON.stringify([document.schedule, document.timeZone]);
       const { counts_from_ms, next_ms, ...changed } = columns(document);
       const stays = new Set((await protectedBy(document, catalog)).map(({ id }) => id));
-      const left = (await protectedBy(old, catalog)).filter(({ id }) => !stays.has(id));
-      await store.update(row.id, isSame ? changed : { ...changed, counts_from_ms, next_ms }, orphansOf(row, left));
+      const left = (await protectedBy(old, catalog)).flatMap(({ id }) => (stays.has(id) ? [] : [id]));
+      await store.update(row.id, isSame ? changed : { ...changed, counts_from_ms, next_ms }, orphansOf(row, left, clock));
       wake();
       return await find(row.id);
     },
@@ -125,7 +120,8 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
     async remove(row: PolicyRow): Promise<void> {
       if (row.is_enabled === 1) throw policyEnabled({ policy: row.name });
       await refuseRunning(row);
-      await store.remove(row.id, orphansOf(row, await protectedBy(documentOf(row), catalog)));
+      const left = (await protectedBy(documentOf(row), catalog)).map(({ id }) => id);
+      await store.remove(row.id, orphansOf(row, left, clock));
     },
 
     refuseRunning,

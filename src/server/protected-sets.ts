@@ -6,6 +6,7 @@ import type { ProtectedSet } from '../contract/routes/sets.ts';
 import { discovered, hostAndPort, mongoTarget, type ArchiveAccess, type Discovered, type MongoTarget } from '../contract/values.ts';
 import type { Archives } from './archives.ts';
 import { setChanged, setExists, setNameTaken, setUnknown } from './failures.ts';
+import { orphanSet } from './orphans.ts';
 import type { OplogStandings } from './oplog-standings.ts';
 import type { Points } from './points.ts';
 import type { Sealer } from './sealing.ts';
@@ -88,6 +89,7 @@ export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; l
     },
 
     async remove(row: SetRow): Promise<void> {
+      await orphanSet(row.id, { catalog, clock });
       await catalog.sets.remove(row.id);
       standings.forget(row.id);
     },

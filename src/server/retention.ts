@@ -26,8 +26,7 @@ export function openRetention({ catalog, archives, points, clock, log }: Options
       const { timeZone, retention, ...document } = policyDocument.parse(JSON.parse(row.document));
       if ((await protectedBy(document, catalog)).some(({ id }) => id === setId)) rules.push({ name: row.name, timeZone, retention });
     }
-    const orphan = (await catalog.policies.orphans()).find(({ set_id }) => set_id === setId);
-    if (orphan !== undefined) rules.push({ name: `removed policy ${orphan.policy_name}`, timeZone: orphan.time_zone, retention: retentionShape.parse(JSON.parse(orphan.retention)) });
+    for (const orphan of await catalog.policies.orphans(setId)) rules.push({ name: `former policy ${orphan.policy_name}`, timeZone: orphan.time_zone, retention: retentionShape.parse(JSON.parse(orphan.retention)) });
     return rules;
   }
 
@@ -60,9 +59,9 @@ export function openRetention({ catalog, archives, points, clock, log }: Options
   /** Every set that a rule is about: those that are protected, and those of removed policies that are not any more. */
   async function sets(): Promise<RetentionSet[]> {
     const known = await catalog.sets.list();
-    const orphans = (await catalog.policies.orphans()).filter(({ set_id }) => !known.some(({ id }) => id === set_id));
+    const orphans = new Set((await catalog.policies.orphans()).map(({ set_id }) => set_id).filter((of) => !known.some(({ id }) => id === of)));
     const left = await Promise.all(
-      orphans.map(async ({ set_id }) => {
+      [...orphans].map(async (set_id) => {
         const own = (await points.list(set_id)).filter((row) => row.lost === 0 && points.summary(row).copiedFrom === null);
         return [...new Set(own.map(({ repository }) => repository))].map((repository) => ({ id: set_id, name: points.summary(own[0]!).setName, repository }));
       }),

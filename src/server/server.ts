@@ -1,7 +1,7 @@
 /**
  * The backup server: decides, keeps the catalog and the sessions, moves no backup data.
  *
- * Order at start: secrets and catalog, identity files (the transport waits for its own), REST, the link, the default
+ * Order at start: secrets and catalog, identity files (the transport waits for its own), the links, a place among the servers, REST, the default
  * repository, and then the sessions that were open. Order at stop: REST, sessions (what runs on hosts goes on), link, catalog.
  */
 import { mkdir, rm } from 'node:fs/promises';
@@ -145,7 +145,6 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   if (isShared) await demandSameSecrets(catalog, sealer, authority.fingerprint);
   // Of one place, whose earlier start is over when there is a new one.
   const name = `${hostname()}:${data}`;
-  const membership = await joinServers({ catalog, name, version, clock, log, leaseMs: timing.leaseMs, signal: ends.signal });
   await writeWhole(files.ca, authority.caPem, 0o644);
   const of = isShared ? `@${name}` : '';
   await ensureOwnToken(files.token, 'admin', catalog, clock, of);
@@ -170,7 +169,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const shown = { identity: identities.server(), catalog, authority, admission, links, deployers, clock, log };
   const enrolment = options.enrolment === null ? undefined : await openEnrolment({ ...options.enrolment, ...shown });
   const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.anyOf(['transport', 'deployer']), role: 'caller', version, log, onChannel: (channel) => (channel.peer.part === 'deployer' ? deployers : links).accept(channel.peer.name, openCaller(channel)) });
-  const { services, engine, alarms, telling } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, identity: identities.server, windowsInstaller: options.windowsInstaller ?? '', dns: options.dns, people: options.people, sureness: membership }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.catalog?.kind === 'postgres' && { catalogAt: databaseAt(options.catalog.url) }), ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
+  const { services, engine, alarms, telling } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, identity: identities.server, windowsInstaller: options.windowsInstaller ?? '', dns: options.dns, people: options.people, sureness: { isSure: () => membership.isSure(), sure: () => membership.sure() } }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.catalog?.kind === 'postgres' && { catalogAt: databaseAt(options.catalog.url) }), ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
   for (const kind of [links, deployers]) kind.onConnect((caller, link) => void hosts.learn(link.id, caller.channel.hello.platform).catch((error: unknown) => log.warn('what a host runs was not kept', { host: link.host, why: describe(error) })));
   keepTasksTidy({ links, catalog, log, signal: ends.signal });
   keepHostAlarms({ links, catalog, clock, log, signal: ends.signal });
@@ -182,6 +181,8 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   identities.onRenewed(() => {
     for (const shows of [rest, enrolment, agents]) shows?.renew(identities.server());
   });
+  // Not before everything is made that keeps the processor: a lease that nobody can renew is soon another's. Nothing has to do with sessions until here.
+  const membership = await joinServers({ catalog, name, version, clock, log, leaseMs: timing.leaseMs, signal: ends.signal });
   const bound = await rest.listen(options.listen.host, options.listen.port);
   const url = `https://${options.listen.host.includes(':') ? `[${options.listen.host}]` : options.listen.host}:${bound.port}`;
 

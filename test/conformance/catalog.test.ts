@@ -5,7 +5,7 @@ import { isFailure } from '../../src/base/failure.ts';
 import { emptyHead } from '../../src/catalog/audit.ts';
 import { openCatalogAt, openCatalogOn, type Catalog } from '../../src/catalog/catalog.ts';
 import { backupWanted, catalogNewer, catalogPlaceBad, catalogUnreachable, laneTaken, serverReplaced } from '../../src/catalog/failures.ts';
-import { openPostgres as openPostgresCatalog, postgresSettings } from '../../src/catalog/postgres.ts';
+import { openPostgres as openDatabase, postgresSettings } from '../../src/catalog/postgres.ts';
 import { sqliteDialect } from '../../src/catalog/sqlite.ts';
 import { until } from '../../src/base/deadline.ts';
 import { makeOlderCatalog, newestMigration } from '../kit/older-catalog.ts';
@@ -53,7 +53,7 @@ function keepsItsPromises(open: () => Promise<Catalog>): void {
     await catalog.points.add(point);
     await Promise.all(['a', 'b', 'c', 'd'].map(async (proof) => await catalog.points.changeSummary('p2', (summary) => summary + proof)));
     await catalog.points.add(point);
-    assert.equal((await catalog.points.find('p2'))!.summary.split('').sort().join(''), 'abcd');
+    assert.deepEqual((await catalog.points.find('p2'))!.summary.split('').sort(), ['a', 'b', 'c', 'd']);
     assert.equal(await catalog.points.changeSummary('none', (summary) => summary), false);
   });
 
@@ -76,6 +76,51 @@ function keepsItsPromises(open: () => Promise<Catalog>): void {
     for (let n = 0; n < 5; n++) heads.push(await catalog.audit.append(entry, heads.at(-1)!, hashOf));
     const rows = await catalog.audit.after(0, 10);
     assert.deepEqual(rows.map(({ hash }) => hash), heads.slice(1).map(({ hash }) => hash));
+  });
+
+  test('a snapshot is of one moment: what others write meanwhile is in it as a whole or not at all', async () => {
+    const policy = (n: number) => ({ id: `p${n}`, name: `p${n}`, document: '{}', is_enabled: 0, counts_from_ms: 1, next_ms: null, follows: null, added_ms: 1 });
+    const orphan = (n: number) => ({ set_id: `s${n}`, policy: `p${n}`, policy_name: `p${n}`, retention: '{}', time_zone: 'UTC', since_ms: 1 });
+    const numbers = Array.from({ length: 40 }, (_, n) => n);
+    for (const n of numbers) await catalog.policies.add(policy(n));
+    const removed = (async () => {
+      for (const n of numbers) await catalog.policies.remove(`p${n}`, [orphan(n)]);
+    })();
+    const found = new Set<number>();
+    for (let isDone = false; !isDone; ) {
+      const { tables } = await catalog.snapshots.take();
+      const [policies, orphans] = [tables['policies']!.map(({ id }) => id), tables['orphans']!.map(({ policy: id }) => id)];
+      for (const n of numbers) assert.equal(policies.includes(`p${n}`), !orphans.includes(`p${n}`), `policy ${n}`);
+      found.add(orphans.length);
+      isDone = orphans.length === numbers.length;
+    }
+    await removed;
+    assert.ok(found.size > 2, 'it was taken while they were removed');
+    for (const n of numbers) await catalog.policies.forgetOrphan(`s${n}`);
+  });
+
+  test('what people set up is another text when they change it, and not for what policies, sessions and retention do', async () => {
+    const steady = async (): Promise<string> => await catalog.snapshots.wishes();
+    await catalog.policies.add({ id: 'w1', name: 'w1', document: '{}', is_enabled: 1, counts_from_ms: 1, next_ms: 5, follows: null, added_ms: 1 });
+    // A database that counts for itself does so some seconds later.
+    const first = await until('the wishes to be steady', 30_000, async () => ((await steady()).length > 0 && (await steady()) === (await steady()) ? await steady() : undefined));
+    const run = { id: 'run1', policy: 'w1', state: 'open', why: '', due_ms: 1, missed: 0, skipped: 0, opens_ms: 1, closes_ms: null, full_read: 0, stopping: 0, added_ms: 1, ended_ms: null, says: null };
+    await catalog.policies.openRun({ run, parts: [{ run: 'run1', set_id: 's1', set_name: 's', state: 'waiting', attempt: 0, not_before_ms: 1, session: null, says: null }] }, { policy: 'w1', wasMs: 1, fromMs: 2, nextMs: 9 });
+    await catalog.settings.put('retention.day', '2026-05-01');
+    await catalog.sessions.open(session('w1'));
+    await catalog.sessions.move('w1', { kind: 'ask-to-stop' }, 1);
+    await catalog.points.add({ id: 'w1', set_id: 's1', repository: 'r1', created_ms: 1, summary: '', lost: 0 });
+    for (let n = 0; n < 20; n++) assert.equal(await steady(), first);
+    const changes = [
+      async () => await catalog.policies.update('w1', { document: '{"a":1}' }),
+      async () => await catalog.settings.put('colour', 'red'),
+      async () => await catalog.points.hold('w1', 'audit', 1),
+    ];
+    let before = first;
+    for (const change of changes) {
+      await change();
+      before = await until('the change to be seen', 30_000, async () => ((await steady()) === before ? undefined : await steady()), { everyMs: 100 });
+    }
   });
 
   test('a replaced server writes nothing about sessions any more, and its sessions are free for others', async () => {
@@ -129,7 +174,7 @@ describe('PostgreSQL', { skip: whyNoPostgres() }, () => {
 
   test('a catalog of an older version is left as it is until somebody has said that it was backed up', async () => {
     const place = postgres.create('older');
-    await makeOlderCatalog(openPostgresCatalog(place, () => {}).plain as never);
+    await makeOlderCatalog(openDatabase(place, () => {}).plain as never);
     await assert.rejects(openCatalogAt(place), (error) => isFailure(error, backupWanted) && error.message.includes(newestMigration));
     assert.equal(postgres.sql(`select count(*) from kysely_migration where name = '${newestMigration}'`, 'older'), '0');
     await using upgraded = await openCatalogAt({ ...place, isBackedUp: true });

@@ -17,6 +17,7 @@ import * as servers from './0017-servers.ts';
 import * as platforms from './0019-platforms.ts';
 import * as hostAlarms from './0020-host-alarms.ts';
 import * as verifications from './0022-verifications.ts';
+import * as orphans from './0023-orphans.ts';
 
 /** By name, in alphabetical order. A migration that was released is never changed; the next one mends it. */
 export const migrations: Record<string, Migration> = {
@@ -38,4 +39,5 @@ export const migrations: Record<string, Migration> = {
   '0019-platforms': platforms,
   '0020-host-alarms': hostAlarms,
   '0022-verifications': verifications,
+  '0023-orphans': orphans,
 };
