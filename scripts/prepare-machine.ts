@@ -28,12 +28,17 @@ const forHosts: readonly Wanted[] = [
   { name: 'systemd', isThere: anyFile('/lib/systemd/systemd') },
 ];
 
-/** A real S3 store: Ceph's gateway, with a monitor and an OSD behind it. */
+/** Real S3 stores: Ceph's gateway, with a monitor and an OSD behind it, and one that breaks promises, OpenStack Swift. */
 const forBuckets: readonly Wanted[] = [
   { name: 'radosgw', isThere: program('radosgw') },
   { name: 'ceph-mon', isThere: program('ceph-mon') },
   { name: 'ceph-osd', isThere: program('ceph-osd') },
   { name: 'ceph-common', isThere: program('ceph') },
+  { name: 'swift-proxy', isThere: program('swift-proxy-server') },
+  { name: 'swift-account', isThere: program('swift-account-server') },
+  { name: 'swift-container', isThere: program('swift-container-server') },
+  { name: 'swift-object', isThere: program('swift-object-server') },
+  { name: 'memcached', isThere: program('memcached') },
 ];
 
 /** A domain controller of Active Directory. */

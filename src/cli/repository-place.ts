@@ -45,10 +45,17 @@ async function bucketPlace(text: string, given: Words, straight: boolean): Promi
     style: isGiven(given, 'virtualHost') ? 'virtual-host' : 'path',
     accessKeyId: textOf(given, 'accessKey') ?? '',
     caPem: ca === undefined ? null : await readFileOf('certificate authority', ca),
-    sse: isGiven(given, 'sse') ? 'AES256' : null,
+    sse: sseOf(given),
     straight,
   };
   return { location: checked(location, text, given), secret: await secretOf(given, 'secretKeyFile', '--secret-key-file', 'a bucket') };
+}
+
+function sseOf(given: Words): 'AES256' | { kms: string } | null {
+  const kms = textOf(given, 'sseKmsKey');
+  if (kms === undefined) return isGiven(given, 'sse') ? 'AES256' : null;
+  if (isGiven(given, 'sse')) throw usageOf(given, '--sse has the store take a key of its own, --sse-kms-key names one of its key service; give one of them');
+  return { kms };
 }
 
 function urlOf(text: string, given: Words, form: string): URL {

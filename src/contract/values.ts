@@ -65,8 +65,11 @@ const s3Location = z.object({
   accessKeyId: z.string().min(1),
   /** PEM of the authority that signed the store's certificate; null: those that the host trusts. */
   caPem: z.string().nullable().default(null),
-  /** Asked of the store, and read back: AES256, with keys that the store keeps. What is in a repository is encrypted either way. */
-  sse: z.enum(['AES256']).nullable().default(null),
+  /**
+   * Asked of the store, and read back: AES256, with keys that the store keeps, or `kms`, with a key of its key service, by its id. What is in a
+   * repository is encrypted either way.
+   */
+  sse: z.union([z.enum(['AES256']), z.object({ kms: z.string().regex(/^[\x21-\x7e]{1,2048}$/) })]).nullable().default(null),
   straight: isStraight,
 });
 

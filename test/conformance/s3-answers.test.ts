@@ -67,6 +67,7 @@ test('a bucket: a store that takes a retention and does not keep it is refused f
   const store = await openScriptedStore(t);
   await assert.rejects(openBucket(store.location, 'secret', { create: true, immutable: { days: 30, mode: 'compliance' } }), { code: 'repository.lock-not-kept', message: /takes a retention and does not keep it/ });
   await assert.rejects(openBucket({ ...store.location, sse: 'AES256' }, 'secret', { create: true }), { code: 'repository.bucket-unfit', message: /encrypt/ });
+  await assert.rejects(openBucket({ ...store.location, sse: { kms: 'key' } }, 'secret', { create: true }), { code: 'repository.bucket-unfit', message: /encrypt \(aws:kms\)/ });
   assert.deepEqual([...store.objects.keys()], []);
   assert.ok(store.asked.some(({ headers }) => headers['x-amz-server-side-encryption'] === 'AES256'));
 });

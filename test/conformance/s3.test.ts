@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { connect, type AddressInfo } from 'node:net';
 import { after, before, test, type TestContext } from 'node:test';
 import { createServer } from 'node:tls';
-import { DeleteObjectCommand, ListMultipartUploadsCommand, ListObjectVersionsCommand, PutBucketLifecycleConfigurationCommand, PutObjectCommand, PutObjectRetentionCommand } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, HeadObjectCommand, ListMultipartUploadsCommand, ListObjectVersionsCommand, PutBucketLifecycleConfigurationCommand, PutObjectCommand, PutObjectRetentionCommand } from '@aws-sdk/client-s3';
 import { systemClock } from '../../src/base/clock.ts';
 import { until } from '../../src/base/deadline.ts';
 import { randomId } from '../../src/base/ids.ts';
@@ -18,7 +18,10 @@ import { openRequests, usualTimes } from '../../src/repository/storage/s3-reques
 import type { Storage } from '../../src/repository/storage/storage.ts';
 import { openCuttingProxy } from '../kit/cutting-proxy.ts';
 import { openTestAuthority } from '../kit/test-authority.ts';
-import { openObjectStore, whyNoObjectStore, type ObjectStore } from '../kit/object-store.ts';
+import { kmsKey, openObjectStore, whyNoObjectStore, type ObjectStore } from '../kit/object-store.ts';
+import { below, openDataSession, openHosts, servedSet } from '../kit/data-session.ts';
+import { openLaggingStore } from '../kit/lagging-store.ts';
+import { laggingConformance } from './lagging-lists.ts';
 import { lockConformance, type LockedPlace } from './lock.ts';
 import { storageConformance } from './storage.ts';
 
@@ -51,6 +54,48 @@ if (skip === undefined) {
     { many: 1_050 },
   );
 }
+
+if (skip === undefined) {
+  storageConformance(
+    'a bucket behind a gateway',
+    async (t) => {
+      const [hosts, location] = [await openHosts(t), store.at(bucket, { prefix: `behind/${randomId()}` })];
+      const again = async (): Promise<Storage> => below(await (await openDataSession(t, hosts, { storage: await open(t, location) })).open(), `sets/${servedSet}/oplog/`);
+      return { storage: await again(), again };
+    },
+    { many: 120 },
+  );
+}
+
+laggingConformance(
+  'a bucket whose lists lag',
+  async (t) => {
+    const lagging = await openLaggingStore(t, store, bucket);
+    const location = store.at(bucket, { prefix: `lagging/${randomId()}` });
+    return Object.assign(lagging, { direct: await open(t, location), lagging: await open(t, store.at(bucket, { port: lagging.port, prefix: location.prefix })) });
+  },
+  { skip: skip ?? false },
+);
+
+test('a bucket: what is written is encrypted by the store with the key that was named, small and large objects, and reads back as it was', { skip }, async (t) => {
+  const location = store.at(bucket, { prefix: `sse/${randomId()}`, sse: { kms: kmsKey } });
+  const storage = await open(t, location, { create: true });
+  const large = randomBytes((9 << 20) + 5);
+  await storage.put('a/small', large.subarray(0, 1000), 'new');
+  const writer = await storage.create('packs/one');
+  await writer.append(large);
+  await writer.commit();
+  for (const name of ['a/small', 'packs/one']) {
+    const { ServerSideEncryption, SSEKMSKeyId } = await store.client.send(new HeadObjectCommand({ Bucket: bucket, Key: `${location.prefix}/${name}` }));
+    assert.deepEqual([ServerSideEncryption, SSEKMSKeyId], ['aws:kms', kmsKey], name);
+  }
+  assert.ok(Buffer.from(await storage.read('a/small')).equals(large.subarray(0, 1000)));
+  assert.ok(Buffer.from(await storage.read('packs/one')).equals(large));
+  assert.ok(Buffer.from(await storage.read('packs/one', { from: (8 << 20) - 7, bytes: 20 })).equals(large.subarray((8 << 20) - 7, (8 << 20) + 13)));
+  // A key that the store has not; and AES256, which radosgw 16.2 takes and ignores.
+  await assert.rejects(openBucket({ ...location, sse: { kms: 'another-key' } }, store.secret, { create: true }), { code: 'repository.bucket-unfit', message: /does not give the key to encrypt with .*another-key/ });
+  await assert.rejects(openBucket({ ...location, sse: 'AES256' }, store.secret, { create: true }), { code: 'repository.bucket-unfit', message: /the object says nothing/ });
+});
 
 test('a bucket: connections cut in the middle of any call lose nothing, and what was stored once is told as stored', { skip }, async (t) => {
   const proxy = await openCuttingProxy(t, [store.port]);

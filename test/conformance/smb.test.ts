@@ -13,6 +13,7 @@ import { openShare, type ShareOptions } from '../../src/repository/storage/smb.t
 import type { Storage } from '../../src/repository/storage/storage.ts';
 import { noise } from '../kit/archive-scene.ts';
 import { openCuttingProxy } from '../kit/cutting-proxy.ts';
+import { below, openDataSession, openHosts, servedSet } from '../kit/data-session.ts';
 import { openSamba, sharePassword, whyNoSamba, type Samba } from '../kit/samba.ts';
 import { storageConformance } from './storage.ts';
 
@@ -35,6 +36,21 @@ async function open(t: TestContext, more: Partial<SmbLocation> = {}, options: Sh
 if (why === false) {
   storageConformance('a share, signed', async (t) => await open(t, {}, {}, signing));
   storageConformance('a share, encrypted', async (t) => await open(t, { share: 'sealed', encryption: 'required' }));
+}
+
+if (why === false) {
+  storageConformance(
+    'a share behind a gateway, encrypted',
+    async (t) => {
+      const [hosts, path] = [await openHosts(t), `t/${randomId()}`];
+      const again = async (): Promise<Storage> => {
+        const { storage } = await open(t, { path, share: 'sealed', encryption: 'required' });
+        return below(await (await openDataSession(t, hosts, { storage })).open(), `sets/${servedSet}/oplog/`);
+      };
+      return { storage: await again(), again };
+    },
+    { many: 120 },
+  );
 }
 
 const failing = async (location: Partial<SmbLocation>, password = sharePassword): Promise<Failure> => {

@@ -67,6 +67,9 @@ test('a bucket is named by its address, its key comes from a file, and one host 
       assert.deepEqual([code, says.test(stderr)], [2, true], stderr);
     }
     assert.equal(asked.length, 5);
+    await add('s3:http://store.example/backup', ...key, '--sse-kms-key', 'backup-key');
+    assert.deepEqual(asked[5]!.location.kind === 's3' && asked[5]!.location.sse, { kms: 'backup-key' });
+    assert.match((await add('s3:http://store.example/backup', ...key, '--sse', '--sse-kms-key', 'backup-key')).stderr, /give one of them/);
   } finally {
     rmSync(directory, { recursive: true });
   }

@@ -38,6 +38,7 @@ export const placeOptions: readonly OptionDefinition[] = [
   { flags: '--secret-key-file <file>', says: 'bucket: file with the secret access key' },
   { flags: '--region <name>', says: 'bucket: the region requests are signed for (us-east-1)' },
   { flags: '--sse', says: 'bucket: have the store encrypt with its own keys (AES256), too, and read back that it does' },
+  { flags: '--sse-kms-key <id>', says: 'bucket: the same with a key of the store\'s key service (aws:kms)' },
   { flags: '--virtual-host', says: 'bucket: its name is part of the host name, not of the path' },
   { flags: '--ca <file>', says: 'bucket: certificate of the authority of the store (those this machine trusts)' },
 ];

@@ -23,8 +23,8 @@ export type S3Location = {
   readonly style: 'path' | 'virtual-host';
   readonly accessKeyId: string;
   readonly caPem: string | null;
-  /** Encryption by the store with keys of its own, asked for and read back; null: what the bucket does by itself. */
-  readonly sse: 'AES256' | null;
+  /** Encryption by the store with keys of its own, or with one of its key service, asked for and read back; null: what the bucket does by itself. */
+  readonly sse: 'AES256' | { readonly kms: string } | null;
 };
 
 export type StorageLocation = DirectoryLocation | SmbLocation | S3Location;

@@ -84,6 +84,8 @@ const wrongKey: Readonly<Record<string, string>> = {
 };
 
 function refused({ name, status, says }: { name: string; status: number; says: string }, place: string, object: string, cause: unknown): Failure {
+  // Of the key that it is to encrypt with radosgw says the same name as of the one that requests are signed with; AWS has names of its own.
+  if (name.startsWith('KMS.') || (name in wrongKey && /\bkms\b/i.test(says))) return bucketUnfit({ place, what: `its key service does not give the key to encrypt with (${says})` }, cause);
   const what = wrongKey[name];
   if (what !== undefined) return bucketKeyWrong({ place, what }, cause);
   if (name === 'NoSuchBucket') return bucketMissing({ place }, cause);

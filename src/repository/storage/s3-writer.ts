@@ -23,7 +23,7 @@ const abortMs = 10_000;
 const mostSpare = 4;
 
 /** What an object is put with: for how long it is locked, and how the store encrypts it. */
-export type PutHeaders = LockHeaders & Pick<PutObjectCommandInput, 'ServerSideEncryption'>;
+export type PutHeaders = LockHeaders & Pick<PutObjectCommandInput, 'ServerSideEncryption' | 'SSEKMSKeyId'>;
 
 export type Target = { readonly Bucket: string; readonly Key: string };
 

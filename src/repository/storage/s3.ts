@@ -68,7 +68,7 @@ function bucketStorage(requests: Requests, location: S3Location, clock: Clock, i
   const prefix = prefixOf(location);
   const line = openPartLine(partsAtOnce);
   const at = (name: string): Target => ({ Bucket, Key: prefix + name });
-  const sse = location.sse === null ? {} : { ServerSideEncryption: location.sse };
+  const sse = sseHeaders(location.sse);
   const isSummed = immutable !== undefined;
   const headers = (name: string): PutHeaders => ({ ...sse, ...lockHeaders(name, immutable, clock) });
   let isTidied = false;
@@ -202,8 +202,17 @@ async function requireFit(storage: Storage, bucket: Parameters<typeof tryLock>[0
   if (bad !== undefined) throw lockNotKept({ place, what: bad.says });
 }
 
-/** A store that does not encrypt answers without the word. */
-async function requireSse({ requests, Bucket, prefix }: Parameters<typeof tryLock>[0], name: string, sse: string): Promise<void> {
-  const { ServerSideEncryption } = await requests.ask(name, async (client, { signal }) => await client.send(new HeadObjectCommand({ Bucket, Key: prefix + name }), { abortSignal: signal }));
-  if (ServerSideEncryption !== sse) throw bucketUnfit({ place: requests.place, what: `it takes the wish to encrypt (${sse}) and does not: the object says ${ServerSideEncryption ?? 'nothing'}` });
+function sseHeaders(sse: S3Location['sse']): Pick<PutObjectCommandInput, 'ServerSideEncryption' | 'SSEKMSKeyId'> {
+  if (sse === null) return {};
+  return sse === 'AES256' ? { ServerSideEncryption: sse } : { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: sse.kms };
+}
+
+/** A store that does not encrypt answers without the word. Of a key that was named by its id alone it may answer the whole name, which ends with it. */
+async function requireSse({ requests, Bucket, prefix }: Parameters<typeof tryLock>[0], name: string, sse: NonNullable<S3Location['sse']>): Promise<void> {
+  const { ServerSideEncryption, SSEKMSKeyId } = await requests.ask(name, async (client, { signal }) => await client.send(new HeadObjectCommand({ Bucket, Key: prefix + name }), { abortSignal: signal }));
+  const wanted = sseHeaders(sse);
+  const isKeyRight = wanted.SSEKMSKeyId === undefined || SSEKMSKeyId === wanted.SSEKMSKeyId || SSEKMSKeyId?.endsWith(`/${wanted.SSEKMSKeyId}`) === true;
+  if (ServerSideEncryption === wanted.ServerSideEncryption && isKeyRight) return;
+  const said = [ServerSideEncryption ?? 'nothing', ...(SSEKMSKeyId === undefined ? [] : [`key ${SSEKMSKeyId}`])].join(', ');
+  throw bucketUnfit({ place: requests.place, what: `it takes the wish to encrypt (${wanted.ServerSideEncryption!}) and does not: the object says ${said}` });
 }
