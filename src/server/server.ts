@@ -54,6 +54,7 @@ import type { NameServerAddress } from './name-server.ts';
 import { joinServers } from './membership.ts';
 import { openMoments } from './moments.ts';
 import { openOplogStandings } from './oplog-standings.ts';
+import { openOplogTending } from './oplog-tending.ts';
 import { openPeople, type PeopleOptions } from './people/people.ts';
 import { openReach } from './people/reach.ts';
 import { openPlacement } from './placement.ts';
@@ -194,7 +195,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const copiesDue = keepCopiesDue({ catalog, start: async (copy) => void (await services.copies.start(copy, 'scheduled')), clock, log, isMine, signal: ends.signal });
   services.copies.onChange(copiesDue.wake);
   services.policies.onChange(keepPoliciesRunning(services.policyRuns, { clock, log, isMine, signal: ends.signal }).wake);
-  keepRetentionApplied({ catalog, retention: services.retention, clock, log, isMine, signal: ends.signal });
+  keepRetentionApplied({ catalog, retention: services.retention, tending: services.tending, clock, log, isMine, signal: ends.signal });
   const tells = telling.run(ends.signal, isMine);
   keepConfigurationCopied({ catalog, archives: services.archives, links, sealer, secrets: { masterKeyHex: sealer.masterKeyHex, authority: authority.secret }, installation: authority.fingerprint.slice(0, 16), version, clock, log, isMine, everyMs: timing.configurationEveryMs, signal: ends.signal });
   const answering = alarms.keepAnswering(async (setId, reason) => await startBaseBackup(services, setId, reason), ends.signal, isMine);
@@ -235,7 +236,8 @@ function compose(base: Base, about: Services['about']) {
   const moments = openMoments({ links, archives, points, standings, clock, waitMs: timing.archiveWaitMs });
   const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
   const copies = openCopies({ catalog, archives, sets, points, clock, log }, () => engine);
-  const retention = openRetention({ catalog, archives, points, clock, log }, () => engine);
+  const tending = openOplogTending({ catalog, archives, points, links }, () => engine);
+  const retention = openRetention({ catalog, archives, points, tending, clock, log }, () => engine);
   const policies = openPolicies({ catalog, clock });
   const sessionLog = openSessionLog(catalog, clock);
   const hooks = openHooks({ catalog, hosts, clock });
@@ -244,7 +246,7 @@ function compose(base: Base, about: Services['about']) {
     const at = await nameServers();
     return at === null ? null : await checkNames(await inventoryOf(services), at, { isWanted, signal });
   };
-  const flows = flowTable({ lookAtNames, hooks, hosts, links, deployers, credentials, contact, distribution, hostServices, windows: { installerDirectory: base.windowsInstaller, workDirectory: join(base.data, 'server', 'windows-contacts'), identity: base.identity }, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
+  const flows = flowTable({ lookAtNames, hooks, hosts, links, deployers, credentials, contact, distribution, hostServices, windows: { installerDirectory: base.windowsInstaller, workDirectory: join(base.data, 'server', 'windows-contacts'), identity: base.identity }, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, tending, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing, isSure: base.isSure });
   const work = openPolicyWork({ catalog, engine, sets, points, placement, wake: policies.wake });
   const policyRuns = openPolicyScheduler({ book: catalog.policies, work, clock, log, limits: usualLimits, newId: () => sortableId(clock) });
@@ -259,7 +261,7 @@ function compose(base: Base, about: Services['about']) {
   const telling = openTelling({ catalog, sealer, points, standings, clock, log, fingerprint: () => about().caFingerprint, server: () => about().url, everyMs: timing.tellEveryMs });
   const services: Services = {
     ...telling.services, hooks,
-    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
+    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, tending, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms, telling };
