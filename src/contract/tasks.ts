@@ -209,6 +209,8 @@ export const taskKinds = {
       failed: z.array(z.object({ point: z.string(), why: z.string() })),
       /** Proved points that are still to be copied, because only oplog was asked for. */
       waiting: z.int(),
+      /** The checkpoint of the oldest point that may still come to be copied: what is behind it is not to go. */
+      oplogFrom: v.clusterTime.nullable().default(null),
       /** Copied points that the retention does not keep. */
       surplus: z.array(z.string()),
       /** Copies made before, with a proof of their original that they had not. */

@@ -26,7 +26,7 @@ import { dayOf, lastPart } from './object-names.ts';
 import { chainRoot, readChain, type StoredChain } from './oplog-chain.ts';
 import { listChains, type Chain } from './oplog-archive.ts';
 import { openCut, putCut } from './oplog-cuts.ts';
-import { inOrder, listSlices, listUnder, openSlice, readPart, requireFollowing, wayFrom, type Link } from './oplog-reader.ts';
+import { inOrder, listSlices, listUnder, openLink, openSlice, readPart, requireFollowing, wayFrom, type Link } from './oplog-reader.ts';
 import { openSliceBody, sealSlice, type OpenedSlice, type SliceName } from './oplog-slice.ts';
 import { openObject, sealObject } from './sealed-object.ts';
 
@@ -89,7 +89,8 @@ async function isOutlived({ source, from }: OplogCopying, chain: Chain, lastDay:
 
 async function isComplete({ source, target }: OplogCopying, chain: Chain, lastDay: number): Promise<boolean> {
   const [first, second] = [await endIn(source, chain.id, chain.start.after, lastDay), await endIn(target, chain.id, chain.start.after, lastDay)];
-  return first?.name === second?.name;
+  if (first === undefined || second === undefined) return first === second;
+  return first.isCut || second.isCut ? compareTimes(first.through, second.through) <= 0 : first.name === second.name;
 }
 
 async function copyChain(copying: Run, chain: string, lastDay: number, report: OplogCopied): Promise<ClusterTime> {
@@ -98,7 +99,7 @@ async function copyChain(copying: Run, chain: string, lastDay: number, report: O
   const name = target.names.chainStart(chain);
   await target.storage.put(name, sealObject(target.keys.object, name, stored), 'new');
   const { end, fresh } = await joinEnds(copying, chain, stored, lastDay);
-  let before: Link | undefined = end === undefined ? undefined : await openSlice(target, chain, end);
+  let before = end === undefined ? undefined : await openLink(target, chain, end);
   let through: ClusterTime = end?.through ?? stored.start.after;
   const way = wayFrom(entered(fresh, through), through, undefined);
   await copyBarriers(source, target, chain);
@@ -128,6 +129,8 @@ async function joinEnds({ source, target }: OplogCopying, chain: string, stored:
   const start = stored.start.after;
   const end = await endIn(target, chain, start, lastDay);
   const fresh = await slicesFrom(source, chain, end?.after ?? start, lastDay);
+  // What was cut from the end of a copy is not copied again.
+  if (end?.isCut === true && fresh.every(({ through }) => compareTimes(through, end.through) <= 0)) return { end, fresh: [] };
   // What leads on from its end is proved by its hash when it is copied.
   const isIn = (cut: SliceName): boolean => cut.isCut && end !== undefined && compareTimes(cut.after, end.through) <= 0 && compareTimes(end.through, cut.through) <= 0;
   if (end === undefined || fresh.some((part) => part.name === end.name || sameTime(part.after, end.through) || isIn(part))) return { end, fresh };
@@ -182,13 +185,14 @@ function lastDayOf(next: Chain | undefined, clock: Clock): number {
   return dayOf(seconds) + daysAhead;
 }
 
-/** The last slice of a chain, found by day from the newest one on. */
+/** The last slice of a chain, found by day from the newest one on, or the cut behind it. */
 async function endIn(parts: ArchiveParts, chain: string, start: ClusterTime, lastDay: number): Promise<SliceName | undefined> {
+  const cut = (await listUnder(parts, parts.names.cuts(chain))).sort((a, b) => compareTimes(a.through, b.through)).at(-1);
   for (let day = Math.max(lastDay, dayOf(start.t)); day >= dayOf(start.t); day--) {
     const last = (await listUnder(parts, parts.names.day(chain, day))).at(-1);
-    if (last !== undefined) return last;
+    if (last !== undefined) return cut !== undefined && compareTimes(cut.through, last.through) >= 0 ? cut : last;
   }
-  return undefined;
+  return cut;
 }
 
 async function slicesFrom(parts: ArchiveParts, chain: string, after: ClusterTime, lastDay: number): Promise<SliceName[]> {
