@@ -16,7 +16,7 @@ import type { FromMover, MoverTask } from './task-runner.ts';
 import { runTask } from './tasks/table.ts';
 
 /** Kinds that read a protected database's disk; the others serve an operator who waits. */
-const yields: ReadonlySet<TaskKind> = new Set<TaskKind>(['backup', 'check', 'sweep']);
+const yields: ReadonlySet<TaskKind> = new Set<TaskKind>(['backup', 'check', 'sweep', 'tend-oplog']);
 
 export async function runMover(task: MoverTask, send: (message: FromMover) => void, signal: AbortSignal, onConnection: TaskContext['onConnection'], log: Log): Promise<void> {
   if (yields.has(task.kind)) {

@@ -20,6 +20,7 @@ import { removeStaleMounts } from '../mount/stale.ts';
 import { holdersOf } from '../repository/holders.ts';
 import { keepConfiguration } from '../repository/configurations.ts';
 import { raiseImmutable } from '../repository/immutable.ts';
+import { planTrim } from '../repository/oplog-trim.ts';
 import { listArchives, makeArchive } from '../repository/repository.ts';
 import { readWardenAlarms } from '../repository/storage/warden-line.ts';
 import { withArchiveHere, withStorage } from './archive-access.ts';
@@ -30,6 +31,7 @@ import { findings } from './findings.ts';
 import { lookAround } from './look-around.ts';
 import { beingUpdated } from './failures.ts';
 import { undoLocksOf } from './left-locks.ts';
+import { neededIn } from './needed-oplog.ts';
 import { lookAtOwnNames } from './own-names.ts';
 import { listenForProbes } from './port-listener.ts';
 import { probePorts } from './port-probe.ts';
@@ -110,6 +112,12 @@ export async function openTransport(options: { workDirectory: string; programs: 
         return {};
       }),
     'archive.window': async ({ archive }) => await withArchiveHere(archive, async (opened) => await windowOf(opened, systemClock.now())),
+    'archive.oplog-plan': async ({ archive, ...wish }) =>
+      await withArchiveHere(archive, async (opened) => {
+        const { isNeeded, says } = await neededIn(opened, wish, systemClock.now());
+        const { goes, full, retainedBytes, retainedUntilMs } = await planTrim(opened.parts, isNeeded);
+        return { goes: [...goes], retainedBytes, retainedUntilMs, says, full: full.length };
+      }),
     'point.delete': async ({ archive, point }) => {
       await withArchiveHere(archive, async (opened) => await opened.deletePoint(point));
       return {};

@@ -1,13 +1,14 @@
 /**
  * The window of an archive: which moments it can be asked for, computed from what the repository holds and nothing else.
  *
- * A chain is unbroken by construction (repository/oplog-archive.ts refuses a batch that does not follow), so each chain
- * is one span, and the gaps are what lies between one chain's end and the next one's start.
+ * A chain is unbroken by construction (repository/oplog-archive.ts refuses a batch that does not follow), so it is one span, or
+ * several where retention cut something out of it. The gaps are these cuts, and what lies between one chain's end and the next
+ * one's start.
  *
  * One damaged object hides nothing else: it is told beside what is whole. What it makes unusable is left out, never
  * guessed: a point without its manifest, a chain without its start, a chain that may have a barrier nobody can read.
  */
-import { compareTimes, type ClusterTime, type Optime } from '../base/cluster-time.ts';
+import { compareTimes, type ClusterTime } from '../base/cluster-time.ts';
 import type { Archive, Barrier, Damage, PointManifest } from '../repository/archive.ts';
 import type { PointSummary, Window } from '../contract/values.ts';
 import { summarise } from './point-about.ts';
@@ -16,12 +17,15 @@ export type ChainSpan = {
   readonly chain: string;
   readonly why: string;
   readonly startedAtMs: number;
-  readonly after: Optime;
+  /** With its term where the chain begins. */
+  readonly after: ClusterTime & { readonly term?: number };
   readonly through: ClusterTime;
   readonly barriers: readonly Barrier[];
 };
 
-/** Each usable chain as a span, oldest first, and what is damaged. A chain without a slice reaches no further than its start. */
+const cutWords = 'the retention of the oplog removed it';
+
+/** The spans of each usable chain, oldest first, and what is damaged. A chain without a slice reaches no further than its start. */
 export async function surveyChains(archive: Archive): Promise<{ spans: ChainSpan[]; damaged: Damage[] }> {
   const { chains, hurt } = await archive.oplog.chains();
   const damaged = hurt.map(({ chain, object, what }) => ({ object, what: `${what}; oplog chain ${chain} cannot be used` }));
@@ -31,7 +35,16 @@ export async function surveyChains(archive: Archive): Promise<{ spans: ChainSpan
     const unusable = found.isWhole ? '' : `; oplog chain ${id} cannot be used, because nobody knows where this barrier is`;
     damaged.push(...found.damaged.map(({ object, what }) => ({ object, what: `${what}${unusable}` })));
     if (!found.isWhole) continue;
-    spans.push({ chain: id, why: start.why, startedAtMs, after: start.after, through: slices.at(-1)?.through ?? start.after, barriers: found.barriers });
+    const whole = { chain: id, startedAtMs, barriers: found.barriers };
+    let span: ChainSpan | undefined = { ...whole, why: start.why, after: start.after, through: start.after };
+    for (const { after, through, isCut } of slices) {
+      if (!isCut) span = { ...(span ?? { ...whole, why: cutWords, after }), through };
+      else if (span !== undefined) {
+        if (compareTimes(span.after, span.through) < 0) spans.push(span);
+        span = undefined;
+      }
+    }
+    if (span !== undefined) spans.push(span);
   }
   return { spans: spans.sort((a, b) => a.startedAtMs - b.startedAtMs || compareTimes(a.after, b.after)), damaged };
 }
@@ -42,8 +55,8 @@ export function chainFor(spans: readonly ChainSpan[], checkpoint: ClusterTime, a
 }
 
 /** Stored bytes of the slices that hold entries of (after, through]. */
-export function archivedBytes(slices: readonly { after: ClusterTime; through: ClusterTime; bytes: number }[], after: ClusterTime, through: ClusterTime): number {
-  const inside = slices.filter((slice) => compareTimes(slice.through, after) > 0 && compareTimes(slice.after, through) < 0);
+export function archivedBytes(slices: readonly { after: ClusterTime; through: ClusterTime; bytes: number; isCut: boolean }[], after: ClusterTime, through: ClusterTime): number {
+  const inside = slices.filter((slice) => !slice.isCut && compareTimes(slice.through, after) > 0 && compareTimes(slice.after, through) < 0);
   return inside.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
@@ -57,7 +70,7 @@ export async function windowOf(archive: Archive, nowMs: number): Promise<Window>
   }
   const usable = summaries.filter((point) => point.chain !== null && point.proof?.ok !== false);
   const from = usable.map((point) => point.checkpoint).sort(compareTimes)[0] ?? null;
-  const ends = usable.flatMap((point) => spans.filter((span) => span.chain === point.chain).map((span) => span.through));
+  const ends = usable.flatMap((point) => chainFor(spans, point.checkpoint, point.checkpoint)?.through ?? []);
   const to = ends.sort(compareTimes).at(-1) ?? null;
   const newest = spans.at(-1);
   return {

@@ -4,7 +4,6 @@ import { DatabaseSync } from 'node:sqlite';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Kysely } from 'kysely';
 import { newestMigration } from '../../test/kit/older-catalog.ts';
 import { isFailure } from '../base/failure.ts';
 import { openCatalog, openCatalogOn, type Catalog } from './catalog.ts';

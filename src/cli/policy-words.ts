@@ -8,6 +8,12 @@ const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 type Weekday = (typeof weekdays)[number];
 const nths: Readonly<Record<string, 1 | 2 | 3 | 4 | 'last'>> = { first: 1, second: 2, third: 3, fourth: 4, last: 'last' };
 
+function oplogOf(words: Invocation): Partial<Retention> {
+  if (textOf(words, 'oplogKeep') === undefined) return {};
+  if (textOf(words, 'oplogKeep') === 'points') return { oplog: { kind: 'points' } };
+  return { oplog: { kind: 'days', days: numberOf(words, 'oplogKeep', { from: 1, to: 36_500 })! } };
+}
+
 /** What was given, in place of what the document says. */
 export function changedBy(words: Invocation, document: GivenPolicy): GivenPolicy {
   const [sets, groups] = [listOf(words, 'set'), listOf(words, 'group')];
@@ -114,6 +120,7 @@ function retentionOf(words: Invocation): Partial<Retention> {
     ...(weekly !== undefined && { weekly: weekly && { count: weekly.count, day: weekly.at } }),
     ...(monthly !== undefined && { monthly: monthly && { count: monthly.count, week: monthly.at } }),
     ...(yearly !== undefined && { yearly: yearly && { count: yearly.count, month: yearly.at } }),
+    ...oplogOf(words),
   };
 }
 
@@ -137,11 +144,16 @@ export function showSchedule(schedule: PolicySchedule): string {
   }
 }
 
-export function showRetention({ keep, weekly, monthly, yearly }: Retention): string {
+export function showOplogRule(rule: Retention['oplog']): string {
+  return rule.kind === 'points' ? 'kept with its points' : `kept for ${plural(rule.days, 'day')}`;
+}
+
+export function showRetention({ keep, weekly, monthly, yearly, oplog }: Retention): string {
   return [
     keep.kind === 'days' ? plural(keep.days, 'day') : plural(keep.points, 'point'),
     ...(weekly === null ? [] : [`${weekly.count} weekly from ${weekly.day}`]),
     ...(monthly === null ? [] : [`${monthly.count} monthly from week ${monthly.week}`]),
     ...(yearly === null ? [] : [`${yearly.count} yearly from month ${yearly.month}`]),
+    ...(oplog.kind === 'points' ? [] : [`oplog ${oplog.days === 1 ? '1 day' : `${oplog.days} days`}`]),
   ].join(', ');
 }

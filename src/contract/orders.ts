@@ -86,6 +86,12 @@ const transportOrders = {
     deadlineMs: 60_000,
   },
   'archive.window': { input: z.object({ archive: v.archiveAccess }), output: v.window, deadlineMs: 60_000 },
+  /** What of the archived oplog would go. */
+  'archive.oplog-plan': {
+    input: z.object({ archive: v.archiveAccess, rule: v.oplogRule.nullable(), busy: z.array(z.string()), /** Points that are about to go. */ without: z.array(z.string()), keepFrom: v.clusterTime.nullable() }),
+    output: v.oplogGoing.extend({ /** Gaps whose bytes are still there. */ full: z.int() }),
+    deadlineMs: 60_000,
+  },
   'point.delete': { input: z.object({ archive: v.archiveAccess, point: z.string() }), output: z.object({}), deadlineMs: 30_000 },
   /** Records on the point itself what a proof found. */
   'point.record-proof': {

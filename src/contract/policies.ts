@@ -49,6 +49,8 @@ export const retention = z
     /** Of each month that begins with this week of it. */
     monthly: z.object({ count: z.int().min(1).max(1_200), week: nthWeek.default(1) }).nullable().default(null),
     yearly: z.object({ count: z.int().min(1).max(100), month: month.default(1) }).nullable().default(null),
+    /** Of the archived oplog; never for longer than the oldest point can use it. */
+    oplog: v.oplogRule.default({ kind: 'points' }),
   })
   .meta({ id: 'Retention' });
 

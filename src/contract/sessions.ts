@@ -75,7 +75,7 @@ export const sessionResult = z
       /** Operations after `searchedThrough` had happened and were not in the archive; null when none was missing. */
       notArchivedYet: z.object({ retryAfterSeconds: z.int(), why: z.string() }).nullable().default(null),
     }),
-    taskKinds.copy.output.omit({ copied: true, surplus: true, proved: true, waiting: true }).extend({
+    taskKinds.copy.output.omit({ copied: true, surplus: true, oplogFrom: true, proved: true, waiting: true }).extend({
       kind: z.literal('copy'),
       repository: z.string(),
       /** Points that were copied, and those that the retention took. */
@@ -86,7 +86,7 @@ export const sessionResult = z
     z.object({ kind: z.literal('copy-oplog'), through: v.clusterTime.nullable() }),
     z.object({ kind: z.literal('repair'), ok: z.boolean(), from: z.string().nullable(), archives: z.array(taskKinds.repair.output.extend({ set: z.string() })) }),
     /** Points that went, those that were to go and stayed, and the space that came back. */
-    z.object({ kind: z.literal('retention'), deleted: z.array(z.string()), refused: z.array(z.object({ point: z.string(), why: z.string() })), freedBytes: z.number() }),
+    z.object({ kind: z.literal('retention'), deleted: z.array(z.string()), refused: z.array(z.object({ point: z.string(), why: z.string() })), freedBytes: z.number(), /** Of these archived oplog. */ oplogBytes: z.number().default(0), /** Stretches of oplog that go when sessions that may read them have ended. */ oplogWaiting: z.int().default(0) }),
     z.object({ kind: z.literal('oplog'), through: v.optime.nullable() }),
   ])
   .meta({ id: 'SessionResult' });

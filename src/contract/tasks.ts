@@ -179,6 +179,21 @@ export const taskKinds = {
     input: z.object({ archive: v.archiveAccess }),
     output: z.object({ freedBytes: z.number(), deletedPacks: z.int(), rewrittenPacks: z.int(), keptBytes: z.number(), retainedBytes: z.number().default(0), retainedUntilMs: z.number().nullable().default(null) }),
   },
+  /** Takes archived oplog away that no point needs: first it becomes a gap, then, when nobody reads it any more, its bytes go. */
+  'tend-oplog': {
+    input: z.object({
+      archive: v.archiveAccess,
+      wish: z.discriminatedUnion('what', [
+        z.object({ what: z.literal('cut'), rule: v.oplogRule.nullable(), /** Points that sessions work with. */ busy: z.array(z.string()), /** Everything behind it stays too. */ keepFrom: v.clusterTime.nullable() }),
+        z.object({ what: z.literal('empty'), cuts: z.array(v.oplogStretch).min(1) }),
+      ]),
+    }),
+    output: z.discriminatedUnion('what', [
+      /** `full`: every gap whose bytes are still there. */
+      v.oplogGoing.extend({ what: z.literal('cut'), full: z.array(v.oplogStretch) }),
+      z.object({ what: z.literal('empty'), freedBytes: z.number(), slices: z.int(), chains: z.int() }),
+    ]),
+  },
   /** Brings what a set's archive holds, points and oplog, into its archive in another repository, under that one's key. */
   copy: {
     input: z.object({
@@ -197,6 +212,8 @@ export const taskKinds = {
       failed: z.array(z.object({ point: z.string(), why: z.string() })),
       /** Proved points that are still to be copied, because only oplog was asked for. */
       waiting: z.int(),
+      /** The checkpoint of the oldest point that may still come to be copied: what is behind it is not to go. */
+      oplogFrom: v.clusterTime.nullable().default(null),
       /** Copied points that the retention does not keep. */
       surplus: z.array(z.string()),
       /** Copies made before, with a proof of their original that they had not. */

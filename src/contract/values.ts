@@ -120,9 +120,26 @@ export const archiveAccess = z.object({
 });
 
 /** How long copies stay: for days, or so many of them. Never fewer than three. */
+/** How long archived oplog is kept: as long as a restore point can use it, or for so many days, and for older points what leads to their own time. */
+export const oplogRule = z.discriminatedUnion('kind', [z.object({ kind: z.literal('points') }), z.object({ kind: z.literal('days'), days: z.int().min(1).max(36_500) })]);
+
+/** The entries of (after, through] of a chain. */
+export const oplogStretch = z.object({ chain: z.string(), after: clusterTime, through: clusterTime });
+
+/** What of the archived oplog goes, or would go. */
+export const oplogGoing = z.object({
+  goes: z.array(oplogStretch.extend({ slices: z.int(), bytes: z.number() })),
+  /** Of slices that would go and are still retained. */
+  retainedBytes: z.number(),
+  retainedUntilMs: z.number().nullable(),
+  /** Why everything stays; null: only what is needed does. */
+  says: z.string().nullable(),
+});
+
+const oplogDays = z.int().min(1).max(36_500).optional().meta({ description: 'for how many days single moments are kept; absent: as long as a copied point leads to them' });
 export const copyKeep = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('days'), days: z.int().min(1).max(36_500) }),
-  z.object({ kind: z.literal('points'), points: z.int().min(3).max(100_000) }),
+  z.object({ kind: z.literal('days'), days: z.int().min(1).max(36_500), oplogDays }),
+  z.object({ kind: z.literal('points'), points: z.int().min(3).max(100_000), oplogDays }),
 ]);
 
 export const copyMethod = z.enum(['clone', 'window', 'lock']);
@@ -242,4 +259,7 @@ export type Member = z.infer<typeof member>;
 export type MemberLook = z.infer<typeof memberLook>;
 export type SetLook = z.infer<typeof setLook>;
 export type CopyKeep = z.infer<typeof copyKeep>;
+export type OplogGoing = z.infer<typeof oplogGoing>;
+export type OplogRule = z.infer<typeof oplogRule>;
+export type OplogStretch = z.infer<typeof oplogStretch>;
 export type CopyMethod = z.infer<typeof copyMethod>;

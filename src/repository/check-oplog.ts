@@ -3,8 +3,8 @@ import { isFailure } from '../base/failure.ts';
 import { isOfPlace } from './damage.ts';
 import type { CheckRun } from './check.ts';
 import { readChain, type StoredChain } from './oplog-chain.ts';
-import { listAllSlices, openSlice, readBlock, requireFollowing, wayFrom } from './oplog-reader.ts';
-import type { OpenedSlice, SliceName } from './oplog-slice.ts';
+import { listAllSlices, openLink, openSlice, readBlock, requireFollowing, wayFrom, type Link } from './oplog-reader.ts';
+import type { SliceName } from './oplog-slice.ts';
 import { chosenOf } from './slice-of-check.ts';
 import { openObject } from './sealed-object.ts';
 
@@ -38,7 +38,7 @@ async function readStart(run: CheckRun, chain: string): Promise<StoredChain | un
 async function checkChain(run: CheckRun, chain: string, stored: StoredChain, slices: readonly SliceName[]): Promise<Span[]> {
   const hurt: Span[] = [];
   const read = chosenOf(slices.map(({ name }) => name), run.options, run.seed);
-  let before: OpenedSlice | undefined;
+  let before: Link | undefined;
   let left = [...slices];
   let at: ClusterTime = stored.start.after;
   while (left.length > 0) {
@@ -62,12 +62,14 @@ async function checkChain(run: CheckRun, chain: string, stored: StoredChain, sli
 }
 
 /** Undefined, and damage in the report, when the slice is not sound. */
-async function checkSlice(run: CheckRun, chain: string, stored: StoredChain, slice: SliceName, before: OpenedSlice | undefined, readBlocks: boolean): Promise<OpenedSlice | undefined> {
+async function checkSlice(run: CheckRun, chain: string, stored: StoredChain, slice: SliceName, before: Link | undefined, readBlocks: boolean): Promise<Link | undefined> {
   try {
-    const opened = await openSlice(run.parts, chain, slice);
+    const link = await openLink(run.parts, chain, slice);
     const isLinked = before !== undefined || sameTime(slice.after, stored.start.after);
-    if (isLinked) requireFollowing(chain, stored, slice, opened, before);
-    for (let index = 0; readBlocks && index < opened.header.blocks.length; index++) {
+    if (isLinked) requireFollowing(chain, stored, slice, link, before);
+    if (slice.isCut || !readBlocks) return link;
+    const opened = await openSlice(run.parts, chain, slice);
+    for (let index = 0; index < opened.header.blocks.length; index++) {
       run.progress((await readBlock(run.parts, chain, slice, opened, index)).length);
     }
     return opened;

@@ -5,7 +5,8 @@
  *     1. its start                     the chain exists
  *     2. slices of the source listed   then its barriers: none of a listed slice is missed
  *     3. barriers                      before the slices that they are in
- *     4. slices, in order              each proved to continue the one before it, sealed with the target's key
+ *     4. slices, in order              each proved to continue the one before it, sealed with the target's key; for what retention cut
+ *                                      out of the source the same cut, begun where the target's chain ends
  *
  * A slice keeps its header to the byte, and with it its hash, so the copied chain proves itself as the source's does. A slice
  * that is there already is the same one. Whoever is killed leaves a shorter chain.
@@ -22,9 +23,10 @@ import { damageOf } from './damage.ts';
 import { oplogDamaged } from './failures.ts';
 import { takeLease, type Lease } from './lease.ts';
 import { dayOf, lastPart } from './object-names.ts';
-import { readChain, type StoredChain } from './oplog-chain.ts';
+import { chainRoot, readChain, type StoredChain } from './oplog-chain.ts';
 import { listChains, type Chain } from './oplog-archive.ts';
-import { listSlices, listUnder, openSlice, readPart, requireFollowing, wayFrom } from './oplog-reader.ts';
+import { openCut, putCut } from './oplog-cuts.ts';
+import { inOrder, listSlices, listUnder, openLink, openSlice, readPart, requireFollowing, wayFrom, type Link } from './oplog-reader.ts';
 import { openSliceBody, sealSlice, type OpenedSlice, type SliceName } from './oplog-slice.ts';
 import { openObject, sealObject } from './sealed-object.ts';
 
@@ -64,6 +66,8 @@ async function copyChains(copying: Run, chains: readonly Chain[]): Promise<Oplog
     const isOver = next !== undefined && (copying.from === null || compareTimes(next.start.after, copying.from) <= 0);
     if (isOver) continue;
     const lastDay = lastDayOf(next, copying.clock ?? systemClock);
+    // What retention has taken away whole, or as good as that, is not begun again.
+    if (next !== undefined && !there.includes(chain.id) && (await isOutlived(copying, chain, lastDay))) continue;
     const isOld = newest !== undefined && chain.id < newest && there.includes(chain.id);
     try {
       if (isOld && (await isComplete(copying, chain, lastDay))) continue;
@@ -77,9 +81,16 @@ async function copyChains(copying: Run, chains: readonly Chain[]): Promise<Oplog
   return report;
 }
 
+/** Whether it has nothing that is needed. */
+async function isOutlived({ source, from }: OplogCopying, chain: Chain, lastDay: number): Promise<boolean> {
+  const end = await endIn(source, chain.id, chain.start.after, lastDay);
+  return end === undefined || (from !== null && compareTimes(end.through, from) < 0);
+}
+
 async function isComplete({ source, target }: OplogCopying, chain: Chain, lastDay: number): Promise<boolean> {
   const [first, second] = [await endIn(source, chain.id, chain.start.after, lastDay), await endIn(target, chain.id, chain.start.after, lastDay)];
-  return first?.name === second?.name;
+  if (first === undefined || second === undefined) return first === second;
+  return first.isCut || second.isCut ? compareTimes(first.through, second.through) <= 0 : first.name === second.name;
 }
 
 async function copyChain(copying: Run, chain: string, lastDay: number, report: OplogCopied): Promise<ClusterTime> {
@@ -88,12 +99,17 @@ async function copyChain(copying: Run, chain: string, lastDay: number, report: O
   const name = target.names.chainStart(chain);
   await target.storage.put(name, sealObject(target.keys.object, name, stored), 'new');
   const { end, fresh } = await joinEnds(copying, chain, stored, lastDay);
-  let before = end === undefined ? undefined : await openSlice(target, chain, end);
+  let before = end === undefined ? undefined : await openLink(target, chain, end);
   let through: ClusterTime = end?.through ?? stored.start.after;
-  const way = wayFrom(fresh, through, undefined);
+  const way = wayFrom(entered(fresh, through), through, undefined);
   await copyBarriers(source, target, chain);
   for (const slice of way) {
     signal?.throwIfAborted();
+    if (slice.isCut) {
+      before = await copyCut({ source, target, lease: copying.lease }, chain, stored, slice, before);
+      through = slice.through;
+      continue;
+    }
     const { bytes, opened } = await reseal(source, target, chain, slice);
     requireFollowing(chain, stored, slice, opened, before);
     await copying.lease.confirm();
@@ -113,8 +129,11 @@ async function joinEnds({ source, target }: OplogCopying, chain: string, stored:
   const start = stored.start.after;
   const end = await endIn(target, chain, start, lastDay);
   const fresh = await slicesFrom(source, chain, end?.after ?? start, lastDay);
+  // What was cut from the end of a copy is not copied again.
+  if (end?.isCut === true && fresh.every(({ through }) => compareTimes(through, end.through) <= 0)) return { end, fresh: [] };
   // What leads on from its end is proved by its hash when it is copied.
-  if (end === undefined || fresh.some(({ name, after }) => name === end.name || sameTime(after, end.through))) return { end, fresh };
+  const isIn = (cut: SliceName): boolean => cut.isCut && end !== undefined && compareTimes(cut.after, end.through) <= 0 && compareTimes(end.through, cut.through) <= 0;
+  if (end === undefined || fresh.some((part) => part.name === end.name || sameTime(part.after, end.through) || isIn(part))) return { end, fresh };
   // Of two writers at once both may take their slice back; one of them writes another from the same moment, which leads on.
   if (fresh.some(({ after }) => sameTime(after, end.after))) return { end: (await listSlices(target, chain)).find(({ through }) => sameTime(through, end.after)), fresh };
   // It is taken back, and nothing is written in its place yet.
@@ -123,13 +142,27 @@ async function joinEnds({ source, target }: OplogCopying, chain: string, stored:
   throw oplogDamaged({ chain, slice: lastPart(end.name), what: "the target's chain is another one, which this slice ends: the source does not have it" });
 }
 
+/** Where the target's chain ends inside a cut of the source, that cut begins there. */
+function entered(fresh: readonly SliceName[], at: ClusterTime): SliceName[] {
+  return fresh.map((part) => (part.isCut && compareTimes(part.after, at) < 0 && compareTimes(at, part.through) < 0 ? { ...part, after: at } : part));
+}
+
+async function copyCut({ source, target, lease }: Pick<Run, 'source' | 'target' | 'lease'>, chain: string, stored: StoredChain, cut: SliceName, before: Link | undefined): Promise<Link> {
+  const { header, hash } = await openCut(source, chain, cut.name);
+  const from = before === undefined ? { through: stored.start.after, hash: chainRoot(chain, stored) } : { through: before.header.through, hash: before.hash };
+  if (sameTime(header.after, from.through)) requireFollowing(chain, stored, cut, { header, hash }, before);
+  await lease.confirm();
+  await putCut(target, chain, { after: from.through, through: header.through, previous: from.hash, hash });
+  return { header: { ...header, after: from.through, previous: from.hash }, hash };
+}
+
 /** A slice of the source that stands behind a missing one is not copied, and that is told. */
 async function requireReached(source: ArchiveParts, chain: string, through: ClusterTime, lastDay: number): Promise<void> {
   const end = await endIn(source, chain, through, lastDay);
   if (end === undefined || compareTimes(end.after, through) <= 0) return;
   // Its writer may have gone on since it was listed.
   const behind = await slicesFrom(source, chain, through, lastDay);
-  if (wayFrom(behind, through, undefined).length === 0) throw oplogDamaged({ chain, slice: lastPart(end.name), what: 'a slice before it is missing' });
+  if (wayFrom(entered(behind, through), through, undefined).length === 0) throw oplogDamaged({ chain, slice: lastPart(end.name), what: 'a slice before it is missing' });
 }
 
 /** A slice of the source, every block of it proved, as it is written into the target. */
@@ -152,19 +185,21 @@ function lastDayOf(next: Chain | undefined, clock: Clock): number {
   return dayOf(seconds) + daysAhead;
 }
 
-/** The last slice of a chain, found by day from the newest one on. */
+/** The last slice of a chain, found by day from the newest one on, or the cut behind it. */
 async function endIn(parts: ArchiveParts, chain: string, start: ClusterTime, lastDay: number): Promise<SliceName | undefined> {
+  const cut = (await listUnder(parts, parts.names.cuts(chain))).sort((a, b) => compareTimes(a.through, b.through)).at(-1);
   for (let day = Math.max(lastDay, dayOf(start.t)); day >= dayOf(start.t); day--) {
     const last = (await listUnder(parts, parts.names.day(chain, day))).at(-1);
-    if (last !== undefined) return last;
+    if (last !== undefined) return cut !== undefined && compareTimes(cut.through, last.through) >= 0 ? cut : last;
   }
-  return undefined;
+  return cut;
 }
 
 async function slicesFrom(parts: ArchiveParts, chain: string, after: ClusterTime, lastDay: number): Promise<SliceName[]> {
   const found: SliceName[] = [];
   for (let day = dayOf(after.t); day <= Math.max(lastDay, dayOf(after.t)); day++) found.push(...(await listUnder(parts, parts.names.day(chain, day))));
-  return found.filter((slice) => compareTimes(slice.after, after) >= 0);
+  const cuts = (await listUnder(parts, parts.names.cuts(chain))).filter(({ through }) => compareTimes(through, after) > 0);
+  return [...cuts, ...found.filter((slice) => compareTimes(slice.after, after) >= 0)].sort(inOrder);
 }
 
 /** Those that the target lacks, or only `anew` in the place of one that is damaged there. One whose record is damaged stays a barrier: its moment stands in its name. */

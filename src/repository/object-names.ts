@@ -14,6 +14,7 @@
  *                oplog/<chain id>/writer                         who writes it now
  *                oplog/<chain id>/slices/<day>/<after>-<through> entries of (after, through]; day and times in hex
  *                oplog/<chain id>/barriers/<at>-<check>          an entry that cannot be replayed over
+ *                oplog/<chain id>/cuts/<after>-<through>         in the place of entries that retention removed
  */
 export const archivesPrefix = 'archives/';
 export const immutablePrefix = 'immutable/';
@@ -30,7 +31,7 @@ const keptBelowSet = new Set(['packs', 'points', 'proofs', 'chains']);
 export function isKept(name: string): boolean {
   const [top, , kind, , sub] = name.split('/');
   if (top !== 'sets') return `${top}/` === archivesPrefix || `${top}/` === immutablePrefix || (descriptorNames as readonly string[]).includes(name);
-  return keptBelowSet.has(kind ?? '') || (kind === 'oplog' && (sub === 'slices' || sub === 'barriers'));
+  return keptBelowSet.has(kind ?? '') || (kind === 'oplog' && (sub === 'slices' || sub === 'barriers' || sub === 'cuts'));
 }
 
 /** A slice that another writer's crosses is withdrawn, so it is retained once it is known to stand alone. */
@@ -67,6 +68,7 @@ export function objectNames(setId: string) {
     slices: (chain: string) => `${root}oplog/${chain}/slices/`,
     day: (chain: string, day: number) => `${root}oplog/${chain}/slices/${day.toString(16).padStart(4, '0')}/`,
     barriers: (chain: string) => `${root}oplog/${chain}/barriers/`,
+    cuts: (chain: string) => `${root}oplog/${chain}/cuts/`,
   };
 }
 

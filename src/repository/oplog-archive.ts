@@ -13,6 +13,8 @@
  * record cannot be read is still a barrier: its moment stands in its name, so no moment behind it looks reachable; where
  * not even that can be read, the chain is of no use.
  *
+ * Where retention removed entries a cut stands in their place (oplog-cuts.ts).
+ *
  * A slice's day is that of the moment it starts after, and the days of a chain start with the chain's own, so a reader
  * looks back from a moment's day to find the slice that contains it.
  */
@@ -54,8 +56,8 @@ export type OplogArchive = {
   startChain(start: ChainStart): Promise<string>;
   /** `node` tells one holder from another: the same one goes on at once after a kill, others wait half a minute. */
   openChainWriter(chain: string, node: string): Promise<ChainWriter>;
-  /** In order, from their names alone. */
-  slices(chain: string): Promise<{ after: ClusterTime; through: ClusterTime; bytes: number }[]>;
+  /** In order, from their names alone; `isCut` where retention removed what was there. */
+  slices(chain: string): Promise<{ after: ClusterTime; through: ClusterTime; bytes: number; isCut: boolean }[]>;
   /** The entries of (after, through], proved and without a hole; `repository.oplog-gap` where the chain does not hold them all. */
   read(chain: string, after: ClusterTime, through: ClusterTime): AsyncIterable<OplogBatch>;
   addBarrier(chain: string, at: Optime, what: string): Promise<void>;
@@ -94,7 +96,7 @@ export function openOplogArchive(parts: ArchiveParts, clock: Clock = systemClock
     },
     openChainWriter: async (chain, node) => await openChainWriter(parts, chain, await readChain(parts, chain), node, clock),
     async slices(chain) {
-      return (await listSlices(parts, chain)).map(({ after, through, bytes }) => ({ after, through, bytes }));
+      return (await listSlices(parts, chain)).map(({ after, through, bytes, isCut }) => ({ after, through, bytes, isCut }));
     },
     read: (chain, after, through) => readEntries(parts, chain, after, through),
     async addBarrier(chain, at, what) {

@@ -14,7 +14,7 @@ import type { ArchiveParts } from './archive-parts.ts';
 import { chainBusy, chainTaken, objectDamaged, objectMissing, oplogNotFollowing } from './failures.ts';
 import { dayOf } from './object-names.ts';
 import { chainRoot, type StoredChain } from './oplog-chain.ts';
-import { listSlices, openSlice } from './oplog-reader.ts';
+import { listSlices, openLink } from './oplog-reader.ts';
 import { encodeSlice, sliceName, type OplogBatch, type SliceName } from './oplog-slice.ts';
 import { openObject, sealObject } from './sealed-object.ts';
 
@@ -128,6 +128,6 @@ export async function openChainWriter(parts: ArchiveParts, chain: string, stored
 /** How far the chain reaches, and the hash that the next slice carries. */
 async function endOf(parts: ArchiveParts, chain: string, stored: StoredChain, last: SliceName | undefined): Promise<{ through: Optime; hash: string }> {
   if (last === undefined) return { through: stored.start.after, hash: chainRoot(chain, stored) };
-  const { header, hash } = await openSlice(parts, chain, last);
+  const { header, hash } = await openLink(parts, chain, last);
   return { through: header.through, hash };
 }

@@ -5,8 +5,9 @@ import type { ArchiveParts } from './archive-parts.ts';
 import { objectMissing, objectShort, oplogDamaged, oplogGap } from './failures.ts';
 import { dayOf, lastPart } from './object-names.ts';
 import { chainRoot, isSameEntry, readChain, type StoredChain } from './oplog-chain.ts';
+import { openCut } from './oplog-cuts.ts';
 import { entryTimes } from './oplog-entry-time.ts';
-import { headGuessBytes, openSliceBlock, openSliceHeader, parseSliceName, sliceHeaderBytes, type OpenedSlice, type OplogBatch, type SliceBlock, type SliceName } from './oplog-slice.ts';
+import { headGuessBytes, openSliceBlock, openSliceHeader, parseSliceName, sliceHeaderBytes, type OpenedSlice, type OplogBatch, type SliceBlock, type SliceHeader, type SliceName } from './oplog-slice.ts';
 
 /** Slices whose names start so, in order. */
 export async function listUnder({ storage }: ArchiveParts, prefix: string): Promise<SliceName[]> {
@@ -15,22 +16,31 @@ export async function listUnder({ storage }: ArchiveParts, prefix: string): Prom
     const slice = parseSliceName(name, bytes);
     if (slice !== undefined) found.push(slice);
   }
-  return found.sort((a, b) => compareTimes(a.after, b.after) || compareTimes(a.through, b.through));
+  return found.sort(inOrder);
 }
 
-/** The slices of a chain that continue one another from its start; what a killed writer left beside them is not among them. */
+export function inOrder(a: SliceName, b: SliceName): number {
+  return compareTimes(a.after, b.after) || compareTimes(a.through, b.through);
+}
+
+/** The slices of a chain, and the cuts that stand for others, in order. */
+export async function listParts(parts: ArchiveParts, chain: string): Promise<SliceName[]> {
+  return [...(await listUnder(parts, parts.names.cuts(chain))), ...(await listUnder(parts, parts.names.slices(chain)))].sort(inOrder);
+}
+
+/** The slices and cuts of a chain that continue one another from its start; what a killed writer left beside them is not among them. */
 export async function listSlices(parts: ArchiveParts, chain: string): Promise<SliceName[]> {
   const { start } = await readChain(parts, chain);
-  return wayFrom(await listUnder(parts, parts.names.slices(chain)), start.after, undefined);
+  return wayFrom(await listParts(parts, chain), start.after, undefined);
 }
 
-/** Every slice there is, by chain: of chains without a start as well. */
+/** Every slice and cut there is, by chain: of chains without a start as well. */
 export async function listAllSlices(parts: ArchiveParts): Promise<Map<string, SliceName[]>> {
   const chains = new Map<string, SliceName[]>();
   for await (const { name } of parts.storage.list(parts.names.chains)) chains.set(lastPart(name), []);
   for (const slice of await listUnder(parts, parts.names.oplog)) {
     const chain = slice.name.slice(parts.names.oplog.length).split('/')[0]!;
-    if (!slice.name.startsWith(parts.names.slices(chain))) continue;
+    if (!slice.name.startsWith(parts.names.slices(chain)) && !slice.name.startsWith(parts.names.cuts(chain))) continue;
     const known = chains.get(chain);
     if (known === undefined) chains.set(chain, [slice]);
     else known.push(slice);
@@ -40,7 +50,7 @@ export async function listAllSlices(parts: ArchiveParts): Promise<Map<string, Sl
 
 /**
  * From a moment, slice by slice, each starting where the one before ends. Of two that start at the same moment the one
- * that leads on is taken; else the longer one.
+ * that leads on is taken; else the longer one. A cut comes before what it stands for, which may be there in part.
  */
 export function wayFrom(slices: readonly SliceName[], after: ClusterTime, through: ClusterTime | undefined): SliceName[] {
   const starting = new Map<string, SliceName[]>();
@@ -51,7 +61,7 @@ export function wayFrom(slices: readonly SliceName[], after: ClusterTime, throug
   const way: SliceName[] = [];
   for (let at = after; through === undefined || compareTimes(at, through) < 0; ) {
     const next = starting.get(showTime(at));
-    const chosen = next?.findLast((slice) => starting.has(showTime(slice.through))) ?? next?.at(-1);
+    const chosen = next?.findLast(({ isCut }) => isCut) ?? next?.findLast((slice) => starting.has(showTime(slice.through))) ?? next?.at(-1);
     if (chosen === undefined || compareTimes(chosen.through, at) <= 0) break;
     way.push(chosen);
     at = chosen.through;
@@ -107,8 +117,15 @@ export async function readBlock(parts: ArchiveParts, chain: string, slice: Slice
   return openSliceBlock(opened, chain, slice.name, index, sealed);
 }
 
+/** What a slice or a cut says of its place in the chain. */
+export type Link = { readonly header: Pick<SliceHeader, 'after' | 'through' | 'previous'>; readonly hash: string };
+
+export async function openLink(parts: ArchiveParts, chain: string, slice: SliceName): Promise<Link> {
+  return slice.isCut ? await openCut(parts, chain, slice.name) : await openSlice(parts, chain, slice);
+}
+
 /** Fails unless `slice` is what comes next behind `before`, or behind the chain's start. */
-export function requireFollowing(chain: string, stored: StoredChain, slice: SliceName, opened: OpenedSlice, before: OpenedSlice | undefined): void {
+export function requireFollowing(chain: string, stored: StoredChain, slice: SliceName, opened: Link, before: Link | undefined): void {
   const { header } = opened;
   const isFirst = sameTime(header.after, stored.start.after);
   const expected = before === undefined ? (isFirst ? { after: stored.start.after, hash: chainRoot(chain, stored) } : undefined) : { after: before.header.through, hash: before.hash };

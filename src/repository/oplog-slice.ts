@@ -47,7 +47,8 @@ export type SliceHeader = { readonly after: Optime; readonly through: Optime; re
 /** Consecutive oplog entries as the database gave them: concatenated BSON documents, byte for byte. */
 export type OplogBatch = { readonly first: Optime; readonly last: Optime; readonly count: number; readonly bytes: Uint8Array };
 
-export type SliceName = { readonly name: string; readonly after: ClusterTime; readonly through: ClusterTime; readonly bytes: number };
+/** `isCut`: no slice, but what stands in the place of slices that went (oplog-cuts.ts). */
+export type SliceName = { readonly name: string; readonly after: ClusterTime; readonly through: ClusterTime; readonly bytes: number; readonly isCut: boolean };
 
 export function sliceName(names: ObjectNames, chain: string, after: ClusterTime, through: ClusterTime): string {
   return `${names.day(chain, dayOf(after.t))}${timeKey(after)}-${timeKey(through)}`;
@@ -55,7 +56,7 @@ export function sliceName(names: ObjectNames, chain: string, after: ClusterTime,
 
 export function parseSliceName(name: string, bytes: number): SliceName | undefined {
   const match = /^([0-9a-f]{16})-([0-9a-f]{16})$/.exec(lastPart(name));
-  return match === null ? undefined : { name, after: timeFromKey(match[1]!), through: timeFromKey(match[2]!), bytes };
+  return match === null ? undefined : { name, after: timeFromKey(match[1]!), through: timeFromKey(match[2]!), bytes, isCut: name.includes('/cuts/') };
 }
 
 /** Joins batches to blocks of about 1 MiB; a batch is never cut. */

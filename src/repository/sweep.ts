@@ -34,14 +34,14 @@ import type { ArchiveParts } from './archive-parts.ts';
 import { otherPacks } from './chunk.ts';
 import { openChunkIndex, type ChunkIndex } from './chunk-index.ts';
 import { forgetDistrust, readDistrusted } from './distrusted.ts';
-import { sweepRunning } from './failures.ts';
 import { mergeSegments } from './index-merge.ts';
 import { tagBytes } from './keys.ts';
 import { awaitListed, awaitUnlisted } from './fresh-list.ts';
-import { breakLease, isHeld, leaseMs, listLeases, takeLease, type Lease, type LeaseState } from './lease.ts';
+import { breakLease, isHeld, leaseMs, type Lease, type LeaseState } from './lease.ts';
 import { lastPart } from './object-names.ts';
 import { listRetirements, retire, type Retirement } from './retired.ts';
 import { measureUse, worthRetiring } from './sweep-choice.ts';
+import { withSweepLease } from './sweep-lease.ts';
 import { markChunks, type Kept } from './sweep-marks.ts';
 import { openChunkMover } from './sweep-move.ts';
 import type { StoredObject } from './storage/storage.ts';
@@ -72,18 +72,7 @@ const lookEveryMs = 500;
 
 export async function sweepArchive(parts: ArchiveParts, options: SweepOptions): Promise<SweepReport> {
   const clock = options.clock ?? systemClock;
-  const leaseParts = { storage: parts.storage, names: parts.names, objectKey: parts.keys.object, clock };
-  const lease = await takeLease(leaseParts, 'sweep');
-  try {
-    for (const other of await listLeases(leaseParts)) {
-      if (other.name === lease.name) continue;
-      if (!(await isHeld(other, clock))) await breakLease(parts.storage, other);
-      else if (other.kind === 'sweep') throw sweepRunning({ setId: parts.setId });
-    }
-    return await sweep({ parts, clock, options, lease, leases: async () => await listLeases(leaseParts) });
-  } finally {
-    await lease.release();
-  }
+  return await withSweepLease(parts, clock, async (lease, leases) => await sweep({ parts, clock, options, lease, leases }));
 }
 
 type Run = { readonly parts: ArchiveParts; readonly clock: Clock; readonly options: SweepOptions; readonly lease: Lease; readonly leases: () => Promise<LeaseState[]> };

@@ -69,7 +69,7 @@ test('retention takes what the task says is too much, leaves what is held, and g
   await run(platform);
   const copy = `${point}-repo20`;
   await platform.ask('point.hold', { params: { point: copy }, body: { reason: 'audit' } });
-  const task = (failed: { point: string; why: string }[]) => async () => ({ copied: [], failed, waiting: 0, surplus: [copy], proved: [{ point: copy, proof: { level: 'full' as const, atMs: 5_000_000_000_000, ok: false, says: 'two documents are missing' } }], oplog: { slices: 0, bytes: 0, through: null, damaged: [] }, bytes: { processed: 0, read: 0, transferred: 0, stored: 0 }, seconds: 1 });
+  const task = (failed: { point: string; why: string }[]) => async () => ({ copied: [], failed, waiting: 0, surplus: [copy], oplogFrom: null, proved: [{ point: copy, proof: { level: 'full' as const, atMs: 5_000_000_000_000, ok: false, says: 'two documents are missing' } }], oplog: { slices: 0, bytes: 0, through: null, damaged: [] }, bytes: { processed: 0, read: 0, transferred: 0, stored: 0 }, seconds: 1 });
   platform.fake.scripts.copy = task([]);
   const held = await run(platform);
   assert.ok(held.result?.kind === 'copy');

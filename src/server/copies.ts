@@ -10,7 +10,7 @@ import { sortableId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import * as z from 'zod';
 import { copySchedule, type Copy } from '../contract/routes/copies.ts';
-import { copyKeep, discovered, wireFailure, type CopyKeep } from '../contract/values.ts';
+import { copyKeep, discovered, wireFailure, type CopyKeep, type OplogRule } from '../contract/values.ts';
 import { nextCopy } from '../domain/copy-schedule.ts';
 import type { Archives } from './archives.ts';
 import { copyBusy, copyExists, copyToItself, copyUnknown } from './copy-failures.ts';
@@ -24,6 +24,11 @@ export type NewCopy = { readonly set: SetRow; readonly to: string; readonly keep
 export type Copies = ReturnType<typeof openCopies>;
 
 export const keepOf = (row: CopyRow): CopyKeep => copyKeep.parse(JSON.parse(row.keep));
+/** Its oplog is kept as long as a copied point leads to it, or for so many days. */
+export function oplogRuleOf(row: CopyRow): OplogRule {
+  const { oplogDays } = keepOf(row);
+  return oplogDays === undefined ? { kind: 'points' } : { kind: 'days', days: oplogDays };
+}
 export const scheduleOf = (row: CopyRow): CopySchedule => copySchedule.parse(JSON.parse(row.schedule));
 
 /** Of this machine, as its operator reads its clock. */

@@ -12,12 +12,13 @@ import { chooseSource } from '../domain/source-node.ts';
 import { hasEnded, type SessionState } from '../domain/session.ts';
 import { membersOf, plainBackup, type BackupWish } from './flows/backup.ts';
 import type { Placement } from './placement.ts';
+import type { OplogTending } from './oplog-tending.ts';
 import type { Points } from './points.ts';
 import { documentOf } from './policies.ts';
 import { protectedBy } from './policy-objects.ts';
 import type { Begun, PolicyScheduler, PolicyWork } from './policy-scheduler.ts';
 import type { ProtectedSets } from './protected-sets.ts';
-import type { Retention } from './retention.ts';
+import type { Retention, RetentionSet } from './retention.ts';
 import { keepRounds, type Rounds, type RoundsOptions } from './rounds.ts';
 import { laneOf, type SessionEngine } from './session-engine.ts';
 
@@ -94,12 +95,20 @@ export function keepPoliciesRunning(scheduler: PolicyScheduler, options: RoundsO
 const retentionKey = 'retention.day';
 
 /** Once a day of UTC, for sets whose points grow old without new ones, too. */
-export function keepRetentionApplied({ catalog, retention, clock, log, isMine, signal }: { catalog: Catalog; retention: Retention; clock: Clock; log: Log; isMine: () => Promise<boolean>; signal: AbortSignal }): void {
+export function keepRetentionApplied({ catalog, retention, tending, clock, log, isMine, signal }: { catalog: Catalog; retention: Retention; tending: OplogTending; clock: Clock; log: Log; isMine: () => Promise<boolean>; signal: AbortSignal }): void {
+  const isToBeTended = async (set: RetentionSet): Promise<boolean> => {
+    try {
+      return await tending.isDue(set, await retention.oplogRuleOf(set.id));
+    } catch (error) {
+      log.info('nobody knows whether archived oplog is to go; it is looked at tomorrow', { set: set.name, why: describe(error) });
+      return false;
+    }
+  };
   const look = async (): Promise<void> => {
     const today = Temporal.Instant.fromEpochMilliseconds(clock.now()).toString().slice(0, 10);
     if (!(await isMine()) || (await catalog.settings.get(retentionKey)) === today) return;
     for (const set of await retention.sets()) {
-      if ((await retention.plan(set)).goes.length === 0) continue;
+      if ((await retention.plan(set)).goes.length === 0 && !(await isToBeTended(set))) continue;
       await retention.start(set, 'once a day').catch((error: unknown) => log.info('retention was not begun', { set: set.name, why: describe(error) }));
     }
     await catalog.settings.put(retentionKey, today);

@@ -6,9 +6,11 @@ import type { SessionRow } from '../catalog/sessions.ts';
 import type { Clock } from '../base/clock.ts';
 import { describe, isFailure } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
-import { policyDocument, retention as retentionShape } from '../contract/policies.ts';
+import { policyDocument, retention as retentionShape, type Retention as StoredRetention } from '../contract/policies.ts';
+import { widestRule, type OplogRule } from '../domain/oplog-retention.ts';
 import { planRetention, type RetentionPlan, type RetentionRule } from '../domain/retention.ts';
 import type { Archives } from './archives.ts';
+import type { OplogTending } from './oplog-tending.ts';
 import type { Points } from './points.ts';
 import { laneOf, type SessionEngine } from './session-engine.ts';
 import { protectedBy } from './policy-objects.ts';
@@ -17,17 +19,22 @@ export type Retention = ReturnType<typeof openRetention>;
 /** A set whose points a rule is about, protected or not, and where they are. */
 export type RetentionSet = { readonly id: string; readonly name: string; readonly repository: string };
 
-type Options = { catalog: Catalog; archives: Archives; points: Points; clock: Clock; log: Log };
+type Options = { catalog: Catalog; archives: Archives; points: Points; tending: Pick<OplogTending, 'isDue'>; clock: Clock; log: Log };
 
-export function openRetention({ catalog, archives, points, clock, log }: Options, engine: () => SessionEngine) {
-  async function rulesOf(setId: string): Promise<RetentionRule[]> {
-    const rules: RetentionRule[] = [];
+export function openRetention({ catalog, archives, points, tending, clock, log }: Options, engine: () => SessionEngine) {
+  async function rulesOf(setId: string): Promise<(RetentionRule & { readonly retention: StoredRetention })[]> {
+    const rules: (RetentionRule & { readonly retention: StoredRetention })[] = [];
     for (const row of await catalog.policies.list()) {
       const { timeZone, retention, ...document } = policyDocument.parse(JSON.parse(row.document));
       if ((await protectedBy(document, catalog)).some(({ id }) => id === setId)) rules.push({ name: row.name, timeZone, retention });
     }
     for (const orphan of await catalog.policies.orphans(setId)) rules.push({ name: `former policy ${orphan.policy_name}`, timeZone: orphan.time_zone, retention: retentionShape.parse(JSON.parse(orphan.retention)) });
     return rules;
+  }
+
+  /** Of several rules the one that keeps more; null: there is none, and all of the oplog stays. */
+  async function oplogRuleOf(setId: string): Promise<OplogRule | null> {
+    return widestRule((await rulesOf(setId)).map(({ retention }) => retention.oplog));
   }
 
   /** What forbids the deletion of any point of a set at the moment: nobody says which of them a copy reads. */
@@ -76,10 +83,11 @@ export function openRetention({ catalog, archives, points, clock, log }: Options
     start,
     sets,
     boundBy,
+    oplogRuleOf,
     /** A set has a new restore point. One that is at work plans again, or the next one does. */
     async afterBackup(set: RetentionSet): Promise<void> {
       try {
-        if ((await plan(set)).goes.length > 0) await start(set, 'after a backup');
+        if ((await plan(set)).goes.length > 0 || (await tending.isDue(set, await oplogRuleOf(set.id)))) await start(set, 'after a backup');
       } catch (error) {
         if (!isFailure(error, laneTaken)) log.warn('retention was not applied after a backup', { set: set.name, why: describe(error) });
       }

@@ -55,6 +55,7 @@ import type { NameServerAddress } from './name-server.ts';
 import { joinServers, type Sureness } from './membership.ts';
 import { openMoments } from './moments.ts';
 import { openOplogStandings } from './oplog-standings.ts';
+import { openOplogTending } from './oplog-tending.ts';
 import { openPeople, type PeopleOptions } from './people/people.ts';
 import { openReach } from './people/reach.ts';
 import { openPlacement } from './placement.ts';
@@ -205,7 +206,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const wakes = [keepPoliciesRunning(services.policyRuns, schedules), keepSetsVerified({ ...schedules, verifications: services.verifications })];
   services.policies.onChange(() => wakes.forEach(({ wake }) => wake()));
   services.rereads.onChange(keepRepositoriesReread({ ...schedules, rereads: services.rereads, engine }).wake);
-  keepRetentionApplied({ catalog, retention: services.retention, clock, log, isMine, signal: ends.signal });
+  keepRetentionApplied({ catalog, retention: services.retention, tending: services.tending, clock, log, isMine, signal: ends.signal });
   const tells = telling.run(ends.signal, isMine);
   keepConfigurationCopied({ catalog, archives: services.archives, links, sealer, secrets: { masterKeyHex: sealer.masterKeyHex, authority: authority.secret }, installation: authority.fingerprint.slice(0, 16), version, clock, log, isMine, everyMs: timing.configurationEveryMs, signal: ends.signal });
   const answering = alarms.keepAnswering(async (setId, reason) => await startBaseBackup(services, setId, reason), ends.signal, isMine);
@@ -247,7 +248,8 @@ function compose(base: Base, about: Services['about']) {
   const moments = openMoments({ links, archives, points, standings, clock, waitMs: timing.archiveWaitMs });
   const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
   const copies = openCopies({ catalog, archives, sets, points, clock, log }, () => engine);
-  const retention = openRetention({ catalog, archives, points, clock, log }, () => engine);
+  const tending = openOplogTending({ catalog, archives, points, links }, () => engine);
+  const retention = openRetention({ catalog, archives, points, tending, clock, log }, () => engine);
   const verifications = openVerifications({ catalog, moments }, () => engine);
   const policies = openPolicies({ catalog, clock });
   const sessionLog = openSessionLog(catalog, clock);
@@ -257,7 +259,7 @@ function compose(base: Base, about: Services['about']) {
     const at = await nameServers();
     return at === null ? null : await checkNames(await inventoryOf(services), at, { isWanted, signal });
   };
-  const flows = flowTable({ lookAtNames, hooks, hosts, links, deployers, credentials, contact, distribution, hostServices, windows: { installerDirectory: base.windowsInstaller, workDirectory: join(base.data, 'server', 'windows-contacts'), identity: base.identity }, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, verifications, rereads, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
+  const flows = flowTable({ lookAtNames, hooks, hosts, links, deployers, credentials, contact, distribution, hostServices, windows: { installerDirectory: base.windowsInstaller, workDirectory: join(base.data, 'server', 'windows-contacts'), identity: base.identity }, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, verifications, rereads, tending, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing, sureness: base.sureness });
   const work = openPolicyWork({ catalog, engine, sets, points, placement, wake: policies.wake });
   const policyRuns = openPolicyScheduler({ book: catalog.policies, work, clock, log, limits: usualLimits, newId: () => sortableId(clock) });
@@ -272,7 +274,7 @@ function compose(base: Base, about: Services['about']) {
   const telling = openTelling({ catalog, sealer, points, standings, policies: openPolicyPromises({ catalog, clock }), clock, log, fingerprint: () => about().caFingerprint, server: () => about().url, everyMs: timing.tellEveryMs });
   const services: Services = {
     ...telling.services, hooks,
-    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, verifications, rereads, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
+    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, verifications, rereads, tending, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms, telling };

@@ -16,6 +16,7 @@ import type { HostKeys } from './host-keys.ts';
 import type { Installers } from './installers.ts';
 import type { Moments } from './moments.ts';
 import type { OplogStandings } from './oplog-standings.ts';
+import type { OplogTending } from './oplog-tending.ts';
 import type { Points } from './points.ts';
 import type { Policies } from './policies.ts';
 import type { PolicyScheduler } from './policy-scheduler.ts';
@@ -70,6 +71,7 @@ export type Services = {
   readonly retention: Retention;
   readonly verifications: Verifications;
   readonly rereads: Rereads;
+  readonly tending: OplogTending;
   readonly standings: OplogStandings;
   readonly moments: Moments;
   readonly sealer: Sealer;

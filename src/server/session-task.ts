@@ -65,6 +65,7 @@ const silences: Readonly<Record<TaskKind, number | null>> = {
   'restore-collections': 12 * 60 * minuteMs,
   check: 12 * 60 * minuteMs,
   sweep: 12 * 60 * minuteMs,
+  'tend-oplog': 12 * 60 * minuteMs,
   'test-storage': 60 * minuteMs,
   copy: 12 * 60 * minuteMs,
   repair: 12 * 60 * minuteMs,

@@ -8,7 +8,7 @@ import { contractVersion, type OrderOutput } from '../../src/contract/orders.ts'
 import type { OwnName, ProbeResult, ProbeTarget } from '../../src/contract/ports.ts';
 import type { TaskEvent, TaskInput, TaskKind, TaskOutput, TaskState } from '../../src/contract/tasks.ts';
 import type { HostLook } from '../../src/contract/host-look.ts';
-import type { Discovered, MongoTarget, PointSummary, SetLook, Window } from '../../src/contract/values.ts';
+import type { Discovered, MongoTarget, OplogGoing, OplogStretch, PointSummary, SetLook, Window } from '../../src/contract/values.ts';
 import { compareTimes, type Optime } from '../../src/base/cluster-time.ts';
 import { Failure, toWire } from '../../src/base/failure.ts';
 import { systemClock } from '../../src/base/clock.ts';
@@ -38,6 +38,9 @@ export type FakeTransport = {
   readonly damaged: Window['damaged'];
   readonly spans: Window['spans'];
   readonly barriers: Window['barriers'];
+  /** What of the oplog is not needed any more, and what of that is cut and not emptied yet. */
+  readonly oplogGoes: OplogGoing['goes'];
+  readonly oplogCut: OplogStretch[];
   readonly archives: { setId: string; setName: string; keyHex: string }[];
   readonly holders: OrderOutput<'archive.holders'>['holders'];
   /** Sealed configurations of servers, as they came. */
@@ -80,6 +83,8 @@ export async function openFakeTransport(options: { identityFile: string; port: n
     damaged: [],
     spans: [{ chain: 'c1', after: { t: 1000, i: 1 }, through: { t: 1000, i: 1 } }],
     barriers: [],
+    oplogGoes: [],
+    oplogCut: [],
     archives: [{ setId, setName: 'rs0', keyHex }],
     holders: [],
     configurations: [],
@@ -155,6 +160,7 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>, forgotten: Se
     },
     'repository.archives': async () => ({ archives: [...fake.archives] }),
     'archive.holders': async () => ({ holders: [...fake.holders] }),
+    'archive.oplog-plan': async ({ rule }) => ({ goes: rule === null ? [] : [...fake.oplogGoes], retainedBytes: 0, retainedUntilMs: null, full: fake.oplogCut.length, says: rule === null ? 'no rule says how long the oplog is kept' : null }),
     'point.delete': async ({ point }) => {
       fake.points.splice(fake.points.findIndex(({ id }) => id === point), 1);
       return {};
@@ -306,10 +312,19 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
     'restore-collections': async ({ at, apply }) => restored(at, apply),
     check: async () => ({ ok: true, points: 1, chunks: 5, packs: 1, readBytes: 100, damage: [], hurtPoints: [], hurtOplog: [] }),
     'test-storage': async () => ({ ok: true, findings: [{ what: 'clock', level: 'good', says: 'as here' }], speeds: [], freeBytes: 1000, clockApartMs: 0 }),
+    'tend-oplog': async ({ wish }) => {
+      const { oplogGoes, oplogCut } = fakeOf();
+      if (wish.what === 'cut') {
+        oplogCut.push(...oplogGoes.map(({ chain, after, through }) => ({ chain, after, through })));
+        return { what: 'cut', goes: oplogGoes.splice(0), full: [...oplogCut], retainedBytes: 0, retainedUntilMs: null, says: null };
+      }
+      for (const cut of wish.cuts) oplogCut.splice(oplogCut.findIndex(({ through }) => through.t === cut.through.t), 1);
+      return { what: 'empty', freedBytes: 33 * wish.cuts.length, slices: 2 * wish.cuts.length, chains: 0 };
+    },
     sweep: async () => ({ freedBytes: 77, deletedPacks: 1, rewrittenPacks: 0, keptBytes: 1000, retainedBytes: 0, retainedUntilMs: null }),
     copy: async ({ source, suffix, what, archive }) => {
       const copied = what === 'oplog' ? [] : fakeOf().points.filter(({ copiedFrom }) => copiedFrom === null).map((point) => ({ ...point, id: `${point.id}-${suffix}`, setId: archive.setId, copiedFrom: { repository: source.id, repositoryName: source.name, point: point.id } }));
-      return { copied, failed: [], waiting: 0, surplus: [], proved: [], oplog: { slices: 2, bytes: 10, through: { t: 2000, i: 1 }, damaged: [] }, bytes: { processed: 1000, read: 10, transferred: 10, stored: 10 }, seconds: 1 };
+      return { copied, failed: [], waiting: 0, surplus: [], oplogFrom: null, proved: [], oplog: { slices: 2, bytes: 10, through: { t: 2000, i: 1 }, damaged: [] }, bytes: { processed: 1000, read: 10, transferred: 10, stored: 10 }, seconds: 1 };
     },
     repair: async () => ({ ok: true, objects: [], wholeAgain: [], stillHurt: [], hurtOplog: [], storedBytes: 0 }),
     'oplog-find': async () => ({ matches: [{ at: { t: 1990, i: 2, term: 1 }, wallMs: 1, op: 'c', ns: 'shop.$cmd', what: 'drop orders', entry: '{}' }], examined: 10, truncated: false, searchedThrough: { t: fakeOf().through.t, i: fakeOf().through.i } }),

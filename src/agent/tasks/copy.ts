@@ -44,7 +44,10 @@ export async function copyArchive(input: Input, context: TaskContext): Promise<O
     for (const point of wanted) await bringPoint(input, ends, point, report, bytes, context);
   }
   const left = await planOf(input, ends, originals, context);
-  return { ...report, waiting: left.toCopy.length, surplus: [...left.surplus], proved, oplog, bytes, seconds: (context.clock.monotonicMs() - begunMs) / 1000 };
+  // One without a proof may be given one yet, and is wanted then.
+  const mayCome = await planOf(input, ends, originals.map((one) => ({ ...one, ok: one.ok ?? true })), context);
+  const oplogFrom = oldest(points.filter(({ id }) => mayCome.toCopy.includes(id)));
+  return { ...report, oplogFrom, waiting: left.toCopy.length, surplus: [...left.surplus], proved, oplog, bytes, seconds: (context.clock.monotonicMs() - begunMs) / 1000 };
 }
 
 /** With what the proof of each says: a point that no mongod could open protects from nothing. */

@@ -17,6 +17,7 @@ const functions: TaskFunctions = {
   'restore-collections': async () => (await import('./restore-collections.ts')).restoreCollections,
   check: async () => (await import('./check.ts')).checkArchive,
   'test-storage': async () => (await import('./test-storage.ts')).testStorage,
+  'tend-oplog': async () => (await import('./tend-oplog.ts')).tendOplog,
   sweep: async () => (await import('./sweep.ts')).sweepArchive,
   'serve-archive': async () => (await import('./serve-archive.ts')).serveArchive,
   'relay-channels': async () => (await import('./relay-channels.ts')).relayChannels,

@@ -20,8 +20,10 @@ export async function addCopy(invocation: Invocation): Promise<ExitCode> {
 function keepFrom(invocation: Invocation): Asked['keep'] {
   const [days, points] = [numberOf(invocation, 'keep', { from: 1, to: 36_500 }), numberOf(invocation, 'keepPoints', { from: 3, to: 100_000 })];
   if (days !== undefined && points !== undefined) throw usageOf(invocation, '--keep and --keep-points exclude each other');
-  if (days !== undefined) return { kind: 'days', days };
-  return points === undefined ? undefined : { kind: 'points', points };
+  const oplogDays = numberOf(invocation, 'oplogKeep', { from: 1, to: 36_500 });
+  const oplog = oplogDays === undefined ? {} : { oplogDays };
+  if (points !== undefined) return { kind: 'points', points, ...oplog };
+  return days === undefined && oplogDays === undefined ? undefined : { kind: 'days', days: days ?? 14, ...oplog };
 }
 
 function scheduleFrom(invocation: Invocation): Asked['schedule'] {
@@ -103,7 +105,7 @@ function showSchedule({ schedule }: Copy): string {
 }
 
 function showKeep({ keep }: Copy): string {
-  return keep.kind === 'days' ? `${keep.days} days` : `${keep.points} points`;
+  return `${keep.kind === 'days' ? `${keep.days} days` : `${keep.points} points`}${keep.oplogDays === undefined ? '' : `, oplog ${keep.oplogDays} days`}`;
 }
 
 function showRun({ lastRun }: Copy, timeZone: string): string {

@@ -1,8 +1,9 @@
+import type { RouteAnswer } from '../../contract/routes.ts';
 import type { Session } from '../../contract/sessions.ts';
 import type { Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import { plural, showBytes, showMoment } from '../format.ts';
-import { showRetention } from '../policy-words.ts';
+import { plural, showBytes, showClusterTime, showMoment } from '../format.ts';
+import { showOplogRule, showRetention } from '../policy-words.ts';
 import { answerWithSession } from '../session-answer.ts';
 import { showTable } from '../table.ts';
 
@@ -12,9 +13,17 @@ export async function previewRetention(invocation: Invocation): Promise<ExitCode
   invocation.answer(plan, () => {
     const rows = [...plan.goes.map((point) => ({ ...point, says: 'goes' })), ...plan.stays.map((point) => ({ ...point, says: `stays: ${point.why.join('; ')}` }))].sort((a, b) => a.createdAtMs - b.createdAtMs);
     const head = `${plural(plan.goes.length, 'point')} would go, ${plan.stays.length} stay, by ${plan.rules.join(', ') || 'no rule: nothing goes'}`;
-    return rows.length === 0 ? head : `${head}\n${showTable([{ title: 'POINT', cell: (row) => row.point }, { title: 'MADE', cell: (row) => showMoment(row.createdAtMs, timeZone) }, { title: 'SAYS', cell: (row) => row.says }], rows)}`;
+    const oplog = describeOplog(plan.oplog, timeZone);
+    return rows.length === 0 ? `${head}\n${oplog}` : `${head}\n${showTable([{ title: 'POINT', cell: (row) => row.point }, { title: 'MADE', cell: (row) => showMoment(row.createdAtMs, timeZone) }, { title: 'SAYS', cell: (row) => row.says }], rows)}\n${oplog}`;
   });
   return exitCodes.done;
+}
+
+function describeOplog({ rule, goes, retainedBytes, retainedUntilMs, says }: RouteAnswer<'retention.preview'>['oplog'], timeZone: string): string {
+  const head = says !== null ? `all of the archived oplog stays: ${says}` : `archived oplog, ${rule === null ? 'all of it' : showOplogRule(rule)}: ${goes.length === 0 ? 'nothing would go' : `${showBytes(goes.reduce((sum, { bytes }) => sum + bytes, 0))} would go`}`;
+  const lines = goes.map(({ after, through, bytes }) => `  after ${showClusterTime(after, timeZone)} through ${showClusterTime(through, timeZone)}: ${showBytes(bytes)}`);
+  const locked = retainedUntilMs === null ? [] : [`  ${showBytes(retainedBytes)} are locked, the first of them until ${showMoment(retainedUntilMs, timeZone)}`];
+  return [head, ...lines, ...locked].join('\n');
 }
 
 export async function applyRetention(invocation: Invocation): Promise<ExitCode> {
@@ -26,7 +35,7 @@ export async function applyRetention(invocation: Invocation): Promise<ExitCode> 
 
 function describeRetention({ result }: Session): string {
   if (result?.kind !== 'retention') return '';
-  return [`${plural(result.deleted.length, 'point')} deleted, ${showBytes(result.freedBytes)} freed`, ...result.refused.map(({ point, why }) => `${point} stays: ${why}`)].join('\n');
+  return [`${plural(result.deleted.length, 'point')} deleted, ${showBytes(result.freedBytes)} freed, ${showBytes(result.oplogBytes)} of it oplog`, ...(result.oplogWaiting === 0 ? [] : [`${plural(result.oplogWaiting, 'stretch', 'stretches')} of oplog wait for sessions that may read them`]), ...result.refused.map(({ point, why }) => `${point} stays: ${why}`)].join('\n');
 }
 
 export async function listOrphans(invocation: Invocation): Promise<ExitCode> {

@@ -14,6 +14,7 @@ time; without a schedule only by "copy run". Copies have a retention of their ow
       { flags: '--to <repository>', says: 'the repository that gets the copy', required: true },
       { flags: '--keep <days>', says: 'days that a copied point stays (14)' },
       { flags: '--keep-points <n>', says: 'in place of days: so many of the newest stay' },
+      { flags: '--oplog-keep <days>', says: 'days that any single moment can be reached (as long as a copied point leads to it)' },
       { flags: '--every <duration>', says: 'copy at this interval: 30m, 4h, 1d' },
       { flags: '--at <time>', says: 'copy each day at this time of the server\'s clock, such as 22:00' },
       { flags: '--immediate', says: 'copy after each backup, and the oplog all the time' },

@@ -16,6 +16,7 @@ const settings: readonly OptionDefinition[] = [
   { flags: '--weekly <n@day>', says: 'and the first point of each of the newest n weeks, which begin on a day: 4@sun; "none"' },
   { flags: '--monthly <n@week>', says: 'the same for months, which begin with their week 1 to 4 or last: 12@1; "none"' },
   { flags: '--yearly <n@month>', says: 'the same for years, which begin with a month: 5@1; "none"' },
+  { flags: '--oplog-keep <days>', says: 'days that any single moment can be reached; "points": as long as a point leads to it (points)' },
   { flags: '--retry <times>', says: 'how often what failed is tried again (3)' },
   { flags: '--retry-minutes <minutes>', says: 'how long after it failed (10)' },
   { flags: '--promise-hours <hours>', says: 'a set whose newest point is older is told as unprotected (the longest pause of the schedule, and an hour)' },
@@ -66,7 +67,7 @@ policies: a point stays for as long as any of them keeps it.`,
     options: [plan, apply], examples: ['tidemark policy apply policies.yaml', 'tidemark policy apply policies.yaml --apply'], see: ['tidemark policy export'],
   }),
   {
-    name: 'retention preview', takes: '<set>', summary: 'Show which restore points of a set would go now, and why the others stay.', options: [], client: true,
+    name: 'retention preview', takes: '<set>', summary: 'Show which restore points and which oplog of a set would go now, and why the others stay.', options: [], client: true,
     examples: ['tidemark retention preview rs0'], see: ['tidemark point hold', 'tidemark policy edit'], load: async () => (await import('../commands/retention.ts')).previewRetention,
   },
   {

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { policy, policyDocument, policyRun, retention } from '../policies.ts';
 import { session } from '../sessions.ts';
+import * as v from '../values.ts';
 import type { Route } from '../route.ts';
 import { setParam } from './sets.ts';
 
@@ -115,7 +116,7 @@ export const policyRoutes = {
     method: 'GET',
     path: '/api/v1/sets/:set/retention',
     permission: 'policies.read',
-    summary: 'Which restore points of a set would go now, and why the others stay.',
+    summary: 'Which restore points and which archived oplog of a set would go now, and why the others stay.',
     params: setParam,
     status: 200,
     answer: z
@@ -125,6 +126,7 @@ export const policyRoutes = {
         rules: z.array(z.string()),
         stays: z.array(z.object({ point: z.string(), createdAtMs: z.number(), why: z.array(z.string()) })),
         goes: z.array(z.object({ point: z.string(), createdAtMs: z.number() })),
+        oplog: v.oplogGoing.extend({ /** Null: there is none, and all of it stays. */ rule: v.oplogRule.nullable() }),
       })
       .meta({ id: 'RetentionPlan' }),
     failures: ['server.set-unknown'],

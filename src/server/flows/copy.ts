@@ -1,7 +1,7 @@
 /**
  * One run of a backup copy.
  *
- *   task copy ─▶ the copies are known ─▶ retention, unless a point could not be copied: what is too much is deleted, unless it is held or in use ─▶ sweep
+ *   task copy ─▶ the copies are known ─▶ retention, unless a point could not be copied: what is too much is deleted, unless it is held or in use ─▶ oplog ─▶ sweep
  */
 import * as z from 'zod';
 import type { Catalog } from '../../catalog/catalog.ts';
@@ -11,17 +11,18 @@ import { showTime } from '../../base/cluster-time.ts';
 import { describe, isFailure } from '../../base/failure.ts';
 import type { TaskOutput } from '../../contract/tasks.ts';
 import type { Archives } from '../archives.ts';
-import { keepOf, suffixOf, type Copies } from '../copies.ts';
+import { keepOf, oplogRuleOf, suffixOf, type Copies } from '../copies.ts';
 import { copyToItself } from '../copy-failures.ts';
 import { hostLost } from '../failures.ts';
 import type { Flow, FlowContext } from '../flow.ts';
+import type { OplogTending } from '../oplog-tending.ts';
 import type { Points } from '../points.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
 
 const wish = z.object({ copy: z.string() });
 export type CopyWish = z.infer<typeof wish>;
 
-export type CopyServices = { copies: Copies; sets: ProtectedSets; archives: Archives; points: Points; catalog: Catalog; /** The session that works with a point. */ userOf: (point: string) => Promise<string | undefined> };
+export type CopyServices = { copies: Copies; sets: ProtectedSets; archives: Archives; points: Points; catalog: Catalog; tending: OplogTending; /** The session that works with a point. */ userOf: (point: string) => Promise<string | undefined> };
 
 /** The task that copies, on the host of the repository that gets the copy. */
 export async function runCopyTask(name: string, row: CopyRow, what: 'all' | 'oplog', { sets, archives, points, catalog }: Pick<CopyServices, 'sets' | 'archives' | 'points' | 'catalog'>, context: FlowContext): Promise<TaskOutput<'copy'>> {
@@ -35,14 +36,14 @@ export async function runCopyTask(name: string, row: CopyRow, what: 'all' | 'opl
 }
 
 export function copyFlow(services: CopyServices): Flow<CopyWish> {
-  const { copies, archives, points } = services;
+  const { copies, archives, points, tending } = services;
   return {
     wish,
     async run({ copy }, context) {
       const row = await copies.find(copy);
       const target = await archives.find(row.repository);
       await context.step('copy what is new');
-      const { copied, surplus, waiting: _, proved: __, ...done } = await runCopyTask('copy', row, 'all', services, context);
+      const { copied, surplus, oplogFrom, waiting: _, proved: __, ...done } = await runCopyTask('copy', row, 'all', services, context);
       for (const point of copied) await points.add(target.id, point);
       for (const { id, copiedFrom } of copied) await context.say(`restore point ${copiedFrom?.point ?? ''} is copied as ${id}`);
       const hurt = damagedOf(done.oplog);
@@ -51,7 +52,8 @@ export function copyFlow(services: CopyServices): Flow<CopyWish> {
       const isAllCopied = done.failed.length === 0;
       if (!isAllCopied && surplus.length > 0) await context.say('no copy is deleted by this run, because restore points could not be copied');
       const deleted = await applyRetention(isAllCopied ? surplus : [], row, target, services, context);
-      const freedBytes = deleted.length === 0 ? 0 : await sweep(row, target, context);
+      const oplog = isAllCopied ? await tending.tend({ id: row.set_id, repository: target.id }, oplogRuleOf(row), oplogFrom, context) : { freedBytes: 0 };
+      const freedBytes = oplog.freedBytes + (deleted.length === 0 ? 0 : await sweep(row, target, context));
       const isWhole = done.failed.length === 0 && done.oplog.damaged.length === 0;
       return { state: isWhole ? 'success' : 'warning', result: { kind: 'copy', ...done, repository: target.name, points: copied.map(({ id }) => id), deleted, freedBytes } };
     },

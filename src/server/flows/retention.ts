@@ -1,7 +1,7 @@
 /**
  * Retention of one set.
  *
- *   what is there ─▶ plan ─▶ each point that goes: may it still? ─▶ its manifest ─▶ forgotten ─▶ sweep, when one went
+ *   what is there ─▶ plan ─▶ each point that goes: may it still? ─▶ its manifest ─▶ forgotten ─▶ oplog ─▶ sweep, when one went
  *
  * The plan is not kept: a flow that runs again plans anew, from the rules and points as they are then. What was deleted
  * is noted, so that the sweep is not left out.
@@ -11,16 +11,17 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import { describe } from '../../base/failure.ts';
 import type { Archives } from '../archives.ts';
 import type { Flow, FlowContext } from '../flow.ts';
+import type { OplogTending } from '../oplog-tending.ts';
 import type { Points } from '../points.ts';
 import type { Retention } from '../retention.ts';
 
 const wish = z.object({ setId: z.string(), name: z.string(), repository: z.string() });
 export type RetentionWish = z.infer<typeof wish>;
 
-type RetentionServices = { retention: Retention; archives: Archives; points: Points; catalog: Catalog };
+type RetentionServices = { retention: Retention; tending: OplogTending; archives: Archives; points: Points; catalog: Catalog };
 
 export function retentionFlow(services: RetentionServices): Flow<RetentionWish> {
-  const { retention, archives, points } = services;
+  const { retention, tending, archives, points } = services;
   return {
     wish,
     async run({ setId, name, repository }, context) {
@@ -44,12 +45,13 @@ export function retentionFlow(services: RetentionServices): Flow<RetentionWish> 
         await context.setNote('deleted', deleted);
         await context.tell(`restore point ${id} is deleted`);
       }
-      let freedBytes = 0;
+      const oplog = await tending.tend(set, await retention.oplogRuleOf(setId), null, context);
+      let { freedBytes } = oplog;
       if (deleted.length > 0) {
         await context.step('give back the space of deleted points');
-        freedBytes = (await context.task('sweep', 'sweep', { host, repository, setId, right: 'append' }, async () => await Promise.resolve({}))).freedBytes;
+        freedBytes += (await context.task('sweep', 'sweep', { host, repository, setId, right: 'append' }, async () => await Promise.resolve({}))).freedBytes;
       }
-      return { state: refused.length === 0 ? 'success' : 'warning', result: { kind: 'retention', deleted, refused, freedBytes } };
+      return { state: refused.length === 0 ? 'success' : 'warning', result: { kind: 'retention', deleted, refused, freedBytes, oplogBytes: oplog.freedBytes, oplogWaiting: oplog.waiting } };
     },
   };
 }

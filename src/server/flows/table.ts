@@ -14,6 +14,7 @@ import type { VisitDeadlines } from '../computer-visit.ts';
 import type { Flow } from '../flow.ts';
 import type { OplogStandings } from '../oplog-standings.ts';
 import type { Placement } from '../placement.ts';
+import type { OplogTending } from '../oplog-tending.ts';
 import type { Points } from '../points.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
 import type { Rereads } from '../rereads.ts';
@@ -39,7 +40,7 @@ import { uninstallFlow } from './uninstall.ts';
 import { updateFlow } from './update.ts';
 import { verifyFlow } from './verify.ts';
 
-export type FlowServices = DeployServices & CopyServices & { hooks: Hooks; wantedServices: WantedServices; versions: ServiceVersions; hostReach: HostReach; groups: Groups; lookAtSet: LookAtSet; lookAtNames: LookAtNames; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; retention: Retention; verifications: Verifications; rereads: Rereads; catalog: Catalog; copyEveryMs?: number; oplogWaitMs?: number; findWaitMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number };
+export type FlowServices = DeployServices & CopyServices & { hooks: Hooks; wantedServices: WantedServices; versions: ServiceVersions; hostReach: HostReach; groups: Groups; lookAtSet: LookAtSet; lookAtNames: LookAtNames; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; archives: Archives; alarms: Alarms; retention: Retention; verifications: Verifications; rereads: Rereads; tending: OplogTending; catalog: Catalog; copyEveryMs?: number; oplogWaitMs?: number; findWaitMs?: number; rescanMs?: Partial<VisitDeadlines>; goneAfterMs?: number };
 
 /** One flow for each kind of session. */
 export function flowTable(services: FlowServices): Readonly<Record<SessionKind, Flow>> {

@@ -1,10 +1,12 @@
 import { policyBusy, policyNotRunning, policyNothingFailed, policyUnfit } from '../../policy-failures.ts';
+import { describe } from '../../../base/failure.ts';
 import { setUnknown } from '../../failures.ts';
 import type { PolicyRow } from '../../../catalog/policies.ts';
 import { isTimeZone } from '../../../domain/rescan-schedule.ts';
-import type { RouteQuestion } from '../../../contract/routes.ts';
+import type { RouteAnswer, RouteQuestion } from '../../../contract/routes.ts';
 import { retention as retentionShape, type PolicyRun } from '../../../contract/policies.ts';
 import type { Handlers } from '../app.ts';
+import type { TendedArchive } from '../../oplog-tending.ts';
 import type { Services } from '../../services.ts';
 import { startOnSet } from './sets.ts';
 
@@ -54,7 +56,16 @@ async function runNow(row: PolicyRow, { fullRead, onlyFailed }: RouteQuestion<'p
 }
 
 export function retentionHandlers(services: Services): Pick<Handlers, RetentionRoutes> {
-  const { retention, sets, points, catalog } = services;
+  const { retention, tending, sets, points, catalog } = services;
+  /** The points are planned from the catalog, the oplog only by the repository itself. */
+  const planOplog = async (set: TendedArchive, without: readonly string[]): Promise<RouteAnswer<'retention.preview'>['oplog']> => {
+    const rule = await retention.oplogRuleOf(set.id);
+    try {
+      return { rule, ...(await tending.plan(set, rule, without)) };
+    } catch (error) {
+      return { rule, goes: [], retainedBytes: 0, retainedUntilMs: null, says: `the repository could not be asked: ${describe(error)}` };
+    }
+  };
   const nameOf = async (setId: string): Promise<string> => {
     const held = (await points.list(setId)).at(-1);
     return (await catalog.sets.find(setId))?.name ?? (held === undefined ? setId : points.summary(held).setName);
@@ -65,7 +76,7 @@ export function retentionHandlers(services: Services): Pick<Handlers, RetentionR
       const made = new Map((await points.list(set.id)).map((row) => [row.id, row.created_ms]));
       const { rules, stays, goes } = await retention.plan(set);
       const named = (point: string): { point: string; createdAtMs: number } => ({ point, createdAtMs: made.get(point) ?? 0 });
-      return { set: set.name, rules: [...rules], stays: stays.map(({ id, why }) => ({ ...named(id), why: [...why] })), goes: goes.map(named) };
+      return { set: set.name, rules: [...rules], stays: stays.map(({ id, why }) => ({ ...named(id), why: [...why] })), goes: goes.map(named), oplog: await planOplog(set, goes) };
     },
     'retention.run': async ({ params }) => {
       const set = await sets.find(params.set);

@@ -1,0 +1,46 @@
+/** The retention of the oplog on a real server, with a host that is simulated. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { until } from '../base/deadline.ts';
+import type { Session } from '../contract/sessions.ts';
+import { makePoint } from '../../test/kit/fake-transport.ts';
+import { openServerPlatform, type ServerPlatform } from '../../test/kit/server-platform.ts';
+
+const at = (t: number) => ({ t, i: 1 });
+
+async function applied(platform: ServerPlatform): Promise<Session> {
+  const { id } = await platform.ask('retention.run', { params: { set: 'rs0' } });
+  return await until('retention to be applied', 20_000, async () => {
+    const session = await platform.ask('session.show', { params: { session: id } });
+    return ['success', 'warning', 'failed'].includes(session.state) ? session : undefined;
+  }, { everyMs: 20 });
+}
+
+test('oplog that is not needed is shown before it goes, goes by the rule, and its bytes wait while a session may read them', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  platform.fake.points.push({ ...makePoint(platform.fake), id: 'old' });
+  await platform.ask('set.window', { params: { set: 'rs0' }, query: {} });
+  platform.fake.oplogGoes.push({ chain: 'c1', after: at(100), through: at(900), slices: 4, bytes: 1234 });
+  const without = (await platform.ask('retention.preview', { params: { set: 'rs0' } })).oplog;
+  assert.deepEqual([without.rule, without.goes], [null, []]);
+  await platform.ask('policy.add', { body: { name: 'nightly', sets: ['rs0'], schedule: { kind: 'manual' }, retention: { oplog: { kind: 'days', days: 3 } } } });
+  const { rule, goes } = (await platform.ask('retention.preview', { params: { set: 'rs0' } })).oplog;
+  assert.deepEqual([rule, goes.map(({ bytes }) => bytes)], [{ kind: 'days', days: 3 }, [1234]]);
+
+  let end = (): void => {};
+  platform.fake.scripts['oplog-find'] = async () => {
+    await new Promise<void>((resolve) => (end = resolve));
+    return { matches: [], examined: 0, truncated: false, searchedThrough: null };
+  };
+  const search = await platform.ask('oplog.find', { params: { set: 'rs0' }, body: { ns: null, op: null, match: null, since: null, until: null, limit: 10 } });
+  await until('the search to be at work', 20_000, () => (platform.fake.begun.some(({ kind }) => kind === 'oplog-find') ? true : undefined), { everyMs: 20 });
+  const first = (await applied(platform)).result;
+  assert.ok(first?.kind === 'retention');
+  assert.deepEqual([first.oplogBytes, first.oplogWaiting], [0, 1]);
+  end();
+  await until('the search to end', 20_000, async () => ((await platform.ask('session.show', { params: { session: search.id } })).state === 'success' ? true : undefined), { everyMs: 20 });
+  const second = (await applied(platform)).result;
+  assert.ok(second?.kind === 'retention');
+  assert.deepEqual([second.oplogBytes, second.oplogWaiting, platform.fake.oplogCut], [33, 0, []]);
+});

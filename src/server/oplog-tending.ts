@@ -1,0 +1,105 @@
+/**
+ * How long the archived oplog of a set is kept, and who reads it now (docs/design/oplog-retention.md).
+ *
+ *   cut (task) ─▶ who reads? ─▶ empty what nobody reads (task)
+ *
+ * A session that reads either is seen here, or begins later and finds the gap.
+ */
+import { compareTimes, type ClusterTime } from '../base/cluster-time.ts';
+import { isFailure } from '../base/failure.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { OrderOutput } from '../contract/orders.ts';
+import type { SessionKind } from '../contract/sessions.ts';
+import type { TaskOutput } from '../contract/tasks.ts';
+import type { OplogGoing, OplogRule, OplogStretch } from '../contract/values.ts';
+import type { Archives } from './archives.ts';
+import type { FlowContext } from './flow.ts';
+import type { Links } from './links.ts';
+import type { Points } from './points.ts';
+import type { SessionEngine } from './session-engine.ts';
+
+export type OplogTending = ReturnType<typeof openOplogTending>;
+export type TendedArchive = { readonly id: string; readonly repository: string };
+export type Tended = { readonly slices: number; readonly freedBytes: number; /** Gaps whose bytes wait until sessions have ended. */ readonly waiting: number };
+
+/** They read archived oplog; of other kinds none does, or only what is newer than any gap. */
+const readers: ReadonlySet<string> = new Set<SessionKind>(['verify', 'publish', 'restore-set', 'restore-collections', 'oplog-find', 'copy']);
+const wholeReaders: ReadonlySet<string> = new Set<SessionKind>(['check', 'repair']);
+const sweepRunning = { code: 'repository.sweep-running' };
+
+type OplogPlan = OrderOutput<'archive.oplog-plan'>;
+
+type Options = { catalog: Catalog; archives: Archives; points: Points; links: Links };
+
+export function openOplogTending({ catalog, archives, points, links }: Options, engine: () => SessionEngine) {
+  /** Points that sessions work with, and sessions that may read anything. */
+  async function readersOf({ id, repository }: TendedArchive, besides: string | null): Promise<{ busy: string[]; anything: string[] }> {
+    const [busy, anything]: [string[], string[]] = [[], []];
+    for (const row of await catalog.sessions.unfinished()) {
+      const isReader = (readers.has(row.kind) && row.set_id === id) || (wholeReaders.has(row.kind) && row.object_id === repository);
+      if (row.id === besides || !isReader) continue;
+      const { point } = (await engine().wishOf(row.id)) as { point?: unknown };
+      if (typeof point === 'string') busy.push(point);
+      else anything.push(row.id);
+    }
+    return { busy, anything };
+  }
+
+  /** Those that no session reads: one that works with a point may read what is behind its checkpoint. */
+  async function unread(cuts: readonly OplogStretch[], archive: TendedArchive, context: FlowContext): Promise<OplogStretch[]> {
+    const { busy, anything } = await readersOf(archive, context.session);
+    if (anything.length > 0) return [];
+    const from: ClusterTime[] = [];
+    for (const point of busy) {
+      const row = await catalog.points.find(point);
+      from.push(row === undefined ? { t: 0, i: 0 } : points.summary(row).checkpoint);
+    }
+    return cuts.filter(({ through }) => from.every((checkpoint) => compareTimes(checkpoint, through) >= 0));
+  }
+
+  const planFor = async ({ id, repository }: TendedArchive, rule: OplogRule | null, without: readonly string[]): Promise<OplogPlan> => {
+    const { host } = await archives.find(repository);
+    const { busy } = await readersOf({ id, repository }, null);
+    return await links.of(host).call('archive.oplog-plan', { archive: await archives.access(repository, id), rule, busy, without: [...without], keepFrom: null });
+  };
+
+  return {
+    /** Whether a session would find anything to do. */
+    async isDue(archive: TendedArchive, rule: OplogRule | null): Promise<boolean> {
+      const { goes, full } = await planFor(archive, rule, []);
+      return goes.length + full > 0;
+    },
+
+    /** What would go, when these points have gone. */
+    async plan(archive: TendedArchive, rule: OplogRule | null, without: readonly string[]): Promise<OplogGoing> {
+      const { full: _, ...going } = await planFor(archive, rule, without);
+      return going;
+    },
+
+    /** Part of a session; `keepFrom`: everything behind it stays as well. */
+    async tend(archive: TendedArchive, rule: OplogRule | null, keepFrom: ClusterTime | null, context: FlowContext): Promise<Tended> {
+      const { host } = await archives.find(archive.repository);
+      const at = { host, repository: archive.repository, setId: archive.id, right: 'append' } as const;
+      try {
+        await context.step('apply the retention of the oplog');
+        const cut = asCut(await context.task('cut oplog', 'tend-oplog', at, async () => ({ wish: { what: 'cut' as const, rule, busy: (await readersOf(archive, context.session)).busy, keepFrom } })));
+        if (cut.retainedUntilMs !== null) await context.tell(`${cut.retainedBytes} bytes of oplog that is not needed any more are locked, the first of them until ${new Date(cut.retainedUntilMs).toISOString()}`);
+        const free = await unread(cut.full, archive, context);
+        const waiting = cut.full.length - free.length;
+        if (waiting > 0) await context.tell(`${waiting} stretches of oplog that nobody needs wait for sessions that may read them`);
+        if (free.length === 0) return { slices: 0, freedBytes: 0, waiting };
+        const done = await context.task('empty oplog', 'tend-oplog', at, async () => Promise.resolve({ wish: { what: 'empty', cuts: free } }));
+        return done.what === 'empty' ? { slices: done.slices, freedBytes: done.freedBytes, waiting } : { slices: 0, freedBytes: 0, waiting };
+      } catch (error) {
+        if (!isFailure(error, sweepRunning)) throw error;
+        await context.tell('a sweep works on the archive: its oplog is seen to the next time');
+        return { slices: 0, freedBytes: 0, waiting: 0 };
+      }
+    },
+  };
+}
+
+function asCut(output: TaskOutput<'tend-oplog'>): Extract<TaskOutput<'tend-oplog'>, { what: 'cut' }> {
+  if (output.what !== 'cut') throw new Error('a task that was to cut did something else');
+  return output;
+}
