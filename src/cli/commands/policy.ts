@@ -152,6 +152,7 @@ function describePolicy(policy: Policy, timeZone: string): string {
     ['keeps', showRetention(document.retention)],
     ['from', wishes.join(', ')],
     ['tries again', document.retry.times === 0 ? 'never' : `${plural(document.retry.times, 'time')}, after ${document.retry.minutes} min`],
+    ['verified', `in full ${showSchedule(document.verification.schedule)}, at a moment by chance, with ${plural(document.verification.checks.length, 'own check')}`],
     ['compression', document.compression],
   ]);
   return policy.lastRun === null ? fields : `${fields}\n\nlast run  ${describeRun(policy.lastRun, timeZone)}`;
