@@ -134,6 +134,8 @@ test('snmptrapd takes traps of v2c and v3, again after a restart of the server, 
 const promtool = '/usr/bin/promtool';
 test('the exposition, the alert rules with their tests, the dashboard and the MIB are as their linters want them', { skip: existsSync(promtool) && existsSync('/usr/bin/smilint') ? false : 'there is no promtool or no smilint on this machine' }, async () => {
   const token = readFileSync(join(platform.data, 'metrics.token'), 'utf8').trim();
+  await platform.ended((await platform.ask('backup.run', { params: { set: 'rs0' }, body: {} })).id);
+  await platform.ended((await platform.ask('point.verify', { params: { point: platform.fake.points.at(-1)!.id }, body: { level: 'full' } })).id);
   const { text } = await platform.raw('GET', '/metrics', { token });
   assert.deepEqual(lint(promtool, ['check', 'metrics'], { input: text }), { ok: true, says: '' });
   const cwd = join(root, 'packaging/monitoring');
