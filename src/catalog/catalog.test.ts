@@ -4,10 +4,13 @@ import { DatabaseSync } from 'node:sqlite';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { Kysely } from 'kysely';
 import { isFailure } from '../base/failure.ts';
+import { makeOlder } from '../../test/kit/older-catalog.ts';
 import { openCatalog, openCatalogOn, type Catalog } from './catalog.ts';
 import { catalogNewer, laneTaken } from './failures.ts';
 import { openSqlite, sqliteDialect } from './sqlite.ts';
+import type { Tables } from './tables.ts';
 
 let directory: string;
 let catalog: Catalog;
@@ -71,16 +74,14 @@ test('a catalog of a newer version is refused and left as it is', async () => {
 
 test('a catalog of an older version is copied before it is changed, for its owner alone, and the copy opens as it was', async () => {
   const older = join(directory, 'older.sqlite');
-  const made = await openCatalog(older);
-  await made.settings.put('colour', 'red');
-  await made.close();
-  const raw = new DatabaseSync(older);
-  raw.exec("drop index sessions_by_kind; alter table sessions drop column server; drop table servers; drop table duties; delete from kysely_migration where name = '0017-servers'");
-  raw.close();
+  const made = new Kysely<Tables>({ dialect: sqliteDialect(older) });
+  const next = await makeOlder(made, '0016-news');
+  await made.insertInto('settings').values({ name: 'colour', value: 'red' }).execute();
+  await made.destroy();
   const upgraded = await openCatalog(older);
   await upgraded.settings.put('colour', 'blue');
   await upgraded.close();
-  const copy = `${older}.before-0017-servers`;
+  const copy = `${older}.before-${next}`;
   assert.equal(statSync(copy).mode & 0o777, 0o600);
   const kept = new DatabaseSync(copy);
   assert.equal(kept.prepare("select value from settings where name = 'colour'").get()?.['value'], 'red');

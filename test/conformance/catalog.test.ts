@@ -5,9 +5,10 @@ import { isFailure } from '../../src/base/failure.ts';
 import { emptyHead } from '../../src/catalog/audit.ts';
 import { openCatalogAt, openCatalogOn, type Catalog } from '../../src/catalog/catalog.ts';
 import { backupWanted, catalogNewer, catalogPlaceBad, catalogUnreachable, laneTaken, serverReplaced } from '../../src/catalog/failures.ts';
-import { postgresSettings } from '../../src/catalog/postgres.ts';
+import { openPostgres as connectPostgres, postgresSettings } from '../../src/catalog/postgres.ts';
 import { sqliteDialect } from '../../src/catalog/sqlite.ts';
 import { until } from '../../src/base/deadline.ts';
+import { makeOlder } from '../kit/older-catalog.ts';
 import { openPostgres, whyNoPostgres, type Postgres } from '../kit/postgres.ts';
 
 const session = (id: string, lane: string | null = null) => ({ id, lane, kind: 'backup', object_kind: 'set', object_id: 's1', object_name: 'rs0', set_id: 's1', sealed_wish: '', created_ms: 1_000, reason: null, retry_of: null });
@@ -119,10 +120,11 @@ describe('PostgreSQL', { skip: whyNoPostgres() }, () => {
 
   test('a catalog of an older version is left as it is until somebody has said that it was backed up', async () => {
     const place = postgres.create('older');
-    await (await openCatalogAt(place)).close();
-    postgres.sql("drop index sessions_by_kind; alter table sessions drop column server; drop table servers; drop table duties; delete from kysely_migration where name = '0017-servers'", 'older');
-    await assert.rejects(openCatalogAt(place), (error) => isFailure(error, backupWanted) && error.message.includes('0017-servers'));
-    assert.equal(postgres.sql("select count(*) from kysely_migration where name = '0017-servers'", 'older'), '0');
+    const { plain } = connectPostgres(place, () => {});
+    const next = await makeOlder(plain, '0016-news');
+    await plain.destroy();
+    await assert.rejects(openCatalogAt(place), (error) => isFailure(error, backupWanted) && error.message.includes(next));
+    assert.equal(postgres.sql(`select count(*) from kysely_migration where name = '${next}'`, 'older'), '0');
     await using upgraded = await openCatalogAt({ ...place, isBackedUp: true });
     assert.deepEqual(await upgraded.servers.list(), []);
   });
