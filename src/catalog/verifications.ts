@@ -10,6 +10,9 @@ export function verificationStore(db: Kysely<Tables>) {
     async list(): Promise<VerificationRow[]> {
       return await db.selectFrom('verifications').selectAll().orderBy('policy').orderBy('set_id').execute();
     },
+    async ofSet(setId: string): Promise<VerificationRow[]> {
+      return await db.selectFrom('verifications').selectAll().where('set_id', '=', setId).execute();
+    },
     /** What was found last stays when the schedule is another one. */
     async count({ policy, set_id, schedule, counts_from_ms }: Omit<VerificationRow, 'outcome'>): Promise<void> {
       await db.insertInto('verifications').values({ policy, set_id, schedule, counts_from_ms, outcome: null }).onConflict((on) => on.columns(['policy', 'set_id']).doUpdateSet({ schedule, counts_from_ms })).execute();

@@ -1,4 +1,5 @@
 import type { CommandDefinition } from './command.ts';
+import { checkCommands } from './definitions/checks.ts';
 import { copyCommands } from './definitions/copies.ts';
 import { credentialCommands } from './definitions/credentials.ts';
 import { directoryCommands } from './definitions/directory.ts';
@@ -28,6 +29,7 @@ export const definitions: readonly CommandDefinition[] = [
   ...nodeCommands,
   ...packageCommands,
   ...policyCommands,
+  ...checkCommands,
   ...pointCommands,
   ...restoreCommands,
   ...repositoryCommands,
@@ -52,6 +54,7 @@ export const nouns: Readonly<Record<string, string>> = {
   backup: 'make a restore point',
   oplog: 'search the archived oplog',
   policy: 'what is backed up by itself, and when',
+  check: 'what must be in a set, asked of its restore points',
   retention: 'which restore points go, and which stay',
   point: 'restore points',
   restore: 'bring back a moment',

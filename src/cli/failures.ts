@@ -102,6 +102,12 @@ export const severalInstallations = failure<{ place: string; installations: read
   retry: 'never',
 });
 
+export const checkFileUnfit = failure<{ file: string; why: string }>('cli.check-file-unfit', {
+  says: ({ file, why }) => `${file} does not hold checks: ${why}`,
+  hint: 'See "tidemark check apply --help" and docs/guide/verification.md for what a check takes.',
+  retry: 'never',
+});
+
 export const policyFileUnfit = failure<{ file: string; why: string }>('cli.policy-file-unfit', {
   says: ({ file, why }) => `${file} does not hold policies: ${why}`,
   hint: 'Compare it with what "tidemark policy export" writes.',

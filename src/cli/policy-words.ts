@@ -1,5 +1,5 @@
 /** The words of `policy add`, `edit` and `preview` as the contract has them, and back. */
-import type { GivenPolicy, PolicyDocument, PolicySchedule, Retention } from '../contract/policies.ts';
+import type { GivenPolicy, PolicyDocument, PolicySchedule, Retention, Verification } from '../contract/policies.ts';
 import { isGiven, listOf, textOf, type Invocation } from './command.ts';
 import { plural } from './format.ts';
 import { hoursFrom, numberOf, timeOfDay, usageOf, type Hours } from './numbers.ts';
@@ -23,6 +23,7 @@ export function changedBy(words: Invocation, document: GivenPolicy): GivenPolicy
   const [times, minutes, lag] = [numberOf(words, 'retry', { from: 0, to: 20 }), numberOf(words, 'retryMinutes', { from: 1, to: 1440 }), numberOf(words, 'lagLimit', { from: 1, to: 86_400 })];
   const [pointHours, lossMinutes] = [numberOf(words, 'promiseHours', { from: 1, to: 100_000 }), numberOf(words, 'promiseLoss', { from: 1, to: 525_600 })];
   const schedule = scheduleOf(words);
+  const verified = verificationOf(words);
   return {
     ...document,
     ...(sets.length > 0 && { sets }),
@@ -38,6 +39,7 @@ export function changedBy(words: Invocation, document: GivenPolicy): GivenPolicy
     source: { ...document.source, ...(isGiven(words, 'primary') && { primaryAllowed: true }), ...(isGiven(words, 'hiddenFirst') && { hiddenFirst: true }), ...(words.options['failOver'] === false && { failOver: false }), ...(lag !== undefined && { lagLimitSeconds: lag }) },
     retention: { ...document.retention, ...retentionOf(words) },
     promise: { ...document.promise, ...(pointHours !== undefined && { pointHours }), ...(lossMinutes !== undefined && { lossSeconds: lossMinutes * 60 }) },
+    ...(verified !== undefined && { verification: { ...document.verification, schedule: verified } }),
   };
 }
 
@@ -50,10 +52,14 @@ function preferenceOf(words: Invocation, text: string): [set: string, node: stri
 function scheduleOf(words: Invocation): PolicySchedule | undefined {
   const when = textOf(words, 'schedule');
   const [days, hours, months] = [daysOf(words, 'days'), hoursOf(words, 'hours'), monthsOf(words)];
-  if (when === undefined) {
-    if (days !== undefined || hours !== undefined || months !== undefined) throw usageOf(words, '--days, --hours and --months need --schedule');
-    return undefined;
-  }
+  if (when !== undefined) return scheduleFrom(words, when, { days, hours, months }, 'schedule');
+  if (days !== undefined || hours !== undefined || months !== undefined) throw usageOf(words, '--days, --hours and --months need --schedule');
+  return undefined;
+}
+
+type Narrowed = { readonly days?: Weekday[] | undefined; readonly hours?: Hours | undefined; readonly months?: number[] | undefined };
+
+function scheduleFrom(words: Invocation, when: string, { days, hours, months }: Narrowed, option: 'schedule' | 'verify'): PolicySchedule {
   const every = /^every (\d{1,4})([mh])$/.exec(when);
   const after = /^after (\S+)$/.exec(when);
   const nth = /^(first|second|third|fourth|last) (mon|tue|wed|thu|fri|sat|sun) (\S+)$/.exec(when);
@@ -70,8 +76,20 @@ function scheduleOf(words: Invocation): PolicySchedule | undefined {
   const date = day?.[1] === 'last' ? 'last' : Number(day?.[1]);
   if (day !== null && timeOfDay.test(day[2]!) && (date === 'last' || (date >= 1 && date <= 28))) return { kind: 'monthly', at: day[2]!, on: { kind: 'day', day: date }, months: inMonths };
   const minutes = Number(every?.[1] ?? 0) * (every?.[2] === 'h' ? 60 : 1);
-  if (minutes < 1 || minutes > 1440) throw usageOf(words, `--schedule does not take "${when}"; it takes 22:00, "every 4h", "first sat 21:00", "day last 21:00", continuous, "after POLICY" or manual`);
+  if (minutes < 1 || minutes > 1440) throw usageOf(words, `--${option} does not take "${when}"; it takes 22:00, "every 4h", "first sat 21:00", "day last 21:00", continuous, "after POLICY" or manual`);
   return { kind: 'every', minutes, hours: hours ?? null, days: days ?? [...weekdays] };
+}
+
+/** When sets are verified in full: a time alone is each day, one behind days is on those. */
+function verificationOf(words: Invocation): Verification['schedule'] | undefined {
+  const when = textOf(words, 'verify');
+  if (when === undefined) return undefined;
+  const [, days, at] = /^(\S+) (\d\d:\d\d)$/.exec(when) ?? [];
+  const chosen = days?.split(',') ?? [];
+  if (at !== undefined && timeOfDay.test(at) && chosen.every((day) => weekdays.some((known) => known === day))) return { kind: 'daily', at, days: weekdays.filter((day) => chosen.includes(day)) };
+  const schedule = scheduleFrom(words, when, {}, 'verify');
+  if (schedule.kind === 'after') throw usageOf(words, '--verify does not take "after"');
+  return schedule;
 }
 
 function windowOf(words: Invocation): PolicyDocument['window'] {

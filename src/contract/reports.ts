@@ -20,6 +20,8 @@ export const setStanding = z
     /** New in the repository in this span. */
     storedBytes: z.number(),
     verified: z.object({ atMs: z.number(), level: z.enum(['open', 'full']) }).nullable(),
+    /** The last full verification: how many own checks were asked, and which did not hold. Null: there was none. */
+    fullyVerified: z.object({ atMs: z.number(), ok: z.boolean(), says: z.string(), checks: z.int(), failed: z.array(z.string()) }).nullable(),
     alarmsOpen: z.int(),
     oplogState: z.string(),
   })

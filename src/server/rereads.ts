@@ -20,6 +20,9 @@ const stored = z.object({ due: z.array(z.number()), read: z.array(z.number().nul
 const partsOf = (text: string): RereadParts => stored.parse(JSON.parse(text));
 const nightly = (at: string): PolicySchedule => ({ kind: 'daily', at, days: weekdays });
 
+/** Since when all of the repository was read; null: not yet, or not at all. */
+export const readSinceBy = ({ days, parts }: RereadRow): number | null => (days === 0 ? null : readSince(partsOf(parts)));
+
 export type Rereads = ReturnType<typeof openRereads>;
 
 export function openRereads({ catalog, clock, timeZone = ownTimeZone() }: { catalog: Catalog; clock: Clock; timeZone?: string }) {
@@ -56,7 +59,7 @@ export function openRereads({ catalog, clock, timeZone = ownTimeZone() }: { cata
     view(reread: RereadRow): Reread {
       const { read } = partsOf(reread.parts);
       if (reread.days === 0) return { days: null, at: reread.at, nextAtMs: null, readSinceMs: null, partsRead: 0 };
-      return { days: reread.days, at: reread.at, nextAtMs: nextRun(nightly(reread.at), timeZone, reread.counts_from_ms), readSinceMs: readSince(partsOf(reread.parts)), partsRead: read.filter((at) => at !== null).length };
+      return { days: reread.days, at: reread.at, nextAtMs: nextRun(nightly(reread.at), timeZone, reread.counts_from_ms), readSinceMs: readSinceBy(reread), partsRead: read.filter((at) => at !== null).length };
     },
   };
 }

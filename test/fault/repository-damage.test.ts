@@ -56,6 +56,28 @@ async function requireSound(scene: Scene, storage: MemoryStorage, what: string, 
   return hurt;
 }
 
+test('the slices of a re-read are all objects, each of them once, and whichever holds a damaged pack finds it', async (t) => {
+  const { scene, storage } = await makeArchiveToHurt(t);
+  const of = 5;
+  const parts = Array.from({ length: of }, (_, part) => part);
+  const whole = await (await openTestArchive(storage)).check({ readDataPercent: 100, workers: 0 });
+  const structure = await (await openTestArchive(storage)).check({ readDataPercent: 0, workers: 0 });
+  let read = 0;
+  for (const part of parts) read += (await (await openTestArchive(storage)).check({ readDataPercent: 0, slice: { of, parts: [part] }, workers: 0 })).readBytes - structure.readBytes;
+  assert.equal(read, whole.readBytes - structure.readBytes);
+  for (const name of [...storage.objects.keys()].filter(isOf('packs'))) {
+    const copy = storage.copy();
+    flip(copy, name, 0.3);
+    const wanted = await hurtPoints(scene, copy);
+    const found = [];
+    for (const part of parts) {
+      const report = await (await openTestArchive(copy.copy())).check({ readDataPercent: 0, slice: { of, parts: [part] }, workers: 0 });
+      if (!report.ok) found.push(report.hurtPoints);
+    }
+    assert.deepEqual(found, [wanted], name);
+  }
+});
+
 for (const kind of ['packs', 'points']) {
   test(`a flipped bit anywhere in ${kind} is found, hands out no wrong byte, and the check names who is hurt`, async (t) => {
     const { scene, storage } = await makeArchiveToHurt(t);

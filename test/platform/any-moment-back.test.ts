@@ -1,7 +1,7 @@
 /** The main job, with the ordinary commands, against a real replica set: protect, go on writing, bring any moment back. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -127,6 +127,42 @@ test('an incremental stores what changed and no more, and is a whole point to a 
   assert.ok(Object.keys(verify.dbHash).includes('shop.orders_back'));
 });
 
+const checksFile = (checks: readonly object[]): string => JSON.stringify({ policy: 'nightly', checks });
+const pictures = { name: 'all pictures are there', collection: 'shop.pictures', aggregate: [{ $group: { _id: null, count: { $sum: 1 } } }], expect: { equals: [{ _id: null, count: 200 }] } };
+
+/** The newest restore point that was made by itself after an alarm. */
+async function answered(what: string): Promise<string> {
+  return await until(`a restore point for the alarm "${what}"`, 120_000, async () => {
+    const { sessions } = await platform.ok('session', 'list');
+    return sessions.find(({ kind, state, reason }: { kind: string; state: string; reason: string | null }) => kind === 'backup' && state === 'success' && reason?.startsWith(what) === true)?.id as string | undefined;
+  }, { everyMs: 1_000 });
+}
+
+test('a set is verified at a moment by chance, and an own check that does not hold marks the point, is an alarm, and a new point is made', async () => {
+  const file = join(work, 'checks.yaml');
+  await platform.ok('policy', 'add', 'nightly', '--set', 'rs0', '--schedule', 'manual', '--verify', 'manual');
+  await writeFile(file, checksFile([pictures]));
+  assert.deepEqual((await platform.ok('check', 'apply', file, '--apply')).changes, [{ policy: 'nightly', adds: [pictures.name], changes: [], removes: [] }]);
+  const { sessions: [held] } = await platform.ok('policy', 'verify', 'nightly');
+  assert.deepEqual(held.checks.map(({ name, ok }: { name: string; ok: boolean }) => [name, ok]), [[pictures.name, true]]);
+  const { proof } = await platform.ok('point', 'show', held.point);
+  assert.deepEqual([proof.level, proof.ok, proof.checks.length], ['full', true, 1]);
+
+  await writeFile(file, checksFile([pictures, { name: 'payments are there', collection: 'shop.payments', count: {}, expect: { atLeast: 1 } }]));
+  await platform.ok('check', 'apply', file, '--apply');
+  const failed = await platform.tidemark('policy', 'verify', 'nightly');
+  const [session] = failed.json.sessions;
+  assert.deepEqual([failed.code, session.failure.code], [1, 'server.verification-failed']);
+  assert.match(session.failure.message, /1 of 2 own checks does not hold \("payments are there": 0 documents, expected at least 1\)/);
+  await answered('a verification failed');
+  const { verifications: [{ last }] } = await platform.ok('check', 'list', 'rs0');
+  const { points } = await platform.ok('point', 'list', 'rs0');
+  assert.equal(points.find(({ id }: { id: string }) => id === last.point).proof.ok, false);
+  assert.equal(points.at(-1).proof.ok, true);
+  await writeFile(file, checksFile([pictures]));
+  await platform.ok('check', 'apply', file, '--apply');
+});
+
 test('the whole set comes back in new directories, becomes primary, takes writes, and has the same dbHash', async () => {
   const last = await at((options) => client.db('shop').collection<{ _id: number }>('marker').insertOne({ _id: 1 }, options));
   await archived(last);
@@ -150,4 +186,30 @@ test('the whole set comes back in new directories, becomes primary, takes writes
     }
     await back.close();
   }
+});
+
+test('a damaged object is found by the re-read of a night, its points are marked, and the point that is made by itself is whole', async () => {
+  const packs = (await readdir(join(platform.dataDir, 'repository'), { recursive: true })).filter((name) => /\/packs\/[^/]+(\/[^/]+)?$/.test(name)).map((name) => join(platform.dataDir, 'repository', name));
+  const sized = await Promise.all(packs.map(async (path) => ({ path, about: await stat(path) })));
+  const largest = sized.filter(({ about }) => about.isFile()).sort((a, b) => b.about.size - a.about.size)[0]!;
+  const pack = await open(largest.path, 'r+');
+  const byte = Buffer.alloc(1);
+  const middle = Math.floor(largest.about.size / 2);
+  await pack.read(byte, 0, 1, middle);
+  await pack.write(Buffer.from([byte[0]! ^ 1]), 0, 1, middle);
+  await pack.close();
+  // A night that begins in the next minute but a few seconds.
+  const soon = new Date(Date.now() + 65_000);
+  const [name] = (await platform.ok('repository', 'list')).repositories.map((one: { name: string }) => one.name);
+  await platform.ok('repository', 'reread', name, '--days', '1', '--at', `${String(soon.getHours()).padStart(2, '0')}:${String(soon.getMinutes()).padStart(2, '0')}`);
+  const backup = await answered('stored bytes are damaged');
+  const check = (await platform.ok('session', 'list')).sessions.find(({ kind }: { kind: string }) => kind === 'check');
+  const [archive] = check.result.archives;
+  assert.equal(check.state, 'warning');
+  assert.ok(archive.hurtPoints.length > 0, JSON.stringify(archive));
+  const { points } = await platform.ok('point', 'list', 'rs0');
+  for (const hurt of archive.hurtPoints) assert.match(points.find(({ id }: { id: string }) => id === hurt).proof.says, /re-read found damage|own check/);
+  const { point } = (await platform.ok('session', 'show', backup)).result;
+  const verify = await platform.ok('point', 'verify', point, '--full');
+  assert.deepEqual(verify.checks.map(({ ok }: { ok: boolean }) => ok), [true]);
 });

@@ -134,6 +134,8 @@ test('snmptrapd takes traps of v2c and v3, again after a restart of the server, 
 const promtool = '/usr/bin/promtool';
 test('the exposition, the alert rules with their tests, the dashboard and the MIB are as their linters want them', { skip: existsSync(promtool) && existsSync('/usr/bin/smilint') ? false : 'there is no promtool or no smilint on this machine' }, async () => {
   const token = readFileSync(join(platform.data, 'metrics.token'), 'utf8').trim();
+  await platform.ended((await platform.ask('backup.run', { params: { set: 'rs0' }, body: {} })).id);
+  await platform.ended((await platform.ask('point.verify', { params: { point: platform.fake.points.at(-1)!.id }, body: { level: 'full' } })).id);
   const { text } = await platform.raw('GET', '/metrics', { token });
   assert.deepEqual(lint(promtool, ['check', 'metrics'], { input: text }), { ok: true, says: '' });
   const cwd = join(root, 'packaging/monitoring');
@@ -154,8 +156,8 @@ const nasty = '<script>document.title="taken"</script>';
 const report: Report = {
   kind: 'daily', server: 'https://tide.example:9419', fromMs: Date.UTC(2026, 4, 1), toMs: Date.UTC(2026, 4, 2),
   sets: [
-    { set: nasty, isProtected: false, reasons: ['no oplog is archived'], lastPointAtMs: null, lastPointAgeSeconds: null, promisedPointHours: 25, lossIfDisasterNowSeconds: null, promisedLossSeconds: 900, window: null, points: 0, bytes: null, grownBytes: null, storedBytes: 0, verified: null, alarmsOpen: 1, oplogState: 'waiting' },
-    { set: 'shop', isProtected: true, reasons: [], lastPointAtMs: Date.UTC(2026, 4, 1, 22), lastPointAgeSeconds: 7_200, promisedPointHours: 25, lossIfDisasterNowSeconds: 6, promisedLossSeconds: 900, window: { fromMs: Date.UTC(2026, 3, 24), toMs: Date.UTC(2026, 4, 2) }, points: 8, bytes: 41e9, grownBytes: 3e8, storedBytes: 1e9, verified: { atMs: Date.UTC(2026, 4, 1, 22, 5), level: 'open' }, alarmsOpen: 0, oplogState: 'following' },
+    { set: nasty, isProtected: false, reasons: ['no oplog is archived'], lastPointAtMs: null, lastPointAgeSeconds: null, promisedPointHours: 25, lossIfDisasterNowSeconds: null, promisedLossSeconds: 900, window: null, points: 0, bytes: null, grownBytes: null, storedBytes: 0, verified: null, fullyVerified: { atMs: Date.UTC(2026, 4, 1, 3), ok: false, says: 'x', checks: 2, failed: [nasty] }, alarmsOpen: 1, oplogState: 'waiting' },
+    { set: 'shop', isProtected: true, reasons: [], lastPointAtMs: Date.UTC(2026, 4, 1, 22), lastPointAgeSeconds: 7_200, promisedPointHours: 25, lossIfDisasterNowSeconds: 6, promisedLossSeconds: 900, window: { fromMs: Date.UTC(2026, 3, 24), toMs: Date.UTC(2026, 4, 2) }, points: 8, bytes: 41e9, grownBytes: 3e8, storedBytes: 1e9, verified: { atMs: Date.UTC(2026, 4, 1, 22, 5), level: 'open' }, fullyVerified: { atMs: Date.UTC(2026, 4, 1, 3), ok: true, says: 'x', checks: 3, failed: [] }, alarmsOpen: 0, oplogState: 'following' },
   ],
   sessions: [{ id: 's2', kind: 'backup', object: 'shop', state: 'success', startedAtMs: 1, endedAtMs: Date.UTC(2026, 4, 1, 22), warnings: 0, failure: null }, { id: 's1', kind: 'backup', object: nasty, state: 'failed', startedAtMs: 1, endedAtMs: Date.UTC(2026, 4, 1, 21), warnings: 0, failure: { code: 'mongo.not-reached', message: `no member of "${nasty}" answers`, hint: 'See that it runs.' } }],
   isCut: false, steps: [], bytes: null,

@@ -4,7 +4,7 @@ import type { Session } from '../../contract/sessions.ts';
 import { isGiven, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { plural, showBytes, showClusterTime, showCount, showMoment, showSeconds } from '../format.ts';
-import { pointTable } from '../point-table.ts';
+import { pointTable, showDepth } from '../point-table.ts';
 import { answerWithSession } from '../session-answer.ts';
 import { showFields } from '../table.ts';
 
@@ -35,7 +35,8 @@ function describePoint(point: Point, timeZone: string): string {
     ['read', showBytes(bytes.read)],
     ['new', `${showBytes(bytes.transferred)}, ${showBytes(bytes.stored)} stored`],
     ['repository', `${point.repository}${point.lost ? ' (does not have it any more)' : point.hurt ? ' (its manifest there is damaged)' : ''}`],
-    ['proof', proof === null ? 'none' : `${proof.level}, ${proof.ok ? 'passed' : 'FAILED'}, ${showMoment(proof.atMs, timeZone)}: ${proof.says}`],
+    ['proof', proof === null ? 'none' : `${proof.ok ? 'verified' : 'FAILED'} ${showMoment(proof.atMs, timeZone)}, ${showDepth(proof)}: ${proof.says}`],
+    ...(proof?.checks ?? []).map(({ name, ok, says }) => ['check', `"${name}" ${ok ? 'holds' : 'FAILED'}: ${says}`] as const),
     ['hold', point.hold === null ? 'no' : `${point.hold.reason} (since ${showMoment(point.hold.sinceMs, timeZone)})`],
   ]);
 }
@@ -57,6 +58,7 @@ function describeProof({ result }: Session, timeZone: string): string {
   return [
     `point ${result.point} opened at ${showClusterTime(result.at, timeZone)} in ${showSeconds(result.seconds)} (${result.mount})`,
     `${plural(result.collections.length, 'collection')}, ${plural(documents, 'document')} counted${unseen === 0 ? '' : ` (${plural(unseen, 'collection')} by metadata only)`}, ${validated} validated`,
+    ...(result.checks ?? []).map(({ name, says }) => `check "${name}" holds: ${says}`),
     ...(hashes.length === 0 ? [] : ['dbHash', ...hashes]),
   ].join('\n');
 }

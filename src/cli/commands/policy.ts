@@ -153,6 +153,7 @@ function describePolicy(policy: Policy, timeZone: string): string {
     ['from', wishes.join(', ')],
     ['tries again', document.retry.times === 0 ? 'never' : `${plural(document.retry.times, 'time')}, after ${document.retry.minutes} min`],
     ['promises', `${document.promise.pointHours === null ? 'a point as old as the schedule makes it, and an hour' : `a point of the last ${document.promise.pointHours} h`}; at most ${Math.round(document.promise.lossSeconds / 60)} min lost`],
+    ['verified', `in full ${showSchedule(document.verification.schedule)}, at a moment by chance, with ${plural(document.verification.checks.length, 'own check')}`],
     ['compression', document.compression],
   ]);
   return policy.lastRun === null ? fields : `${fields}\n\nlast run  ${describeRun(policy.lastRun, timeZone)}`;

@@ -37,6 +37,7 @@ function describeReport({ sets, sessions, steps, bytes, isCut }: Report, timeZon
       { title: 'LOSS NOW', cell: (row) => (row.lossIfDisasterNowSeconds === null ? 'everything' : `${row.lossIfDisasterNowSeconds} s of ${row.promisedLossSeconds} s`) },
       { title: 'SIZE', cell: (row) => (row.bytes === null ? '' : showBytes(row.bytes)) },
       { title: 'VERIFIED', cell: (row) => (row.verified === null ? 'never' : showMoment(row.verified.atMs, timeZone)) },
+      { title: 'IN FULL', cell: ({ fullyVerified }) => showFull(fullyVerified, timeZone) },
     ],
     sets,
   );
@@ -49,4 +50,10 @@ function describeReport({ sets, sessions, steps, bytes, isCut }: Report, timeZon
     ...steps.map(({ name, seconds }) => `  ${name}${seconds === null ? '' : `: ${seconds.toFixed(1)} s`}`),
     ...(bytes === null ? [] : [`${showBytes(bytes.processed)} processed, ${showBytes(bytes.read)} read, ${showBytes(bytes.stored)} stored`]),
   ].join('\n');
+}
+
+function showFull(full: SetStanding['fullyVerified'], timeZone: string): string {
+  if (full === null) return 'never';
+  const checks = full.checks === 0 ? '' : `, ${plural(full.checks, 'check')}`;
+  return `${full.ok ? 'good' : 'FAILED'}, ${showMoment(full.atMs, timeZone)}${checks}${full.failed.length === 0 ? '' : `: ${full.failed.join(', ')}`}`;
 }

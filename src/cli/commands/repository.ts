@@ -9,6 +9,7 @@ import { plural, showBytes, showClusterTime, showMoment } from '../format.ts';
 import { hoursFrom, numberOf, usageOf } from '../numbers.ts';
 import { readPlace } from '../repository-place.ts';
 import { readFileOf } from '../secret-file.ts';
+import { showReread } from './repository-reread.ts';
 import { answerWithSession } from '../session-answer.ts';
 import { showFields, showTable } from '../table.ts';
 
@@ -126,6 +127,7 @@ function describeRepository(repository: Repository, timeZone: string): string {
       ['immutable', showImmutable(repository.immutable)],
       ['limits', showLimits(repository.limits)],
       ['gateways', showGateways(repository.gateways)],
+      ['re-read', showReread(repository.reread, timeZone)],
     ]),
     ...(archives.length === 0 ? ['no archive yet'] : ['archives', ...archives]),
   ].join('\n');

@@ -122,6 +122,21 @@ repository that was made without them is never immutable: make another one.`,
     load: async () => (await import('../commands/repository.ts')).raiseImmutable,
   },
   {
+    name: 'repository reread',
+    takes: '<repository>',
+    summary: 'Have every object of a repository read and its digest compared within so many days.',
+    text: `A slice is read each night, so that the bytes of a repository are known to be readable before they are needed. What is damaged
+marks the restore points that it hurts, is an alarm, and a new restore point is made. Without options it is shown.`,
+    options: [
+      { flags: '--days <days>', says: 'everything is read within so many (30); 0: not by itself' },
+      { flags: '--at <time>', says: 'when it begins each night, by the server\'s clock (01:00)' },
+    ],
+    client: true,
+    examples: ['tidemark repository reread main', 'tidemark repository reread main --days 14 --at 02:30', 'tidemark repository reread main --days 0'],
+    see: ['tidemark repository check', 'tidemark repository show'],
+    load: async () => (await import('../commands/repository-reread.ts')).rereadRepository,
+  },
+  {
     name: 'repository gateway',
     takes: '<repository> [node]...',
     summary: 'Name the gateway hosts that other hosts reach a repository through.',

@@ -4,6 +4,7 @@ import type { SetStanding } from '../../contract/reports.ts';
 import { expositionOf, type Metric } from '../../domain/exposition.ts';
 import { standingHostAlarms } from '../host-alarms.ts';
 import type { Links } from '../links.ts';
+import { readSinceBy } from '../rereads.ts';
 import type { Reports } from './reports.ts';
 
 type Sample = Metric['samples'][number];
@@ -30,6 +31,10 @@ export async function metricsText({ catalog, reports, links, about }: { catalog:
     gauge('set_protected', 'Whether the set keeps its promise.', of(({ isProtected }) => Number(isProtected))),
     gauge('set_last_point_timestamp_seconds', 'When the newest good restore point was made.', of(({ lastPointAtMs }) => (lastPointAtMs === null ? null : lastPointAtMs / 1000))),
     gauge('set_last_verified_timestamp_seconds', 'When a restore point was proved last.', of(({ verified }) => (verified === null ? null : verified.atMs / 1000))),
+    gauge('set_last_full_verification_timestamp_seconds', 'When a moment of the set was verified in full last.', of(({ fullyVerified }) => (fullyVerified === null ? null : fullyVerified.atMs / 1000))),
+    gauge('set_full_verification_good', 'Whether the last full verification found nothing bad.', of(({ fullyVerified }) => (fullyVerified === null ? null : Number(fullyVerified.ok)))),
+    gauge('set_own_checks', 'Own checks that the last full verification asked.', of(({ fullyVerified }) => fullyVerified?.checks ?? null)),
+    gauge('set_own_checks_failed', 'Own checks that did not hold in the last full verification.', of(({ fullyVerified }) => fullyVerified?.failed.length ?? null)),
     gauge('set_loss_if_disaster_seconds', 'How much would be lost if the set were lost now.', of(({ lossIfDisasterNowSeconds }) => lossIfDisasterNowSeconds)),
     gauge('set_promised_loss_seconds', 'How much may be lost.', of(({ promisedLossSeconds }) => promisedLossSeconds)),
     gauge('set_oplog_following', 'Whether the oplog is followed.', of(({ oplogState }) => Number(oplogState === 'following'))),
@@ -40,8 +45,18 @@ export async function metricsText({ catalog, reports, links, about }: { catalog:
     counter('sessions_ended_total', 'Sessions that have ended.', sessions.filter(({ isOpen }) => !isOpen)),
     gauge('host_connected', 'Whether orders reach the host.', hosts.map(({ id, name }) => ({ labels: { host: name }, value: Number(links.standing(id)?.state === 'connected') }))),
     gauge('host_alarms_open', 'Alarms of the warden of the host that still stand.', hosts.map(({ name }) => ({ labels: { host: name }, value: alarms.filter(({ host }) => host === name).length }))),
+    gauge('repository_read_since_timestamp_seconds', 'Since when every object of the repository was read at least once.', await readSinceOf(catalog)),
     gauge('notification_waiting', 'News that the notification has not heard yet.', told(({ id }) => waiting.get(id) ?? 0)),
     counter('notification_told_total', 'News that the notification has heard.', told((row) => row.told)),
     counter('notification_given_up_total', 'News that could not be told.', told(({ given_up }) => given_up)),
   ]);
+}
+
+/** Absent while some part was not read yet, and where a repository is not re-read. */
+async function readSinceOf(catalog: Catalog): Promise<Sample[]> {
+  const names = new Map((await catalog.repositories.list()).map(({ id, name }) => [id, name]));
+  return (await catalog.rereads.list()).flatMap((row) => {
+    const [name, since] = [names.get(row.repository), readSinceBy(row)];
+    return name === undefined || since === null ? [] : [{ labels: { repository: name }, value: since / 1000 }];
+  });
 }

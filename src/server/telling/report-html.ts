@@ -53,12 +53,18 @@ function setTable(sets: readonly SetStanding[]): string {
 <td>${row.lossIfDisasterNowSeconds === null ? 'everything' : showAge(row.lossIfDisasterNowSeconds * 1000)}<br><span class="dim">promised ${showAge(row.promisedLossSeconds * 1000)}</span></td>
 <td>${row.window === null ? 'none' : `${moment(row.window.fromMs)}<br>to ${moment(row.window.toMs)}`}<br><span class="dim">${row.points} points</span></td>
 <td class="n">${row.bytes === null ? '' : bytes(row.bytes)}<br><span class="dim">${row.grownBytes === null ? '' : `${row.grownBytes < 0 ? '−' : '+'}${bytes(Math.abs(row.grownBytes))}`}</span></td>
-<td>${row.verified === null ? tag('never', 'warn') : `${moment(row.verified.atMs)}<br><span class="dim">${row.verified.level === 'full' ? 'in full' : 'opened'}</span>`}</td>
+<td>${row.verified === null ? tag('never', 'warn') : `${moment(row.verified.atMs)}<br><span class="dim">${row.verified.level === 'full' ? 'in full' : 'opened'}</span>`}${fullPart(row.fullyVerified)}</td>
 </tr>`);
   return `<h2>Sets</h2>
 <table><thead><tr><th>Set</th><th>Last point</th><th>Loss now</th><th>Window</th><th class="n">Size, growth</th><th>Verified</th></tr></thead><tbody>
 ${rows.join('\n')}
 </tbody></table>`;
+}
+
+function fullPart(full: SetStanding['fullyVerified']): string {
+  if (full === null) return '';
+  const checks = full.checks === 0 ? '' : `, ${full.checks} ${full.checks === 1 ? 'check' : 'checks'}`;
+  return full.ok ? `<br>in full ${moment(full.atMs)}${checks}` : `<br>${tag('verification failed', 'bad')}<br>${moment(full.atMs)}${checks}: ${e(full.failed.join(', ') || full.says)}`;
 }
 
 function sessionTable({ sessions, isCut }: Report): string {

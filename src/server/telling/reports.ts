@@ -4,11 +4,12 @@ import type { SessionRow } from '../../catalog/sessions.ts';
 import type { SetRow } from '../../catalog/sets.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Report, SetStanding } from '../../contract/reports.ts';
+import { verificationOutcome } from '../../contract/checks.ts';
 import { sessionProgress } from '../../contract/sessions.ts';
 import { wireFailure } from '../../contract/values.ts';
 import { judgeProtection, type Promised } from '../../domain/protection.ts';
 import type { OplogStandings } from '../oplog-standings.ts';
-import type { Points } from '../points.ts';
+import type { Points, Proof } from '../points.ts';
 
 export type Reports = ReturnType<typeof openReports>;
 
@@ -43,9 +44,19 @@ export function openReports({ catalog, points, standings, clock, server, promise
       grownBytes: newest === undefined || before === undefined ? null : newest.bytes.processed - before.bytes.processed,
       storedBytes: there.filter(({ createdAtMs }) => createdAtMs >= fromMs).reduce((sum, { bytes }) => sum + bytes.stored, 0),
       verified: proof === undefined ? null : { atMs: proof.atMs, level: proof.level },
+      fullyVerified: await lastFull(set.id, there.flatMap(({ proof: found }) => (found?.level === 'full' ? [found] : []))),
       alarmsOpen: alarms.filter(({ is_settled }) => is_settled === 0).length,
       oplogState: oplog.state,
     };
+  }
+
+  /** By a policy, or by hand on a point: the later of both. */
+  async function lastFull(setId: string, onPoints: readonly Proof[]): Promise<SetStanding['fullyVerified']> {
+    const kept = (await catalog.verifications.ofSet(setId)).flatMap(({ outcome }) => (outcome === null ? [] : [verificationOutcome.parse(JSON.parse(outcome))]));
+    const last = [...kept, ...onPoints].sort((a, b) => a.atMs - b.atMs).at(-1);
+    if (last === undefined) return null;
+    const { atMs, ok, says, checks = [] } = last;
+    return { atMs, ok, says, checks: checks.length, failed: checks.filter((check) => !check.ok).map(({ name }) => name) };
   }
 
   async function all(fromMs: number): Promise<SetStanding[]> {
