@@ -118,6 +118,12 @@ test('a set of a Linux host is backed up into a repository on the Windows host, 
   const tried = await platform.ok('repository', 'test', 'share', '--size', '8');
   assert.equal(tried.state, 'success');
   assert.ok(existsSync(lab.path('C:\\shared\\tidemark\\tidemark.json')), 'the service has opened the share by its path');
+  // Wine has the call and no network behind it: what is signed in for is known to be asked for, and its answer to be understood.
+  const secret = join(place, 'share-password');
+  writeFileSync(secret, 'a password of the share\n', { mode: 0o600 });
+  const away = (await platform.tidemark('repository', 'add', 'net', 'smb://nas/backup/other', '--gateway', 'win', '--share-user', 'CORP\\tide', '--share-password-file', secret, '--passphrase-file', passphrase)).json.failure;
+  assert.equal(`${away.code}: ${away.message}`, 'repository.share-unreachable: \\\\nas\\backup\\other cannot be reached: this host has no network of Windows (Win32 error 1222)');
+  assert.ok(!logged().includes('a password of the share'));
   for (const [path, node, why] of [['C:\\Backup\\aux', 'win', /aux is a device of Windows/], ['/srv/backup', 'win', /\/srv\/backup is a path of Linux, and this host runs Windows/], ['C:\\Backup\\x', 'local', /C:\\Backup\\x is a path of Windows, and this host runs Linux/]] as const) {
     const { failure } = (await platform.tidemark('repository', 'add', 'bad', path, '--node', node, '--passphrase-file', passphrase)).json;
     assert.equal(failure.code, 'repository.path-refused', path);
