@@ -145,6 +145,6 @@ test('a set is protected by a name, and hosts are listed by a filter', async () 
   assert.deepEqual(asked.pop(), { found: { set: 'rs0', group: 'shop' } });
   assert.equal((await cli.run('set', 'add', 'rs0', '--tls')).code, 2);
   assert.equal((await cli.run('set', 'add', 'mongodb://db1', '--group', 'shop')).code, 2);
-  assert.match((await cli.run('node', 'list', '--filter', 'unmanaged')).stdout, /^db4 +10\.0\.0\.4 +– +found +– +– +in group shop, out of scope$/m);
+  assert.match((await cli.run('node', 'list', '--filter', 'unmanaged')).stdout, /^db4 +10\.0\.0\.4 +– +– +found +– +– +in group shop, out of scope$/m);
   assert.match((await cli.run('node', 'list', '--filter', 'offline')).stdout, /^there is none$/m);
 });
