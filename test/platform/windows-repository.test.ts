@@ -13,6 +13,7 @@ import type { MongoClient } from 'mongodb';
 import { makeMsi, openCodeSigning, whyNoMsi } from '../../scripts/package/msi.ts';
 import { layOutForWindows } from '../../scripts/package/windows-layout.ts';
 import { until } from '../../src/base/deadline.ts';
+import { systemQuestion, windowsShellIn } from '../../src/ssh/windows-shell.ts';
 import { freePort, openPlatform, type Platform } from '../kit/platform.ts';
 import { openReplicaSet, type ReplicaSet } from '../kit/replica-set.ts';
 import { openWineLab, whyNoWine, type WineLab } from '../kit/wine-lab.ts';
@@ -113,6 +114,7 @@ test('the Windows host has said what it runs; the ports to it and back are in th
   for (const wanted of [`localport=${shown.dataFrom}-${shown.dataTo} `, 'localport=445 ', 'localport=135 ', 'localport=11731 ', 'localport=49152-65535 ']) assert.ok(texts[0]!.text.includes(wanted), wanted);
   writeFileSync(join(lab.directory, 'rules.cmd'), texts[0]!.text);
   await lab.ok('cmd', ['/c', 'Z:\\w\\lab\\rules.cmd']);
+  assert.equal(windowsShellIn(await lab.ok('cmd', ['/c', systemQuestion])), 'cmd.exe', 'as OpenSSH of Windows hands a command to it');
 });
 
 test('paths of the other system are refused by their names; a share is signed in to with its own account, as far as Wine goes', { skip, timeout: 60_000 }, async () => {
