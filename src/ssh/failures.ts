@@ -48,6 +48,12 @@ export const shellNoisy = failure<{ host: string; user: string; printed: string 
   retry: 'never',
 });
 
+export const hostRunsWindows = failure<{ host: string; shell: string }>('ssh.host-runs-windows', {
+  says: ({ host, shell }) => `${host} runs Windows: its shell is ${shell}, and a first contact over SSH is for Linux`,
+  hint: 'Install with a credential for Windows ("tidemark credential add NAME --for windows"), which goes over port 445, or carry a deployment kit there.',
+  retry: 'never',
+});
+
 export const shellUnusable = failure<{ host: string; user: string; why: string }>('ssh.shell-unusable', {
   says: ({ host, user, why }) => `the login shell of ${user} on ${host} runs no commands: ${why}`,
   hint: 'Use a user whose shell is sh, bash or the like. Restricted shells, menus and device consoles cannot be used.',

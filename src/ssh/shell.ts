@@ -2,7 +2,7 @@
  * A host over SSH, as root: connected, signed in, and tried before anything is relied on.
  *
  * Order: the host's key, the sign-in, then one command as the user, which shows a shell that prints of its own accord or
- * runs nothing, then one as root. Only then is the shell answered; what fails says which of these it was.
+ * runs nothing or is one of Windows, then one as root. Only then is the shell answered; what fails says which of these it was.
  */
 import type { Client } from 'ssh2';
 import { withDeadline } from '../base/deadline.ts';
@@ -11,9 +11,10 @@ import { randomId } from '../base/ids.ts';
 import { runScript, type Place, type Ran, type RunOptions } from './command.ts';
 import { connectTo, type ConnectOptions } from './connect.ts';
 import { waysOf, type Way } from './elevation.ts';
-import { commandFailed, elevationRefused, passwordExpired, shellNoisy, shellUnusable } from './failures.ts';
+import { commandFailed, elevationRefused, hostRunsWindows, passwordExpired, shellNoisy, shellUnusable } from './failures.ts';
 import type { HostKey } from './host-key.ts';
 import { upload, type Upload } from './upload.ts';
+import { askForWindows } from './windows-shell.ts';
 import { wordsOf } from './words.ts';
 
 export type Shell = AsyncDisposable & {
@@ -75,7 +76,8 @@ async function tryShell(place: Place, signal: AbortSignal | undefined): Promise<
     ran = await runScript(place, { kind: 'plain' }, 'a first command', `echo ${word}; id -u`, { deadlineMs: place.beginMs + 10_000, signal });
   } catch (error) {
     if (isFailure(error, shellUnusable) && /password (change required|has expired|is expired)|your password has expired/i.test(error.message)) throw passwordExpired({ host, user }, error);
-    throw error;
+    const shell = isFailure(error, shellUnusable) ? await askForWindows(connection.client, place.beginMs, signal) : undefined;
+    throw shell === undefined ? error : hostRunsWindows({ host, shell }, error);
   }
   const printed = ran.stdout.toString('utf8');
   const at = printed.indexOf(word);

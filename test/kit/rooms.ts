@@ -80,7 +80,7 @@ const homes: { pattern: RegExp; what: string; isHome: (file: SourceFile, room: R
   },
   { pattern: /\bconsole\.\w+\(/, what: 'console belongs to main', isHome: (file, room) => room.name === 'main' || file.path.endsWith('.test.ts') },
   { pattern: /\bDate\.now\b|\bnew Date\(\)/, what: 'the wall clock is read in base/clock.ts only', isHome: (file) => file.path === 'src/base/clock.ts' || file.path.endsWith('.test.ts') },
-  { pattern: /\bfrom 'koffi'|\bimport\('koffi'\)/, what: 'native calls are in base/native.ts, its Windows siblings, base/smb-client.ts and base/smb-library.ts only', isHome: (file) => /^src\/base\/(native|native-windows|windows-service|windows-service-manager|windows-security|smb-client|smb-library)\.ts$/.test(file.path) },
+  { pattern: /\bfrom 'koffi'|\bimport\('koffi'\)/, what: 'native calls are in base/native.ts, its Windows siblings, base/smb-client.ts and base/smb-library.ts only', isHome: (file) => /^src\/base\/(native|native-windows|windows-(service|service-manager|security|share)|smb-client|smb-library)\.ts$/.test(file.path) },
   { pattern: /\bMath\.random\b/, what: 'Math.random has no home; use base/ids.ts or a seed that is printed', isHome: () => false },
   { pattern: /\bimport (\{[^}]*\bz\b[^}]*\}|z) from 'zod'/, what: "write import * as z from 'zod'", isHome: () => false },
 ];

@@ -79,6 +79,8 @@ async function contact(name: string, options: WindowsHostOptions = {}, more: { p
   };
 }
 
+const platformOf = async (name: string): Promise<string | null | undefined> => (await platform.ask('host.list', { query: {} })).hosts.find((host) => host.name === name)?.platform;
+
 const did = ({ host }: Contact): string[] => host.done.map((done) => `${done.did} ${done.name} ${done.code}`);
 function assertNothingLeft({ host }: Contact): void {
   assert.deepEqual(readdirSync(join(host.root, 'Windows')).sort(), ['System32', 'Temp']);
@@ -145,6 +147,7 @@ test('a Windows host gets its services over 445 and 135, the installer is gone a
   assert.match(lines, /smbclient .*sign-in/, 'the tools were seen at work');
   for (const [where, text] of [['command lines', lines], ['the session', done.log.join('\n')], ['the log', platform.logged.join('\n')]] as const) assert.ok(!text.includes(password) && !text.includes(JSON.stringify(password).slice(1, -1)), where);
   assert.deepEqual(readdirSync(join(platform.data, 'server/windows-contacts')), [], 'no file with a password is left');
+  assert.equal(await platformOf('win1'), 'linux', 'the services of this stand-in run here, and say so: that counts more than how they came');
 });
 
 test('where 135 is closed the same comes about over 445 alone, and the session says so; what an earlier contact left is taken away', { skip, timeout: 90_000 }, async () => {
@@ -194,6 +197,7 @@ test('what Windows Installer refuses fails with its number, and the kit is not l
   assert.equal(done.session.state, 'failed');
   assert.match(done.session.failure!.message, /failed at "install": Windows Installer did not install tidemark-deployer 9\.9\.8: error 67/);
   assert.ok(!existsSync(join(done.host.root, 'ProgramData/Tidemark/deployer/kit.json')));
+  assert.equal(await platformOf('win6'), 'windows', 'known from the first contact on');
   assertNothingLeft(done);
 });
 

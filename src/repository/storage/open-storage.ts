@@ -4,6 +4,7 @@
  * A repository says in its descriptor whether it is immutable, so whoever opens it, with whatever key, retains what is put: a task, a
  * mount, a served archive. `immutable` is for one that is about to be made.
  */
+import { ownPlatform } from '../../base/host-platform.ts';
 import { lockNotKept } from '../failures.ts';
 import { readImmutable } from '../immutable.ts';
 import { readOnly } from '../read-only.ts';
@@ -37,7 +38,8 @@ async function openKind({ location, secret }: StoragePlace, options: OpenOptions
     }
     case 'smb': {
       if (immutable !== undefined) throw lockNotKept({ place: location.share, what: noLockOnShares });
-      const storage = await (await import('./smb.ts')).openShare(location, secret ?? '', { create: create === true });
+      const open = ownPlatform === 'windows' ? (await import('./share-on-windows.ts')).openShareOnWindows : (await import('./smb.ts')).openShare;
+      const storage = await open(location, secret ?? '', { create: create === true });
       if (options.isReadOnly === true || (await readImmutable(storage)) === undefined) return storage;
       await storage.close?.();
       throw lockNotKept({ place: storage.place, what: `its repository says that it is immutable, and ${noLockOnShares}; attach it read-only with "tidemark repository import"` });

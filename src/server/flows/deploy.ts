@@ -12,6 +12,8 @@ import { deployerKit, deployerPackage, deployerPackageOf } from '../deployer-ins
 import { fetchPackage } from '../deployer-fetch.ts';
 import type { Distribution } from '../distribution.ts';
 import { deployerMissing } from '../failures.ts';
+import { isFailure } from '../../base/failure.ts';
+import { hostRunsWindows } from '../../ssh/failures.ts';
 import type { LinkIdentity } from '../../contract/link/trust.ts';
 import { accountOf } from '../../windows/account.ts';
 import { deployOverWindows } from '../windows-contact.ts';
@@ -64,6 +66,10 @@ async function makeContact(services: DeployServices, host: HostRow, asked: { cre
       signal: context.signal,
     });
     return { hostKey: hostKey.fingerprint };
+  } catch (error) {
+    // From now on the ports of Windows are in the plan.
+    if (isFailure(error, hostRunsWindows)) await hosts.learn(host.id, 'windows');
+    throw error;
   } finally {
     await said();
   }

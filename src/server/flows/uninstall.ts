@@ -59,8 +59,13 @@ async function uninstallAll(id: string, context: FlowContext, tools: Tools): Pro
   });
   await context.step(`forget ${name}`);
   if (host !== undefined) await hosts.remove(host);
-  if (silence !== null) await context.say(`${name} was told to uninstall everything, and nobody saw it done: ${silence}; see there that /opt/tidemark is gone`, 'warning');
+  if (silence !== null) await context.say(`${name} was told to uninstall everything, and nobody saw it done: ${silence}; see there that ${placeOf(host)} is gone`, 'warning');
   return { state: silence === null ? 'success' : 'warning', result: { kind: 'uninstall', host: name, all: true, data: true } };
+}
+
+/** Where its programs are. */
+function placeOf(host: HostRow | undefined): string {
+  return host?.platform === 'windows' ? 'C:\\Program Files\\Tidemark' : '/opt/tidemark';
 }
 
 /** Answers null when it was done, or why it is not known. */
