@@ -16,14 +16,18 @@ export type WindowsPackages = {
 export function openWindowsPackages(place: string): WindowsPackages {
   const signing = openCodeSigning(place);
   const laid = new Map<WindowsPackage, Promise<string>>();
+  const made = new Map<string, string>();
   return {
     authority: signing.authority,
     async msi(name, version, key) {
       if (!laid.has(name)) laid.set(name, layOutForWindows(join(import.meta.dirname, '../..'), join(place, name), name, version).then(({ directory }) => directory));
       const directory = await laid.get(name)!;
+      const before = made.get(`${name} ${version}`);
+      if (before !== undefined) return before;
       writeFileSync(join(directory, 'package.json'), `${JSON.stringify({ name, version, type: 'module', private: true })}\n`);
       const file = makeMsi({ directory, name, version, out: place, signing });
       signArchive({ file, name, version, platform: 'windows-x64', key, out: place, builtAt: '2026-11-26T12:00:00Z' });
+      made.set(`${name} ${version}`, file);
       return file;
     },
   };

@@ -1,26 +1,28 @@
 /**
- * A Windows host: its deployer is installed from a package and enrolled with a kit, brings the transport from a distribution server, and
- * the repository there is full of what a Linux host with a real mongod sends it. Wine stands in for Windows; programs, services and
+ * A Windows host: its deployer is installed from a deployment kit, brings the transport from a distribution server, and
+ * the repository there is full of what a Linux host with a real mongod sends it; then the distribution server is a service there too. Wine stands in for Windows; programs, services and
  * packages are the product's own (docs/reference/windows.md).
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chownSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { MongoClient } from 'mongodb';
 import { whyNoMsi } from '../../scripts/package/msi.ts';
+import { layOutWindowsInstaller } from '../../scripts/package/windows-installer.ts';
 import type { WindowsPackage } from '../../scripts/package/windows-layout.ts';
 import { until } from '../../src/base/deadline.ts';
 import { openSigningKey, type SigningKey } from '../../src/depot/signing-key.ts';
 import { freePort, openPlatform, type Platform } from '../kit/platform.ts';
+import { openWindowsHost, whyNoWindowsHost, type WindowsHost } from '../kit/windows-host.ts';
 import { openReplicaSet, type ReplicaSet } from '../kit/replica-set.ts';
 import { openWindowsPackages, type WindowsPackages } from '../kit/windows-packages.ts';
 import { openWineLab, whyNoWine, type WineLab } from '../kit/wine-lab.ts';
 
-const skip = whyNoWine() ?? whyNoMsi();
+const skip = whyNoWine() ?? whyNoMsi() ?? (whyNoWindowsHost() || undefined);
 const home = 'C:\\ProgramData\\Tidemark';
 const place = mkdtempSync(join(tmpdir(), 'tm-windows-'));
 let lab: WineLab;
@@ -30,7 +32,9 @@ let platform: Platform;
 let packages: WindowsPackages;
 let key: SigningKey;
 let depotDir: string;
-const ports = { transport: 0, deployer: 0 };
+let windows: WindowsHost;
+const args: string[] = [];
+const installerDirectory = join(import.meta.dirname, '../../windows-installer');
 
 const textAt = (windows: string): string => (existsSync(lab.path(windows)) ? readFileSync(lab.path(windows), 'utf8') : `no ${windows}`);
 const logged = (service: string): string => textAt(`${home}\\${service}.log`).slice(-4000);
@@ -50,12 +54,6 @@ async function msiexec(...words: string[]): Promise<number> {
   return (await lab.run('msiexec', [...words, '/qn'], { deadlineMs: 120_000 })).code;
 }
 
-/** By hand, as an operator who carries it there. */
-async function carry(name: WindowsPackage, version: string): Promise<string> {
-  copyFileSync(await packages.msi(name, version, key), join(lab.directory, `${name}.msi`));
-  return `Z:\\w\\lab\\${name}.msi`;
-}
-
 /** Into the distribution server, which takes what its key has signed. */
 async function offer(name: WindowsPackage, version: string): Promise<void> {
   const { packages: [added] } = await platform.ok('package', 'add', await packages.msi(name, version, key), '--depot-dir', depotDir);
@@ -68,13 +66,19 @@ before(async () => {
   packages = openWindowsPackages(place);
   client = await set.client();
   await client.db('shop').collection('orders').insertMany(Array.from({ length: 5_000 }, (_, n) => ({ n, text: `order ${n}`, noise: randomBytes(400) })));
-  const free = async (): Promise<string> => String(await freePort());
-  platform = await openPlatform({ args: ['--hosts', '127.0.0.1', '--enrolment-port', await free(), '--agent-port', await free(), '--depot-port', await free(), '--installer-port', await free()] });
+  windows = await openWindowsHost({ lab });
+  for (const option of ['--enrolment-port', '--agent-port', '--depot-port', '--installer-port']) args.push(option, String(await freePort()));
+  args.unshift('--hosts', '127.0.0.1');
+  platform = await openPlatform({ args });
   depotDir = join(platform.dataDir, 'depot');
   key = await openSigningKey(join(depotDir, 'signing.key'));
-  Object.assign(ports, { transport: await freePort(), deployer: await freePort() });
+  // As a package of the server has it.
+  await layOutWindowsInstaller(join(import.meta.dirname, '../..'), join(place, 'installer'));
+  symlinkSync(join(place, 'installer'), installerDirectory);
 });
 after(async () => {
+  rmSync(installerDirectory, { force: true });
+  await windows?.[Symbol.asyncDispose]();
   await lab?.[Symbol.asyncDispose]();
   await platform?.[Symbol.asyncDispose]();
   await client?.close();
@@ -83,40 +87,37 @@ after(async () => {
 });
 
 test('a folder that another user has made is not believed: the service does not start, nothing there is read, and it says why', { skip, timeout: 120_000 }, async () => {
-  const file = await carry('tidemark-deployer', '1.0.0');
+  copyFileSync(await packages.msi('tidemark-deployer', '1.0.0', key), join(lab.directory, 'deployer.msi'));
   mkdirSync(lab.path(`${home}\\deployer`), { recursive: true });
   writeFileSync(lab.path(`${home}\\deployer.json`), 'settings of somebody else');
   chownSync(lab.path(home), 1000, 1000);
-  await msiexec('/i', file);
-  await lab.awaitService('tidemark-deployer', 'STOPPED').catch(async () => await lab.awaitService('tidemark-deployer', undefined, 1_000));
+  assert.notEqual(await msiexec('/i', 'Z:\\w\\lab\\deployer.msi'), 0, 'Windows Installer takes it back');
+  await lab.awaitService('tidemark-deployer', undefined);
   assert.match(textAt('C:\\Program Files\\Tidemark\\deployer\\refused.log'), /Tidemark is not believed, and nothing in it was read: it belongs to S-1-/);
   assert.deepEqual(readdirSync(lab.path(home)).sort(), ['deployer', 'deployer.json'], 'nothing was written there');
-  await msiexec('/x', file);
-  await lab.awaitService('tidemark-deployer', undefined);
   rmSync(lab.path(home), { recursive: true });
 });
 
-test('an operator runs the installer of the deployer, and a kit in a file makes it a deployer of the server; what others could do in its folder they cannot any more', { skip, timeout: 120_000 }, async () => {
-  mkdirSync(lab.path(`${home}\\deployer`), { recursive: true, mode: 0o777 });
-  writeFileSync(lab.path(`${home}\\deployer.json`), JSON.stringify({ listen: { address: '127.0.0.1', port: ports.deployer } }));
-  writeFileSync(lab.path(`${home}\\transport.json`), JSON.stringify({ listen: { address: '127.0.0.1' } }));
-  const kit = join(place, 'kit.json');
-  await platform.ok('node', 'add', 'win', '127.0.0.1', '--control-port', String(ports.transport), '--deployer-port', String(ports.deployer), '--data-ports', '32600-32640');
-  await platform.ok('node', 'kit', 'win', '--kit', kit, '--part', 'deployer');
-  copyFileSync(kit, lab.path(`${home}\\deployer\\kit.json`));
-  const file = await carry('tidemark-deployer', '1.0.0');
-  assert.equal(await msiexec('/i', file, '/l*v', 'Z:\\w\\lab\\install.log'), 0, logged('deployer'));
-  await lab.awaitService('tidemark-deployer', 'RUNNING').catch(withLogs);
-  await until('the kit to be redeemed', 60_000, () => (existsSync(lab.path(`${home}\\deployer\\kit.json`)) ? undefined : true)).catch(withLogs);
-  for (const path of [home, `${home}\\deployer`, `${home}\\deployer\\identity.json`]) assert.equal(statSync(lab.path(path)).mode & 0o007, 0, path);
-  const { token } = JSON.parse(readFileSync(kit, 'utf8')) as { token: string };
-  const said = readFileSync(join(lab.directory, 'install.log'));
-  assert.ok(!said.includes(token) && !said.includes(Buffer.from(token, 'utf16le')), 'the token is in no log of the installer');
+test('an operator runs install.cmd of a deployment kit, and the host has a deployer of the server; what others could do in its folder they cannot any more', { skip, timeout: 120_000 }, async () => {
+  await offer('tidemark-deployer', '1.0.0');
+  mkdirSync(lab.path(`${home}\\deployer`), { recursive: true });
+  writeFileSync(lab.path(`${home}\\deployer.json`), JSON.stringify({ listen: { address: windows.address } }));
+  writeFileSync(lab.path(`${home}\\transport.json`), JSON.stringify({ listen: { address: windows.address } }));
+  for (const folder of [home, `${home}\\deployer`]) chmodSync(lab.path(folder), 0o777);
+  await platform.ok('node', 'add', 'win', windows.address, '--data-ports', '32600-32640');
+  await platform.ok('node', 'kit', 'win', '--installer', join(lab.directory, 'kit'), '--platform', 'windows-x64');
+  const { token } = JSON.parse(readFileSync(join(lab.directory, 'kit/kit.json'), 'utf8')) as { token: string };
+  const said = await lab.ok('cmd', ['/c', 'Z:\\w\\lab\\kit\\install.cmd'], { deadlineMs: 100_000 });
+  assert.match(said, /tidemark-deployer 1\.0\.0 is installed/);
+  assert.ok(!existsSync(join(lab.directory, 'kit/kit.json')), 'the token is not left behind');
+  await until('the kit to be redeemed', 60_000, () => (existsSync(lab.path(`${home}\\deployer\\identity.json`)) && !existsSync(lab.path(`${home}\\deployer\\kit.json`)) ? true : undefined)).catch(withLogs);
+  for (const path of [home, `${home}\\deployer`]) assert.equal(statSync(lab.path(path)).mode & 0o007, 0, path);
+  assert.ok(!logged('deployer').includes(token));
 });
 
 test('the installers are signed, and a changed byte in one is seen', { skip }, () => {
   const verify = (file: string): string => execFileSync('osslsigncode', ['verify', '-CAfile', packages.authority, '-in', file], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-  const msi = join(lab.directory, 'tidemark-deployer.msi');
+  const msi = join(lab.directory, 'kit/tidemark-deployer-1.0.0-windows-x64.msi');
   assert.match(verify(msi), /Succeeded/);
   const bytes = readFileSync(msi);
   bytes[bytes.length >> 1]! ^= 1;
@@ -127,9 +128,8 @@ test('the installers are signed, and a changed byte in one is seen', { skip }, (
 
 test('the deployer gets the transport from the distribution server and has Windows Installer install it', { skip, timeout: 180_000 }, async () => {
   await offer('tidemark-transport', '1.0.0');
-  const made = (await platform.ok('node', 'install', 'win').catch(withLogs)) as { state: string; result: unknown };
-  assert.equal(made.state, 'success', JSON.stringify(made));
-  assert.deepEqual(made.result, { kind: 'deploy', host: 'win', platform: 'windows-x64', hostKey: null, version: '1.0.0' });
+  const made = (await platform.ok('node', 'install', 'win').catch(withLogs)) as Record<string, unknown>;
+  assert.deepEqual([made['state'], made['host'], made['platform'], made['version'], made['hostKey']], ['success', 'win', 'windows-x64', '1.0.0', null]);
   await connected();
 });
 
@@ -159,18 +159,56 @@ test('a set of a Linux host is backed up into a repository on the Windows host, 
   assert.equal(checked.state, 'success');
 });
 
-test('newer packages replace both services, the deployer by an installer that outlives it; taking the transport away leaves no service, nothing of the programs but what Wine finds in use, and every backup', { skip, timeout: 240_000 }, async () => {
-  for (const name of ['tidemark-deployer', 'tidemark-transport'] as const) await offer(name, '1.1.0');
-  const updated = (await platform.ok('node', 'update', 'win').catch(withLogs)) as { state: string; result: { services: unknown } };
+test('a newer deployer replaces itself by an installer that outlives it', { skip, timeout: 180_000 }, async () => {
+  await offer('tidemark-deployer', '1.1.0');
+  const updated = (await platform.ok('node', 'update', 'win').catch(withLogs)) as { state: string; services: unknown };
   assert.equal(updated.state, 'success', JSON.stringify(updated));
-  assert.deepEqual(updated.result.services, ['tidemark-deployer', 'tidemark-transport'].map((name) => ({ name, before: '1.0.0', version: '1.1.0' })));
+  assert.deepEqual(updated.services, [{ name: 'tidemark-deployer', before: '1.0.0', version: '1.1.0' }, { name: 'tidemark-transport', before: '1.0.0', version: '1.0.0' }]);
   await connected();
-  copyFileSync(join(place, 'tidemark-transport-1.1.0-windows-x64.msi'), join(lab.directory, 'tidemark-transport.msi'));
-  assert.equal(await msiexec('/x', 'Z:\\w\\lab\\tidemark-transport.msi'), 0);
-  await lab.awaitService('tidemark-transport', undefined);
-  // Wine removes files some milliseconds after STOPPED, and does not come back to what the process that is ending has mapped.
-  const programs = lab.path('C:\\Program Files\\Tidemark\\transport');
-  const left = existsSync(programs) ? readdirSync(programs, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()) : [];
-  assert.deepEqual(left.map(({ name }) => name).filter((name) => name !== 'node.exe' && !name.endsWith('.node')), []);
-  assert.equal(readdirSync(lab.path('C:\\Backup\\tidemark\\sets')).length, 1);
+});
+
+test('the distribution server moves to the Windows host with its key and its packages: a service on 9380, from which the host is updated', { skip, timeout: 180_000 }, async () => {
+  const there = lab.path(`${home}\\depot`);
+  mkdirSync(there);
+  cpSync(depotDir, there, { recursive: true, filter: (file) => !file.endsWith('identity.json') });
+  const kit = join(place, 'depot-kit.json');
+  await platform.ok('node', 'kit', 'win', '--kit', kit, '--part', 'depot');
+  copyFileSync(kit, join(there, 'kit.json'));
+  copyFileSync(await packages.msi('tidemark-depot', '1.0.0', key), join(lab.directory, 'depot.msi'));
+  assert.equal(await msiexec('/i', 'Z:\\w\\lab\\depot.msi'), 0, logged('depot'));
+  await until('the distribution server to listen', 60_000, () => (logged('depot').includes('"message":"listening"') ? true : undefined)).catch((error: Error) => {
+    throw new Error(`${error.message}: ${logged('depot')}`, { cause: error });
+  });
+  depotDir = there;
+  await offer('tidemark-transport', '1.1.0');
+  await platform.kill9();
+  args.splice(args.indexOf('--depot-port'), 4, '--depot', `${windows.address}:9380`);
+  await platform.start();
+  const updated = (await platform.ok('node', 'update', 'win').catch(withLogs)) as { services: { version: string }[] };
+  assert.deepEqual(updated.services.map(({ version }) => version), ['1.1.0', '1.1.0'], 'Windows brought it to Windows');
+  await connected();
+});
+
+test('what was taken away comes back over 445: the installer as a service, the package from the distribution server on Windows, and every backup is there', { skip, timeout: 240_000 }, async () => {
+  for (const name of ['tidemark-transport-1.1.0', 'tidemark-deployer-1.1.0']) {
+    copyFileSync(join(place, `${name}-windows-x64.msi`), join(lab.directory, 'old.msi'));
+    assert.equal(await msiexec('/x', 'Z:\\w\\lab\\old.msi'), 0);
+  }
+  for (const name of ['transport', 'deployer']) {
+    await lab.awaitService(`tidemark-${name}`, undefined);
+    // Wine removes files some milliseconds after STOPPED, and does not come back to what the process that is ending has mapped.
+    const programs = lab.path(`C:\\Program Files\\Tidemark\\${name}`);
+    const left = existsSync(programs) ? readdirSync(programs, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()) : [];
+    assert.deepEqual(left.map((file) => file.name).filter((file) => file !== 'node.exe' && !file.endsWith('.node')), [], name);
+  }
+  const password = join(place, 'password');
+  writeFileSync(password, windows.account.password, { mode: 0o600 });
+  await platform.ok('credential', 'add', 'administrator', '--for', 'windows', '--user', windows.account.user, '--password-file', password);
+  const made = (await platform.ok('node', 'install', 'win', '--credential', 'administrator').catch(withLogs)) as { state: string };
+  assert.equal(made.state, 'success', `${JSON.stringify(made)}\n${windows.said()}`);
+  await connected();
+  assert.deepEqual(windows.done.map(({ did, name }) => `${did} ${name}`), ['create TidemarkInstaller', 'start TidemarkInstaller', 'delete TidemarkInstaller']);
+  assert.deepEqual(readdirSync(lab.path('C:\\windows')).filter((name) => name.startsWith('TidemarkInstaller')), []);
+  const checked = await platform.ok('repository', 'check', 'vault', '--read-data', '100');
+  assert.equal(checked.state, 'success');
 });
