@@ -55,8 +55,8 @@ async function msiexec(...words: string[]): Promise<number> {
 }
 
 /** Into the distribution server, which takes what its key has signed. */
-async function offer(name: WindowsPackage, version: string): Promise<void> {
-  const { packages: [added] } = await platform.ok('package', 'add', await packages.msi(name, version, key), '--depot-dir', depotDir);
+async function offer(name: WindowsPackage, version: string, more: { broken?: boolean } = {}): Promise<void> {
+  const { packages: [added] } = await platform.ok('package', 'add', await packages.msi(name, version, key, more), '--depot-dir', depotDir);
   assert.equal(added.platform, 'windows-x64');
 }
 
@@ -157,6 +157,15 @@ test('a set of a Linux host is backed up into a repository on the Windows host, 
   assert.equal(refused.json.failure.code, 'repository.path-refused');
   const checked = await platform.ok('repository', 'check', 'vault', '--read-data', '100');
   assert.equal(checked.state, 'success');
+});
+
+test('a version of the transport that does not start is taken back, and the one before runs again', { skip, timeout: 180_000 }, async () => {
+  await offer('tidemark-transport', '1.0.1', { broken: true });
+  const { failure } = (await platform.tidemark('node', 'update', 'win')).json as { failure: { code: string; message: string } };
+  assert.equal(failure.code, 'agent.service-not-healthy', JSON.stringify(failure));
+  assert.match(failure.message, /^tidemark-transport 1\.0\.1 did not become healthy: Windows Installer did not install .*; 1\.0\.0 runs again$/);
+  await connected();
+  for (const name of readdirSync(join(depotDir, 'packages'))) if (name.includes('-1.0.1-')) rmSync(join(depotDir, 'packages', name));
 });
 
 test('a newer deployer replaces itself by an installer that outlives it', { skip, timeout: 180_000 }, async () => {
