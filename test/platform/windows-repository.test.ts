@@ -168,12 +168,42 @@ test('a version of the transport that does not start is taken back, and the one 
   for (const name of readdirSync(join(depotDir, 'packages'))) if (name.includes('-1.0.1-')) rmSync(join(depotDir, 'packages', name));
 });
 
+test('the deployer moves to another port, starts itself again and is heard there', { skip, timeout: 120_000 }, async () => {
+  const moved = (await platform.ok('node', 'configure', 'win', '--deployer-port', '6170').catch(withLogs)) as { state: string };
+  assert.equal(moved.state, 'success', JSON.stringify(moved));
+  assert.deepEqual(JSON.parse(textAt(`${home}\\deployer.json`)), { listen: { address: windows.address, port: 6170 } });
+});
+
 test('a newer deployer replaces itself by an installer that outlives it', { skip, timeout: 180_000 }, async () => {
   await offer('tidemark-deployer', '1.1.0');
   const updated = (await platform.ok('node', 'update', 'win').catch(withLogs)) as { state: string; services: unknown };
   assert.equal(updated.state, 'success', JSON.stringify(updated));
   assert.deepEqual(updated.services, [{ name: 'tidemark-deployer', before: '1.0.0', version: '1.1.0' }, { name: 'tidemark-transport', before: '1.0.0', version: '1.0.0' }]);
   await connected();
+});
+
+test('what was taken away comes back over 445: the installer as a service, and every backup is there', { skip, timeout: 240_000 }, async () => {
+  for (const name of ['tidemark-transport-1.0.0', 'tidemark-deployer-1.1.0']) {
+    copyFileSync(join(place, `${name}-windows-x64.msi`), join(lab.directory, 'old.msi'));
+    assert.equal(await msiexec('/x', 'Z:\\w\\lab\\old.msi'), 0);
+  }
+  for (const name of ['transport', 'deployer']) {
+    await lab.awaitService(`tidemark-${name}`, undefined);
+    // Wine removes files some milliseconds after STOPPED, and does not come back to what the process that is ending has mapped.
+    const programs = lab.path(`C:\\Program Files\\Tidemark\\${name}`);
+    const left = existsSync(programs) ? readdirSync(programs, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()) : [];
+    assert.deepEqual(left.map((file) => file.name).filter((file) => file !== 'node.exe' && !file.endsWith('.node')), [], name);
+  }
+  const password = join(place, 'password');
+  writeFileSync(password, windows.account.password, { mode: 0o600 });
+  await platform.ok('credential', 'add', 'administrator', '--for', 'windows', '--user', windows.account.user, '--password-file', password);
+  const made = (await platform.ok('node', 'install', 'win', '--credential', 'administrator').catch(withLogs)) as { state: string };
+  assert.equal(made.state, 'success', `${JSON.stringify(made)}\n${windows.said()}`);
+  await connected();
+  assert.deepEqual(windows.done.map(({ did, name }) => `${did} ${name}`), ['create TidemarkInstaller', 'start TidemarkInstaller', 'delete TidemarkInstaller']);
+  assert.deepEqual(readdirSync(lab.path('C:\\windows')).filter((name) => name.startsWith('TidemarkInstaller')), []);
+  const checked = await platform.ok('repository', 'check', 'vault', '--read-data', '100');
+  assert.equal(checked.state, 'success');
 });
 
 test('the distribution server moves to the Windows host with its key and its packages: a service on 9380, from which the host is updated', { skip, timeout: 180_000 }, async () => {
@@ -196,28 +226,4 @@ test('the distribution server moves to the Windows host with its key and its pac
   const updated = (await platform.ok('node', 'update', 'win').catch(withLogs)) as { services: { version: string }[] };
   assert.deepEqual(updated.services.map(({ version }) => version), ['1.1.0', '1.1.0'], 'Windows brought it to Windows');
   await connected();
-});
-
-test('what was taken away comes back over 445: the installer as a service, the package from the distribution server on Windows, and every backup is there', { skip, timeout: 240_000 }, async () => {
-  for (const name of ['tidemark-transport-1.1.0', 'tidemark-deployer-1.1.0']) {
-    copyFileSync(join(place, `${name}-windows-x64.msi`), join(lab.directory, 'old.msi'));
-    assert.equal(await msiexec('/x', 'Z:\\w\\lab\\old.msi'), 0);
-  }
-  for (const name of ['transport', 'deployer']) {
-    await lab.awaitService(`tidemark-${name}`, undefined);
-    // Wine removes files some milliseconds after STOPPED, and does not come back to what the process that is ending has mapped.
-    const programs = lab.path(`C:\\Program Files\\Tidemark\\${name}`);
-    const left = existsSync(programs) ? readdirSync(programs, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()) : [];
-    assert.deepEqual(left.map((file) => file.name).filter((file) => file !== 'node.exe' && !file.endsWith('.node')), [], name);
-  }
-  const password = join(place, 'password');
-  writeFileSync(password, windows.account.password, { mode: 0o600 });
-  await platform.ok('credential', 'add', 'administrator', '--for', 'windows', '--user', windows.account.user, '--password-file', password);
-  const made = (await platform.ok('node', 'install', 'win', '--credential', 'administrator').catch(withLogs)) as { state: string };
-  assert.equal(made.state, 'success', `${JSON.stringify(made)}\n${windows.said()}`);
-  await connected();
-  assert.deepEqual(windows.done.map(({ did, name }) => `${did} ${name}`), ['create TidemarkInstaller', 'start TidemarkInstaller', 'delete TidemarkInstaller']);
-  assert.deepEqual(readdirSync(lab.path('C:\\windows')).filter((name) => name.startsWith('TidemarkInstaller')), []);
-  const checked = await platform.ok('repository', 'check', 'vault', '--read-data', '100');
-  assert.equal(checked.state, 'success');
 });
