@@ -33,6 +33,9 @@ let packages: WindowsPackages;
 let key: SigningKey;
 let depotDir: string;
 let windows: WindowsHost;
+/** Free on all addresses of this machine, whose network Wine has. */
+let ports: { transport: number; deployer: number };
+const add = async (): Promise<unknown> => await platform.ok('node', 'add', 'win', windows.address, '--control-port', String(ports.transport), '--deployer-port', String(ports.deployer), '--data-ports', '32600-32640');
 const args: string[] = [];
 const installerDirectory = join(import.meta.dirname, '../../windows-installer');
 
@@ -72,6 +75,7 @@ before(async () => {
   platform = await openPlatform({ args });
   depotDir = join(platform.dataDir, 'depot');
   key = await openSigningKey(join(depotDir, 'signing.key'));
+  ports = { transport: await freePort(), deployer: await freePort() };
   // As a package of the server has it.
   await layOutWindowsInstaller(join(import.meta.dirname, '../..'), join(place, 'installer'));
   symlinkSync(join(place, 'installer'), installerDirectory);
@@ -101,10 +105,10 @@ test('a folder that another user has made is not believed: the service does not 
 test('an operator runs install.cmd of a deployment kit, and the host has a deployer of the server; what others could do in its folder they cannot any more', { skip, timeout: 120_000 }, async () => {
   await offer('tidemark-deployer', '1.0.0');
   mkdirSync(lab.path(`${home}\\deployer`), { recursive: true });
-  writeFileSync(lab.path(`${home}\\deployer.json`), JSON.stringify({ listen: { address: windows.address } }));
+  writeFileSync(lab.path(`${home}\\deployer.json`), JSON.stringify({ listen: { address: windows.address, port: ports.deployer } }));
   writeFileSync(lab.path(`${home}\\transport.json`), JSON.stringify({ listen: { address: windows.address } }));
   for (const folder of [home, `${home}\\deployer`]) chmodSync(lab.path(folder), 0o777);
-  await platform.ok('node', 'add', 'win', windows.address, '--data-ports', '32600-32640');
+  await add();
   await platform.ok('node', 'kit', 'win', '--installer', join(lab.directory, 'kit'), '--platform', 'windows-x64');
   const { token } = JSON.parse(readFileSync(join(lab.directory, 'kit/kit.json'), 'utf8')) as { token: string };
   const said = await lab.ok('cmd', ['/c', 'Z:\\w\\lab\\kit\\install.cmd'], { deadlineMs: 100_000 });
@@ -131,6 +135,33 @@ test('the deployer gets the transport from the distribution server and has Windo
   const made = (await platform.ok('node', 'install', 'win').catch(withLogs)) as Record<string, unknown>;
   assert.deepEqual([made['state'], made['host'], made['platform'], made['version'], made['hostKey']], ['success', 'win', 'windows-x64', '1.0.0', null]);
   await connected();
+});
+
+test('everything is uninstalled by the deployer: no service, no settings, nothing of the programs but what Wine finds in use', { skip, timeout: 120_000 }, async () => {
+  const made = (await platform.ok('node', 'uninstall', 'win', '--all', '--apply').catch(withLogs)) as { state: string };
+  assert.ok(['success', 'warning'].includes(made.state), JSON.stringify(made));
+  for (const service of ['tidemark-transport', 'tidemark-deployer']) await lab.awaitService(service, undefined);
+  await until('the folder of settings to be gone', 30_000, () => (existsSync(lab.path(home)) ? undefined : true)).catch((error: Error) => {
+    throw new Error(`${error.message}: ${readdirSync(lab.path(home), { recursive: true }).join()}`, { cause: error });
+  });
+  const programs = lab.path('C:\\Program Files\\Tidemark');
+  const left = existsSync(programs) ? readdirSync(programs, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()) : [];
+  // Wine removes files some milliseconds after STOPPED, and does not come back to what the process that is ending has mapped.
+  assert.deepEqual(left.map(({ name }) => name).filter((name) => name !== 'node.exe' && !name.endsWith('.node')), []);
+});
+
+test('a host with nothing of ours gets it all over 445: the installer as a service, the deployer, the transport, and no password is seen', { skip, timeout: 240_000 }, async () => {
+  const password = join(place, 'password');
+  writeFileSync(password, windows.account.password, { mode: 0o600 });
+  await platform.ok('credential', 'add', 'administrator', '--for', 'windows', '--user', windows.account.user, '--password-file', password);
+  await add();
+  const made = (await platform.ok('node', 'install', 'win', '--credential', 'administrator').catch(withLogs)) as { state: string };
+  assert.equal(made.state, 'success', `${JSON.stringify(made)}\n${windows.said()}`);
+  await connected();
+  assert.deepEqual(windows.done.map(({ did, name }) => `${did} ${name}`), ['create TidemarkInstaller', 'start TidemarkInstaller', 'delete TidemarkInstaller']);
+  assert.deepEqual(readdirSync(lab.path('C:\\windows')).filter((name) => name.startsWith('TidemarkInstaller')), []);
+  assert.equal(statSync(lab.path(home)).mode & 0o007, 0);
+  for (const service of ['deployer', 'transport']) assert.ok(!textAt(`${home}\\${service}.log`).includes(windows.account.password));
 });
 
 test('a set of a Linux host is backed up into a repository on the Windows host, proved from there, and comes back the same', { skip, timeout: 180_000 }, async () => {
@@ -169,9 +200,10 @@ test('a version of the transport that does not start is taken back, and the one 
 });
 
 test('the deployer moves to another port, starts itself again and is heard there', { skip, timeout: 120_000 }, async () => {
-  const moved = (await platform.ok('node', 'configure', 'win', '--deployer-port', '6170').catch(withLogs)) as { state: string };
+  const port = await freePort();
+  const moved = (await platform.ok('node', 'configure', 'win', '--deployer-port', String(port)).catch(withLogs)) as { state: string };
   assert.equal(moved.state, 'success', JSON.stringify(moved));
-  assert.deepEqual(JSON.parse(textAt(`${home}\\deployer.json`)), { listen: { address: windows.address, port: 6170 } });
+  assert.deepEqual(JSON.parse(textAt(`${home}\\deployer.json`)), { listen: { port } });
 });
 
 test('a newer deployer replaces itself by an installer that outlives it', { skip, timeout: 180_000 }, async () => {
@@ -180,30 +212,6 @@ test('a newer deployer replaces itself by an installer that outlives it', { skip
   assert.equal(updated.state, 'success', JSON.stringify(updated));
   assert.deepEqual(updated.services, [{ name: 'tidemark-deployer', before: '1.0.0', version: '1.1.0' }, { name: 'tidemark-transport', before: '1.0.0', version: '1.0.0' }]);
   await connected();
-});
-
-test('what was taken away comes back over 445: the installer as a service, and every backup is there', { skip, timeout: 240_000 }, async () => {
-  for (const name of ['tidemark-transport-1.0.0', 'tidemark-deployer-1.1.0']) {
-    copyFileSync(join(place, `${name}-windows-x64.msi`), join(lab.directory, 'old.msi'));
-    assert.equal(await msiexec('/x', 'Z:\\w\\lab\\old.msi'), 0);
-  }
-  for (const name of ['transport', 'deployer']) {
-    await lab.awaitService(`tidemark-${name}`, undefined);
-    // Wine removes files some milliseconds after STOPPED, and does not come back to what the process that is ending has mapped.
-    const programs = lab.path(`C:\\Program Files\\Tidemark\\${name}`);
-    const left = existsSync(programs) ? readdirSync(programs, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()) : [];
-    assert.deepEqual(left.map((file) => file.name).filter((file) => file !== 'node.exe' && !file.endsWith('.node')), [], name);
-  }
-  const password = join(place, 'password');
-  writeFileSync(password, windows.account.password, { mode: 0o600 });
-  await platform.ok('credential', 'add', 'administrator', '--for', 'windows', '--user', windows.account.user, '--password-file', password);
-  const made = (await platform.ok('node', 'install', 'win', '--credential', 'administrator').catch(withLogs)) as { state: string };
-  assert.equal(made.state, 'success', `${JSON.stringify(made)}\n${windows.said()}`);
-  await connected();
-  assert.deepEqual(windows.done.map(({ did, name }) => `${did} ${name}`), ['create TidemarkInstaller', 'start TidemarkInstaller', 'delete TidemarkInstaller']);
-  assert.deepEqual(readdirSync(lab.path('C:\\windows')).filter((name) => name.startsWith('TidemarkInstaller')), []);
-  const checked = await platform.ok('repository', 'check', 'vault', '--read-data', '100');
-  assert.equal(checked.state, 'success');
 });
 
 test('the distribution server moves to the Windows host with its key and its packages: a service on 9380, from which the host is updated', { skip, timeout: 180_000 }, async () => {
@@ -226,4 +234,6 @@ test('the distribution server moves to the Windows host with its key and its pac
   const updated = (await platform.ok('node', 'update', 'win').catch(withLogs)) as { services: { version: string }[] };
   assert.deepEqual(updated.services.map(({ version }) => version), ['1.1.0', '1.1.0'], 'Windows brought it to Windows');
   await connected();
+  const checked = await platform.ok('repository', 'check', 'vault', '--read-data', '100');
+  assert.equal(checked.state, 'success', 'every backup is still there');
 });
