@@ -34,12 +34,13 @@ export async function requireProgram(program: string, args: readonly string[], o
   return stdout;
 }
 
-/** Starts a program that outlives this process; resolves with its exit code if this process is still there then. `verbatim`: its arguments are not quoted for Windows. */
-export async function runAside(program: string, args: readonly string[], options: { verbatim?: boolean } = {}): Promise<number | null> {
+/** Starts a program that outlives this process; `ended` has its exit code if this process is still there then. `verbatim`: its arguments are not quoted for Windows. */
+export async function startAside(program: string, args: readonly string[], options: { verbatim?: boolean } = {}): Promise<{ readonly ended: Promise<number | null> }> {
   return await new Promise((resolve, reject) => {
     const child = spawn(program, args, { detached: true, stdio: 'ignore', windowsHide: true, windowsVerbatimArguments: options.verbatim === true });
     child.once('error', reject);
-    child.once('exit', resolve);
+    const ended = new Promise<number | null>((end) => child.once('exit', end));
+    child.once('spawn', () => resolve({ ended }));
     child.unref();
   });
 }

@@ -108,6 +108,12 @@ export const checkFileUnfit = failure<{ file: string; why: string }>('cli.check-
   retry: 'never',
 });
 
+export const packageNotWhole = failure<{ name: string; version: string }>('cli.package-not-whole', {
+  says: ({ name, version }) => `the bytes of ${name} ${version} that came are not those of its manifest`,
+  hint: 'Nothing was kept. Try again; if it stays so, see what "tidemark package list" refuses.',
+  retry: 'later',
+});
+
 export const policyFileUnfit = failure<{ file: string; why: string }>('cli.policy-file-unfit', {
   says: ({ file, why }) => `${file} does not hold policies: ${why}`,
   hint: 'Compare it with what "tidemark policy export" writes.',

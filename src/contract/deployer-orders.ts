@@ -1,10 +1,7 @@
 /** Orders of the deployer service (docs/design/deployer.md). A package's bytes come in pieces; what is installed is offered first. */
 import * as z from 'zod';
 import { hostKit } from './routes/hosts.ts';
-import { packageName, packageVersion, signedManifest } from './packages.ts';
-
-/** The most bytes of a package in one piece. */
-export const pieceBytes = 4 << 20;
+import { packageName, packageVersion, pieceBytes, signedManifest } from './packages.ts';
 
 /** The packages a deployer installs. */
 const installable = packageName.exclude(['tidemark-server', 'tidemark-depot']);

@@ -4,8 +4,7 @@
  * answered with.
  */
 import * as z from 'zod';
-import { pieceBytes } from './deployer-orders.ts';
-import { packageVersion, signedManifest } from './packages.ts';
+import { packageVersion, pieceBytes, signedManifest } from './packages.ts';
 import { hostKit } from './routes/hosts.ts';
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);

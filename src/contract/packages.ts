@@ -18,6 +18,8 @@ export type PackageName = z.infer<typeof packageName>;
 
 export const packageVersion = z.string().regex(/^\d{1,6}\.\d{1,6}\.\d{1,6}(-[0-9A-Za-z.]{1,40})?$/);
 export const packagePlatform = z.enum(['linux-x64', 'linux-arm64', 'windows-x64']);
+/** The most bytes of a package in one piece, wherever it goes in pieces. */
+export const pieceBytes = 4 << 20;
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 export const packageManifest = z.strictObject({

@@ -1,6 +1,5 @@
 import type { Caller } from './link/caller.ts';
-import { pieceBytes } from './deployer-orders.ts';
-import type { SignedManifest } from './packages.ts';
+import { pieceBytes, type SignedManifest } from './packages.ts';
 
 /** Bytes `from` on, at most `length` of them, of the archive that a manifest describes. */
 export type ReadPiece = (from: number, length: number) => Promise<Uint8Array>;

@@ -3,8 +3,7 @@ import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256OfFile } from '../base/file-hash.ts';
 import { randomId } from '../base/ids.ts';
-import { pieceBytes } from '../contract/deployer-orders.ts';
-import { packageFile } from '../contract/packages.ts';
+import { packageFile, pieceBytes } from '../contract/packages.ts';
 import type { Distribution, OfferedPackage } from './distribution.ts';
 import { depotNotReached } from './failures.ts';
 

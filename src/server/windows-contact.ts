@@ -13,8 +13,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { join, relative } from 'node:path';
 import { until } from '../base/deadline.ts';
 import { describe, isFailure } from '../base/failure.ts';
+import { pieceBytes } from '../contract/packages.ts';
 import { firstContact, installerFolderPrefix, installerName, installerPort, type ContactFile, type ContactPath } from '../contract/first-contact.ts';
-import { pieceBytes } from '../contract/deployer-orders.ts';
 import { askForJson, type Asked } from '../contract/link/ask-once.ts';
 import { tlsOptions, type LinkIdentity } from '../contract/link/trust.ts';
 import type { HostKit } from '../contract/routes/hosts.ts';

@@ -1,12 +1,13 @@
 """
 A stand-in for a Windows host, on impacket: an SMB2 server with ADMIN$ and C$ on a directory, the pipes svcctl and lsarpc, an
 endpoint mapper, and svcctl over TCP that demands packet privacy. It is independent of what it tests: its NDR and its NTLM are
-impacket's. Services are programs of the machine: a path C:\\... or %SystemRoot%\\... in their command is one below the directory.
+impacket's. Services are programs of the machine: a path C:\\... or %SystemRoot%\\... in their command is one below the directory. With
+`wine`, words that start a program of Windows, they are services of Wine's service control manager.
 
-stdin: one line of JSON {address, ports: {smb, mapper, control}, root, user, domain, password, log}. stdout: "ready", and
+stdin: one line of JSON {address, ports: {smb, mapper, control}, root, user, domain, password, log, wine}. stdout: "ready", and
 then a line of JSON for what was asked of service control. It ends when stdin does.
 """
-import json, os, re, shlex, signal, socket, struct, subprocess, sys, threading
+import json, os, re, shlex, signal, socket, struct, subprocess, sys, tempfile, threading
 from hashlib import md5
 from impacket import ntlm, smbserver
 from impacket.dcerpc.v5 import epm, lsad, scmr
@@ -90,7 +91,39 @@ class Services:
             return 0
 
 
-services = Services()
+class WineServices(Services):
+    """Wine's own service control manager, asked by its sc.exe. What that says comes through a file: Wine gives no pipes."""
+
+    def sc(self, *words):
+        with tempfile.TemporaryFile() as out:
+            code = subprocess.run([*given['wine'], 'sc', *words], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL).returncode
+            out.seek(0)
+            return code, out.read().decode('utf-8', 'replace')
+
+    def create(self, name, command):
+        with self.lock:
+            if name in self.known:
+                return EXISTS
+            self.known[name] = {'command': command}
+            return self.sc('create', name, 'binPath=', command)[0]
+
+    def start(self, name):
+        return self.sc('start', name)[0]
+
+    def state(self, name):
+        found = re.search(r'STATE\s*:\s*(\d)', self.sc('query', name)[1])
+        return (int(found[1]) if found else 1), 0
+
+    def stop(self, name):
+        return 0 if self.sc('stop', name)[0] == 0 else NOT_ACTIVE
+
+    def delete(self, name):
+        with self.lock:
+            self.known.pop(name)
+            return self.sc('delete', name)[0]
+
+
+services = WineServices() if given.get('wine') else Services()
 opened = {}
 
 
@@ -448,7 +481,7 @@ if ports.get('mapper'):
 print('ready', flush=True)
 sys.stdin.read()
 for name in list(services.known):
-    process = services.known[name]['process']
+    process = services.known[name].get('process')
     if process is not None and process.poll() is None:
         process.kill()
 os._exit(0)

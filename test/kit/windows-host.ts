@@ -1,7 +1,7 @@
 /**
  * A stand-in for a Windows host on an address of its own of this machine (windows-host.py), with the ports that Windows has: 445, 135
  * and one for service control. What runs there are programs of this machine; `msiexec`, `icacls` and `netsh` are scripts that write down what
- * they were asked.
+ * they were asked. With a lab they are Windows' own, under Wine, and services are those of its service control manager.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { bundle } from '../../scripts/package/bundle.ts';
 import { until } from '../../src/base/deadline.ts';
 import { scratch } from './scratch.ts';
+import type { WineLab } from './wine-lab.ts';
 
 const python = '/usr/bin/python3';
 const checkout = join(import.meta.dirname, '../..');
@@ -35,20 +36,21 @@ export type WindowsHost = AsyncDisposable & {
   installed(): { words: string; bytes: Buffer } | undefined;
 };
 
-export type WindowsHostOptions = { /** 135 and service control's own port are closed. */ readonly withoutRpc?: boolean; /** The number of a call that is answered with a wrong signature. */ readonly forges?: number; /** What msiexec ends with. */ readonly msiexec?: number };
+export type WindowsHostOptions = { /** 135 and service control's own port are closed. */ readonly withoutRpc?: boolean; /** The number of a call that is answered with a wrong signature. */ readonly forges?: number; /** What msiexec ends with. */ readonly msiexec?: number; /** Its drive and its services are these. */ readonly lab?: WineLab };
 
 let hosts = 0;
 
 export async function openWindowsHost(options: WindowsHostOptions = {}): Promise<WindowsHost> {
-  const root = mkdtempSync(join(scratch, 'tidemark-windows-'));
+  const own = mkdtempSync(join(scratch, 'tidemark-windows-'));
+  const root = options.lab?.path('C:\\').replace(/\/$/, '') ?? own;
   const address = `127.${100 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 250}.${++hosts}`;
   const account = { user: 'Administrator', domain: '', password: 'Wïn d0ws %"40' };
   const system = join(root, 'Windows/System32');
-  writeSystem(root, system, options.msiexec ?? 0);
-  const log = join(root, 'log');
+  if (options.lab === undefined) writeSystem(root, system, options.msiexec ?? 0);
+  const log = join(own, 'log');
   const ports = { smb: 445, ...(options.withoutRpc !== true && { mapper: 135, control: 49_700 }) };
   const child: ChildProcess = spawn('setpriv', ['--pdeathsig', 'KILL', '--', python, join(import.meta.dirname, 'windows-host.py')], { stdio: ['pipe', 'pipe', 'pipe'] });
-  child.stdin!.write(`${JSON.stringify({ address, ports, root, log, ...account, forges: options.forges ?? null })}\n`);
+  child.stdin!.write(`${JSON.stringify({ address, ports, root, log, ...account, forges: options.forges ?? null, wine: options.lab?.wine ?? null })}\n`);
   let lines = '';
   let errors = '';
   child.stdout!.setEncoding('utf8').on('data', (text: string) => (lines += text));
@@ -70,7 +72,7 @@ export async function openWindowsHost(options: WindowsHostOptions = {}): Promise
       const ended = new Promise((resolve) => child.once('close', resolve));
       child.stdin!.end();
       await ended;
-      rmSync(root, { recursive: true, force: true });
+      rmSync(own, { recursive: true, force: true });
     },
   };
 }

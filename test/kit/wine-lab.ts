@@ -21,6 +21,8 @@ export type WineLab = AsyncDisposable & {
   readonly directory: string;
   /** Node for Windows, by its path there. */
   readonly node: string;
+  /** What a program of Windows is started with from outside. */
+  readonly wine: readonly string[];
   /** Where this process finds `C:\…` or `Z:\…`. */
   path(windows: string): string;
   /** Runs a program of Windows to its end. What it says comes through a file: Wine gives no pipes. */
@@ -110,6 +112,9 @@ exec sleep infinity`;
   return {
     directory: lab,
     node: `Z:\\w\\checkout\\${windowsNode.replaceAll('/', '\\')}`,
+    get wine() {
+      return ['nsenter', ...enter({}), 'wine'];
+    },
     path,
     run,
     async ok(program, args = [], options = {}) {

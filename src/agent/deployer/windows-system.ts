@@ -10,7 +10,8 @@
  */
 import { copyFile, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runAside } from '../../base/child-process.ts';
+import { startAside } from '../../base/child-process.ts';
+import { systemClock } from '../../base/clock.ts';
 import { moveOver } from '../../base/durable-names.ts';
 import { until } from '../../base/deadline.ts';
 import { serviceStanding, startService, stopService, systemDirectory } from '../../base/windows-service-manager.ts';
@@ -108,7 +109,7 @@ function windowsControl(statusPipes: Partial<Record<PackageName, string>>, self:
     await until(`the service ${name} to stop`, stopMs, async () => await Promise.resolve([undefined, 'stopped'].includes(serviceStanding(name)?.state) ? true : undefined), { everyMs: 100 });
   };
   const system = systemDirectory();
-  const command = async (line: string): Promise<number | null> => await runAside(join(system, 'cmd.exe'), ['/d', '/s', '/c', `"${line}"`], { verbatim: true });
+  const command = async (line: string): Promise<void> => void (await startAside(join(system, 'cmd.exe'), ['/d', '/s', '/c', `"${line}"`], { verbatim: true }));
   return {
     // Windows Installer registers the service and starts it with the machine.
     async setup(file, verb) {
@@ -124,10 +125,11 @@ function windowsControl(statusPipes: Partial<Record<PackageName, string>>, self:
     },
     async restartLater(name) {
       const { version } = self.next;
-      if (version === undefined) return void command(`net stop ${name} & net start ${name}`);
+      if (version === undefined) return await command(`net stop ${name} & net start ${name}`);
       delete self.next.version;
-      const code = await runAside(join(system, 'msiexec.exe'), ['/i', self.program(version), '/qn', '/norestart']);
-      await new Promise((resolve) => setTimeout(resolve, code === 0 ? replacedMs : 0));
+      const { ended } = await startAside(join(system, 'msiexec.exe'), ['/i', self.program(version), '/qn', '/norestart']);
+      const code = await ended;
+      if (code === 0) await systemClock.wait(replacedMs);
       throw installationFailed({ name, version, why: code === 0 ? 'it ended well, and the service was not replaced' : `error ${code}` });
     },
     async state(name) {
@@ -145,8 +147,7 @@ function windowsControl(statusPipes: Partial<Record<PackageName, string>>, self:
     async removeSelf() {
       const removed = productsOf(own).map((product) => `start "" /wait msiexec /x ${product} /qn /norestart`);
       const files = ownFiles('deployer').map((path) => `rd /s /q "${path}" 2>nul & del /q "${path}" 2>nul`);
-      void command([...removed, ...files, `rd "${windowsHome}"`].join(' & '));
-      return await Promise.resolve();
+      await command([...removed, ...files, `rd "${windowsHome}"`].join(' & '));
     },
   };
 }

@@ -1,10 +1,12 @@
 import { writeFile } from 'node:fs/promises';
+import { packagePlatform } from '../../contract/packages.ts';
 import { hostFilter, type Host, type HostKit } from '../../contract/routes/hosts.ts';
 import { isGiven, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { nodeUnknown, usage } from '../failures.ts';
 import { showMoment } from '../format.ts';
 import { showFields, showTable } from '../table.ts';
+import { keepWindowsKit } from './windows-kit.ts';
 
 export async function listNodes(invocation: Invocation): Promise<ExitCode> {
   const filter = hostFilter.optional().parse(textOf(invocation, 'filter'));
@@ -92,8 +94,13 @@ async function writeKitFile(invocation: Invocation, file: string): Promise<ExitC
 }
 
 async function writeInstaller(invocation: Invocation, file: string): Promise<ExitCode> {
-  const body = { platform: (textOf(invocation, 'platform') ?? 'linux-x64') as 'linux-x64' | 'linux-arm64' };
-  const { host, program, version, expiresAtMs } = await (await invocation.client()).call('host.installer', { params: { host: invocation.args[0]! }, body });
+  const body = { platform: packagePlatform.parse(textOf(invocation, 'platform') ?? 'linux-x64') };
+  const { host, program, version, expiresAtMs, carried } = await (await invocation.client()).call('host.installer', { params: { host: invocation.args[0]! }, body });
+  if (carried !== null) {
+    await keepWindowsKit(invocation, file, { program, ...carried });
+    invocation.answer({ host, installer: file, version, expiresAtMs }, () => `the installer of tidemark-deployer ${version} for ${host} is the folder ${file}, good for a day\nNext: carry it to ${host}, run install.cmd in it as an administrator, then "tidemark node install ${host}"`);
+    return exitCodes.done;
+  }
   await keepSecret(file, program, 0o700, `the installer cannot be written to ${file}`);
   invocation.answer({ host, installer: file, version, expiresAtMs }, () => `the installer of tidemark-deployer ${version} for ${host} is in ${file}, good for an hour\nNext: run it on ${host} as root, then "tidemark node install ${host}"`);
   return exitCodes.done;

@@ -52,15 +52,16 @@ host before that.`,
     summary: 'Write a new kit for a host, or an installer that needs no SSH; earlier ones that were not used open nothing any more.',
     text: `A kit is for a service that is there: put it at /var/lib/tidemark-deployer/kit.json (or tidemark-transport) and start
 the service. An installer is a program to run on the host as root within an hour: it fetches the deployer from the
-installer service of the distribution server, checks it and has it enrol; then "node install" does the rest.`,
+installer service of the distribution server, checks it and has it enrol; then "node install" does the rest. For
+Windows it is a folder with the package, the kit and install.cmd, to be run there by an administrator within a day.`,
     options: [
       { flags: '--kit <file>', says: 'where a kit is written, readable by you alone' },
-      { flags: '--installer <file>', says: 'where an installer is written, for you alone' },
+      { flags: '--installer <path>', says: 'where an installer is written, for you alone' },
       { flags: '--part <part>', says: 'the one service a kit is for (the first that shows it)', choices: ['transport', 'deployer', 'depot'] },
-      { flags: '--platform <platform>', says: 'of an installer (linux-x64)', choices: ['linux-x64', 'linux-arm64'] },
+      { flags: '--platform <platform>', says: 'of an installer (linux-x64)', choices: ['linux-x64', 'linux-arm64', 'windows-x64'] },
     ],
     client: true,
-    examples: ['tidemark node kit db1 --installer /root/install-on-db1.sh', 'tidemark node kit db1 --kit /root/db1.kit --part transport'],
+    examples: ['tidemark node kit db1 --installer /root/install-on-db1.sh', 'tidemark node kit win --installer win-kit --platform windows-x64', 'tidemark node kit db1 --kit /root/db1.kit --part transport'],
     see: ['tidemark node add', 'tidemark node install'],
     load: async () => (await import('../commands/node.ts')).writeKit,
   },

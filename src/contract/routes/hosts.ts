@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { packageList } from '../depot.ts';
+import { packageList, packageWanted } from '../depot.ts';
 import { enrolledPart } from '../enrolment.ts';
-import { packagePlatform } from '../packages.ts';
+import { packageManifest, packagePlatform, pieceBytes } from '../packages.ts';
 import type { Route } from '../route.ts';
 import { session } from '../sessions.ts';
 import { hostPlatform } from '../values.ts';
@@ -152,11 +152,13 @@ export const hostRoutes = {
     method: 'POST',
     path: '/api/v1/hosts/:host/installer',
     permission: 'hosts.write',
-    summary: 'A program that installs the deployer service when it is run on the host as root: no SSH at any time.',
+    summary: 'A program that installs the deployer service when it is run on the host as root: no SSH at any time. For Windows a kit and a package go with it.',
     params: hostParams,
-    body: z.object({ platform: packagePlatform.exclude(['windows-x64']).default('linux-x64') }),
+    body: z.object({ platform: packagePlatform.default('linux-x64') }),
     status: 200,
-    answer: z.object({ host: z.string(), program: z.string(), version: z.string(), expiresAtMs: z.number() }).meta({ id: 'HostInstaller' }),
+    answer: z
+      .object({ host: z.string(), program: z.string(), version: z.string(), expiresAtMs: z.number(), carried: z.object({ kit: hostKit, package: packageManifest }).nullable().meta({ description: 'on Windows the program fetches nothing: what has to lie beside it' }) })
+      .meta({ id: 'HostInstaller' }),
     failures: ['server.host-unknown', 'server.host-is-local', 'server.takes-no-hosts', 'server.no-depot', 'server.depot-not-reached'],
   },
   'host.install': {
@@ -213,6 +215,17 @@ export const hostRoutes = {
     summary: 'The packages that the distribution server offers, and what it refuses.',
     status: 200,
     answer: packageList,
+    failures: ['server.no-depot', 'server.depot-not-reached'],
+  },
+  'package.bytes': {
+    method: 'GET',
+    path: '/api/v1/packages/:name/:version/:platform/bytes',
+    permission: 'hosts.write',
+    summary: 'Some bytes of a package, for somebody who carries it to a host.',
+    params: packageWanted,
+    query: z.object({ from: z.coerce.number().int().min(0), length: z.coerce.number().int().min(1).max(pieceBytes) }),
+    status: 200,
+    answer: z.object({ base64: z.string() }),
     failures: ['server.no-depot', 'server.depot-not-reached'],
   },
   'host.remove': {

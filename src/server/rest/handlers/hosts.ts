@@ -9,7 +9,7 @@ import { localHost } from '../../hosts.ts';
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 
-type Names = 'host.list' | 'host.add' | 'host.kit' | 'host.installer' | 'host.install' | 'host.update' | 'host.configure' | 'host.uninstall' | 'host.remove' | 'package.list';
+type Names = 'host.list' | 'host.add' | 'host.kit' | 'host.installer' | 'host.install' | 'host.update' | 'host.configure' | 'host.uninstall' | 'host.remove' | 'package.list' | 'package.bytes';
 
 export function hostHandlers(services: Services): Pick<Handlers, Names> {
   const { hosts, credentials, distribution, versions, installers } = services;
@@ -54,6 +54,10 @@ export function hostHandlers(services: Services): Pick<Handlers, Names> {
       return { applied: query.apply, plan };
     },
     'package.list': async () => await distribution.list(),
+    'package.bytes': async ({ params, query }) => {
+      const { manifest } = await distribution.find(params);
+      return { base64: (await distribution.bytes(manifest, query.from, query.length)).toString('base64') };
+    },
   };
 }
 

@@ -1,0 +1,47 @@
+/**
+ * The first installation of a deployer on Windows as a program of cmd.exe, which an operator runs beside the package and the kit.
+ *
+ * The package goes first: the service that it starts makes its folder, or does not believe the one that is there (base/own-folder.ts). Only
+ * then is there a place for a token. It is in a file all the way: properties of Windows Installer stand in its log.
+ */
+import { packageFile, type PackageManifest } from '../contract/packages.ts';
+
+const usualPort = 6160;
+
+/** Settings that somebody wrote there stay. */
+const settings = (port: number): string =>
+  port === usualPort
+    ? ''
+    : `if not exist "%home%\\deployer.json" (
+  echo ${JSON.stringify({ listen: { port } })}> "%home%\\deployer.json"
+  net stop tidemark-deployer >nul
+  net start tidemark-deployer >nul
+)
+`;
+
+export function windowsInstallerProgram({ host, deployerPort, package: manifest }: { host: string; deployerPort: number; package: PackageManifest }): string {
+  return `@echo off
+rem Installs the deployer service of Tidemark ${manifest.version} on ${host} and has it enrol. Run it there as an administrator, once, within a day.
+setlocal
+set "home=C:\\ProgramData\\Tidemark"
+set "kit=%~dp0kit.json"
+if not exist "%kit%" (
+  echo The kit is not beside this program: it was used already, or left behind.
+  exit /b 1
+)
+start "" /wait msiexec /i "%~dp0${packageFile(manifest)}.msi" /qn /norestart
+if errorlevel 1 if not errorlevel 3010 (
+  echo Windows Installer did not install the deployer. Run this as an administrator; if "C:\\Program Files\\Tidemark\\deployer\\refused.log" is there, it says why the service did not start.
+  exit /b 1
+)
+if not exist "%home%\\deployer\\" (
+  echo The deployer service did not make its folder %home%\\deployer.
+  exit /b 1
+)
+${settings(deployerPort)}copy /y "%kit%" "%home%\\deployer\\kit.part" >nul
+move /y "%home%\\deployer\\kit.part" "%home%\\deployer\\kit.json" >nul
+if errorlevel 1 exit /b 1
+del "%kit%"
+echo tidemark-deployer ${manifest.version} is installed
+`.replaceAll('\n', '\r\n');
+}
