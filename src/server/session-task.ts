@@ -141,7 +141,7 @@ async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, follo
       try {
         if (!isAccepted) {
           await untilSure(followed, giveUp.signal);
-          await caller.call('task.start', { taskId, kind, input: await makeInput() }, { signal: giveUp.signal });
+          await caller.call('task.start', { taskId, kind, input: await makeInput(), session }, { signal: giveUp.signal });
           await catalog.sessions.updateTask(taskId, { is_accepted: 1 });
           isAccepted = true;
         }
