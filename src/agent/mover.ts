@@ -24,7 +24,7 @@ export async function runMover(task: MoverTask, send: (message: FromMover) => vo
     yieldDisk();
   }
   const voice = speak((event) => send({ kind: 'event', event }), systemClock);
-  const context: TaskContext = { ...task, ...voice, signal, onConnection, clock: systemClock, log: log.with({ taskId: task.taskId, kind: task.kind }) };
+  const context: TaskContext = { ...task, ...voice, signal, onConnection, clock: systemClock, log: log.with({ taskId: task.taskId, kind: task.kind, ...(task.session !== undefined && { session: task.session }) }) };
   try {
     const input: unknown = taskKinds[task.kind].input.parse(task.input);
     const output = await runTask(task.kind, input, context);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { until } from '../base/deadline.ts';
-import { silentLog } from '../base/log.ts';
+import { openLog, silentLog, type Log } from '../base/log.ts';
 import type { TaskEvent } from '../contract/tasks.ts';
 import { openTaskRunner, type TaskRunner } from './task-runner.ts';
 
@@ -24,7 +24,7 @@ process.on('message', (message) => {
 
 type Opened = { runner: TaskRunner; workDirectory: string; cleaned: string[] };
 
-async function open(t: TestContext, options: { limit?: number } = {}): Promise<Opened> {
+async function open(t: TestContext, options: { limit?: number; log?: Log } = {}): Promise<Opened> {
   const workDirectory = await mkdtemp(join(tmpdir(), 'tm-runner-'));
   const program = join(workDirectory, 'mover.cjs');
   await writeFile(program, mover);
@@ -55,6 +55,14 @@ test('a task runs in a child, its events come in order, and its result stays unt
   runner.forget('t1');
   assert.deepEqual(runner.list(), []);
   await assert.rejects(runner.watch('t1', 0, () => {}, never), { code: 'agent.task-unknown' });
+});
+
+test('each line of the log about a task names the session whose work it is', async (t) => {
+  const lines: string[] = [];
+  const { runner } = await open(t, { log: openLog((line) => lines.push(line)) });
+  await runner.start('t1', 'check', { echo: 7 }, 's1');
+  await runner.watch('t1', 0, () => {}, never);
+  assert.deepEqual(lines.map((line) => JSON.parse(line)).map(({ message, session, kind }) => [message, session, kind]), [['task started', 's1', 'check'], ['task ended', 's1', 'check']]);
 });
 
 test('a mover that is killed fails its task, names its last step, and its directory is cleaned and removed', async (t) => {

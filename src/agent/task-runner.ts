@@ -25,10 +25,12 @@ import type { Programs } from './task-context.ts';
 /** What goes down to a mover, and what comes up. */
 export type ToMover = { kind: 'run'; task: MoverTask } | { kind: 'stop' } | { kind: 'connection'; firstHex: string };
 export type FromMover = { kind: 'event'; event: TaskEvent } | { kind: 'finished'; output: unknown } | { kind: 'failed'; failure: WireFailure };
-export type MoverTask = { taskId: string; kind: TaskKind; input: unknown; directory: string; keepDirectory: string; programs: Programs; identityFile?: string };
+export type MoverTask = { taskId: string; /** Whose work it is. */ session?: string | undefined; kind: TaskKind; input: unknown; directory: string; keepDirectory: string; programs: Programs; identityFile?: string };
 
 type Task = {
   readonly kind: TaskKind;
+  /** What every line of the log that is about it has. */
+  readonly about: { readonly taskId: string; readonly kind: TaskKind; readonly session?: string };
   readonly child: ChildProcess;
   /** Events from number `firstEvent` on; the oldest are dropped past `eventsKept`. */
   events: TaskEvent[];
@@ -42,7 +44,7 @@ type Task = {
 };
 
 export type TaskRunner = {
-  start(taskId: string, kind: TaskKind, input: unknown): Promise<void>;
+  start(taskId: string, kind: TaskKind, input: unknown, session?: string): Promise<void>;
   /** Calls `onEvent` for every event from number `after` + 1 on, then resolves with the final state. */
   watch(taskId: string, after: number, onEvent: (number: number, event: TaskEvent) => Promise<void> | void, signal: AbortSignal): Promise<TaskState>;
   stop(taskId: string): void;
@@ -136,7 +138,7 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
     await remove(taskId).catch((error: unknown) => log.warn('a task directory could not be removed', { taskId, why: String(error) }));
     const died = task.stopping ? stopped({ what: `task ${taskId}` }) : moverDied({ task: taskId, status, lastStep: task.lastStep });
     finish(task, outcome ?? { state: 'failed', failure: toWire(died) });
-    log.info('task ended', { taskId, kind: task.kind, state: task.state.state });
+    log.info('task ended', { ...task.about, state: task.state.state });
   }
 
   const stop = (taskId: string): void => {
@@ -150,7 +152,7 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
   };
 
   return {
-    async start(taskId, kind, input) {
+    async start(taskId, kind, input, session) {
       const known = tasks.get(taskId);
       if (known !== undefined) {
         if (known.kind !== kind) throw taskExists({ taskId, kind: known.kind });
@@ -163,15 +165,15 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
       // Before there is a process to run the task, and without a pause in which it could be started twice.
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       const child = movers.take(kind);
-      const task: Task = { kind, child, events: [], firstEvent: 1, state: { state: 'running' }, lastStep: 'start', stopping: false, waiters: new Set(), asked: askedName(kind, input) };
+      const task: Task = { kind, about: { taskId, kind, ...(session !== undefined && { session }) }, child, events: [], firstEvent: 1, state: { state: 'running' }, lastStep: 'start', stopping: false, waiters: new Set(), asked: askedName(kind, input) };
       tasks.set(taskId, task);
       const end = run(taskId, task).finally(() => ends.delete(end));
       ends.add(end);
-      const job: ToMover = { kind: 'run', task: { taskId, kind, input, directory, keepDirectory, programs, identityFile: options.identityFile } };
+      const job: ToMover = { kind: 'run', task: { taskId, session, kind, input, directory, keepDirectory, programs, identityFile: options.identityFile } };
       child.send(job, (error) => {
         if (error !== null) child.kill('SIGKILL');
       });
-      log.info('task started', { taskId, kind, pid: child.pid });
+      log.info('task started', { ...task.about, pid: child.pid });
     },
 
     async watch(taskId, after, onEvent, signal) {

@@ -132,9 +132,9 @@ export async function openTransport(options: { workDirectory: string; programs: 
       return {};
     },
     'names.look': async (wanted, { signal }) => await lookAtOwnNames(wanted, signal),
-    'task.start': async ({ taskId, kind, input }) => {
+    'task.start': async ({ taskId, kind, input, session }) => {
       if (draining && !runner.list().some((task) => task.taskId === taskId)) throw beingUpdated({});
-      await runner.start(taskId, kind, input);
+      await runner.start(taskId, kind, input, session);
       if (isEndless(kind, input)) endless.add(taskId);
       return {};
     },

@@ -118,7 +118,8 @@ const transportOrders = {
     output: z.object({ addresses: z.array(z.string()).max(200), resolver: resolverSettings, found: z.array(ownName).max(200) }),
     deadlineMs: 30_000,
   },
-  'task.start': { input: z.object({ taskId: z.string(), kind: taskKind, input: z.unknown() }), output: z.object({}), deadlineMs: 20_000 },
+  /** `session`: whose work it is, for the log of the host. */
+  'task.start': { input: z.object({ taskId: z.string(), kind: taskKind, input: z.unknown(), session: z.string().optional() }), output: z.object({}), deadlineMs: 20_000 },
   /** Events from number `after` on, as a stream; ends with the task's final state. */
   'task.watch': { input: z.object({ taskId: z.string(), after: z.int() }), output: taskState, event: z.object({ number: z.int(), event: taskEvent }), deadlineMs: null },
   'task.stop': { input: z.object({ taskId: z.string() }), output: z.object({}), deadlineMs: 20_000 },

@@ -144,7 +144,7 @@ async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, follo
         if (!isAccepted) {
           const given = await makeInput();
           const sure = await untilSure(followed.sureness, clock, giveUp.signal);
-          await caller.call('task.start', { taskId, kind, input: given }, { signal: AbortSignal.any([giveUp.signal, sure]) });
+          await caller.call('task.start', { taskId, kind, input: given, session }, { signal: AbortSignal.any([giveUp.signal, sure]) });
           await catalog.sessions.updateTask(taskId, { is_accepted: 1 });
           isAccepted = true;
         }
