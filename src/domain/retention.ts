@@ -2,7 +2,8 @@
  * Which restore points of a set go, and why each of the others stays (docs/design/retention.md).
  *
  * Age is counted from the newest good point, and never from later than now: a set whose backups fail loses nothing
- * meanwhile, and a clock that jumps ahead deletes nothing. Good is a point that was proved: one that was not takes no other's place.
+ * meanwhile, and a clock that jumps ahead deletes nothing. Good is a point that was proved: one that was not takes no other's place. Nor does one
+ * whose time has not come yet: it was made while a clock was wrong, and until that time nothing is counted from it.
  */
 import type { Weekday } from './rescan-schedule.ts';
 import { weekdays } from './rescan-schedule.ts';
@@ -30,16 +31,20 @@ export type RetentionPlan = {
 };
 
 export const fewestPoints = 3;
+/** Clocks of hosts are this far apart without being wrong. */
+export const clocksApartMs = 3_600_000;
 const dayMs = 86_400_000;
 
-/** Without a rule nothing goes. */
+/** Without a rule nothing goes. `nowMs` is a time that has come for sure. */
 export function planRetention(points: readonly KeptPoint[], rules: readonly RetentionRule[], nowMs: number): RetentionPlan {
   const ordered = [...points].sort(olderFirst);
-  const good = goodOf(ordered);
+  const toCome = ordered.filter(({ createdAtMs }) => createdAtMs - nowMs > clocksApartMs);
+  const good = goodOf(ordered.filter((one) => !toCome.includes(one)));
   const reasons = new Map<string, string[]>(ordered.map(({ id }) => [id, []]));
   const keep = (id: string, why: string): void => void reasons.get(id)!.push(why);
 
   for (const { id, bound } of ordered) for (const why of bound) keep(id, why);
+  for (const { id } of toCome) keep(id, 'the time it was made at has not come yet');
   if (rules.length === 0) for (const { id } of ordered) keep(id, 'no rule says that it may go');
   const fewest = good.at(-fewestPoints);
   for (const point of ordered) if (isNotOlder(point, fewest)) keep(point.id, `one of the newest ${fewestPoints}`);

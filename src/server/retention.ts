@@ -11,6 +11,7 @@ import { widestRule, type OplogRule } from '../domain/oplog-retention.ts';
 import { planRetention, type RetentionPlan, type RetentionRule } from '../domain/retention.ts';
 import type { Archives } from './archives.ts';
 import type { OplogTending } from './oplog-tending.ts';
+import type { Believed } from './believed-time.ts';
 import type { Points } from './points.ts';
 import { laneOf, type SessionEngine } from './session-engine.ts';
 import { protectedBy } from './policy-objects.ts';
@@ -19,9 +20,9 @@ export type Retention = ReturnType<typeof openRetention>;
 /** A set whose points a rule is about, protected or not, and where they are. */
 export type RetentionSet = { readonly id: string; readonly name: string; readonly repository: string };
 
-type Options = { catalog: Catalog; archives: Archives; points: Points; tending: Pick<OplogTending, 'isDue'>; clock: Clock; log: Log };
+type Options = { catalog: Catalog; archives: Archives; points: Points; tending: Pick<OplogTending, 'isDue'>; clock: Clock; believed: Believed; log: Log };
 
-export function openRetention({ catalog, archives, points, tending, clock, log }: Options, engine: () => SessionEngine) {
+export function openRetention({ catalog, archives, points, tending, clock, believed, log }: Options, engine: () => SessionEngine) {
   async function rulesOf(setId: string): Promise<(RetentionRule & { readonly retention: StoredRetention })[]> {
     const rules: (RetentionRule & { readonly retention: StoredRetention })[] = [];
     for (const row of await catalog.policies.list()) {
@@ -52,11 +53,12 @@ export function openRetention({ catalog, archives, points, tending, clock, log }
     ];
   }
 
-  async function plan({ id, repository }: RetentionSet): Promise<RetentionPlan & { readonly rules: readonly string[] }> {
+  async function plan({ id, repository }: RetentionSet): Promise<RetentionPlan & { readonly rules: readonly string[]; /** How far the clock is ahead of the time that is believed. */ readonly doubtedMs: number }> {
     const rows = (await points.list(id)).filter((row) => row.lost === 0 && row.repository === repository);
     const rules = await rulesOf(id);
     const known = await Promise.all(rows.map(async (row) => ({ id: row.id, createdAtMs: row.created_ms, ok: points.summary(row).proof?.ok ?? null, bound: await boundBy(row) })));
-    return { ...planRetention(known, rules, clock.now()), rules: rules.map(({ name }) => name) };
+    const nowMs = await believed.now();
+    return { ...planRetention(known, rules, nowMs), doubtedMs: Math.max(0, clock.now() - nowMs), rules: rules.map(({ name }) => name) };
   }
 
   async function start(set: RetentionSet, reason?: string): Promise<SessionRow> {

@@ -24,6 +24,7 @@ import { openAlarms } from './alarms.ts';
 import { keepHostAlarms } from './host-alarms.ts';
 import { openArchives } from './archives.ts';
 import { openAuthority } from './authority.ts';
+import { openBelievedTime } from './believed-time.ts';
 import type { VisitDeadlines } from './computer-visit.ts';
 import { keepConfigurationCopied } from './configuration-copy.ts';
 import { openCopies } from './copies.ts';
@@ -170,7 +171,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const shown = { identity: identities.server(), catalog, authority, admission, links, deployers, clock, log };
   const enrolment = options.enrolment === null ? undefined : await openEnrolment({ ...options.enrolment, ...shown });
   const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.anyOf(['transport', 'deployer']), role: 'caller', version, log, onChannel: (channel) => (channel.peer.part === 'deployer' ? deployers : links).accept(channel.peer.name, openCaller(channel)) });
-  const { services, engine, alarms, telling } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, identity: identities.server, windowsInstaller: options.windowsInstaller ?? '', dns: options.dns, people: options.people, sureness: { isSure: () => membership.isSure(), sure: () => membership.sure() } }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.catalog?.kind === 'postgres' && { catalogAt: databaseAt(options.catalog.url) }), ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
+  const { services, engine, alarms, telling, believed } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, identity: identities.server, windowsInstaller: options.windowsInstaller ?? '', dns: options.dns, people: options.people, sureness: { isSure: () => membership.isSure(), sure: () => membership.sure() } }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.catalog?.kind === 'postgres' && { catalogAt: databaseAt(options.catalog.url) }), ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
   for (const kind of [links, deployers]) kind.onConnect((caller, link) => void hosts.learn(link.id, caller.channel.hello.platform).catch((error: unknown) => log.warn('what a host runs was not kept', { host: link.host, why: describe(error) })));
   keepTasksTidy({ links, catalog, log, signal: ends.signal });
   keepHostAlarms({ links, catalog, clock, log, signal: ends.signal });
@@ -203,6 +204,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const copiesDue = keepCopiesDue({ catalog, start: async (copy) => void (await services.copies.start(copy, 'scheduled')), clock, log, isMine, signal: ends.signal });
   services.copies.onChange(copiesDue.wake);
   const schedules = { catalog, clock, log, isMine, signal: ends.signal };
+  believed.keep(isMine, ends.signal);
   const wakes = [keepPoliciesRunning(services.policyRuns, schedules), keepSetsVerified({ ...schedules, verifications: services.verifications })];
   services.policies.onChange(() => wakes.forEach(({ wake }) => wake()));
   services.rereads.onChange(keepRepositoriesReread({ ...schedules, rereads: services.rereads, engine }).wake);
@@ -249,7 +251,8 @@ function compose(base: Base, about: Services['about']) {
   const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
   const copies = openCopies({ catalog, archives, sets, points, clock, log }, () => engine);
   const tending = openOplogTending({ catalog, archives, points, links }, () => engine);
-  const retention = openRetention({ catalog, archives, points, tending, clock, log }, () => engine);
+  const believed = openBelievedTime({ catalog, clock, log });
+  const retention = openRetention({ catalog, archives, points, tending, clock, believed, log }, () => engine);
   const verifications = openVerifications({ catalog, moments }, () => engine);
   const policies = openPolicies({ catalog, clock });
   const sessionLog = openSessionLog(catalog, clock);
@@ -277,7 +280,7 @@ function compose(base: Base, about: Services['about']) {
     ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, verifications, rereads, tending, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
-  return { services, engine, alarms, telling };
+  return { services, engine, alarms, telling, believed };
 }
 
 async function startBaseBackup({ sets, engine }: Services, setId: string, reason: string): Promise<string> {

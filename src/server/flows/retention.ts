@@ -9,6 +9,7 @@
 import * as z from 'zod';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { describe } from '../../base/failure.ts';
+import { smallestLeapMs } from '../../domain/believed-time.ts';
 import type { Archives } from '../archives.ts';
 import type { Flow, FlowContext } from '../flow.ts';
 import type { OplogTending } from '../oplog-tending.ts';
@@ -32,6 +33,7 @@ export function retentionFlow(services: RetentionServices): Flow<RetentionWish> 
       await context.step('apply the retention');
       const plan = await retention.plan({ ...set, name });
       await context.tell(`${plan.goes.length} restore points go and ${plan.stays.length} stay, by ${plan.rules.join(', ') || 'no rule'}`);
+      if (plan.doubtedMs > smallestLeapMs) await context.tell(`the clock is ${Math.round(plan.doubtedMs / 3_600_000)} h ahead of the time that this server was there; until it has stood for as long, no restore point grows older by that`, 'warning');
       const deleted = await context.note('deleted', (): string[] => []);
       const refused: { point: string; why: string }[] = [];
       for (const id of plan.goes) {
