@@ -75,12 +75,12 @@ test('a catalog of an older version is copied before it is changed, for its owne
   await made.settings.put('colour', 'red');
   await made.close();
   const raw = new DatabaseSync(older);
-  raw.exec("drop index sessions_by_kind; alter table sessions drop column server; drop table servers; drop table duties; delete from kysely_migration where name = '0017-servers'");
+  raw.exec("alter table sets drop column oplog_mode; delete from kysely_migration where name = '0021-oplog-mode'");
   raw.close();
   const upgraded = await openCatalog(older);
   await upgraded.settings.put('colour', 'blue');
   await upgraded.close();
-  const copy = `${older}.before-0017-servers`;
+  const copy = `${older}.before-0021-oplog-mode`;
   assert.equal(statSync(copy).mode & 0o777, 0o600);
   const kept = new DatabaseSync(copy);
   assert.equal(kept.prepare("select value from settings where name = 'colour'").get()?.['value'], 'red');
@@ -132,7 +132,7 @@ test('the points of a repository are mirrored: new ones come, missing ones are m
 });
 
 test('an alarm that is told twice is raised once', async () => {
-  await catalog.sets.add({ id: 's1', name: 'rs0', repository: 'r1', sealed_target: '', sign_in: 'none', hosts: '[]', discovered: '{}', added_ms: 1, refreshed_ms: 1 });
+  await catalog.sets.add({ id: 's1', name: 'rs0', repository: 'r1', sealed_target: '', sign_in: 'none', hosts: '[]', discovered: '{}', added_ms: 1, refreshed_ms: 1, oplog_mode: '{}' });
   const alarm = { id: 'x', set_id: 's1', at_ms: 1, raised_ms: 2, what: 'broken', says: 'rolled over', backup_session: null, is_settled: 0 };
   assert.equal(await catalog.sets.raiseAlarm(alarm), true);
   assert.equal(await catalog.sets.raiseAlarm(alarm), false);

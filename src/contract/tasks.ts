@@ -39,7 +39,7 @@ const restoreId = z.string().regex(/^[0-9a-f]{24}$/);
 export const taskKinds = {
   /** Follows a set's oplog into the archive until stopped. Status key `chain`; notices are lines and status key `broken`. */
   oplog: {
-    input: z.object({ archive: v.archiveAccess, target: v.mongoTarget, setName: z.string(), flushSeconds: z.number().max(10).default(5) }),
+    input: z.object({ archive: v.archiveAccess, target: v.mongoTarget, setName: z.string(), flushSeconds: z.number().max(10).default(5), /** Ends when all that was there at its begin is archived. */ untilCaughtUp: z.boolean().optional() }),
     output: z.object({ through: v.optime.nullable() }),
   },
   /** One restore point of a set, from one member whose mongod runs on this host. */

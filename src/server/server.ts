@@ -53,6 +53,7 @@ import { checkNames, readNameServers, type LookAtNames, type NameServers } from 
 import type { NameServerAddress } from './name-server.ts';
 import { joinServers } from './membership.ts';
 import { openMoments } from './moments.ts';
+import { openOplogModes } from './oplog-mode.ts';
 import { openOplogStandings } from './oplog-standings.ts';
 import { openOplogTending } from './oplog-tending.ts';
 import { openPeople, type PeopleOptions } from './people/people.ts';
@@ -261,7 +262,7 @@ function compose(base: Base, about: Services['about']) {
   const telling = openTelling({ catalog, sealer, points, standings, clock, log, fingerprint: () => about().caFingerprint, server: () => about().url, everyMs: timing.tellEveryMs });
   const services: Services = {
     ...telling.services, hooks,
-    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, tending, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
+    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, tending, standings, oplogModes: openOplogModes({ catalog, engine, keepOplog, clock }), moments, engine, sessionLog, keepOplog, nameServers, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms, telling };

@@ -14,6 +14,7 @@ import * as immutable from './0013-immutable.ts';
 import * as policies from './0015-policies.ts';
 import * as news from './0016-news.ts';
 import * as servers from './0017-servers.ts';
+import * as oplogMode from './0021-oplog-mode.ts';
 
 /** By name, in alphabetical order. A migration that was released is never changed; the next one mends it. */
 export const migrations: Record<string, Migration> = {
@@ -32,4 +33,5 @@ export const migrations: Record<string, Migration> = {
   '0015-policies': policies,
   '0016-news': news,
   '0017-servers': servers,
+  '0021-oplog-mode': oplogMode,
 };
