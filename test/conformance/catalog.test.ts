@@ -120,9 +120,9 @@ describe('PostgreSQL', { skip: whyNoPostgres() }, () => {
   test('a catalog of an older version is left as it is until somebody has said that it was backed up', async () => {
     const place = postgres.create('older');
     await (await openCatalogAt(place)).close();
-    postgres.sql("drop index sessions_by_kind; alter table sessions drop column server; drop table servers; drop table duties; delete from kysely_migration where name = '0017-servers'", 'older');
-    await assert.rejects(openCatalogAt(place), (error) => isFailure(error, backupWanted) && error.message.includes('0017-servers'));
-    assert.equal(postgres.sql("select count(*) from kysely_migration where name = '0017-servers'", 'older'), '0');
+    postgres.sql("alter table sets drop column oplog_mode; delete from kysely_migration where name = '0021-oplog-mode'", 'older');
+    await assert.rejects(openCatalogAt(place), (error) => isFailure(error, backupWanted) && error.message.includes('0021-oplog-mode'));
+    assert.equal(postgres.sql("select count(*) from kysely_migration where name = '0021-oplog-mode'", 'older'), '0');
     await using upgraded = await openCatalogAt({ ...place, isBackedUp: true });
     assert.deepEqual(await upgraded.servers.list(), []);
   });
