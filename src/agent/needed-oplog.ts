@@ -8,6 +8,8 @@ import { chainFor, surveyChains } from './window.ts';
 
 export type OplogWish = {
   readonly rule: OplogRule | null;
+  /** What time it is at the latest: this host's clock may have leapt ahead. */
+  readonly nowMs: number;
   /** Points that sessions work with. */
   readonly busy: readonly string[];
   /** Points that are about to go. */
@@ -17,7 +19,7 @@ export type OplogWish = {
 };
 
 /** `says`: why everything is needed. */
-export async function neededIn(archive: Archive, { rule, busy, without, keepFrom }: OplogWish, nowMs: number): Promise<{ isNeeded: IsNeeded; says: string | null }> {
+export async function neededIn(archive: Archive, { rule, nowMs, busy, without, keepFrom }: OplogWish, clockMs: number): Promise<{ isNeeded: IsNeeded; says: string | null }> {
   const all = (says: string): { isNeeded: IsNeeded; says: string } => ({ isNeeded: () => true, says });
   if (rule === null) return all('no rule says how long the oplog is kept');
   const { points, hurt } = await archive.survey();
@@ -30,6 +32,6 @@ export async function neededIn(archive: Archive, { rule, busy, without, keepFrom
     staying.map(async ({ id, checkpoint, top }) => ({ checkpoint, top, ok: verdictOn((await archive.proofs(id)).proofs)?.ok ?? null, isUsable: chainFor(spans, checkpoint, checkpoint) !== undefined, isBusy: busy.includes(id) })),
   );
   const newest = spans.map(({ through }) => through).sort(compareTimes).at(-1) ?? { t: 0, i: 0 };
-  const needed: NeededOplog[] = [...neededOplog(users, rule, newest, nowMs), ...(keepFrom === null ? [] : [{ after: keepFrom, through: null }])];
+  const needed: NeededOplog[] = [...neededOplog(users, rule, newest, Math.min(nowMs, clockMs)), ...(keepFrom === null ? [] : [{ after: keepFrom, through: null }])];
   return { isNeeded: (after, through) => isNeeded(needed, after, through), says: null };
 }

@@ -130,7 +130,7 @@ test('the points of a repository are mirrored: new ones come, missing ones are m
 });
 
 test('an alarm that is told twice is raised once', async () => {
-  await catalog.sets.add({ id: 's1', name: 'rs0', repository: 'r1', sealed_target: '', sign_in: 'none', hosts: '[]', discovered: '{}', added_ms: 1, refreshed_ms: 1 });
+  await catalog.sets.add({ id: 's1', name: 'rs0', repository: 'r1', sealed_target: '', sign_in: 'none', hosts: '[]', discovered: '{}', added_ms: 1, refreshed_ms: 1, oplog_mode: '{}' });
   const alarm = { id: 'x', set_id: 's1', at_ms: 1, raised_ms: 2, what: 'broken', says: 'rolled over', backup_session: null, is_settled: 0 };
   assert.equal(await catalog.sets.raiseAlarm(alarm), true);
   assert.equal(await catalog.sets.raiseAlarm(alarm), false);

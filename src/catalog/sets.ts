@@ -22,6 +22,9 @@ export function setStore(db: Kysely<Tables>) {
     async moveTo(id: string, repository: string): Promise<void> {
       await db.updateTable('sets').set({ repository }).where('id', '=', id).execute();
     },
+    async setOplogMode(id: string, mode: string): Promise<void> {
+      await db.updateTable('sets').set({ oplog_mode: mode }).where('id', '=', id).execute();
+    },
     async remove(id: string): Promise<void> {
       await db.deleteFrom('sets').where('id', '=', id).execute();
     },

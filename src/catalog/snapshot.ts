@@ -18,7 +18,7 @@ export type CatalogSnapshot = { readonly migration: string; readonly tables: Rea
 const leftOut: ReadonlySet<string> = new Set(['servers', 'duties', 'sessions', 'session_events', 'session_notes', 'session_tasks', 'publications', 'oplog_standings', 'alarms', 'host_alarms', 'audit', 'sign_in_failures', 'tokens']);
 const sessionsKept = 1_000;
 /** Whose rows come of the work: they are in a snapshot, and are no reason for one. */
-const restless: ReadonlySet<string> = new Set(['points', 'user_tokens', 'enrolments', 'policy_runs', 'policy_parts', 'news', 'tellings']);
+const restless: ReadonlySet<string> = new Set(['points', 'user_tokens', 'enrolments', 'policy_runs', 'policy_parts', 'news', 'tellings', 'host_alarms', 'verifications']);
 const restlessSettings: ReadonlySet<unknown> = new Set(['retention.day', 'clock.confirmed']);
 
 /** `db`: as the database usually isolates. */
@@ -62,7 +62,7 @@ export function snapshotStore(db: Kysely<Tables>, writes: CountWrites) {
 
 /** Without the moments of looks and runs, and what was counted. */
 function steady(row: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(row).filter(([column]) => !/^(?:look|says|discovered|is_default|told|given_up|totp_step)$|_ms$/.test(column)));
+  return Object.fromEntries(Object.entries(row).filter(([column]) => !/^(?:look|says|discovered|is_default|told|given_up|totp_step|parts)$|_ms$/.test(column)));
 }
 
 /** Makes the catalog at `path`, which is not there, of a snapshot. */

@@ -111,6 +111,8 @@ export type Tables = {
     discovered: string;
     added_ms: number;
     refreshed_ms: number;
+    /** JSON: how its oplog is taken, and whether that is paused. */
+    oplog_mode: string;
   };
   oplog_standings: { set_id: string; standing: string; at_ms: number };
   alarms: {

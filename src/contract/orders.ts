@@ -88,7 +88,7 @@ const transportOrders = {
   'archive.window': { input: z.object({ archive: v.archiveAccess }), output: v.window, deadlineMs: 60_000 },
   /** What of the archived oplog would go. */
   'archive.oplog-plan': {
-    input: z.object({ archive: v.archiveAccess, rule: v.oplogRule.nullable(), busy: z.array(z.string()), /** Points that are about to go. */ without: z.array(z.string()), keepFrom: v.clusterTime.nullable() }),
+    input: z.object({ archive: v.archiveAccess, rule: v.oplogRule.nullable(), /** What time it is at the latest (domain/believed-time.ts). */ nowMs: z.number(), busy: z.array(z.string()), /** Points that are about to go. */ without: z.array(z.string()), keepFrom: v.clusterTime.nullable() }),
     output: v.oplogGoing.extend({ /** Gaps whose bytes are still there. */ full: z.int() }),
     deadlineMs: 60_000,
   },

@@ -40,7 +40,7 @@ const restoreId = z.string().regex(/^[0-9a-f]{24}$/);
 export const taskKinds = {
   /** Follows a set's oplog into the archive until stopped. Status key `chain`; notices are lines and status key `broken`. */
   oplog: {
-    input: z.object({ archive: v.archiveAccess, target: v.mongoTarget, setName: z.string(), flushSeconds: z.number().max(10).default(5) }),
+    input: z.object({ archive: v.archiveAccess, target: v.mongoTarget, setName: z.string(), flushSeconds: z.number().max(10).default(5), /** Ends when all that was there at its begin is archived. */ untilCaughtUp: z.boolean().optional() }),
     output: z.object({ through: v.optime.nullable() }),
   },
   /** One restore point of a set, from one member whose mongod runs on this host. */
@@ -184,7 +184,7 @@ export const taskKinds = {
     input: z.object({
       archive: v.archiveAccess,
       wish: z.discriminatedUnion('what', [
-        z.object({ what: z.literal('cut'), rule: v.oplogRule.nullable(), /** Points that sessions work with. */ busy: z.array(z.string()), /** Everything behind it stays too. */ keepFrom: v.clusterTime.nullable() }),
+        z.object({ what: z.literal('cut'), rule: v.oplogRule.nullable(), /** What time it is at the latest (domain/believed-time.ts). */ nowMs: z.number(), /** Points that sessions work with. */ busy: z.array(z.string()), /** Everything behind it stays too. */ keepFrom: v.clusterTime.nullable() }),
         z.object({ what: z.literal('empty'), cuts: z.array(v.oplogStretch).min(1) }),
       ]),
     }),

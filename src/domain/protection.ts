@@ -68,6 +68,7 @@ export function judgeProtection(facts: ProtectionFacts, promised: Promised, nowM
   if (facts.newestIsBad) reasons.push('the newest restore point did not open when it was proved');
   if (facts.lossSeconds === null) reasons.push('no oplog is archived');
   else if (facts.lossSeconds > promised.lossSeconds) reasons.push(`${showAge(facts.lossSeconds * 1000)} would be lost now; promised are ${showAge(promised.lossSeconds * 1000)}`);
+  if (facts.oplogState === 'paused') reasons.push('an operator has paused the oplog: nothing is archived');
   if (facts.oplogState === 'broken') reasons.push('the chain of the archived oplog is broken');
   return { isProtected: reasons.length === 0, reasons };
 }

@@ -168,6 +168,12 @@ export const taskSilent = failure<{ host: string; minutes: number; lastStep: str
   retry: 'later',
 });
 
+export const oplogNotPaused = failure<{ set: string }>('server.oplog-not-paused', {
+  says: ({ set }) => `the oplog of ${set} is not paused`,
+  hint: 'See "tidemark set show SET".',
+  retry: 'never',
+});
+
 export const oplogBehind = failure<{ set: string; seconds: number; need: string; have: string; why: string }>('server.oplog-behind', {
   says: ({ set, seconds, need, have, why }) => `the archived oplog of ${set} did not reach ${need} within ${seconds} s, it is at ${have}${why === '' ? '' : ` (${why})`}`,
   hint: 'The restore point is stored and not proved. See the oplog session of the set; then run "tidemark point verify".',

@@ -193,3 +193,50 @@ test('a set is protected once, under one name', async () => {
   const added = await platform.ask('set.add', { body: { target, name: 'second' } });
   assert.equal(added.name, 'second');
 });
+
+test('a paused oplog archives nothing and says who paused it; a gap that it leaves is told with the pause', async () => {
+  await using platform = await openServerPlatform({}, { clock: hasty });
+  await platform.addSet();
+  const paused = await platform.ask('oplog.pause', { params: { set: 'rs0' }, body: { reason: 'a switch is replaced' } });
+  assert.equal(paused.oplogEveryMinutes, null);
+  const { oplog } = await until('the pause', 10_000, async () => {
+    const shown = await set(platform);
+    return shown.oplog.state === 'paused' ? shown : undefined;
+  }, { everyMs: 20 });
+  assert.match(oplog.says ?? '', /^admin has paused it since .*: a switch is replaced$/);
+  const before = followers(platform);
+  platform.fake.scripts.oplog = async (_input, voice) => {
+    voice.emit(status('broken', { atMs: systemClock.now(), reason: 'the oplog rolled over before it could be archived', chain: 'c1', next: 'c2', after: { t: Math.floor(systemClock.now() / 1000), i: 1 } }));
+    await untilStopped(voice);
+    return { through: null };
+  };
+  assert.equal(followers(platform), before, 'nothing follows it');
+  await platform.ask('oplog.resume', { params: { set: 'rs0' } });
+  const alarm = await until('the alarm', 10_000, async () => (await set(platform)).alarms[0], { everyMs: 20 });
+  assert.match(alarm.says, /rolled over .*; it was paused by admin from .* \(a switch is replaced\); what happened after/);
+  assert.equal((await platform.refused('oplog.resume', { params: { set: 'rs0' } })).code, 'server.oplog-not-paused');
+});
+
+test('an oplog that is taken every so many minutes rests between its rounds, and goes round at once while a backup waits for it', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  platform.fake.scripts.oplog = async ({ untilCaughtUp }, voice) => {
+    voice.emit(status('chain', { chain: 'c1', through: platform.fake.through, committed: platform.fake.through }));
+    if (untilCaughtUp !== true) await untilStopped(voice);
+    return { through: platform.fake.through };
+  };
+  assert.equal((await platform.ask('oplog.every', { params: { set: 'rs0' }, body: { everyMinutes: 15 } })).oplogEveryMinutes, 15);
+  const resting = async () => await until('it to rest', 20_000, async () => ((await set(platform)).oplog.state === 'resting' ? followers(platform) : undefined), { everyMs: 20 });
+  const before = await resting();
+  let end = (): void => {};
+  const usual = platform.fake.scripts.backup;
+  platform.fake.scripts.backup = async (input, voice) => {
+    await new Promise<void>((resolve) => (end = resolve));
+    return await usual(input, voice);
+  };
+  await platform.ask('backup.run', { params: { set: 'rs0' }, body: {} });
+  await until('another round', 20_000, () => (followers(platform) > before ? true : undefined), { everyMs: 20 });
+  end();
+  await platform.ask('oplog.every', { params: { set: 'rs0' }, body: { everyMinutes: null } });
+  await until('it to be followed', 20_000, async () => ((await set(platform)).oplog.state === 'following' ? true : undefined), { everyMs: 20 });
+});

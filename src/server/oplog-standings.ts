@@ -6,7 +6,7 @@ import type { OplogStanding } from '../contract/routes/sets.ts';
 import { optime } from '../contract/values.ts';
 
 const kept = z.object({
-  state: z.enum(['starting', 'following', 'waiting', 'broken']),
+  state: z.enum(['starting', 'following', 'waiting', 'broken', 'paused', 'resting']),
   chain: z.string().nullable(),
   through: optime.nullable(),
   committed: optime.nullable(),

@@ -13,6 +13,7 @@ import type { SessionKind } from '../contract/sessions.ts';
 import type { TaskOutput } from '../contract/tasks.ts';
 import type { OplogGoing, OplogRule, OplogStretch } from '../contract/values.ts';
 import type { Archives } from './archives.ts';
+import type { Believed } from './believed-time.ts';
 import type { FlowContext } from './flow.ts';
 import type { Links } from './links.ts';
 import type { Points } from './points.ts';
@@ -29,9 +30,9 @@ const sweepRunning = { code: 'repository.sweep-running' };
 
 type OplogPlan = OrderOutput<'archive.oplog-plan'>;
 
-type Options = { catalog: Catalog; archives: Archives; points: Points; links: Links };
+type Options = { catalog: Catalog; archives: Archives; points: Points; links: Links; believed: Believed };
 
-export function openOplogTending({ catalog, archives, points, links }: Options, engine: () => SessionEngine) {
+export function openOplogTending({ catalog, archives, points, links, believed }: Options, engine: () => SessionEngine) {
   /** Points that sessions work with, and sessions that may read anything. */
   async function readersOf({ id, repository }: TendedArchive, besides: string | null): Promise<{ busy: string[]; anything: string[] }> {
     const [busy, anything]: [string[], string[]] = [[], []];
@@ -60,7 +61,7 @@ export function openOplogTending({ catalog, archives, points, links }: Options, 
   const planFor = async ({ id, repository }: TendedArchive, rule: OplogRule | null, without: readonly string[]): Promise<OplogPlan> => {
     const { host } = await archives.find(repository);
     const { busy } = await readersOf({ id, repository }, null);
-    return await links.of(host).call('archive.oplog-plan', { archive: await archives.access(repository, id), rule, busy, without: [...without], keepFrom: null });
+    return await links.of(host).call('archive.oplog-plan', { archive: await archives.access(repository, id), rule, nowMs: await believed.now(), busy, without: [...without], keepFrom: null });
   };
 
   return {
@@ -82,7 +83,7 @@ export function openOplogTending({ catalog, archives, points, links }: Options, 
       const at = { host, repository: archive.repository, setId: archive.id, right: 'append' } as const;
       try {
         await context.step('apply the retention of the oplog');
-        const cut = asCut(await context.task('cut oplog', 'tend-oplog', at, async () => ({ wish: { what: 'cut' as const, rule, busy: (await readersOf(archive, context.session)).busy, keepFrom } })));
+        const cut = asCut(await context.task('cut oplog', 'tend-oplog', at, async () => ({ wish: { what: 'cut' as const, rule, nowMs: await believed.now(), busy: (await readersOf(archive, context.session)).busy, keepFrom } })));
         if (cut.retainedUntilMs !== null) await context.tell(`${cut.retainedBytes} bytes of oplog that is not needed any more are locked, the first of them until ${new Date(cut.retainedUntilMs).toISOString()}`);
         const free = await unread(cut.full, archive, context);
         const waiting = cut.full.length - free.length;

@@ -10,8 +10,9 @@ export async function protectedBy({ groups, sets }: Pick<PolicyDocument, 'groups
   return (await catalog.sets.list()).filter(({ id }) => found.has(id));
 }
 
-/** The policies that protect a set, disabled ones too: those that name it, or a group that has it. */
+/** The policies that protect a set, disabled ones too: those that name it, or a group that has it. None of a set that is not protected any more. */
 export async function policiesOf(setId: string, catalog: Catalog): Promise<{ readonly row: PolicyRow; readonly document: PolicyDocument }[]> {
+  if ((await catalog.sets.find(setId)) === undefined) return [];
   const groups = new Set((await catalog.groups.allSets()).flatMap(({ set_id, group_id }) => (set_id === setId ? [group_id] : [])));
   const found = (await catalog.policies.naming([setId, ...groups])).map((row) => ({ row, document: policyDocument.parse(JSON.parse(row.document)) }));
   return found.filter(({ document }) => document.sets.includes(setId) || document.groups.some((group) => groups.has(group)));

@@ -7,6 +7,7 @@ import { discovered, hostAndPort, mongoTarget, type ArchiveAccess, type Discover
 import type { Archives } from './archives.ts';
 import { setChanged, setExists, setNameTaken, setUnknown } from './failures.ts';
 import { orphanSet } from './orphans.ts';
+import { oplogModeOf } from './oplog-mode.ts';
 import type { OplogStandings } from './oplog-standings.ts';
 import type { Points } from './points.ts';
 import type { Sealer } from './sealing.ts';
@@ -44,6 +45,7 @@ export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; l
       addedAtMs: row.added_ms,
       refreshedAtMs: row.refreshed_ms,
       oplog,
+      oplogEveryMinutes: oplogModeOf(row).everyMinutes,
       lastPoint: last === undefined ? null : points.summary(last),
       alarms: alarms.map(({ id, at_ms, what, says, backup_session }) => ({ id, atMs: at_ms, what, says, backupSession: backup_session })),
     };
@@ -75,6 +77,7 @@ export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; l
         discovered: JSON.stringify(found),
         added_ms: clock.now(),
         refreshed_ms: clock.now(),
+        oplog_mode: '{}',
       };
       await catalog.sets.add(row);
       // An archive that is there already, of a set that was protected before, brings its points along.

@@ -6,7 +6,7 @@ import type { SessionRow } from '../catalog/sessions.ts';
 import type { Clock } from '../base/clock.ts';
 import { describe, isFailure } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
-import { policyDocument, retention as retentionShape, type Retention as StoredRetention } from '../contract/policies.ts';
+import { retention as retentionShape, type Retention as StoredRetention } from '../contract/policies.ts';
 import { widestRule, type OplogRule } from '../domain/oplog-retention.ts';
 import { planRetention, type RetentionPlan, type RetentionRule } from '../domain/retention.ts';
 import type { Archives } from './archives.ts';
@@ -14,7 +14,7 @@ import type { OplogTending } from './oplog-tending.ts';
 import type { Believed } from './believed-time.ts';
 import type { Points } from './points.ts';
 import { laneOf, type SessionEngine } from './session-engine.ts';
-import { protectedBy } from './policy-objects.ts';
+import { policiesOf } from './policy-objects.ts';
 
 export type Retention = ReturnType<typeof openRetention>;
 /** A set whose points a rule is about, protected or not, and where they are. */
@@ -25,10 +25,7 @@ type Options = { catalog: Catalog; archives: Archives; points: Points; tending: 
 export function openRetention({ catalog, archives, points, tending, clock, believed, log }: Options, engine: () => SessionEngine) {
   async function rulesOf(setId: string): Promise<(RetentionRule & { readonly retention: StoredRetention })[]> {
     const rules: (RetentionRule & { readonly retention: StoredRetention })[] = [];
-    for (const row of await catalog.policies.list()) {
-      const { timeZone, retention, ...document } = policyDocument.parse(JSON.parse(row.document));
-      if ((await protectedBy(document, catalog)).some(({ id }) => id === setId)) rules.push({ name: row.name, timeZone, retention });
-    }
+    for (const { row, document: { timeZone, retention } } of await policiesOf(setId, catalog)) rules.push({ name: row.name, timeZone, retention });
     for (const orphan of await catalog.policies.orphans(setId)) rules.push({ name: `former policy ${orphan.policy_name}`, timeZone: orphan.time_zone, retention: retentionShape.parse(JSON.parse(orphan.retention)) });
     return rules;
   }

@@ -55,6 +55,7 @@ import { checkNames, readNameServers, type LookAtNames, type NameServers } from 
 import type { NameServerAddress } from './name-server.ts';
 import { joinServers, type Sureness } from './membership.ts';
 import { openMoments } from './moments.ts';
+import { openOplogModes } from './oplog-mode.ts';
 import { openOplogStandings } from './oplog-standings.ts';
 import { openOplogTending } from './oplog-tending.ts';
 import { openPeople, type PeopleOptions } from './people/people.ts';
@@ -250,8 +251,8 @@ function compose(base: Base, about: Services['about']) {
   const moments = openMoments({ links, archives, points, standings, clock, waitMs: timing.archiveWaitMs });
   const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
   const copies = openCopies({ catalog, archives, sets, points, clock, log }, () => engine);
-  const tending = openOplogTending({ catalog, archives, points, links }, () => engine);
   const believed = openBelievedTime({ catalog, clock, log });
+  const tending = openOplogTending({ catalog, archives, points, links, believed }, () => engine);
   const retention = openRetention({ catalog, archives, points, tending, clock, believed, log }, () => engine);
   const verifications = openVerifications({ catalog, moments }, () => engine);
   const policies = openPolicies({ catalog, clock });
@@ -277,7 +278,7 @@ function compose(base: Base, about: Services['about']) {
   const telling = openTelling({ catalog, sealer, points, standings, policies: openPolicyPromises({ catalog, clock }), clock, log, fingerprint: () => about().caFingerprint, server: () => about().url, everyMs: timing.tellEveryMs });
   const services: Services = {
     ...telling.services, hooks,
-    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, verifications, rereads, tending, standings, moments, engine, sessionLog, keepOplog, nameServers, about,
+    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, verifications, rereads, tending, standings, oplogModes: openOplogModes({ catalog, engine, keepOplog, clock }), moments, engine, sessionLog, keepOplog, nameServers, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms, telling, believed };

@@ -15,6 +15,7 @@ import type { HostChanges } from './host-changes.ts';
 import type { HostKeys } from './host-keys.ts';
 import type { Installers } from './installers.ts';
 import type { Moments } from './moments.ts';
+import type { OplogModes } from './oplog-mode.ts';
 import type { OplogStandings } from './oplog-standings.ts';
 import type { OplogTending } from './oplog-tending.ts';
 import type { Points } from './points.ts';
@@ -73,6 +74,7 @@ export type Services = {
   readonly rereads: Rereads;
   readonly tending: OplogTending;
   readonly standings: OplogStandings;
+  readonly oplogModes: OplogModes;
   readonly moments: Moments;
   readonly sealer: Sealer;
   readonly audit: Audit;

@@ -10,7 +10,7 @@ import { momentAtShare } from '../domain/random-moment.ts';
 import type { VerifyWish } from './flows/verify.ts';
 import { factsOf, type ChosenMoment, type Moments, type MomentSource } from './moments.ts';
 import { documentOf } from './policies.ts';
-import { protectedBy } from './policy-objects.ts';
+import { policiesOf } from './policy-objects.ts';
 import type { SessionEngine } from './session-engine.ts';
 import { nothingToVerify } from './verification-failures.ts';
 
@@ -26,11 +26,7 @@ export function openVerifications({ catalog, moments, random = () => randomInt(f
     /** What all policies that have the set say must be in it. The same check in two of them is one. */
     async checksOf(setId: string): Promise<OwnCheck[]> {
       const found = new Map<string, OwnCheck>();
-      for (const row of await catalog.policies.list()) {
-        const { verification, ...document } = documentOf(row);
-        if (verification.checks.length === 0 || !(await protectedBy(document, catalog)).some(({ id }) => id === setId)) continue;
-        for (const check of verification.checks) found.set(JSON.stringify(check), check);
-      }
+      for (const { document } of await policiesOf(setId, catalog)) for (const check of document.verification.checks) found.set(JSON.stringify(check), check);
       return [...found.values()];
     },
 

@@ -95,10 +95,11 @@ async function startChain(oplog: OplogArchive, input: Input, why: string, previo
   return chain;
 }
 
-/** Archives until the chain breaks (answers why) or the task is stopped. What was read is flushed in both cases. */
+/** Archives until the chain breaks (answers why), the task is stopped, or, where it is to, it has caught up. What was read is flushed in both cases. */
 async function follow(oplog: OplogArchive, chain: string, writer: Writer, input: Input, context: TaskContext): Promise<string> {
   const { clock } = context;
   context.step(`follow the oplog from ${showTime(writer.through)}`);
+  const begunMs = clock.now();
   let flushedMs = clock.monotonicMs();
   let saidMs = Number.NEGATIVE_INFINITY;
   let entries = 0;
@@ -130,8 +131,11 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
     const events = followOplog({ address: input.target, after: writer.through, setId: input.archive.setId, signal: context.signal, log: context.log });
     for await (const event of events) {
       if (event.kind === 'batch') await archiveBatch(event.batch);
+      else if (event.kind === 'caught-up' && input.untilCaughtUp === true) return 'stopped';
       else if (event.kind === 'switched') node = sayNode(event, context);
       else if (event.kind === 'broken') return reasons[event.reason];
+      // A set that is written to without a pause is never caught up with.
+      if (input.untilCaughtUp === true && event.kind === 'batch' && event.batch.last.t * 1000 >= begunMs) return 'stopped';
       if (clock.monotonicMs() - flushedMs >= input.flushSeconds * 1000) await flush();
       say(event.kind === 'waiting' ? 'waiting' : 'following', 'committed' in event ? event.committed : null, event.kind === 'waiting' ? event.why : null);
     }

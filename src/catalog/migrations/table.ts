@@ -16,6 +16,7 @@ import * as news from './0016-news.ts';
 import * as servers from './0017-servers.ts';
 import * as platforms from './0019-platforms.ts';
 import * as hostAlarms from './0020-host-alarms.ts';
+import * as oplogMode from './0021-oplog-mode.ts';
 import * as verifications from './0022-verifications.ts';
 import * as orphans from './0023-orphans.ts';
 
@@ -38,6 +39,7 @@ export const migrations: Record<string, Migration> = {
   '0017-servers': servers,
   '0019-platforms': platforms,
   '0020-host-alarms': hostAlarms,
+  '0021-oplog-mode': oplogMode,
   '0022-verifications': verifications,
   '0023-orphans': orphans,
 };

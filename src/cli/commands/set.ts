@@ -5,6 +5,7 @@ import { readTarget } from '../database-target.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { plural, showClusterTime, showMoment, showSeconds } from '../format.ts';
 import { usageOf } from '../numbers.ts';
+import { howOften } from './oplog-mode.ts';
 import { showFields, showTable } from '../table.ts';
 
 export async function addSet(invocation: Invocation): Promise<ExitCode> {
@@ -63,6 +64,7 @@ function describeSet(set: ProtectedSet, timeZone: string): string {
     ['repository', set.repository],
     ['sign-in', set.signIn],
     ['oplog', `${oplog.state}${oplog.says === null ? '' : `: ${oplog.says}`}`],
+    ['  taken', howOften(set)],
     ['  through', showClusterTime(oplog.through, timeZone)],
     ['  archived', oplog.entriesPerSecond === null ? '–' : `${oplog.entriesPerSecond} entries/s`],
     ['  loss if disaster now', oplog.lossIfDisasterNowSeconds === null ? '–' : showSeconds(oplog.lossIfDisasterNowSeconds)],

@@ -99,6 +99,43 @@ change of the feature compatibility version. Moments beyond either need a restor
     load: async () => (await import('../commands/window.ts')).showWindow,
   },
   {
+    name: 'oplog pause',
+    takes: '<set>',
+    summary: 'Pause the oplog of a set: nothing is archived until it is resumed.',
+    text: `For work on hosts or networks that must not be disturbed. "tidemark set show" says for how long the members' own oplogs
+cover it: what they drop meanwhile is a gap, and resuming then begins anew with a base backup.`,
+    options: [{ flags: '--reason <text>', says: 'why, for whoever finds it paused', required: true }],
+    client: true,
+    examples: ['tidemark oplog pause rs0 --reason "the switch is replaced"'],
+    see: ['tidemark oplog resume', 'tidemark set show'],
+    load: async () => (await import('../commands/oplog-mode.ts')).pauseOplog,
+  },
+  {
+    name: 'oplog resume',
+    takes: '<set>',
+    summary: 'Resume the oplog of a set: without a gap where a member still has what is missing.',
+    options: [],
+    client: true,
+    examples: ['tidemark oplog resume rs0'],
+    see: ['tidemark oplog pause', 'tidemark window'],
+    load: async () => (await import('../commands/oplog-mode.ts')).resumeOplog,
+  },
+  {
+    name: 'oplog take',
+    takes: '<set>',
+    summary: 'Choose how the oplog of a set is taken: all the time (usual), or every so many minutes.',
+    text: `With --every a disaster costs up to that much, and a moment can be reached once the next round has archived it. While a
+backup of the set runs, the oplog is taken at once.`,
+    options: [
+      { flags: '--every <duration>', says: 'such as 15m or 4h, up to a day' },
+      { flags: '--continuous', says: 'all the time' },
+    ],
+    client: true,
+    examples: ['tidemark oplog take rs0 --every 15m', 'tidemark oplog take rs0 --continuous'],
+    see: ['tidemark set show'],
+    load: async () => (await import('../commands/oplog-mode.ts')).takeOplog,
+  },
+  {
     name: 'oplog find',
     takes: '<set>',
     summary: 'Find operations in the archived oplog: which operation did it?',

@@ -16,7 +16,8 @@ export const moment = z
 
 /** How the set's continuous oplog stands. */
 export const oplogStanding = z.object({
-  state: z.enum(['starting', 'following', 'waiting', 'broken']),
+  /** `paused`: by an operator. `resting`: it is taken every so many minutes, and not now. */
+  state: z.enum(['starting', 'following', 'waiting', 'broken', 'paused', 'resting']),
   chain: z.string().nullable(),
   through: v.optime.nullable(),
   lagSeconds: z.number().nullable(),
@@ -48,6 +49,8 @@ export const protectedSet = z
     addedAtMs: z.number(),
     refreshedAtMs: z.number(),
     oplog: oplogStanding,
+    /** How often the oplog is taken; null: all the time. */
+    oplogEveryMinutes: z.int().nullable(),
     lastPoint: v.pointSummary.nullable(),
     alarms: z.array(alarm),
   })
@@ -134,6 +137,38 @@ export const setRoutes = {
     status: 202,
     answer: session,
     failures: ['server.set-unknown', 'server.set-busy', 'server.repository-unknown', 'server.host-unreachable'],
+  },
+  'oplog.pause': {
+    method: 'POST',
+    path: '/api/v1/sets/:set/oplog/pause',
+    permission: 'sets.write',
+    summary: 'Pause the oplog of a set: nothing is archived until it is resumed. What the members\' oplogs drop meanwhile is a gap.',
+    params: setParam,
+    body: z.object({ reason: z.string().min(1).max(500) }),
+    status: 200,
+    answer: protectedSet,
+    failures: ['server.set-unknown'],
+  },
+  'oplog.resume': {
+    method: 'POST',
+    path: '/api/v1/sets/:set/oplog/resume',
+    permission: 'sets.write',
+    summary: 'Resume the oplog of a set: where a member still has the last archived entry it goes on without a gap, else with a new chain and a new base.',
+    params: setParam,
+    status: 200,
+    answer: protectedSet,
+    failures: ['server.set-unknown', 'server.oplog-not-paused'],
+  },
+  'oplog.every': {
+    method: 'PUT',
+    path: '/api/v1/sets/:set/oplog',
+    permission: 'sets.write',
+    summary: 'Take the oplog of a set all the time, or every so many minutes.',
+    params: setParam,
+    body: z.object({ everyMinutes: z.int().min(1).max(1440).nullable().meta({ description: 'null: all the time' }) }),
+    status: 200,
+    answer: protectedSet,
+    failures: ['server.set-unknown'],
   },
   'oplog.find': {
     method: 'POST',

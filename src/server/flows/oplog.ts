@@ -4,14 +4,20 @@
  *   follow (task) ──ends, fails──▶ wait 1 s, doubled up to 60 s while the archive does not grow ──▶ follow again
  *        │ host gone: the same task is waited for, without end; two followers of one chain must never be
  *        └ broken, barrier: an alarm, which asks for a new base backup (alarms.ts)
+ *
+ *   every N minutes: the task ends when it has caught up, and the next one begins N minutes after it did; while a backup of the set is
+ *   open at once, because its point is of no use before the oplog has come as far
+ *   paused: nothing is done; whoever pauses or resumes ends this session and begins the next
  */
 import * as z from 'zod';
 import { describe, isFailure } from '../../base/failure.ts';
 import { compareTimes, showTime } from '../../base/cluster-time.ts';
 import { clusterTime, optime } from '../../contract/values.ts';
+import type { Catalog } from '../../catalog/catalog.ts';
 import type { Alarms } from '../alarms.ts';
 import { hostLost } from '../failures.ts';
-import type { Flow } from '../flow.ts';
+import type { Flow, FlowContext } from '../flow.ts';
+import { blameOf, oplogModeOf, type OplogMode } from '../oplog-mode.ts';
 import type { OplogStandings } from '../oplog-standings.ts';
 import type { Placement } from '../placement.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
@@ -24,14 +30,20 @@ const reachStatus = z.object({ members: z.array(z.object({ member: z.string(), h
 const brokenStatus = z.object({ atMs: z.number(), reason: z.string(), next: z.string(), after: clusterTime });
 /** What an evening's work on a host may take, and an archive must stand. */
 const shortSeconds = 3_600;
+/** How often a keeper that has nothing to do looks whether it has. */
+const lookEveryMs = 2_000;
 const barrierStatus = z.object({ at: clusterTime, what: z.string(), chain: z.string() });
 
-export function oplogFlow({ sets, placement, standings, alarms }: { sets: ProtectedSets; placement: Placement; standings: OplogStandings; alarms: Alarms }): Flow<OplogWish> {
+type OplogServices = { catalog: Catalog; sets: ProtectedSets; placement: Placement; standings: OplogStandings; alarms: Alarms };
+
+export function oplogFlow({ catalog, sets, placement, standings, alarms }: OplogServices): Flow<OplogWish> {
   return {
     wish,
     async run({ setId }, context) {
       const set = await sets.find(setId);
       const { session, clock, signal } = context;
+      const mode = oplogModeOf(set);
+      if (mode.paused !== null) await stayPaused(mode.paused, { setId, standings }, context);
       let round = await context.note('round', () => 1);
       let saidLast = '';
       let saidShort: string | undefined;
@@ -48,21 +60,32 @@ export function oplogFlow({ sets, placement, standings, alarms }: { sets: Protec
         } else if (key === 'broken') {
           const { atMs, reason, next, after } = brokenStatus.parse(value);
           await standings.change(setId, { state: 'broken', says: reason, session });
-          await alarms.raise({ setId, key: `broken:${next}`, atMs, what: 'oplog chain broken', says: `${reason}; what happened after ${showTime(after)} until the new chain begins cannot be reached` });
+          await alarms.raise({ setId, key: `broken:${next}`, atMs, what: 'oplog chain broken', says: `${reason}${blameOf(mode, after.t)}; what happened after ${showTime(after)} until the new chain begins cannot be reached` });
         } else if (key === 'barrier') {
           const { at, what, chain } = barrierStatus.parse(value);
           await alarms.raise({ setId, key: `barrier:${chain}:${showTime(at)}`, atMs: at.t * 1000, what: 'oplog barrier', says: `${what} at ${showTime(at)} cannot be replayed over` });
         }
       };
+      let dueMs = clock.monotonicMs();
       for (let waitMs = 1_000; ; waitMs = Math.min(60_000, waitMs * 2)) {
         const { through: before } = await standings.now(setId);
         const name = `follow ${round}`;
         let says: string;
+        const beganMs = clock.monotonicMs();
         try {
           const host = await context.note(`${name}: host`, async () => await placement.near(await sets.find(setId)));
           const at = { host, repository: set.repository, setId, right: 'append' } as const;
-          await context.task(name, 'oplog', at, async () => Promise.resolve({ target: sets.target(set), setName: set.name, flushSeconds: 5 }), onStatus);
+          await context.task(name, 'oplog', at, async () => Promise.resolve({ target: sets.target(set), setName: set.name, flushSeconds: 5, untilCaughtUp: mode.everyMinutes !== null }), onStatus);
           signal.throwIfAborted();
+          if (mode.everyMinutes !== null) {
+            dueMs = beganMs + mode.everyMinutes * 60_000;
+            await standings.change(setId, { state: 'resting', says: `it is taken every ${mode.everyMinutes} minutes`, session });
+            await rest(dueMs, async () => (await catalog.sessions.unfinishedOf('backup')).some(({ set_id }) => set_id === setId), context);
+            await context.dropTask(name);
+            await context.setNote('round', ++round);
+            waitMs = 500;
+            continue;
+          }
           says = 'the task ended by itself';
         } catch (error) {
           signal.throwIfAborted();
@@ -83,6 +106,22 @@ export function oplogFlow({ sets, placement, standings, alarms }: { sets: Protec
       }
     },
   };
+}
+
+/** Until the session is ended by whoever resumes. */
+async function stayPaused({ by, reason, sinceMs }: NonNullable<OplogMode['paused']>, { setId, standings }: { setId: string; standings: OplogStandings }, { session, clock, signal, tell }: FlowContext): Promise<never> {
+  const says = `${by} has paused it since ${new Date(sinceMs).toISOString()}: ${reason}`;
+  await tell(`nothing is archived: ${says}; what the oplogs of the members drop until it is resumed is a gap`, 'warning');
+  for (;;) {
+    await standings.change(setId, { state: 'paused', says, session });
+    await clock.wait(lookEveryMs, signal);
+  }
+}
+
+/** Until it is due again, or a backup waits for what it archives. */
+async function rest(dueMs: number, isAsked: () => Promise<boolean>, { clock, signal }: FlowContext): Promise<void> {
+  do await clock.wait(Math.max(0, Math.min(lookEveryMs, dueMs - clock.monotonicMs())), signal);
+  while (clock.monotonicMs() < dueMs && !(await isAsked()));
 }
 
 /** The member whose oplog covers least, where that is less than an hour. */

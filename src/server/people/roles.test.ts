@@ -47,7 +47,7 @@ const changing: Readonly<Record<string, readonly RouteName[]>> = {
     'directory.set', 'directory.test', 'directory.remove', 'policy.preview',
   ],
   'backup-operator': [
-    'set.add', 'set.remove', 'backup.run', 'group.add', 'group.edit', 'group.remove', 'group.enable', 'group.rescan', 'group.test', 'point.verify', 'point.hold', 'point.release', 'repository.check', 'repository.sweep', 'repository.test', 'repository.repair', 'copy.run',
+    'set.add', 'set.remove', 'oplog.pause', 'oplog.resume', 'oplog.every', 'backup.run', 'group.add', 'group.edit', 'group.remove', 'group.enable', 'group.rescan', 'group.test', 'point.verify', 'point.hold', 'point.release', 'repository.check', 'repository.sweep', 'repository.test', 'repository.repair', 'copy.run',
     'ports.check', 'session.stop', 'session.retry', 'policy.run', 'policy.verify', 'policy.stop', 'policy.preview',
   ],
   'restore-operator': ['restore.set', 'restore.collections', 'publication.start', 'publication.stop', 'oplog.find', 'point.verify', 'point.hold', 'point.release', 'session.stop', 'session.retry', 'policy.preview'],

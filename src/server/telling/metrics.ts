@@ -37,7 +37,7 @@ export async function metricsText({ catalog, reports, links, about }: { catalog:
     gauge('set_own_checks_failed', 'Own checks that did not hold in the last full verification.', of(({ fullyVerified }) => fullyVerified?.failed.length ?? null)),
     gauge('set_loss_if_disaster_seconds', 'How much would be lost if the set were lost now.', of(({ lossIfDisasterNowSeconds }) => lossIfDisasterNowSeconds)),
     gauge('set_promised_loss_seconds', 'How much may be lost.', of(({ promisedLossSeconds }) => promisedLossSeconds)),
-    gauge('set_oplog_following', 'Whether the oplog is followed.', of(({ oplogState }) => Number(oplogState === 'following'))),
+    gauge('set_oplog_following', 'Whether the oplog is followed, or taken every so many minutes as it is to be.', of(({ oplogState }) => Number(oplogState === 'following' || oplogState === 'resting'))),
     gauge('set_points', 'Good restore points.', of(({ points }) => points)),
     gauge('set_point_bytes', 'Bytes that the newest restore point holds.', of(({ bytes }) => bytes)),
     gauge('set_alarms_open', 'Alarms that no backup has answered yet.', of(({ alarmsOpen }) => alarmsOpen)),

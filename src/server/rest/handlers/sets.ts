@@ -21,10 +21,10 @@ export async function startOnSet(services: Services, set: { readonly id: string;
   }
 }
 
-type SetRoutes = 'set.add' | 'set.list' | 'set.show' | 'set.remove' | 'set.window' | 'backup.run' | 'oplog.find';
+type SetRoutes = 'set.add' | 'set.list' | 'set.show' | 'set.remove' | 'set.window' | 'backup.run' | 'oplog.find' | 'oplog.pause' | 'oplog.resume' | 'oplog.every';
 
 export function setHandlers(services: Services): Pick<Handlers, SetRoutes> {
-  const { sets, groups, engine, catalog, moments, standings, archives } = services;
+  const { sets, groups, engine, catalog, moments, standings, archives, oplogModes } = services;
   return {
     'set.add': async ({ body }) => {
       const { found, ...wanted } = body;
@@ -74,6 +74,22 @@ export function setHandlers(services: Services): Pick<Handlers, SetRoutes> {
       const { fullRead, method = null, dropClone, windowSeconds, compression, source = null, reason } = body;
       const wish: BackupWish = { ...plainBackup(set.id), fullRead, method, dropClone, windowSeconds, compression, source };
       return await startOnSet(services, set, { kind: 'backup', wish, reason });
+    },
+
+    'oplog.pause': async ({ params, body }, { who }) => {
+      const set = await sets.find(params.set);
+      await oplogModes.pause(set, who, body.reason);
+      return await sets.view(await sets.find(set.id));
+    },
+    'oplog.resume': async ({ params }) => {
+      const set = await sets.find(params.set);
+      await oplogModes.resume(set);
+      return await sets.view(await sets.find(set.id));
+    },
+    'oplog.every': async ({ params, body }) => {
+      const set = await sets.find(params.set);
+      await oplogModes.every(set, body.everyMinutes);
+      return await sets.view(await sets.find(set.id));
     },
 
     'oplog.find': async ({ params, body }) => {
