@@ -26,7 +26,7 @@ before(async () => {
 after(async () => await platform[Symbol.asyncDispose]());
 
 const all = Object.entries(routes) as [RouteName, Route][];
-const named = { set: 'rs0', point: 'p', session: 's', publication: 'x', repository: 'default', host: 'local', credential: 'x', group: 'x', user: 'x', role: 'x', token: 'x', copy: 'x', policy: 'x', notification: 'x', hook: 'x' };
+const named = { set: 'rs0', point: 'p', session: 's', publication: 'x', repository: 'default', host: 'local', credential: 'x', group: 'x', user: 'x', role: 'x', token: 'x', copy: 'x', policy: 'x', notification: 'x', hook: 'x', name: 'tidemark-deployer', version: '1.0.0', platform: 'linux-x64' };
 const anyPath = (route: Route): string => fillPath(route.path, named);
 
 const viewer = 'tm_viewer-token-of-the-access-test';

@@ -137,7 +137,9 @@ test('retention looks at each point right before the order to delete it, gives t
   const services = {
     archives: { find: async () => ({ host: 'h' }), access: async () => ({}) },
     points: { mirror: async () => {} },
+    tending: { tend: async () => ({ slices: 0, freedBytes: 0, waiting: 0 }) },
     retention: {
+      oplogRuleOf: async () => null,
       plan: async () => ({ goes: ['p1', 'p2', 'p3'], stays: [], rules: ['nightly'] }),
       boundBy: async ({ id }: { id: string }) => (did.push(`look ${id}`), id === 'p2' ? ['it is held: audit'] : []),
     },

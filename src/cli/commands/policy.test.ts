@@ -18,7 +18,7 @@ test('the words of a policy become its document, and its next runs are said befo
   assert.match(added.stderr, /mon, fri at 22:30, Europe\/Copenhagen; the next 1 run:\n.*2026-11-23T21:09:27\+01:00/);
   const document = policyDocument.parse(asked.pop());
   assert.deepEqual([document.sets, document.groups, document.schedule, document.timeZone], [['rs0'], ['shop'], { kind: 'daily', at: '22:30', days: ['mon', 'fri'] }, 'Europe/Copenhagen']);
-  assert.deepEqual(document.retention, { keep: { kind: 'days', days: 14 }, weekly: { count: 4, day: 'sat' }, monthly: null, yearly: { count: 5, month: 1 } });
+  assert.deepEqual(document.retention, { keep: { kind: 'days', days: 14 }, weekly: { count: 4, day: 'sat' }, monthly: null, yearly: { count: 5, month: 1 }, oplog: { kind: 'points' } });
   assert.deepEqual([document.overrides, document.source.failOver, document.window?.to, document.retry], [{ rs0: { preferredNode: 'db2:27017' } }, false, '06:00', { times: 1, minutes: 10 }]);
   for (const [when, schedule] of [
     ['first sat 21:00', { kind: 'monthly', at: '21:00', on: { kind: 'weekday', nth: 1, weekday: 'sat' }, months: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] }],
