@@ -10,9 +10,10 @@ import { depotNotReached } from './failures.ts';
 /** Answers where it is; another version that was kept for the platform goes. */
 export async function fetchPackage(directory: string, { manifest }: OfferedPackage, distribution: Distribution): Promise<string> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const file = join(directory, `${packageFile(manifest)}.tar.gz`);
+  const end = manifest.platform === 'windows-x64' ? '.msi' : '.tar.gz';
+  const file = join(directory, `${packageFile(manifest)}${end}`);
   if ((await hashOf(file)) === manifest.sha256) return file;
-  for (const name of await readdir(directory)) if (name.endsWith(`${manifest.platform}.tar.gz`)) await rm(join(directory, name));
+  for (const name of await readdir(directory)) if (name.endsWith(`${manifest.platform}${end}`)) await rm(join(directory, name));
   const partial = `${file}.${randomId()}.part`;
   try {
     await using out = await open(partial, 'w', 0o600);

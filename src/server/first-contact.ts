@@ -120,7 +120,7 @@ async function place(deployment: Deployment, shell: Shell, chosen: HostPackage, 
   state.staged = [];
 }
 
-async function awaitHealth({ host, healthy, say, signal }: Deployment, ms: typeof usualMs): Promise<void> {
+export async function awaitHealth({ host, healthy, say, signal }: Pick<Deployment, 'host' | 'healthy' | 'say' | 'signal'>, ms: Pick<typeof usualMs, 'healthMs' | 'healthEveryMs'> = usualMs): Promise<void> {
   let missing = 'nothing was heard yet';
   say('health', `waiting for the services of ${host}, ${ms.healthMs / 1000} s at most`);
   try {

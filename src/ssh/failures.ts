@@ -49,8 +49,8 @@ export const shellNoisy = failure<{ host: string; user: string; printed: string 
 });
 
 export const hostRunsWindows = failure<{ host: string; shell: string }>('ssh.host-runs-windows', {
-  says: ({ host, shell }) => `${host} runs Windows: its shell is ${shell}, and a first contact over SSH is for Linux`,
-  hint: 'Install with a credential for Windows ("tidemark credential add NAME --for windows"), which goes over port 445, or carry a deployment kit there.',
+  says: ({ host, shell }) => `${host} runs Windows: its shell is ${shell}, and what was to be done there is for Linux`,
+  hint: 'Its services are installed by "tidemark node install": with this credential over SSH, or with a credential for Windows ("tidemark credential add NAME --for windows") over port 445. A deployment kit can be carried there, too.',
   retry: 'never',
 });
 

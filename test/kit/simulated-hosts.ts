@@ -53,6 +53,7 @@ export function openSimulatedHosts(count: number): SimulatedHosts {
     host.deployer = await openFakeDeployer({ kit, address: host.address, directory, version, before: async (order) => await host.before(order), onTransport });
   };
   const contact: HostContact = {
+    deployWindows: async ({ name }) => await Promise.reject(new Error(`${name} is not one of Windows`)),
     async look(point, signal) {
       const host = at(point.address);
       host.contacts.looks++;

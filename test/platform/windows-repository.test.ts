@@ -21,6 +21,7 @@ import { freePort, openPlatform, type Platform } from '../kit/platform.ts';
 import { openWindowsHost, whyNoWindowsHost, type WindowsHost } from '../kit/windows-host.ts';
 import { openReplicaSet, type ReplicaSet } from '../kit/replica-set.ts';
 import { openWindowsPackages, type WindowsPackages } from '../kit/windows-packages.ts';
+import { openWindowsSshd } from '../kit/windows-sshd.ts';
 import { openWineLab, whyNoWine, type WineLab } from '../kit/wine-lab.ts';
 
 const skip = whyNoWine() ?? whyNoMsi() ?? (whyNoWindowsHost() || undefined);
@@ -149,6 +150,27 @@ test('everything is uninstalled by the deployer: no service, no settings, nothin
   const left = existsSync(programs) ? readdirSync(programs, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()) : [];
   // Wine removes files some milliseconds after STOPPED, and does not come back to what the process that is ending has mapped.
   assert.deepEqual(left.map(({ name }) => name).filter((name) => name !== 'node.exe' && !name.endsWith('.node')), []);
+});
+
+test('a host whose sshd lets an administrator in gets the deployer over SSH, and nothing of that stays there', { skip, timeout: 240_000 }, async () => {
+  const own = 'C:\\users\\root';
+  // Wine's cmd runs what is asked; what is for a shell of Unix it would not know either.
+  await using sshd = await openWindowsSshd({ address: windows.address, home: lab.path(own), password: windows.account.password, answer: async (command) => {
+    if (command.includes('\n')) return { out: '', err: "'printf' is not recognized as an internal or external command\r\n", code: 1 };
+    const { code, said } = await lab.run('cmd', ['/d', '/c', 'cd', '/d', own, '&&', ...command.split(' ')], { deadlineMs: 120_000 });
+    return { out: said, code };
+  } });
+  const password = join(place, 'password');
+  writeFileSync(password, windows.account.password, { mode: 0o600 });
+  await platform.ok('credential', 'add', 'over-ssh', '--user', windows.account.user, '--password-file', password, '--port', String(sshd.port));
+  await add();
+  const made = (await platform.ok('node', 'install', 'win', '--credential', 'over-ssh').catch(withLogs)) as Record<string, unknown>;
+  assert.deepEqual([made['state'], made['platform']], ['success', 'windows-x64'], JSON.stringify(made));
+  assert.match(String(made['hostKey']), /^SHA256:/);
+  await connected();
+  assert.deepEqual(readdirSync(lab.path(own)).filter((name) => name.startsWith('tidemark-')), []);
+  await platform.ok('node', 'uninstall', 'win', '--all', '--apply').catch(withLogs);
+  for (const service of ['tidemark-transport', 'tidemark-deployer']) await lab.awaitService(service, undefined);
 });
 
 test('a host with nothing of ours gets it all over 445: the installer as a service, the deployer, the transport, and no password is seen', { skip, timeout: 240_000 }, async () => {

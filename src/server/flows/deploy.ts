@@ -23,6 +23,7 @@ import type { HostContact } from '../host-contact.ts';
 import type { HostServices } from '../host-services.ts';
 import type { Hosts } from '../hosts.ts';
 import type { Links } from '../links.ts';
+import { windowsInstallerProgram } from '../windows-installer-program.ts';
 import { bringTransport } from './bring-transport.ts';
 
 const wish = z.object({ host: z.string(), credential: z.string().nullable(), /** On this machine; null: the distribution server's. */ package: z.string().nullable() });
@@ -67,9 +68,19 @@ async function makeContact(services: DeployServices, host: HostRow, asked: { cre
     });
     return { hostKey: hostKey.fingerprint };
   } catch (error) {
+    if (!isFailure(error, hostRunsWindows)) throw error;
     // From now on the ports of Windows are in the plan.
-    if (isFailure(error, hostRunsWindows)) await hosts.learn(host.id, 'windows');
-    throw error;
+    await hosts.learn(host.id, 'windows');
+    const offered = await services.hostServices.newest('tidemark-deployer', 'windows-x64');
+    const { hostKey } = await services.contact.deployWindows({ name: host.name, address: host.address, credential }, {
+      package: await fetchPackage(services.packagesDirectory, offered, services.distribution),
+      program: windowsInstallerProgram({ host: host.name, deployerPort: host.deployer_port, package: offered.manifest }),
+      kit: await hosts.kitFor(host, 'deployer'),
+      healthy: async () => await Promise.resolve(deployers.answers(host.id)),
+      say,
+      signal: context.signal,
+    });
+    return { hostKey: hostKey.fingerprint };
   } finally {
     await said();
   }
