@@ -206,6 +206,8 @@ export const taskKinds = {
       suffix: z.string().regex(/^[a-z0-9]{1,32}$/),
       what: z.enum(['all', 'oplog']),
       keep: v.copyKeep,
+      /** What time it is at the latest (domain/believed-time.ts). */
+      nowMs: z.number(),
     }),
     output: z.object({
       copied: z.array(v.pointSummary),

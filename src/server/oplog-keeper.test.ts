@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { until } from '../base/deadline.ts';
@@ -215,6 +217,18 @@ test('a paused oplog archives nothing and says who paused it; a gap that it leav
   const alarm = await until('the alarm', 10_000, async () => (await set(platform)).alarms[0], { everyMs: 20 });
   assert.match(alarm.says, /rolled over .*; it was paused by admin from .* \(a switch is replaced\); what happened after/);
   assert.equal((await platform.refused('oplog.resume', { params: { set: 'rs0' } })).code, 'server.oplog-not-paused');
+});
+
+test('a resume that was cut short behind its first write is seen by the keeper itself', async () => {
+  await using platform = await openServerPlatform({}, { clock: hasty });
+  await platform.addSet();
+  await platform.ask('oplog.pause', { params: { set: 'rs0' }, body: { reason: 'a switch is replaced' } });
+  await until('the pause', 10_000, async () => ((await set(platform)).oplog.state === 'paused' ? true : undefined), { everyMs: 20 });
+  const before = followers(platform);
+  const database = new DatabaseSync(join(platform.data, 'server', 'catalog.sqlite'));
+  database.exec("update sets set oplog_mode = '{}'");
+  database.close();
+  await until('it to be followed', 10_000, () => (followers(platform) > before ? true : undefined), { everyMs: 20 });
 });
 
 test('an oplog that is taken every so many minutes rests between its rounds, and goes round at once while a backup waits for it', async () => {

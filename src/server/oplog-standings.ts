@@ -50,6 +50,12 @@ export function openOplogStandings(catalog: Catalog, clock: Clock) {
       live.set(setId, { standing, keptMs: isDue ? clock.monotonicMs() : last, heardMs: clock.monotonicMs() });
       if (isDue) await catalog.sets.putStanding(setId, JSON.stringify(standing), clock.now());
     },
+    /** Its keeper has ended here: what another server keeps is believed from now on. */
+    async leave(setId: string): Promise<void> {
+      const last = live.get(setId);
+      live.delete(setId);
+      if (last !== undefined && catalog.kind === 'sqlite') await catalog.sets.putStanding(setId, JSON.stringify(last.standing), clock.now());
+    },
     forget(setId: string): void {
       live.delete(setId);
     },

@@ -39,7 +39,7 @@ export function openOplogTending({ catalog, archives, points, links, believed }:
     for (const row of await catalog.sessions.unfinished()) {
       const isReader = (readers.has(row.kind) && row.set_id === id) || (wholeReaders.has(row.kind) && row.object_id === repository);
       if (row.id === besides || !isReader) continue;
-      const { point } = (await engine().wishOf(row.id)) as { point?: unknown };
+      const point = await engine().pointOf(row);
       if (typeof point === 'string') busy.push(point);
       else anything.push(row.id);
     }

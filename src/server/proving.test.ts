@@ -10,7 +10,7 @@ test('what mongod finds in a point, and what is missing of it, condemns the poin
 });
 
 test('damage of the archived oplog, a full disk and a host that lacks something do not condemn a point', () => {
-  const codes = ['repository.oplog-damaged', 'repository.oplog-gap', 'repository.chain-missing', 'mongo.oplog-damaged', 'mongo.replay-archive-broken', 'mongo.replay-barrier', 'mongo.file-system-full', 'mongo.binary-missing', 'mount.refused', 'base.stopped', 'agent.mover-died'];
+  const codes = ['repository.oplog-damaged', 'repository.oplog-gap', 'repository.chain-missing', 'mongo.oplog-damaged', 'mongo.replay-archive-broken', 'mongo.replay-barrier', 'mongo.file-system-full', 'mongo.binary-missing', 'mount.refused', 'base.stopped', 'agent.mover-died', 'mover.no-answer', 'mover.host-not-reached', 'repository.list-behind', 'repository.bucket-not-reached'];
   for (const code of codes) assert.equal(condemns(code), false, code);
 });
 

@@ -24,7 +24,8 @@ const saysNothing = oneOf([
   'agent\\.(mover-died|too-many-tasks|oplog-not-archived-yet|task-|port-in-use|space-missing|repository-full)',
   'mount\\.(refused|no-|silent)',
   'mongo\\.(binary-|not-reached|no-|server-|file-system-full|replay-version)',
-  'repository\\.(storage-full|bucket-|share-)',
+  'mover\\.',
+  'repository\\.(storage-full|bucket-|share-|list-|warden-)',
 ]);
 
 /** `elsewhere`: the proof was to be made at another moment than the point's own, and may have failed for what lies between. */

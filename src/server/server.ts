@@ -70,6 +70,7 @@ import { openRetention } from './retention.ts';
 import { inventoryOf } from './port-inventory.ts';
 import { openProtectedSets } from './protected-sets.ts';
 import { keepRescansDue } from './rescan-scheduler.ts';
+import { keepRounds } from './rounds.ts';
 import { openRescans } from './rescans.ts';
 import { openRest } from './rest/app.ts';
 import { allHandlers } from './rest/handlers/table.ts';
@@ -198,6 +199,11 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   });
   const isMine = async (): Promise<boolean> => await catalog.servers.takeDuty('schedules');
   for (const set of await services.sets.list()) await services.keepOplog(set);
+  // A server that is killed between the end of one keeper and the begin of the next leaves none.
+  keepRounds('the keepers of the oplog', async () => {
+    for (const set of await services.sets.list()) await services.keepOplog(set);
+    return Infinity;
+  }, { clock, log, isMine, signal: ends.signal });
   const due = keepRescansDue({ catalog, start: async (group) => void (await services.rescans.start(group, { reason: 'scheduled' })), clock, log, isMine, signal: ends.signal });
   services.rescans.onWake(due.wake);
   services.directory.keepChecked(ends.signal);
@@ -263,7 +269,7 @@ function compose(base: Base, about: Services['about']) {
     const at = await nameServers();
     return at === null ? null : await checkNames(await inventoryOf(services), at, { isWanted, signal });
   };
-  const flows = flowTable({ lookAtNames, hooks, hosts, links, deployers, credentials, contact, distribution, hostServices, windows: { installerDirectory: base.windowsInstaller, workDirectory: join(base.data, 'server', 'windows-contacts'), identity: base.identity }, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, verifications, rereads, tending, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
+  const flows = flowTable({ lookAtNames, hooks, hosts, links, deployers, credentials, contact, distribution, hostServices, windows: { installerDirectory: base.windowsInstaller, workDirectory: join(base.data, 'server', 'windows-contacts'), identity: base.identity }, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, verifications, rereads, tending, believed, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing, sureness: base.sureness });
   const work = openPolicyWork({ catalog, engine, sets, points, placement, wake: policies.wake });
   const policyRuns = openPolicyScheduler({ book: catalog.policies, work, clock, log, limits: usualLimits, newId: () => sortableId(clock) });

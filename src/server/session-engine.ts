@@ -49,6 +49,8 @@ export type SessionEngine = {
   find(id: string): Promise<SessionRow>;
   /** What it was asked to do. */
   wishOf(id: string): Promise<unknown>;
+  /** The point that a session works with, as far as it is chosen yet. */
+  pointOf(row: SessionRow): Promise<unknown>;
   /** Stops a session of any kind and waits for its end. */
   end(id: string): Promise<void>;
   /** Waits for its end, or for that of this server. */
@@ -222,6 +224,7 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
       });
     },
     wishOf: async (id) => openWish(await find(id)),
+    pointOf,
     async userOf(point) {
       for (const row of await catalog.sessions.unfinished()) if ((await pointOf(row)) === point) return row.id;
       return undefined;

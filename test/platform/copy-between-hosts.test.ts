@@ -25,7 +25,7 @@ test('a copy between hosts sends only what the second repository lacks, writes n
   const archive = { location: { kind: 'directory', path: root } as const, secret: null, setId, keyHex: Buffer.from(key).toString('hex') };
   const copy = async (): Promise<{ output: TaskOutput<'copy'>; receivedBytes: number; sentBytes: number }> => {
     const { value, ...counts } = await hosts.served(setId, 'read', async (from) => {
-      const task = await hosts.start('node', 'copy', { archive, from, source: { id: 'aa', name: 'first' }, suffix: 'bb', what: 'all', keep: { kind: 'days', days: 30 } });
+      const task = await hosts.start('node', 'copy', { archive, from, source: { id: 'aa', name: 'first' }, suffix: 'bb', what: 'all', keep: { kind: 'days', days: 30 }, nowMs: Date.now() });
       return await task.output;
     });
     return { output: value, ...counts };

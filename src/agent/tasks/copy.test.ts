@@ -25,7 +25,7 @@ test('a point is copied when it is proved and not before, and a proof that is ma
   const [source, target] = [await open('source', 1), await open('target', 2)];
   const said: string[] = [];
   const context = { clock: systemClock, signal: new AbortController().signal, step: () => {}, progress: () => {}, say: (text: string) => said.push(text) } as never;
-  const copy = async (what: 'all' | 'oplog') => await copyArchive({ archive: target.access, from: source.access, source: { id: 'aa', name: 'first' }, suffix: 'bb', what, keep: { kind: 'points', points: 3 } }, context);
+  const copy = async (what: 'all' | 'oplog') => await copyArchive({ archive: target.access, from: source.access, source: { id: 'aa', name: 'first' }, suffix: 'bb', what, keep: { kind: 'points', points: 3 }, nowMs: Infinity }, context);
   const verdict = async () => verdictOn((await target.archive.proofs('p1-bb')).proofs);
   const proof = (atMs: number, ok: boolean) => ({ level: 'full' as const, atMs, ok, says: 'looked at' });
   await scene.store(source.archive, 'p1', { a: noise(200_000, 1) }, { about: pointAbout });

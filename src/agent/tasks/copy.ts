@@ -62,7 +62,7 @@ async function copiesIn({ source }: Input, target: Archive): Promise<PointManife
 async function planOf(input: Input, { target }: Ends, originals: readonly Original[], { clock }: TaskContext): Promise<CopyPlan> {
   const copies = await copiesIn(input, target);
   const verdicts = await judged(target, copies);
-  return planCopies(originals, copies.map(({ copiedFrom }, at) => ({ ...verdicts[at]!, of: copiedFrom!.point })), input.keep, clock.now());
+  return planCopies(originals, copies.map(({ copiedFrom }, at) => ({ ...verdicts[at]!, of: copiedFrom!.point })), input.keep, Math.min(clock.now(), input.nowMs));
 }
 
 function oldest(points: readonly PointManifest[]): ClusterTime | null {

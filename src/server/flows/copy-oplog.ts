@@ -15,7 +15,7 @@ import { damagedOf, runCopyTask, type CopyServices, type CopyWish } from './copy
 const wish = z.object({ copy: z.string() });
 const everyMs = 30_000;
 
-export function copyOplogFlow(services: Pick<CopyServices, 'copies' | 'sets' | 'archives' | 'points' | 'catalog'> & { copyEveryMs?: number }): Flow<CopyWish> {
+export function copyOplogFlow(services: Pick<CopyServices, 'copies' | 'sets' | 'archives' | 'points' | 'catalog' | 'believed'> & { copyEveryMs?: number }): Flow<CopyWish> {
   const { copies, copyEveryMs = everyMs } = services;
   return {
     wish,

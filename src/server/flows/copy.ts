@@ -11,6 +11,7 @@ import { showTime } from '../../base/cluster-time.ts';
 import { describe, isFailure } from '../../base/failure.ts';
 import type { TaskOutput } from '../../contract/tasks.ts';
 import type { Archives } from '../archives.ts';
+import type { Believed } from '../believed-time.ts';
 import { keepOf, oplogRuleOf, suffixOf, type Copies } from '../copies.ts';
 import { copyToItself } from '../copy-failures.ts';
 import { hostLost } from '../failures.ts';
@@ -22,15 +23,15 @@ import type { ProtectedSets } from '../protected-sets.ts';
 const wish = z.object({ copy: z.string() });
 export type CopyWish = z.infer<typeof wish>;
 
-export type CopyServices = { copies: Copies; sets: ProtectedSets; archives: Archives; points: Points; catalog: Catalog; tending: OplogTending; /** The session that works with a point. */ userOf: (point: string) => Promise<string | undefined> };
+export type CopyServices = { copies: Copies; sets: ProtectedSets; archives: Archives; points: Points; catalog: Catalog; tending: OplogTending; believed: Pick<Believed, 'now'>; /** The session that works with a point. */ userOf: (point: string) => Promise<string | undefined> };
 
 /** The task that copies, on the host of the repository that gets the copy. */
-export async function runCopyTask(name: string, row: CopyRow, what: 'all' | 'oplog', { sets, archives, points, catalog }: Pick<CopyServices, 'sets' | 'archives' | 'points' | 'catalog'>, context: FlowContext): Promise<TaskOutput<'copy'>> {
+export async function runCopyTask(name: string, row: CopyRow, what: 'all' | 'oplog', { sets, archives, points, catalog, believed }: Pick<CopyServices, 'sets' | 'archives' | 'points' | 'catalog' | 'believed'>, context: FlowContext): Promise<TaskOutput<'copy'>> {
   const set = await sets.find(row.set_id);
   const [source, target] = [await archives.find(set.repository), await archives.writable(row.repository)];
   if (source.id === target.id) throw copyToItself({ set: set.name, repository: target.name });
   const at = { host: target.host, repository: target.id, setId: set.id, right: 'append', from: source.id } as const;
-  const done = await context.task(name, 'copy', at, async () => await Promise.resolve({ source: { id: source.id, name: source.name }, suffix: suffixOf(target.id), what, keep: keepOf(row) }));
+  const done = await context.task(name, 'copy', at, async () => ({ source: { id: source.id, name: source.name }, suffix: suffixOf(target.id), what, keep: keepOf(row), nowMs: await believed.now() }));
   for (const { point, proof } of done.proved) if ((await catalog.points.find(point)) !== undefined) await points.setProof(point, proof);
   return done;
 }

@@ -7,7 +7,8 @@
  *
  *   every N minutes: the task ends when it has caught up, and the next one begins N minutes after it did; while a backup of the set is
  *   open at once, because its point is of no use before the oplog has come as far
- *   paused: nothing is done; whoever pauses or resumes ends this session and begins the next
+ *   paused: nothing is done; whoever pauses or resumes ends this session and begins the next, and where that was cut short the session sees
+ *   itself that it is not paused any more
  */
 import * as z from 'zod';
 import { describe, isFailure } from '../../base/failure.ts';
@@ -17,7 +18,7 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import type { Alarms } from '../alarms.ts';
 import { hostLost } from '../failures.ts';
 import type { Flow, FlowContext } from '../flow.ts';
-import { blameOf, oplogModeOf, type OplogMode } from '../oplog-mode.ts';
+import { blameOf, oplogModeOf } from '../oplog-mode.ts';
 import type { OplogStandings } from '../oplog-standings.ts';
 import type { Placement } from '../placement.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
@@ -40,10 +41,11 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
   return {
     wish,
     async run({ setId }, context) {
+      await using _ = { [Symbol.asyncDispose]: async () => await standings.leave(setId) };
+      await whilePaused(setId, { sets, standings }, context);
       const set = await sets.find(setId);
       const { session, clock, signal } = context;
       const mode = oplogModeOf(set);
-      if (mode.paused !== null) await stayPaused(mode.paused, { setId, standings }, context);
       let round = await context.note('round', () => 1);
       let saidLast = '';
       let saidShort: string | undefined;
@@ -108,11 +110,15 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
   };
 }
 
-/** Until the session is ended by whoever resumes. */
-async function stayPaused({ by, reason, sinceMs }: NonNullable<OplogMode['paused']>, { setId, standings }: { setId: string; standings: OplogStandings }, { session, clock, signal, tell }: FlowContext): Promise<never> {
-  const says = `${by} has paused it since ${new Date(sinceMs).toISOString()}: ${reason}`;
-  await tell(`nothing is archived: ${says}; what the oplogs of the members drop until it is resumed is a gap`, 'warning');
+/** Until it is resumed, or the session is ended by whoever does that. */
+async function whilePaused(setId: string, { sets, standings }: Pick<OplogServices, 'sets' | 'standings'>, { session, clock, signal, tell }: FlowContext): Promise<void> {
+  let saidLast = '';
   for (;;) {
+    const { paused } = oplogModeOf(await sets.find(setId));
+    if (paused === null) return;
+    const says = `${paused.by} has paused it since ${new Date(paused.sinceMs).toISOString()}: ${paused.reason}`;
+    if (says !== saidLast) await tell(`nothing is archived: ${says}; what the oplogs of the members drop until it is resumed is a gap`, 'warning');
+    saidLast = says;
     await standings.change(setId, { state: 'paused', says, session });
     await clock.wait(lookEveryMs, signal);
   }
