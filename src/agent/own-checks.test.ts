@@ -93,27 +93,33 @@ test('a question keeps the numbers it has', async () => {
   assert.deepEqual(sent['$match'].at.$gt, new Date(0));
 });
 
-test('a mongod that does not answer any more ends its check, the checks behind it and its client', { timeout: 20_000 }, async () => {
-  await using silent = await openSilentMongod('aggregate');
-  const client = await openClient({ socket: silent.socket }, { silenceMs: null, deadlineMs: 1_000 });
-  const checks = ['first', 'second'].map((name) => ownCheck.parse({ name, collection: 'shop.orders', count: {}, expect: { atLeast: 1 }, deadlineSeconds: 1 }));
-  const outcomes = await askChecks(client, checks, at, systemClock, new AbortController().signal, 50);
-  assert.deepEqual(
-    outcomes.map(({ name, ok, says }) => ({ name, ok, says })),
-    [
-      { name: 'first', ok: false, says: 'it did not answer within 1 s' },
-      { name: 'second', ok: false, says: 'it was not asked: mongod does not answer any more' },
-    ],
-  );
-  assert.equal(silent.asked(), 1);
-  await client.close();
-});
+const asks = (name: string) => ownCheck.parse({ name, collection: 'shop.orders', count: {}, expect: { atLeast: 1 }, deadlineSeconds: 1 });
+
+for (const [how, says] of [
+  ['blocked', 'it did not answer within 1 s'],
+  ['stopped', 'it did not answer within 1 s'],
+  ['gone', 'it was not answered: the connection to mongod was lost'],
+] as const)
+  test(`a mongod that is ${how} ends its check, the checks behind it and its client`, { timeout: 20_000 }, async () => {
+    await using silent = await openSilentMongod('aggregate', how);
+    const client = await openClient({ socket: silent.socket }, { silenceMs: null, deadlineMs: 500 });
+    const outcomes = await askChecks(client, [asks('first'), asks('second')], at, systemClock, new AbortController().signal, 50);
+    assert.deepEqual(
+      outcomes.map(({ name, ok, says: said }) => ({ name, ok, says: said })),
+      [
+        { name: 'first', ok: false, says },
+        { name: 'second', ok: false, says: 'it was not asked: mongod does not answer any more' },
+      ],
+    );
+    assert.equal(silent.asked(), 1);
+    await client.close();
+  });
 
 test('a proof that is to stop does not wait for a mongod that is silent', { timeout: 20_000 }, async () => {
-  await using silent = await openSilentMongod('aggregate');
-  await using client = await openClient({ socket: silent.socket }, { silenceMs: null, deadlineMs: 1_000 });
+  await using silent = await openSilentMongod('aggregate', 'blocked');
+  await using client = await openClient({ socket: silent.socket }, { silenceMs: null, deadlineMs: 500 });
   const stop = new AbortController();
-  const asked = askChecks(client, [ownCheck.parse({ name: 'a', collection: 'shop.orders', count: {}, expect: { atLeast: 1 } })], at, systemClock, stop.signal);
+  const asked = askChecks(client, [{ ...asks('a'), deadlineSeconds: 3_600 }], at, systemClock, stop.signal);
   await silent.isSilent;
   stop.abort(new Error('stopped by hand'));
   await assert.rejects(asked, /stopped by hand/);

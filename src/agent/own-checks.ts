@@ -7,9 +7,9 @@
  * where the first of them differs, as far as the check itself names the way.
  *
  *   asked ─ answers, or ends at its own deadline (maxTimeMS) ─→ the next one
- *     └─ is silent past that ─→ lost: no further one is asked, and what was asked ends with its client
+ *     └─ is silent past that, or mongod is gone ─→ lost: no further one is asked, and what was asked ends with its client
  */
-import { BSON, Timestamp, type DBRef, type Document, type MongoClient } from 'mongodb';
+import { BSON, MongoNetworkError, MongoServerSelectionError, Timestamp, type DBRef, type Document, type MongoClient } from 'mongodb';
 import type { ClusterTime } from '../base/cluster-time.ts';
 import type { Clock } from '../base/clock.ts';
 import { withDeadline } from '../base/deadline.ts';
@@ -55,6 +55,7 @@ async function askOne(client: MongoClient, check: OwnCheck, at: ClusterTime, sig
   } catch (error) {
     signal.throwIfAborted();
     if (isFailure(error, deadlinePassed)) return { ok: false, says: late, isLost: true };
+    if (error instanceof MongoNetworkError || error instanceof MongoServerSelectionError) return { ok: false, says: 'it was not answered: the connection to mongod was lost', isLost: true };
     return { ok: false, says: (error as { code?: unknown }).code === maxTimeExpired ? late : refusalOf(error) };
   }
 }

@@ -1,4 +1,11 @@
-/** What a mongod is that was stopped in the middle of its work: it says hello, and from the first command of a given name on nothing, while its connections stay. */
+/**
+ * A mongod that ends its work at the first command of a given name:
+ *
+ *   blocked   that command is never answered, as where its files cannot be read; all else is
+ *   stopped   nothing is answered any more, and its connections stay, as under SIGSTOP
+ *   gone      its connections end, and it takes no new ones
+ */
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,7 +14,7 @@ import { BSON } from 'mongodb';
 
 export type SilentMongod = AsyncDisposable & {
   readonly socket: string;
-  /** Resolves with the command that silences it. */
+  /** Resolves when that command came. */
   readonly isSilent: Promise<void>;
   /** How often that command came. */
   asked(): number;
@@ -16,7 +23,7 @@ export type SilentMongod = AsyncDisposable & {
 const [opReply, opQuery, opMsg] = [1, 2004, 2013] as const;
 const hello = { ok: 1, helloOk: true, isWritablePrimary: true, ismaster: true, maxBsonObjectSize: 16 << 20, maxMessageSizeBytes: 48_000_000, maxWriteBatchSize: 100_000, minWireVersion: 0, maxWireVersion: 17, logicalSessionTimeoutMinutes: 30 };
 
-export async function openSilentMongod(command: string): Promise<SilentMongod> {
+export async function openSilentMongod(command: string, how: 'blocked' | 'stopped' | 'gone'): Promise<SilentMongod> {
   const directory = mkdtempSync(join(tmpdir(), 'tm-silent-'));
   const socket = join(directory, 'mongod.sock');
   const connections = new Set<Socket>();
@@ -30,22 +37,29 @@ export async function openSilentMongod(command: string): Promise<SilentMongod> {
       while (held.length >= 4 && held.length >= held.readInt32LE(0)) {
         const message = held.subarray(0, held.readInt32LE(0));
         held = held.subarray(message.length);
-        if (Object.keys(documentIn(message))[0] === command) {
+        const isIt = Object.keys(documentIn(message))[0] === command;
+        if (isIt) {
           asked += 1;
           silent.resolve();
+          if (how === 'gone') leave();
         }
-        if (asked === 0) connection.write(replyTo(message));
+        if (how === 'blocked' ? !isIt : asked === 0) connection.write(replyTo(message));
       }
     });
   });
+  const leave = (): void => {
+    server.close();
+    for (const connection of connections) connection.destroy();
+  };
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(socket, resolve));
   return {
     socket,
     isSilent: silent.promise,
     asked: () => asked,
     [Symbol.asyncDispose]: async () => {
-      for (const connection of connections) connection.destroy();
-      await new Promise((resolve) => server.close(resolve));
+      const closed = server.listening ? once(server, 'close') : undefined;
+      leave();
+      await closed;
       rmSync(directory, { recursive: true, force: true });
     },
   };
