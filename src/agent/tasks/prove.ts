@@ -25,7 +25,7 @@ const countingMs = 60_000;
 
 export async function prove(input: TaskInput<'prove'>, context: TaskContext): Promise<Proof> {
   const startedMs = context.clock.monotonicMs();
-  await using reached = await reachMoment(input, context, () => ({ kind: 'inspect' }));
+  await using reached = await reachMoment(input, context, () => ({ kind: 'prove' }));
   const { moment } = reached;
   await using client = await reached.mongod.client();
   context.step('list and count every collection');
