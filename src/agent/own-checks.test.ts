@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BSON, DBRef, Decimal128, Double, Int32, Long, ObjectId, type Document, type MongoClient } from 'mongodb';
 import { systemClock } from '../base/clock.ts';
-import { ownCheck } from '../contract/checks.ts';
+import { ownCheck, type CheckOutcome } from '../contract/checks.ts';
 import { openClient } from '../mongo/connect.ts';
 import { openSilentMongod } from '../../test/kit/silent-mongod.ts';
-import { askChecks, judgeAnswer } from './own-checks.ts';
+import { askChecks as eachOutcome, judgeAnswer } from './own-checks.ts';
 
 const id = '65a1b2c3d4e5f60718293a4b';
 
@@ -123,6 +123,18 @@ test('a proof that is to stop does not wait for a mongod that is silent', { time
   await silent.isSilent;
   stop.abort(new Error('stopped by hand'));
   await assert.rejects(asked, /stopped by hand/);
+});
+
+const askChecks = async (...asked: Parameters<typeof eachOutcome>): Promise<CheckOutcome[]> => await Array.fromAsync(eachOutcome(...asked));
+
+test('each outcome is told as soon as it is there, not behind the last check', async () => {
+  await using silent = await openSilentMongod('aggregate', 'blocked');
+  await using client = await openClient({ socket: silent.socket }, { silenceMs: null, deadlineMs: 500 });
+  const unfit = { ...asks('first'), count: { $where: 'true' } };
+  const outcomes = eachOutcome(client, [unfit, asks('second')], at, systemClock, new AbortController().signal);
+  assert.equal((await outcomes.next()).value?.name, 'first');
+  assert.equal(silent.asked(), 0);
+  await outcomes.return(undefined);
 });
 
 const at = { t: 1_777_680_000, i: 1 };

@@ -26,18 +26,16 @@ const mostSaid = 300;
 /** Beyond mongod's own deadline: for one that does not answer any more. */
 const usualGraceMs = 5_000;
 
-/** One outcome for each check, in their order. */
-export async function askChecks(client: MongoClient, checks: readonly OwnCheck[], at: ClusterTime, clock: Clock, signal: AbortSignal, graceMs = usualGraceMs): Promise<CheckOutcome[]> {
-  const outcomes: CheckOutcome[] = [];
+/** One outcome for each check, in their order, as soon as it is there: all of them together may take days. */
+export async function* askChecks(client: MongoClient, checks: readonly OwnCheck[], at: ClusterTime, clock: Clock, signal: AbortSignal, graceMs = usualGraceMs): AsyncGenerator<CheckOutcome> {
   let isLost = false;
   for (const check of checks) {
     signal.throwIfAborted();
     const startedMs = clock.monotonicMs();
     const answer: Answer = isLost ? { ok: false, says: 'it was not asked: mongod does not answer any more' } : await askOne(client, check, at, signal, graceMs);
     isLost ||= answer.isLost === true;
-    outcomes.push({ name: check.name, ok: answer.ok, says: shortened(answer.says), seconds: (clock.monotonicMs() - startedMs) / 1000 });
+    yield { name: check.name, ok: answer.ok, says: shortened(answer.says), seconds: (clock.monotonicMs() - startedMs) / 1000 };
   }
-  return outcomes;
 }
 
 /** A pair of surrogates that was cut apart can be stored nowhere. */
