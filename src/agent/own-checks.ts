@@ -2,44 +2,59 @@
  * Asks an operator's own checks of a mongod that holds a moment.
  *
  * The mongod is thrown away afterwards; still nothing is asked of it that writes or runs a script, and the contract's refusal is
- * made again here. What is answered is bounded in documents, bytes and time, and no value of a document leaves: a check that does
- * not hold says how many documents came, and the path of the first field that differs.
+ * made again here. What is answered is bounded in documents, bytes and time, and nothing of a document leaves, names of its fields
+ * included, which may be values (maps by address, `$arrayToObject`): a check that does not hold says how many documents came, and
+ * where the first of them differs, as far as the check itself names the way.
+ *
+ *   asked ─ answers, or ends at its own deadline (maxTimeMS) ─→ the next one
+ *     └─ is silent past that, or mongod is gone ─→ lost: no further one is asked, and what was asked ends with its client
  */
-import { BSON, Timestamp, type Document, type MongoClient } from 'mongodb';
+import { BSON, MongoNetworkError, MongoServerSelectionError, Timestamp, type DBRef, type Document, type MongoClient } from 'mongodb';
 import type { ClusterTime } from '../base/cluster-time.ts';
 import type { Clock } from '../base/clock.ts';
+import { withDeadline } from '../base/deadline.ts';
+import { isFailure } from '../base/failure.ts';
+import { deadlinePassed } from '../base/failures.ts';
 import { mostDocuments, whatIsWrong, type CheckOutcome, type OwnCheck } from '../contract/checks.ts';
+import { numberOf } from './number-value.ts';
 
 const { calculateObjectSize, EJSON } = BSON;
 
 const mostBytes = 4 << 20;
+/** Of what is said; the names in it are the operator's and may be of any length. */
+const mostSaid = 300;
 /** Beyond mongod's own deadline: for one that does not answer any more. */
-const graceMs = 5_000;
+const usualGraceMs = 5_000;
 
-export async function askChecks(client: MongoClient, checks: readonly OwnCheck[], at: ClusterTime, clock: Clock, signal: AbortSignal): Promise<CheckOutcome[]> {
-  const outcomes: CheckOutcome[] = [];
+/** One outcome for each check, in their order, as soon as it is there: all of them together may take days. */
+export async function* askChecks(client: MongoClient, checks: readonly OwnCheck[], at: ClusterTime, clock: Clock, signal: AbortSignal, graceMs = usualGraceMs): AsyncGenerator<CheckOutcome> {
+  let isLost = false;
   for (const check of checks) {
     signal.throwIfAborted();
     const startedMs = clock.monotonicMs();
-    const { ok, says } = await askOne(client, check, at, signal);
-    outcomes.push({ name: check.name, ok, says, seconds: (clock.monotonicMs() - startedMs) / 1000 });
+    const answer: Answer = isLost ? { ok: false, says: 'it was not asked: mongod does not answer any more' } : await askOne(client, check, at, signal, graceMs);
+    isLost ||= answer.isLost === true;
+    yield { name: check.name, ok: answer.ok, says: shortened(answer.says), seconds: (clock.monotonicMs() - startedMs) / 1000 };
   }
-  return outcomes;
 }
 
-type Answer = { readonly ok: boolean; readonly says: string };
+/** A pair of surrogates that was cut apart can be stored nowhere. */
+const shortened = (says: string): string => (says.length <= mostSaid ? says : `${says.slice(0, mostSaid - 1)}…`).toWellFormed();
 
-async function askOne(client: MongoClient, check: OwnCheck, at: ClusterTime, signal: AbortSignal): Promise<Answer> {
+type Answer = { readonly ok: boolean; readonly says: string; /** mongod may never answer anything again. */ readonly isLost?: true };
+
+async function askOne(client: MongoClient, check: OwnCheck, at: ClusterTime, signal: AbortSignal, graceMs: number): Promise<Answer> {
   const wrong = whatIsWrong(check);
   if (wrong !== undefined) return { ok: false, says: `it was not asked: it ${wrong}` };
-  const ends = AbortSignal.any([signal, AbortSignal.timeout(check.deadlineSeconds * 1000 + graceMs)]);
+  const late = `it did not answer within ${check.deadlineSeconds} s`;
   try {
-    const documents = await answerOf(client, check, at, ends);
+    const documents = await withDeadline(`check "${check.name}"`, check.deadlineSeconds * 1000 + graceMs, async (ends) => await answerOf(client, check, at, ends), signal);
     return typeof documents === 'string' ? { ok: false, says: documents } : judgeAnswer(check, documents);
   } catch (error) {
     signal.throwIfAborted();
-    const isLate = ends.aborted || (error as { code?: unknown }).code === maxTimeExpired;
-    return { ok: false, says: isLate ? `it did not answer within ${check.deadlineSeconds} s` : refusalOf(error) };
+    if (isFailure(error, deadlinePassed)) return { ok: false, says: late, isLost: true };
+    if (error instanceof MongoNetworkError || error instanceof MongoServerSelectionError) return { ok: false, says: 'it was not answered: the connection to mongod was lost', isLost: true };
+    return { ok: false, says: (error as { code?: unknown }).code === maxTimeExpired ? late : refusalOf(error) };
   }
 }
 
@@ -51,12 +66,12 @@ function refusalOf(error: unknown): string {
   return `mongod refused the question${typeof codeName === 'string' ? `: ${codeName}` : ''}${typeof code === 'number' ? ` (${code})` : ''}`;
 }
 
-/** The documents, or why there are none to judge. */
+/** The documents, or why there are none to judge. The driver waits for a silent mongod as long as its client lives, whatever `signal` says. */
 async function answerOf(client: MongoClient, check: OwnCheck, at: ClusterTime, signal: AbortSignal): Promise<Document[] | string> {
   const dot = check.collection.indexOf('.');
   const collection = client.db(check.collection.slice(0, dot)).collection(check.collection.slice(dot + 1));
   const options = { maxTimeMS: check.deadlineSeconds * 1000, batchSize: 20, let: { moment: new Date(at.t * 1000), momentTimestamp: new Timestamp({ t: at.t, i: at.i }) } };
-  const pipeline = pipelineOf(check).map((stage) => EJSON.deserialize(stage) as Document);
+  const pipeline = pipelineOf(check).map(documentOf);
   const cursor = collection.aggregate(pipeline, options);
   const close = (): void => void cursor.close().catch(() => {});
   signal.addEventListener('abort', close, { once: true });
@@ -94,27 +109,48 @@ export function judgeAnswer({ count, expect }: Pick<OwnCheck, 'count' | 'expect'
   if (!isWithin) return { ok: false, says: `${showCount(found)}, expected ${wanted ?? [...(atLeast === undefined ? [] : [`at least ${atLeast}`]), ...(atMost === undefined ? [] : [`at most ${atMost}`])].join(' and ')}` };
   if (!Array.isArray(equals)) return { ok: true, says: showCount(found) };
   for (const [at, one] of documents.entries()) {
-    const path = differsAt(plain(one), plain(EJSON.deserialize(equals[at]!) as Document));
-    if (path !== undefined) return { ok: false, says: `document ${at + 1} of ${found} differs${path === '' ? '' : ` in ${path}`}` };
+    const differs = differsAt(one, documentOf(equals[at]!));
+    if (differs !== undefined) return { ok: false, says: `document ${at + 1} of ${found} ${differs}` };
   }
   return { ok: true, says: `${showCount(found)}, as expected` };
 }
 
 const showCount = (count: number): string => `${count} ${count === 1 ? 'document' : 'documents'}`;
 
-/** Numbers by value, whatever their type; everything else as extended JSON has it. */
-const plain = (value: Document): unknown => EJSON.serialize(value, { relaxed: true });
+/** Extended JSON as it is meant. Strict parsing would keep 64 bits, too, but refuse `{ $date: 0 }`, a date in plain milliseconds. */
+const documentOf = (stage: Document): Document => EJSON.deserialize(stage, { useBigInt64: true }) as Document;
 
-/** The path of the first difference; undefined where there is none. */
+/** The first difference; undefined where there is none. Every name in it is one of the check's own. */
 function differsAt(found: unknown, wanted: unknown, path = ''): string | undefined {
-  if (!isObject(found) || !isObject(wanted) || Array.isArray(found) !== Array.isArray(wanted)) return Object.is(found, wanted) ? undefined : path;
-  for (const key of new Set([...Object.keys(wanted), ...Object.keys(found)])) {
+  const [mine, theirs] = [insideOf(found), insideOf(wanted)];
+  if (mine === undefined || theirs === undefined || Array.isArray(mine) !== Array.isArray(theirs)) {
+    const isEqual = mine === undefined && theirs === undefined && isSame(found, wanted);
+    return isEqual ? undefined : `differs${inside(path)}`;
+  }
+  for (const [key, value] of Object.entries(theirs)) {
     const below = path === '' ? key : `${path}.${key}`;
-    if (!(key in found) || !(key in wanted)) return below;
-    const differs = differsAt(found[key], wanted[key], below);
+    if (!Object.hasOwn(mine, key)) return `differs${inside(below)}`;
+    const differs = differsAt(mine[key], value, below);
     if (differs !== undefined) return differs;
   }
-  return undefined;
+  const isMore = Object.keys(mine).some((key) => !Object.hasOwn(theirs, key));
+  return isMore ? `has ${Array.isArray(mine) ? 'an element' : 'a field'} that is not expected${inside(path)}` : undefined;
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+const inside = (path: string): string => (path === '' ? '' : ` in ${path}`);
+
+/** What is looked into: documents and arrays, and references, whose parts are fields. Every other value is compared as a whole. */
+function insideOf(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype) return value as Record<string, unknown>;
+  return (value as { _bsontype?: unknown })._bsontype === 'DBRef' ? (value as DBRef).toJSON() : undefined;
+}
+
+/** Numbers by value, whatever their type; everything else as extended JSON has it. */
+function isSame(found: unknown, wanted: unknown): boolean {
+  const [mine, theirs] = [numberOf(found), numberOf(wanted)];
+  if (mine !== undefined || theirs !== undefined) return mine === theirs;
+  return canonical(found) === canonical(wanted);
+}
+
+const canonical = (value: unknown): string => EJSON.stringify({ value }, { relaxed: false });

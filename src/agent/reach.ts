@@ -1,8 +1,11 @@
 /**
  * A mongod at a moment: the point mounted, the archived oplog replayed natively up to the moment.
  *
- *   inspect   read-only at exactly the moment, on a private socket: for proofs and for copying out
- *   serve     the same on a port of the loopback address, with the set's own users if asked
+ *   inspect   read-only at exactly the moment, on a private socket: for copying out
+ *   prove     the same without a scripting engine: what operators ask may read a view of the set that runs JavaScript. A proof needs
+ *             none: mongod refuses scripts in validators, partial indexes and filters of views, and neither recovery, validate, dbHash
+ *             nor a count reads through a view
+ *   serve     as inspect, on a port of the loopback address, with the set's own users if asked
  *
  * All chunks of the point are looked up while the mongod starts; a missing one ends the work before anybody is served.
  */
@@ -19,7 +22,7 @@ import { openMoment, requireChunks, sayMoment, type Moment } from './moment.ts';
 import { storageArguments } from './storage-arguments.ts';
 import type { TaskContext } from './task-context.ts';
 
-export type ReachHow = { readonly kind: 'inspect'; /** Nothing else will be looked at. */ readonly only?: readonly string[] } | { readonly kind: 'serve'; readonly port: number; readonly withUsers: boolean };
+export type ReachHow = { readonly kind: 'inspect'; /** Nothing else will be looked at. */ readonly only?: readonly string[] } | { readonly kind: 'prove' } | { readonly kind: 'serve'; readonly port: number; readonly withUsers: boolean };
 
 export type Reached = AsyncDisposable & { readonly moment: Moment; readonly mongod: Mongod; readonly mount: MountMode };
 
@@ -55,7 +58,7 @@ export async function reachMoment({ archive, point, at }: ReachAsked, context: T
     wrap: mount.wrap,
     inspect: true,
     only: how.kind === 'inspect' ? how.only : undefined,
-    serve: how.kind === 'serve' ? await serving(how, context.directory) : undefined,
+    serve: await servingOf(how, context.directory),
   });
   if (mongod === undefined) throw new Error('a replay that is to be inspected answers a mongod');
   // Its files are thrown away: a clean end would only write a checkpoint into them.
@@ -76,7 +79,10 @@ async function checkChunks(moment: Moment): Promise<void> {
 }
 
 /** With users, we sign in as mongod's own members do: with a key that only this mongod knows. */
-async function serving({ port, withUsers }: Extract<ReachHow, { kind: 'serve' }>, directory: string): Promise<ReplayOptions['serve']> {
+export async function servingOf(how: ReachHow, directory: string): Promise<ReplayOptions['serve']> {
+  if (how.kind === 'inspect') return undefined;
+  if (how.kind === 'prove') return { args: ['--noscripting'] };
+  const { port, withUsers } = how;
   if (!withUsers) return { port };
   const key = randomBytes(64).toString('base64');
   const path = join(directory, 'key');

@@ -33,6 +33,34 @@ test('a check that writes or runs a script is refused, however deep it is hidden
   assert.match(refused({ count: { $expr: { $function: { body: '', args: [], lang: 'js' } } } }), /\$function/);
 });
 
+test('what mongod keeps for itself runs scripts, too, and is refused', () => {
+  const group = (accumulator: object) => ({ count: undefined, aggregate: [{ $group: { _id: null, n: accumulator } }] });
+  assert.match(refused(group({ $_internalJsReduce: { data: 1, eval: 'function () {}' } })), /\$_internalJsReduce: a check only reads/);
+  assert.match(refused({ count: { $expr: { $_internalJsEmit: { this: '$$ROOT', eval: 'function () {}' } } } }), /\$_internalJsEmit/);
+});
+
+test('a check looks into its own database only, and into no system collection of it', () => {
+  const aggregate = (stage: object) => ({ count: undefined, aggregate: [stage] });
+  const lookup = { localField: 'a', foreignField: 'b', as: 'c' };
+  for (const stage of [
+    { $lookup: { from: { db: 'local', coll: 'oplog.rs' }, pipeline: [], as: 'c' } },
+    { $lookup: { from: { db: 'config', coll: 'cache.chunks.shop.orders' }, ...lookup } },
+    { $lookup: { from: 'system.views', ...lookup } },
+    { $graphLookup: { from: 'system.profile', startWith: '$a', connectFromField: 'a', connectToField: 'b', as: 'c' } },
+    { $graphLookup: { from: { db: 'local', coll: 'oplog.rs' }, startWith: '$a', connectFromField: 'a', connectToField: 'b', as: 'c' } },
+    { $unionWith: 'system.js' },
+    { $unionWith: { coll: 'system.views' } },
+    { $unionWith: { coll: 'oplog.rs', db: 'local' } },
+    { $unionWith: { coll: { db: 'local', coll: 'oplog.rs' } } },
+    { $facet: { a: [{ $lookup: { from: 'b', as: 'c', pipeline: [{ $unionWith: { db: 'local', coll: 'oplog.rs' } }] } }] } },
+  ])
+    assert.match(refused(aggregate(stage)), /(lookup|graphLookup|unionWith) of another database or of a system collection/i);
+  ownCheck.parse({ ...good, ...aggregate({ $lookup: { from: 'customers', ...lookup } }), expect: { atMost: 0 } });
+  ownCheck.parse({ ...good, ...aggregate({ $unionWith: { coll: 'systems', pipeline: [] } }) });
+  ownCheck.parse({ ...good, ...aggregate({ $lookup: { pipeline: [{ $documents: [{ a: 1 }] }], as: 'c' } }) });
+  ownCheck.parse({ ...good, count: { from: { db: 'a' }, coll: 'system.mail' } });
+});
+
 test('passwords and the inside of a set are no collections of a check, and names are there once', () => {
   for (const collection of ['admin.system.users', 'config.shards', 'local.oplog.rs', 'shop.system.views', 'shop', 'shop.$cmd', '.orders']) refused({ collection });
   assert.equal(ownChecks.safeParse([good, good]).success, false);

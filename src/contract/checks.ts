@@ -8,7 +8,7 @@ const document = z.record(z.string(), z.unknown());
 const number = z.number().min(0);
 const howMany = { atLeast: number.optional(), atMost: number.optional() };
 
-/** Stages that write, and operators that run JavaScript. */
+/** Stages that write, and operators that run JavaScript. What begins with `$_` is mongod's own: some of it runs JavaScript, none is documented. */
 const forbidden: ReadonlySet<string> = new Set(['$out', '$merge', '$where', '$function', '$accumulator']);
 
 const shape = z.strictObject({
@@ -35,7 +35,7 @@ export type OwnCheck = z.infer<typeof shape>;
 /** The checks of one policy or set: each name is there once. */
 export const ownChecks = z.array(ownCheck).max(100).refine((checks) => new Set(checks.map(({ name }) => name)).size === checks.length, 'two checks have the same name');
 
-/** `says` has numbers of documents and paths of fields, and no value of any document. */
+/** `says` has numbers of documents and names of fields that the check itself has, and nothing of any document. */
 export const checkOutcome = z.object({ name: z.string(), ok: z.boolean(), says: z.string(), seconds: z.number() }).meta({ id: 'CheckOutcome' });
 export type CheckOutcome = z.infer<typeof checkOutcome>;
 
@@ -55,7 +55,7 @@ export function whatIsWrong({ count, find, aggregate, expect }: OwnCheck): strin
   if (atLeast !== undefined && atMost !== undefined && atLeast > atMost) return 'expects more at least than at most';
   if (count === undefined && Math.max(atLeast ?? 0, atMost ?? 0) > mostDocuments) return `expects more than ${mostDocuments} documents; ask with count`;
   const stray = forbiddenIn(asked[0]);
-  return stray === undefined ? undefined : `has ${stray}: a check only reads, and runs no script`;
+  return stray === undefined ? undefined : `has ${stray}`;
 }
 
 /** What a check may be answered with. */
@@ -63,8 +63,12 @@ export const mostDocuments = 100;
 
 function forbiddenIn(value: unknown): string | undefined {
   if (Array.isArray(value)) return firstOf(value);
-  if (typeof value !== 'object' || value === null) return undefined;
-  return Object.keys(value).find((key) => forbidden.has(key)) ?? firstOf(Object.values(value));
+  if (!isDocument(value)) return undefined;
+  for (const [key, inside] of Object.entries(value)) {
+    if (forbidden.has(key) || key.startsWith('$_')) return `${key}: a check only reads, and runs no script`;
+    if (looksElsewhere(key, inside)) return `${key} of another database or of a system collection`;
+  }
+  return firstOf(Object.values(value));
 }
 
 function firstOf(values: readonly unknown[]): string | undefined {
@@ -74,3 +78,17 @@ function firstOf(values: readonly unknown[]): string | undefined {
   }
   return undefined;
 }
+
+/** Where a stage names a second collection. Only stages are looked at: documents have fields called `from` and `coll`, too. */
+const named: Readonly<Record<string, 'from' | 'coll'>> = { $lookup: 'from', $graphLookup: 'from', $unionWith: 'coll' };
+
+/** mongod takes `{ db, coll }` in place of a name, for the inside of a set. */
+function looksElsewhere(stage: string, body: unknown): boolean {
+  const field = Object.hasOwn(named, stage) ? named[stage] : undefined;
+  if (field === undefined) return false;
+  const name = isDocument(body) ? body[field] : body;
+  if (isDocument(body) && 'db' in body) return true;
+  return name !== undefined && (typeof name !== 'string' || name.startsWith('system.'));
+}
+
+const isDocument = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);

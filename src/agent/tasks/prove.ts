@@ -8,6 +8,7 @@
  * The operator's own checks come last: what they ask has been validated by then. One that does not hold is an answer.
  */
 import type { Document, MongoClient } from 'mongodb';
+import type { CheckOutcome } from '../../contract/checks.ts';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { hashAll } from '../../mongo/dbhash.ts';
 import { countCollections, listCollections, type Listed } from '../collection-counts.ts';
@@ -25,7 +26,7 @@ const countingMs = 60_000;
 
 export async function prove(input: TaskInput<'prove'>, context: TaskContext): Promise<Proof> {
   const startedMs = context.clock.monotonicMs();
-  await using reached = await reachMoment(input, context, () => ({ kind: 'inspect' }));
+  await using reached = await reachMoment(input, context, () => ({ kind: 'prove' }));
   const { moment } = reached;
   await using client = await reached.mongod.client();
   context.step('list and count every collection');
@@ -42,8 +43,13 @@ export async function prove(input: TaskInput<'prove'>, context: TaskContext): Pr
   if (input.level === 'full') context.step('take dbHash of every database');
   const dbHash = input.level === 'full' ? await hashAll(client) : null;
   if (input.checks.length > 0) context.step(`ask ${input.checks.length} own checks`);
-  const checks = await askChecks(client, input.checks, moment.at, context.clock, context.signal);
-  for (const { name, ok, says } of checks) context.say(`check "${name}" ${ok ? 'holds' : 'FAILED'}: ${says}`, ok ? 'info' : 'error');
+  const checks: CheckOutcome[] = [];
+  for await (const outcome of askChecks(client, input.checks, moment.at, context.clock, context.signal)) {
+    const { name, ok, says } = outcome;
+    // Said at once: a task that is silent for long is taken for one that hangs.
+    context.say(`check "${name}" ${ok ? 'holds' : 'FAILED'}: ${says}`, ok ? 'info' : 'error');
+    checks.push(outcome);
+  }
   const seconds = (context.clock.monotonicMs() - startedMs) / 1000;
   context.say(`${collections.length} collections listed, ${collections.filter(({ counted }) => counted).length} counted, ${chosen.size} validated, ${seconds.toFixed(1)} s`);
   return { at: moment.at, level: input.level, collections, dbHash, checks, mount: reached.mount, seconds };
