@@ -9,7 +9,7 @@ import { MongoClient } from 'mongodb';
 import { until } from '../../src/base/deadline.ts';
 import { hashAll } from '../../src/mongo/dbhash.ts';
 import { freePort, openPlatform, type Platform } from '../kit/platform.ts';
-import { openReplicaSet, type ReplicaSet } from '../kit/replica-set.ts';
+import { checkpointMembers, openReplicaSet, type ReplicaSet } from '../kit/replica-set.ts';
 
 let set: ReplicaSet;
 let client: MongoClient;
@@ -69,6 +69,8 @@ let dropped: string;
 test('a set is protected with one command, and a backup ends with success only after a mongod has opened it', async () => {
   await client.db('shop').collection('pictures').insertMany(Array.from({ length: 200 }, () => ({ bytes: randomBytes(65_536) })));
   await at((options) => shop().insertMany(Array.from({ length: 2_000 }, (_, n) => ({ _id: n, n: 0 })), options));
+  // Moments are chosen by chance below, from the first point's checkpoint on: what is checked there has to be there by then.
+  await checkpointMembers(set);
   await platform.ok('set', 'add', set.uri);
   const backup = await platform.ok('backup', 'run', 'rs0');
   assert.equal(backup.state, 'success');
