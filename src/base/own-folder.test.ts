@@ -60,6 +60,7 @@ test('a link, and a link in an open folder, are refused, and what they lead to i
   chmodSync(holding, 0o755);
   symlinkSync(elsewhere, join(holding, 'deployer'));
   assert.throws(() => claimFolder(holding), refused(/deployer is a link/));
+  assert.throws(() => claimFolder(holding), refused(/deployer is a link/), 'it is closed by now, and the link is still there');
   assert.equal(statSync(elsewhere).mode & 0o777, 0o755);
 });
 
@@ -74,5 +75,8 @@ test('a folder of another user, and a file of another in ours, are refused', { s
   chmodSync(ours, 0o777);
   writeFileSync(join(ours, 'deployer.json'), '{}');
   chownSync(join(ours, 'deployer.json'), 1000, 1000);
-  assert.throws(() => claimFolder(ours), refused(/deployer\.json belongs to 1000/));
+  for (const start of ['first', 'second', 'third']) assert.throws(() => claimFolder(ours), refused(/deployer\.json belongs to 1000/), `at the ${start} start`);
+  assert.equal(statSync(ours).mode & 0o777, 0o700, 'it is closed all the same');
+  rmSync(join(ours, 'deployer.json'));
+  claimFolder(ours);
 });

@@ -4,10 +4,11 @@
  *
  *   not there                             ──▶ made, with its rights from the first moment
  *   a link, a file, another's             ──▶ refused, nothing is changed
- *   the system's, and open to others      ──▶ closed, and then looked through: what another has put there, or a link, is a refusal
- *   the system's and closed               ──▶ taken
+ *   the system's, and open to others      ──▶ closed, and then looked through
+ *   the system's and closed               ──▶ looked through: what another has put there, or a link, is a refusal
  *
- * Closed first and looked through then, so that nothing comes in between. What belongs to another is not taken over: whoever owns a folder may
+ * Closed first and looked through then, so that nothing comes in between; and looked through at every start, because what a closed folder has may
+ * have come in while it was open: closing it is no word for that. What belongs to another is not taken over: whoever owns a folder may
  * have it open, and may have put into it what cannot be told from ours.
  */
 import { chmodSync, lstatSync, mkdirSync, readdirSync, type Stats } from 'node:fs';
@@ -23,9 +24,14 @@ export type FolderVerdict = { readonly kind: 'make' | 'ours' | 'close' } | { rea
 export function judgeFolder(seen: FolderSeen, trusted: ReadonlySet<string>): FolderVerdict {
   if (seen.kind === 'nothing') return { kind: 'make' };
   if (seen.kind !== 'folder') return { kind: 'refuse', why: seen.kind === 'link' ? 'it is a link to another place' : 'it is a file' };
-  const { owner, isProtected, allowed } = seen.security;
+  const { owner, isProtected } = seen.security;
   if (owner === null || !trusted.has(owner)) return { kind: 'refuse', why: `it belongs to ${owner ?? 'nobody'}` };
-  return { kind: isProtected && allowed !== null && allowed.every((account) => trusted.has(account)) ? 'ours' : 'close' };
+  return { kind: isProtected && !isOpen(seen.security, trusted) ? 'ours' : 'close' };
+}
+
+/** Somebody else may do something with it. */
+function isOpen({ allowed }: Security, trusted: ReadonlySet<string>): boolean {
+  return allowed === null || allowed.some((account) => !trusted.has(account));
 }
 
 const isWindows = process.platform === 'win32';
@@ -38,12 +44,13 @@ function securityAt(path: string, stats: Stats): Security {
   return { owner: String(stats.uid), isProtected: true, allowed: (stats.mode & 0o077) === 0 ? [] : [others] };
 }
 
-function see(path: string): { seen: FolderSeen; owner: string | null } {
+function see(path: string): { seen: FolderSeen; security?: Security } {
   const stats = lstatSync(path, { throwIfNoEntry: false });
-  if (stats === undefined) return { seen: { kind: 'nothing' }, owner: null };
-  if (stats.isSymbolicLink()) return { seen: { kind: 'link' }, owner: null };
-  const security = securityAt(path, stats);
-  return { seen: stats.isDirectory() ? { kind: 'folder', security } : { kind: 'file' }, owner: security.owner };
+  if (stats === undefined) return { seen: { kind: 'nothing' } };
+  if (stats.isSymbolicLink()) return { seen: { kind: 'link' } };
+  const security = unlessGone(() => securityAt(path, stats));
+  if (security === undefined) return { seen: { kind: 'nothing' } };
+  return { seen: stats.isDirectory() ? { kind: 'folder', security } : { kind: 'file' }, security };
 }
 
 function trustedHere(): ReadonlySet<string> {
@@ -75,19 +82,33 @@ export function claimFolder(path: string): void {
     }
   }
   if (verdict.kind === 'refuse') throw folderNotOurs({ folder: path, why: verdict.why });
-  if (verdict.kind !== 'close') return;
-  close(path, true);
-  closeWithin(path, path, trusted);
+  if (verdict.kind === 'close') close(path, true);
+  lookThrough(path, path, trusted);
 }
 
-function closeWithin(folder: string, top: string, trusted: ReadonlySet<string>): void {
-  for (const name of readdirSync(folder)) {
+function lookThrough(folder: string, top: string, trusted: ReadonlySet<string>): void {
+  for (const name of namesIn(folder)) {
     const path = join(folder, name);
-    const { seen, owner } = see(path);
+    const { seen, security } = see(path);
     if (seen.kind === 'nothing') continue;
     if (seen.kind === 'link') throw folderNotOurs({ folder: top, why: `${path} is a link to another place` });
+    const owner = security?.owner ?? null;
     if (owner === null || !trusted.has(owner)) throw folderNotOurs({ folder: top, why: `${path} belongs to ${owner ?? 'nobody'}` });
-    close(path, seen.kind === 'folder');
-    if (seen.kind === 'folder') closeWithin(path, top, trusted);
+    if (isOpen(security!, trusted)) close(path, seen.kind === 'folder');
+    if (seen.kind === 'folder') lookThrough(path, top, trusted);
+  }
+}
+
+/** Other services of ours work in it: what they have taken away in between is not there. */
+function namesIn(folder: string): string[] {
+  return unlessGone(() => readdirSync(folder)) ?? [];
+}
+
+function unlessGone<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
