@@ -102,7 +102,9 @@ function isUpgrade(here: string, wanted: string): boolean {
 function windowsControl(statusPipes: Partial<Record<PackageName, string>>, self: { program: (version: string) => string; next: { version?: string } }): ServiceControl {
   const ask = async (name: PackageName, drain?: boolean): Promise<ServiceStatus | undefined> => {
     const pipe = statusPipes[name];
-    return pipe === undefined ? undefined : await askStatus(pipe, drain === undefined ? undefined : { drain });
+    const pid = serviceStanding(name)?.pid;
+    // Of a service that does not run nobody answers whose word counts.
+    return pipe === undefined || pid === undefined || pid === 0 ? undefined : await askStatus(pipe, { order: drain === undefined ? undefined : { drain }, pid });
   };
   const stop = async (name: string): Promise<void> => {
     stopService(name);
