@@ -171,6 +171,59 @@ test('a distribution server brings packages and orders nothing', async () => {
   assert.equal(scene.running().version, '1.0.0');
 });
 
+/** As one that was killed leaves it. */
+function leaveBegun(name: string, from: string | null, to: string): void {
+  writeFileSync(join(scene.directory, 'work/begun.json'), JSON.stringify({ kind: 'switch', name, from, to }));
+}
+
+test('a deployer killed when the old version was taken away and the new one was not there yet brings the old one back', async () => {
+  await withVersion('1.0.0');
+  rmSync(join(scene.directory, 'opt/transport/current'));
+  scene.setRunning({ version: null });
+  leaveBegun('tidemark-transport', '1.0.0', '1.1.0');
+  const deployer = await scene.open();
+  await deployer.resume(Promise.resolve());
+  assert.equal(scene.running().version, '1.0.0');
+  const { packages, last } = await order(deployer, 'deployer.describe', {});
+  assert.equal(packages.find(({ name }) => name === 'tidemark-transport')!.version, '1.0.0');
+  assert.match(last!.says, /interrupted in the switch; 1\.0\.0 runs again/);
+});
+
+test('where the old version cannot be brought back either, the change ends all the same and says so', async () => {
+  await withVersion('1.0.0');
+  rmSync(join(scene.directory, 'opt/transport/current'));
+  leaveBegun('tidemark-transport', '1.0.0', '1.1.0');
+  const point = async (): Promise<never> => await Promise.reject(new Error('error 1603'));
+  const deployer = await scene.open(undefined, ({ versions }) => ({ versions: { ...versions, point } }));
+  await deployer.resume(Promise.resolve());
+  assert.equal(scene.isBegun(), false);
+  assert.match((await order(deployer, 'deployer.describe', {})).last!.says, /1\.0\.0 does not run again either: error 1603/);
+});
+
+test('a first version that is not healthy and cannot be taken away ends its change, and the next one is not refused', async () => {
+  const unpoint = async (): Promise<never> => await Promise.reject(new Error('error 1605'));
+  const deployer = await scene.open(undefined, ({ versions }) => ({ versions: { ...versions, unpoint } }));
+  const made = makeSmallPackage(scene, '1.0.0', { broken: true });
+  await bring(deployer, made);
+  await assert.rejects(order(deployer, 'deployer.install', { package: made.signed }), { code: 'agent.service-not-healthy', message: /it could not be taken away: error 1605/ });
+  assert.equal(scene.isBegun(), false);
+  const next = makeSmallPackage(scene, '1.1.0');
+  const usual = await scene.open();
+  await bring(usual, next);
+  await order(usual, 'deployer.install', { package: next.signed });
+  assert.equal(scene.running().version, '1.1.0');
+});
+
+test('an update of the deployer that did not come about ends, even when its installer is still held', async () => {
+  await scene.open();
+  leaveBegun('tidemark-deployer', '1.0.0', '1.1.0');
+  const remove = async (): Promise<never> => await Promise.reject(new Error('EBUSY'));
+  const deployer = await scene.open(undefined, ({ versions }) => ({ versions: { ...versions, remove } }));
+  await deployer.resume(Promise.resolve());
+  assert.equal(scene.isBegun(), false);
+  assert.match((await order(deployer, 'deployer.describe', {})).last!.says, /1\.1\.0 did not come up; 1\.0\.0 runs/);
+});
+
 test('settings of the deployer itself stay when the server comes back to it, and are taken back when it does not', async () => {
   mkdirSync(join(scene.directory, 'opt/deployer/1.0.0'), { recursive: true });
   symlinkSync('1.0.0', join(scene.directory, 'opt/deployer/current'));

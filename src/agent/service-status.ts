@@ -1,6 +1,6 @@
 /**
  * How a service of this host fares, asked by its deployer over a socket in the file system: only root and the service's
- * own user can reach it. On Windows it is a named pipe, which administrators and the system can write to. HTTP with JSON: `GET /status`, and `POST /drain {"drain": true|false}`.
+ * own user can reach it. On Windows it is a named pipe, whose name only administrators and the system may make and which they alone write to. HTTP with JSON: `GET /status`, and `POST /drain {"drain": true|false}`.
  */
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
@@ -52,23 +52,41 @@ export async function answerStatus(path: string, source: StatusSource): Promise<
   };
 }
 
-/** What the service says of itself; undefined when it does not answer. */
-export async function askStatus(path: string, order?: { drain: boolean }, deadlineMs = 2_000): Promise<ServiceStatus | undefined> {
+/** Far more than a service with all its tasks has to say. */
+const answerBytes = 1 << 20;
+
+/**
+ * What the service says of itself; undefined when it does not: within the deadline, in so many bytes, and, where `pid` is given, as that process.
+ * Whoever has taken the name of a service that is down can neither keep its deployer waiting nor be taken for it.
+ */
+export async function askStatus(path: string, options: { order?: { drain: boolean }; pid?: number; deadlineMs?: number } = {}): Promise<ServiceStatus | undefined> {
+  const { order, pid, deadlineMs = 2_000 } = options;
   return await new Promise((resolve) => {
-    const none = (): void => resolve(undefined);
-    const asked = request({ socketPath: path, path: order === undefined ? '/status' : '/drain', method: order === undefined ? 'GET' : 'POST', timeout: deadlineMs }, (answer) => {
+    const none = (): void => end(undefined);
+    const asked = request({ socketPath: path, path: order === undefined ? '/status' : '/drain', method: order === undefined ? 'GET' : 'POST' }, (answer) => {
       const body: Buffer[] = [];
-      answer.on('data', (bytes: Buffer) => body.push(bytes));
+      let bytes = 0;
+      answer.on('data', (piece: Buffer) => {
+        bytes += piece.length;
+        if (bytes > answerBytes) none();
+        else body.push(piece);
+      });
       answer.on('error', none);
       answer.on('end', () => {
         try {
-          resolve(serviceStatus.parse(JSON.parse(Buffer.concat(body).toString())));
+          const status = serviceStatus.parse(JSON.parse(Buffer.concat(body).toString()));
+          end(pid === undefined || status.pid === pid ? status : undefined);
         } catch {
           none();
         }
       });
     });
-    asked.on('timeout', () => asked.destroy());
+    const timer = setTimeout(none, deadlineMs);
+    function end(status: ServiceStatus | undefined): void {
+      clearTimeout(timer);
+      asked.destroy();
+      resolve(status);
+    }
     asked.on('error', none);
     asked.end(order === undefined ? undefined : JSON.stringify(order));
   });

@@ -7,7 +7,9 @@ import { settingsNotUnderstood } from './failures.ts';
 const isWindows = process.platform === 'win32';
 /** A path of this host, from its root. */
 const path = z.string().refine((given) => (isWindows ? windowsPathProblem(given) === undefined : given.startsWith('/')), 'it is not a path from the root of this host');
-const pipe = z.string().refine((given) => given.startsWith(isWindows ? '\\\\.\\pipe\\' : '/'), 'it is not the name of a socket');
+/** Below it only administrators and the system may make a name, so whoever answers there is one of them. */
+const ownPipes = '\\\\.\\pipe\\ProtectedPrefix\\Administrators\\';
+const pipe = z.string().refine((given) => given.startsWith(isWindows ? ownPipes : '/'), isWindows ? `it is not a name below ${ownPipes}` : 'it is not the name of a socket');
 /** Settings, keys, kits and logs of all services of a Windows host. */
 export const windowsHome = 'C:\\ProgramData\\Tidemark';
 /** Where a service finds its settings and its kit in that folder: whoever lays them down for it goes by this too. */
@@ -37,7 +39,7 @@ export const transportSettings = z.strictObject({
   /** HOST:PORT to open the order link to, where nobody may dial this host; null: where the kit said, or not at all. */
   dial: z.string().min(1).nullable().default(null),
   /** Where the deployer of this host asks how the service is; reachable by root and the service's own user. */
-  status: pipe.default(isWindows ? '\\\\.\\pipe\\tidemark-transport' : '/run/tidemark-transport/status.sock'),
+  status: pipe.default(isWindows ? `${ownPipes}tidemark-transport` : '/run/tidemark-transport/status.sock'),
 });
 export type TransportSettings = z.infer<typeof transportSettings>;
 

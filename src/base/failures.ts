@@ -50,7 +50,7 @@ export const notAService = failure<{ name: string }>('base.not-a-service', {
 
 export const folderNotOurs = failure<{ folder: string; why: string }>('base.folder-not-ours', {
   says: ({ folder, why }) => `${folder} is not believed, and nothing in it was read: ${why}`,
-  hint: 'Somebody else than the system and its administrators made it, or something in it. See what it is and take it away, as an administrator; then start the service again.',
+  hint: 'Somebody else than the system and its administrators made it or something in it, or could have changed it. See what it is and take it away, as an administrator; then start the service again.',
   retry: 'never',
 });
 

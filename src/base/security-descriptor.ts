@@ -15,8 +15,11 @@ export type Security = {
   /** What stands above adds nothing. */
   readonly isProtected: boolean;
   /** Accounts that are allowed anything; null: no list, which is everybody. */
-  readonly allowed: readonly string[] | null;
+  readonly allowed: readonly Allowed[] | null;
 };
+
+/** `mask`: what the account may do with the file itself; 0 where it counts for what is made in a folder only. */
+export type Allowed = { readonly account: string; readonly mask: number };
 
 export const localSystem = 'S-1-5-18';
 export const administrators = 'S-1-5-32-544';
@@ -28,6 +31,13 @@ const SELF_RELATIVE = 0x8000;
 const allowing: ReadonlySet<number> = new Set([0x00, 0x05, 0x09, 0x0b]);
 const FILE_ALL_ACCESS = 0x001f01ff;
 const TO_FILES_AND_FOLDERS = 3;
+const ONLY_INHERITED = 0x08;
+/** To write, to append, to write what is beside the bytes (0x10, 0x100), to delete or rename, to change rights or owner; and what stands for all of it. */
+const changing = 0x02 | 0x04 | 0x10 | 0x100 | 0x10000 | 0x40000 | 0x80000 | 0x10000000 | 0x40000000;
+/** In the rights of a file: to read it, to write to it. */
+export const [READ, WRITE] = [0x01, 0x02];
+
+export const mayChange = ({ mask }: Allowed): boolean => (mask & changing) !== 0;
 
 export function readSid(bytes: Buffer, at: number): string {
   const parts = bytes.readUInt8(at + 1);
@@ -56,17 +66,21 @@ export function readSecurity(bytes: Buffer): Security {
   };
 }
 
-function allowedIn(bytes: Buffer, list: number): string[] {
-  const allowed = new Set<string>();
+function allowedIn(bytes: Buffer, list: number): Allowed[] {
+  const allowed = new Map<string, number>();
   let at = list + 8;
   for (let n = bytes.readUInt16LE(list + 4); n > 0; n--) {
-    const [kind, length] = [bytes.readUInt8(at), bytes.readUInt16LE(at + 2)];
+    const [kind, inheritance, length] = [bytes.readUInt8(at), bytes.readUInt8(at + 1), bytes.readUInt16LE(at + 2)];
     if (length < 8) throw new RangeError('an entry of a list of rights is too short');
     // Of entries for an object the account lies behind its names: whom they are for is not needed to know that they are not ours.
-    if (allowing.has(kind)) allowed.add(kind === 0x00 || kind === 0x09 ? readSid(bytes, at + 8) : 'an object');
+    if (allowing.has(kind)) {
+      const account = kind === 0x00 || kind === 0x09 ? readSid(bytes, at + 8) : 'an object';
+      const mask = (inheritance & ONLY_INHERITED) === 0 ? bytes.readUInt32LE(at + 4) : 0;
+      allowed.set(account, ((allowed.get(account) ?? 0) | mask) >>> 0);
+    }
     at += length;
   }
-  return [...allowed];
+  return [...allowed].map(([account, mask]) => ({ account, mask }));
 }
 
 /** Everything for these accounts, for what is in the folder too, and nothing for anybody else. */

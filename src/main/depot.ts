@@ -6,6 +6,7 @@
  *
  * On Windows `--service NAME` has it run as that service, and `--log FILE` is where it says what it does.
  */
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { keepRenewed } from '../agent/join.ts';
@@ -39,6 +40,8 @@ async function serve(): Promise<void> {
   const { data: directory, identity: identityFile } = values;
   await run.begin(log);
   run.ready();
+  // Where its kit is laid down after it was installed.
+  await mkdir(directory, { recursive: true, mode: 0o700 });
   const { identity, server } = await awaitMembership({ part: 'depot', identityFile, kitFile: join(directory, 'kit.json'), workDirectory: directory, version, log, ms: 86_400_000 });
   const depot = await openDepot({ directory, identity, api: bind(values.listen), installer: bind(values.installer), version, log });
   watchIdentity(identityFile, (renewed) => depot.renew(renewed), ends.signal);

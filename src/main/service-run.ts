@@ -3,7 +3,7 @@
  * service of Windows, which has no output, is started and stopped by the service control manager, and says STOPPED last.
  *
  * A service of Windows believes its folder (base/own-folder.ts) before it reads or writes anything there, its log included. Why
- * it does not is written beside its programs, where only administrators write.
+ * it does not is written beside its programs, where only administrators write; by another account that is where its output goes, which is nowhere.
  */
 import { closeSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -23,13 +23,13 @@ export type ServiceRun = {
 };
 
 const logBytes = 16 << 20;
-const refusedLog = join(dirname(fileURLToPath(import.meta.url)), '../../refused.log');
+const besidePrograms = join(dirname(fileURLToPath(import.meta.url)), '../../refused.log');
 
-export function openServiceRun(options: { service: string | undefined; logFile: string | undefined; /** Where its settings, keys and log are. */ home: string | undefined; onStop: () => void }): ServiceRun {
-  const { service: name, home } = options;
+export function openServiceRun(options: { service: string | undefined; logFile: string | undefined; /** Where its settings, keys and log are. */ home: string | undefined; onStop: () => void; refusedLog?: string }): ServiceRun {
+  const { service: name, home, refusedLog = besidePrograms } = options;
   const refusal = name === undefined || home === undefined ? undefined : whyNotOurs(home);
-  const output = refusal !== undefined ? openSync(refusedLog, 'w') : options.logFile === undefined ? undefined : openLogFile(options.logFile);
-  if (name !== undefined && refusal === undefined) rmSync(refusedLog, { force: true });
+  const output = refusal !== undefined ? ifAllowed(() => openSync(refusedLog, 'w')) : options.logFile === undefined ? undefined : openLogFile(options.logFile);
+  if (name !== undefined && refusal === undefined) ifAllowed(() => rmSync(refusedLog, { force: true }));
   let service: WindowsService | undefined;
   return {
     output,
@@ -56,6 +56,15 @@ function whyNotOurs(home: string): Error | undefined {
     return undefined;
   } catch (error) {
     return error as Error;
+  }
+}
+
+/** An account that may not write beside the programs starts, or fails, all the same. */
+function ifAllowed<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
   }
 }
 

@@ -2,7 +2,8 @@
  * The first installation of a deployer on Windows as a program of cmd.exe, which an operator runs beside the package and the kit.
  *
  * The package goes first: the service that it starts makes its folder, or does not believe the one that is there (base/own-folder.ts). Only
- * then is there a place for a token. It is in a file all the way: properties of Windows Installer stand in its log.
+ * then is there a place for a token. 3010 is an end that is good, too: Windows wants to start anew. Programs of Windows are called by their paths, because cmd.exe looks into the current
+ * folder first. It is in a file all the way: properties of Windows Installer stand in its log.
  */
 import { packageFile, type PackageManifest } from '../contract/packages.ts';
 
@@ -14,8 +15,8 @@ const settings = (port: number): string =>
     ? ''
     : `if not exist "%home%\\deployer.json" (
   echo ${JSON.stringify({ listen: { port } })}> "%home%\\deployer.json"
-  net stop tidemark-deployer >nul
-  net start tidemark-deployer >nul
+  %SystemRoot%\\System32\\net.exe stop tidemark-deployer >nul
+  %SystemRoot%\\System32\\net.exe start tidemark-deployer >nul
 )
 `;
 
@@ -29,9 +30,10 @@ if not exist "%kit%" (
   echo The kit is not beside this program: it was used already, or left behind.
   exit /b 1
 )
-start "" /wait msiexec /i "%~dp0${packageFile(manifest)}.msi" /qn /norestart
-if errorlevel 1 if not errorlevel 3010 (
-  echo Windows Installer did not install the deployer. Run this as an administrator; if "C:\\Program Files\\Tidemark\\deployer\\refused.log" is there, it says why the service did not start.
+start "" /wait %SystemRoot%\\System32\\msiexec.exe /i "%~dp0${packageFile(manifest)}.msi" /qn /norestart
+set "ended=%errorlevel%"
+if not "%ended%"=="0" if not "%ended%"=="3010" (
+  echo Windows Installer ended with %ended% and did not install the deployer. Run this as an administrator; if "C:\\Program Files\\Tidemark\\deployer\\refused.log" is there, it says why the service did not start.
   exit /b 1
 )
 if not exist "%home%\\deployer\\" (

@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, statSync, wr
 import { join } from 'node:path';
 import { openDeployer, type Deployer } from '../../src/agent/deployer.ts';
 import type { Step } from '../../src/agent/deployer/change-version.ts';
+import type { HostSystem } from '../../src/agent/deployer/host-system.ts';
 import type { ServiceControl } from '../../src/agent/deployer/service-control.ts';
 import { openVersions } from '../../src/agent/deployer/versions.ts';
 import { systemClock, type Clock } from '../../src/base/clock.ts';
@@ -25,6 +26,8 @@ const hasty: Clock = { ...systemClock, wait: async (ms, signal) => await systemC
 
 type Running = { version: string | null; pid: number; tasks: { taskId: string; kind: string }[]; draining?: boolean };
 
+type Hands = Pick<HostSystem, 'versions' | 'control'>;
+
 export type Scene = {
   readonly directory: string;
   readonly key: SigningKey;
@@ -34,7 +37,8 @@ export type Scene = {
   current(): string | undefined;
   settings(): string | undefined;
   isBegun(): boolean;
-  open(onStep?: Step): Promise<Deployer>;
+  /** `otherwise`: what of the host does something else than usual. */
+  open(onStep?: Step, otherwise?: (usual: Hands) => Partial<Hands>): Promise<Deployer>;
   /** The text of a settings file, by the service's short name. */
   settingsOf(service: string): string | undefined;
   /** Names of services whose restart was asked for and not waited for. */
@@ -58,7 +62,10 @@ export async function openScene(directory: string): Promise<Scene> {
     settingsOf: (service) => (existsSync(join(places.settings, `${service}.json`)) ? readFileSync(join(places.settings, `${service}.json`), 'utf8') : undefined),
     restarts: [],
     isBegun: () => existsSync(join(directory, 'work/begun.json')),
-    open: async (onStep) => await openDeployer({ workDirectory: join(directory, 'work'), trustedKey: join(directory, 'packages.pub'), versions: openVersions(opt), control: filedServices(scene, link), version: ownVersion, log: silentLog, clock: hasty, healthWithinMs: 1_000, heardWithinMs: 3_000, places, onStep }),
+    open: async (onStep, otherwise = () => ({})) => {
+      const usual: Hands = { versions: openVersions(opt), control: filedServices(scene, link) };
+      return await openDeployer({ workDirectory: join(directory, 'work'), trustedKey: join(directory, 'packages.pub'), ...usual, ...otherwise(usual), version: ownVersion, log: silentLog, clock: hasty, healthWithinMs: 1_000, heardWithinMs: 3_000, places, onStep });
+    },
   };
   return scene;
 }

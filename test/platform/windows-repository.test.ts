@@ -109,7 +109,8 @@ test('an operator runs install.cmd of a deployment kit, and the host has a deplo
   mkdirSync(lab.path(`${home}\\deployer`), { recursive: true });
   writeFileSync(lab.path(`${home}\\deployer.json`), JSON.stringify({ listen: { address: windows.address, port: ports.deployer } }));
   writeFileSync(lab.path(`${home}\\transport.json`), JSON.stringify({ listen: { address: windows.address } }));
-  for (const folder of [home, `${home}\\deployer`]) chmodSync(lab.path(folder), 0o777);
+  chmodSync(lab.path(home), 0o777);
+  chmodSync(lab.path(`${home}\\deployer`), 0o755);
   await add();
   await platform.ok('node', 'kit', 'win', '--installer', join(lab.directory, 'kit'), '--platform', 'windows-x64');
   const { token } = JSON.parse(readFileSync(join(lab.directory, 'kit/kit.json'), 'utf8')) as { token: string };

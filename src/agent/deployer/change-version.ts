@@ -115,20 +115,36 @@ async function succeed(changing: Changing, { name, from, to }: Switch): Promise<
 
 /** Back to the version before, or to none. Answers the failure to tell. */
 async function goBack(changing: Changing, begun: Switch, why: string, step: Step): Promise<Error> {
-  const { versions, control, journal } = changing;
   const { name, from, to } = begun;
   await step('go back');
-  let now = 'nothing of it is left';
-  if (from === null) {
+  // Whatever goes wrong from here on is told, and the entry ends: one that stays has every later change refused.
+  const now = from === null ? await takeAway(changing, begun) : await putBack(changing, name, from);
+  await dropUnlessCurrent(changing, begun);
+  await changing.journal.end(outcome(changing, begun, false, `${why}; ${now}`));
+  return serviceNotHealthy({ name, version: to, why, now });
+}
+
+/** Answers what is there now. */
+async function takeAway({ control, versions }: Changing, { name, to }: Switch): Promise<string> {
+  try {
     await control.setup(versions.directory(name, to), 'disable');
     await versions.unpoint(name, 'current');
-  } else {
-    const still = await versions.point(name, 'current', from).then(async () => await startAgain(changing, name, from), describe);
-    now = still === undefined ? `${from} runs again` : `and ${from} does not run again either: ${still}`;
+    return 'nothing of it is left';
+  } catch (error) {
+    return `and it could not be taken away: ${describe(error)}`;
   }
-  if (from !== to && (await versions.current(name)) !== to) await versions.remove(name, to);
-  await journal.end(outcome(changing, begun, false, `${why}; ${now}`));
-  return serviceNotHealthy({ name, version: to, why, now });
+}
+
+/** Answers what is there now. */
+async function putBack(changing: Changing, name: PackageName, version: string): Promise<string> {
+  const still = await changing.versions.point(name, 'current', version).then(async () => await startAgain(changing, name, version), describe);
+  return still === undefined ? `${version} runs again` : `and ${version} does not run again either: ${still}`;
+}
+
+/** Of a version that nobody runs. Whatever holds it still is no reason to leave a change open. */
+async function dropUnlessCurrent({ versions, log }: Changing, { name, from, to }: Switch): Promise<void> {
+  if (from === to || (await versions.current(name)) === to) return;
+  await versions.remove(name, to).catch((error: unknown) => log.warn('a version that is not needed could not be removed', { name, version: to, why: describe(error) }));
 }
 
 async function startAgain({ control, versions, healthWithinMs, clock }: Changing, name: PackageName, version: string): Promise<string | undefined> {
@@ -164,8 +180,11 @@ export async function resumeChange(changing: Changing, begun: Switch, step: Step
   const current = await versions.current(name);
   if (name === own) return await resumeOwn(changing, begun);
   if (current !== to) {
-    if (from !== null && (await control.state(name)) !== 'active') await control.restart(name).catch(() => {});
-    return await journal.end(outcome(changing, begun, false, `interrupted before the switch; ${from ?? 'nothing'} stays`));
+    // Where one version is taken away before the other is installed there may be neither.
+    const isGone = from !== null && current !== from;
+    const now = isGone ? await putBack(changing, name, from) : `${from ?? 'nothing'} stays`;
+    if (from !== null && !isGone && (await control.state(name)) !== 'active') await control.restart(name).catch(() => {});
+    return await journal.end(outcome(changing, begun, false, `interrupted ${isGone ? 'in' : 'before'} the switch; ${now}`));
   }
   const why = (await whyUnhealthy(control, { name, version: to }, 2_000, changing.clock)) === undefined ? undefined : await start(changing, begun, step);
   if (why === undefined) await succeed(changing, begun);
@@ -175,12 +194,12 @@ export async function resumeChange(changing: Changing, begun: Switch, step: Step
 /** This process is the answer to its own update. */
 async function resumeOwn(changing: Changing, begun: Switch, why?: string): Promise<void> {
   const { versions, control, journal, ownVersion } = changing;
-  const { name, from, to } = begun;
+  const { name, to } = begun;
   if (ownVersion === to) {
     await control.setup(versions.directory(name, to), 'enable');
     return await succeed(changing, begun);
   }
   await versions.unpoint(name, 'previous');
-  if (from !== to && (await versions.current(name)) !== to) await versions.remove(name, to);
+  await dropUnlessCurrent(changing, begun);
   await journal.end(outcome(changing, begun, false, `${to} did not come up; ${ownVersion} runs${why === undefined ? '' : ` (${why})`}`));
 }

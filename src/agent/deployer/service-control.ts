@@ -51,7 +51,7 @@ export function systemdControl(statusSockets: Partial<Record<PackageName, string
   const systemctl = async (...args: string[]): Promise<string> => await requireProgram('systemctl', args, { ...slow, env });
   const ask = async (name: PackageName, drain?: boolean): Promise<ServiceStatus | undefined> => {
     const socket = statusSockets[name];
-    return socket === undefined ? undefined : await askStatus(socket, drain === undefined ? undefined : { drain });
+    return socket === undefined ? undefined : await askStatus(socket, { order: drain === undefined ? undefined : { drain } });
   };
   return {
     setup: async (directory, verb) => void (await requireProgram('sh', [join(directory, 'setup.sh'), verb], { ...slow, env })),

@@ -11,15 +11,14 @@
 import { copyFile, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startAside } from '../../base/child-process.ts';
-import { systemClock } from '../../base/clock.ts';
 import { moveOver } from '../../base/durable-names.ts';
 import { until } from '../../base/deadline.ts';
 import { serviceStanding, startService, stopService, systemDirectory } from '../../base/windows-service-manager.ts';
 import { compareVersions, packageVersion, type PackageName } from '../../contract/packages.ts';
-import { installationFailed, packageNotKept } from '../failures.ts';
+import { packageNotKept } from '../failures.ts';
 import { askStatus, type ServiceStatus } from '../service-status.ts';
 import { windowsHome } from '../settings.ts';
-import { installPackage, productsOf, uninstallPackage } from '../windows-packages.ts';
+import { installPackage, productsOf, replaceThisProgram, uninstallPackage } from '../windows-packages.ts';
 import type { HostSystem } from './host-system.ts';
 import { wordsOf, type ServiceControl } from './service-control.ts';
 import type { Versions } from './versions.ts';
@@ -27,8 +26,6 @@ import type { Versions } from './versions.ts';
 const own = 'tidemark-deployer';
 const stopMs = 60_000;
 const startMs = 60_000;
-/** After its installer has ended well this process is not there any more. */
-const replacedMs = 30_000;
 const logBytes = 32 << 10;
 
 const shortOf = (name: PackageName): string => name.replace('tidemark-', '');
@@ -102,7 +99,9 @@ function isUpgrade(here: string, wanted: string): boolean {
 function windowsControl(statusPipes: Partial<Record<PackageName, string>>, self: { program: (version: string) => string; next: { version?: string } }): ServiceControl {
   const ask = async (name: PackageName, drain?: boolean): Promise<ServiceStatus | undefined> => {
     const pipe = statusPipes[name];
-    return pipe === undefined ? undefined : await askStatus(pipe, drain === undefined ? undefined : { drain });
+    const pid = serviceStanding(name)?.pid;
+    // Of a service that does not run nobody answers whose word counts.
+    return pipe === undefined || pid === undefined || pid === 0 ? undefined : await askStatus(pipe, { order: drain === undefined ? undefined : { drain }, pid });
   };
   const stop = async (name: string): Promise<void> => {
     stopService(name);
@@ -127,10 +126,7 @@ function windowsControl(statusPipes: Partial<Record<PackageName, string>>, self:
       const { version } = self.next;
       if (version === undefined) return await command(`net stop ${name} & net start ${name}`);
       delete self.next.version;
-      const { ended } = await startAside(join(system, 'msiexec.exe'), ['/i', self.program(version), '/qn', '/norestart']);
-      const code = await ended;
-      if (code === 0) await systemClock.wait(replacedMs);
-      throw installationFailed({ name, version, why: code === 0 ? 'it ended well, and the service was not replaced' : `error ${code}` });
+      await replaceThisProgram(self.program(version), { name, version }, { system });
     },
     async state(name) {
       const standing = serviceStanding(name);
