@@ -79,6 +79,23 @@ test('a retained slice is not cut, and the plan says until when; later it goes',
   assert.deepEqual((await archive.oplog.slices(chain)).map(({ after, isCut }) => [after.t, isCut]), [[100, true], [130, false]]);
 });
 
+test('a damaged slice beside a stretch keeps that stretch, which is told, and nothing else from going', async () => {
+  const storage = memoryStorage();
+  const archive = await openTestArchive(storage);
+  const old = await archive.oplog.startChain({ why: 'first', after: time(100), previous: null });
+  await writeSlices(archive, old, [110, 120, 130, 140]);
+  const chain = await archive.oplog.startChain({ why: 'it broke', after: time(200), previous: old });
+  await writeSlices(archive, chain, [210, 220, 230]);
+  const keptOnly = (_: ClusterTime, through: ClusterTime): boolean => [120, 140, 230].includes(through.t);
+  const damaged = [...storage.objects.keys()].filter((name) => name.includes(`${old}/slices/`)).sort()[1]!;
+  storage.objects.get(damaged)!.bytes.fill(0);
+  const { goes, full, stays } = await cutOplog(archive.parts, keptOnly);
+  const told = (stretches: readonly { after: ClusterTime; through: ClusterTime }[]): number[][] => stretches.map(({ after, through }) => [after.t, through.t]);
+  assert.deepEqual([told(goes), told(full), told(stays)], [[[200, 220]], [[200, 220]], [[100, 110], [120, 130]]]);
+  assert.match(stays[0]!.why, /is damaged/);
+  assert.deepEqual((await archive.oplog.slices(old)).map(({ isCut }) => isCut), [false, false, false, false]);
+});
+
 test('a sweep that is at work is not disturbed', async () => {
   const archive = await openTestArchive(memoryStorage());
   const { storage, names, keys } = archive.parts;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { until } from '../base/deadline.ts';
 import type { TaskInput } from '../contract/tasks.ts';
-import { makePoint, setId, type FakeTransport } from '../../test/kit/fake-transport.ts';
+import { failWith, makePoint, setId, type FakeTransport } from '../../test/kit/fake-transport.ts';
 import { openServerPlatform, type ServerPlatform } from '../../test/kit/server-platform.ts';
 
 const passphrase = 'another secret';
@@ -81,6 +81,12 @@ test('retention takes what the task says is too much, leaves what is held, and g
   assert.ok(failed.state === 'warning' && failed.result?.kind === 'copy');
   assert.deepEqual(failed.result.deleted, [], 'nothing goes while something could not be copied');
   platform.fake.scripts.copy = task([]);
+  const tend = platform.fake.scripts['tend-oplog'];
+  platform.fake.scripts['tend-oplog'] = async () => await Promise.reject(failWith('repository.oplog-damaged', 'slice 7 is damaged'));
+  const hindered = await run(platform);
+  assert.deepEqual([hindered.failure?.code, begun(platform.fake, 'sweep').length], ['repository.oplog-damaged', 1], 'what is wrong with the oplog keeps no space back');
+  platform.fake.scripts['tend-oplog'] = tend;
+  platform.fake.points.push({ ...platform.fake.points[0]!, id: copy, copiedFrom: { repository: 'x', repositoryName: 'x', point } });
   const released = await run(platform);
   assert.ok(released.result?.kind === 'copy');
   assert.deepEqual([released.result.deleted, released.result.freedBytes], [[copy], 77]);

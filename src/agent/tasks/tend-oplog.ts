@@ -26,5 +26,6 @@ export async function tendOplog(input: TaskInput<'tend-oplog'>, context: TaskCon
   if (says !== null) context.say(`all of the archived oplog stays: ${says}`);
   const plan = await cutOplog(archive.parts, isNeeded, { clock, signal });
   for (const { after, through, bytes } of plan.goes) context.say(`oplog after ${showTime(after)} through ${showTime(through)} is not needed any more: ${bytes} bytes`);
+  for (const { after, through, why } of plan.stays) context.say(`oplog after ${showTime(after)} through ${showTime(through)} is not needed any more and stays, because what is beside it is damaged: ${why}`, 'warning');
   return { what: 'cut', goes: [...plan.goes], full: plan.full.map(({ chain, after, through }) => ({ chain, after, through })), retainedBytes: plan.retainedBytes, retainedUntilMs: plan.retainedUntilMs, says };
 }
