@@ -51,10 +51,13 @@ export async function planTrim(parts: ArchiveParts, isNeeded: IsNeeded): Promise
 /** `stays`: stretches that would go, and why they cannot be cut out. */
 export type TrimDone = TrimPlan & { readonly stays: readonly (TrimStretch & { readonly why: string })[] };
 
-/** Answers the plan that it carried out, with the cuts it made among those that stand for something. */
-export async function cutOplog(parts: ArchiveParts, isNeeded: IsNeeded, options: TrimOptions = {}): Promise<TrimDone> {
+/**
+ * Answers the plan that it carried out, with the cuts it made among those that stand for something. What is needed is asked
+ * once the lease is held: from then on lists are new enough (fresh-list.ts).
+ */
+export async function cutOplog(parts: ArchiveParts, needed: () => Promise<IsNeeded>, options: TrimOptions = {}): Promise<TrimDone> {
   return await withSweepLease(parts, options.clock ?? systemClock, async (lease) => {
-    const plans = await planChains(parts, isNeeded);
+    const plans = await planChains(parts, await needed());
     const stays: (TrimStretch & { why: string })[] = [];
     const done: ChainPlan[] = [];
     for (const plan of plans) {
