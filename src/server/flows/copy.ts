@@ -44,7 +44,7 @@ export function copyFlow(services: CopyServices): Flow<CopyWish> {
       const row = await copies.find(copy);
       const target = await archives.find(row.repository);
       await context.step('copy what is new');
-      const { copied, surplus, oplogFrom, waiting: _, proved: __, ...done } = await runCopyTask('copy', row, 'all', services, context);
+      const { copied, surplus, oplogFrom, outOfReach, waiting: _, proved: __, ...done } = await runCopyTask('copy', row, 'all', services, context);
       for (const point of copied) await points.add(target.id, point);
       for (const { id, copiedFrom } of copied) await context.say(`restore point ${copiedFrom?.point ?? ''} is copied as ${id}`);
       const hurt = damagedOf(done.oplog);
@@ -54,7 +54,7 @@ export function copyFlow(services: CopyServices): Flow<CopyWish> {
       if (!isAllCopied && surplus.length > 0) await context.say('no copy is deleted by this run, because restore points could not be copied');
       const deleted = await applyRetention(isAllCopied ? surplus : [], row, target, services, context);
       const freedBytes = isAllCopied ? await freed({ row, target, oplogFrom, isDeleted: deleted.length > 0 }, tending, context) : 0;
-      const isWhole = done.failed.length === 0 && done.oplog.damaged.length === 0;
+      const isWhole = done.failed.length === 0 && outOfReach.length === 0 && done.oplog.damaged.length === 0;
       return { state: isWhole ? 'success' : 'warning', result: { kind: 'copy', ...done, repository: target.name, points: copied.map(({ id }) => id), deleted, freedBytes } };
     },
   };
