@@ -75,7 +75,7 @@ export const sessionResult = z
       /** Operations after `searchedThrough` had happened and were not in the archive; null when none was missing. */
       notArchivedYet: z.object({ retryAfterSeconds: z.int(), why: z.string() }).nullable().default(null),
     }),
-    taskKinds.copy.output.omit({ copied: true, surplus: true, oplogFrom: true, proved: true, waiting: true }).extend({
+    taskKinds.copy.output.omit({ copied: true, surplus: true, oplogFrom: true, proved: true, waiting: true, outOfReach: true }).extend({
       kind: z.literal('copy'),
       repository: z.string(),
       /** Points that were copied, and those that the retention took. */

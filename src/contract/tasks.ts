@@ -212,6 +212,8 @@ export const taskKinds = {
     output: z.object({
       copied: z.array(v.pointSummary),
       failed: z.array(z.object({ point: z.string(), why: z.string() })),
+      /** Points that were not copied, because the copy lacks the oplog that leads to their own time. They keep the retention from nothing. */
+      outOfReach: z.array(z.object({ point: z.string(), why: z.string() })).default([]),
       /** Proved points that are still to be copied, because only oplog was asked for. */
       waiting: z.int(),
       /** The checkpoint of the oldest point that may still come to be copied: what is behind it is not to go. */

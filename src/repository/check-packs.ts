@@ -29,9 +29,9 @@ export async function packSizes({ storage, names }: ArchiveParts): Promise<Map<s
   return sizes;
 }
 
-export async function checkPacks(run: CheckRun): Promise<PackFindings> {
-  const { parts, options } = run;
-  const found: Findings = { sizes: await packSizes(parts), bad: new Set(), badFrames: new Map() };
+export async function checkPacks(run: CheckRun, sizes: Map<string, number>): Promise<PackFindings> {
+  const { options } = run;
+  const found: Findings = { sizes, bad: new Set(), badFrames: new Map() };
   const chosen = chosenOf([...found.sizes.keys()].sort(), options, run.seed);
   const pool = chosen.size === 0 ? undefined : openLayPool(options.workers);
   try {
@@ -65,7 +65,7 @@ async function checkTrailer(run: CheckRun, found: Findings, pack: string, bytes:
 
 async function checkFrames(run: CheckRun, found: Findings, pool: LayPool, trailer: Trailer): Promise<void> {
   const { pack } = trailer;
-  if (!packHead(pack).equals(await run.parts.packs.readFrames(pack, 0, packHeadBytes, ''))) run.damage.push({ object: run.parts.names.pack(pack), what: 'it does not start as it must' });
+  await checkHead(run, found, pack);
   for (const place of trailer.places) {
     let { frames, sealed } = await ownFrames(run, trailer, place.id, trailer.header(place));
     run.progress(sealed?.length ?? 0);
@@ -85,6 +85,17 @@ async function checkFrames(run: CheckRun, found: Findings, pool: LayPool, traile
       found.bad.add(pack);
       return;
     }
+  }
+}
+
+async function checkHead({ parts, damage }: CheckRun, found: Findings, pack: string): Promise<void> {
+  const object = parts.names.pack(pack);
+  try {
+    if (!packHead(pack).equals(await parts.packs.readFrames(pack, 0, packHeadBytes, ''))) damage.push({ object, what: 'it does not start as it must' });
+  } catch (error) {
+    if (!isFailure(error) || isOfPlace(error)) throw error;
+    found.bad.add(pack);
+    damage.push({ object, what: error.message });
   }
 }
 

@@ -1,28 +1,48 @@
-import { isFailure } from '../base/failure.ts';
-import { isOfPlace } from './damage.ts';
+import { isFailure, type Failure } from '../base/failure.ts';
+import { isOfPlace, type Damage } from './damage.ts';
 import { frameBytes, frameLength, holeId, otherPacks, type ChunkId, type Frame } from './chunk.ts';
 import type { ChunkIndex } from './chunk-index.ts';
 import type { ChunkMarks } from './chunk-marks.ts';
 import type { CheckRun } from './check.ts';
 import type { PackFindings } from './check-packs.ts';
 import { chunkCount, decodeList, listLength } from './file-map.ts';
+import { packMissing, pointMissing } from './failures.ts';
 import { openFrame } from './frame-codec.ts';
 import { tagBytes } from './keys.ts';
 import { plainFrames } from './plain-frames.ts';
 import type { PointManifest, StoredFile } from './points.ts';
 import type { Location } from './segment-reader.ts';
 
-export async function checkPoints(run: CheckRun, index: ChunkIndex, packs: PackFindings, marks: ChunkMarks): Promise<{ points: number; hurtPoints: string[]; lost: ReadonlySet<ChunkId> }> {
-  const { parts } = run;
-  const hurtPoints: string[] = [];
+export type PointFindings = {
+  readonly hurt: string[];
+  /** Points that were deleted meanwhile. */
+  readonly gone: ReadonlySet<string>;
+  /** Chunks that are nowhere whole. */
+  readonly lost: ReadonlySet<ChunkId>;
+  /** Packs that were listed and are not there. */
+  readonly missing: ReadonlySet<string>;
+  readonly damage: readonly Damage[];
+};
+
+export async function checkPoints(shared: CheckRun, index: ChunkIndex, packs: PackFindings, ids: readonly string[], marks: ChunkMarks): Promise<PointFindings> {
+  const run: CheckRun = { ...shared, damage: [] };
+  const hurt: string[] = [];
+  const gone = new Set<string>();
   const chunks = chunkCheck(run, index, packs, marks);
-  const ids = await parts.points.ids();
   for (const id of ids) {
     run.progress(0);
-    if (!(await isPointSound(run, id, chunks))) hurtPoints.push(id);
-    run.damage.push(...(await parts.points.proofs(id)).damaged);
+    const answer = await lookAtPoint(run, id, chunks);
+    if (answer === 'hurt') hurt.push(id);
+    if (answer === 'gone') gone.add(id);
   }
-  return { points: ids.length, hurtPoints, lost: chunks.lost };
+  return { hurt, gone, lost: chunks.lost, missing: chunks.missing, damage: run.damage };
+}
+
+export async function checkProofs(run: CheckRun, ids: readonly string[]): Promise<void> {
+  for (const id of ids) {
+    run.progress(0);
+    run.damage.push(...(await run.parts.points.proofs(id)).damaged);
+  }
 }
 
 type ChunkCheck = {
@@ -31,22 +51,24 @@ type ChunkCheck = {
   mapOf(file: StoredFile): Promise<ChunkId[] | undefined>;
   /** Chunks that are nowhere whole. */
   readonly lost: ReadonlySet<ChunkId>;
+  readonly missing: ReadonlySet<string>;
   /** What was found of a map before. */
   readonly maps: Map<string, boolean>;
 };
 
-async function isPointSound(run: CheckRun, id: string, chunks: ChunkCheck): Promise<boolean> {
+async function lookAtPoint(run: CheckRun, id: string, chunks: ChunkCheck): Promise<'sound' | 'hurt' | 'gone'> {
   let point: PointManifest;
   try {
     point = await run.parts.points.read(id);
   } catch (error) {
     if (!isFailure(error) || isOfPlace(error)) throw error;
+    if (error.code === pointMissing.code) return 'gone';
     run.damage.push({ object: run.parts.names.point(id), what: error.message });
-    return false;
+    return 'hurt';
   }
   let isSound = true;
   for (const file of point.files) if (!(await isFileSound(file, chunks))) isSound = false;
-  return isSound;
+  return isSound ? 'sound' : 'hurt';
 }
 
 async function isFileSound(file: StoredFile, chunks: ChunkCheck): Promise<boolean> {
@@ -64,6 +86,12 @@ function chunkCheck(run: CheckRun, index: ChunkIndex, packs: PackFindings, marks
   const { parts } = run;
   const plain = plainFrames({ index, packs: parts.packs, keys: parts.keys }, 0);
   const lost = new Set<ChunkId>();
+  const missing = new Set<string>();
+  const requireFailure = (error: unknown): Failure => {
+    if (!isFailure(error) || isOfPlace(error)) throw error;
+    if (error.code === packMissing.code) missing.add(String(error.details['pack']));
+    return error;
+  };
   const room = Buffer.allocUnsafeSlow(frameBytes);
 
   /** A frame of a pack whose trailer says nothing is read and proved here, whatever share of the data is to be read. */
@@ -86,7 +114,7 @@ function chunkCheck(run: CheckRun, index: ChunkIndex, packs: PackFindings, marks
       for (const [at, frame] of header.frames.entries()) if (!(await isFrameSound(id, frame, place.pack, frameLength(header.bytes, at)))) return false;
       return true;
     } catch (error) {
-      if (!isFailure(error) || isOfPlace(error)) throw error;
+      requireFailure(error);
       return false;
     }
   };
@@ -110,12 +138,11 @@ function chunkCheck(run: CheckRun, index: ChunkIndex, packs: PackFindings, marks
       try {
         ids.push(...decodeList(await plain.readChunk(list, listLength(file.bytes, at))));
       } catch (error) {
-        if (!isFailure(error) || isOfPlace(error)) throw error;
-        run.damage.push({ object: parts.names.packs, what: error.message });
+        run.damage.push({ object: parts.names.packs, what: requireFailure(error).message });
         return undefined;
       }
     }
     return ids;
   };
-  return { isSound, mapOf, lost, maps: new Map() };
+  return { isSound, mapOf, lost, missing, maps: new Map() };
 }

@@ -2,25 +2,31 @@
  * Check: proves that an archive is whole, and names what is hurt when it is not. It repairs nothing; what it leaves behind
  * is one object that names the packs with damage, so that later backups do not build on them (distrusted.ts).
  *
- *   1. index     every block of every segment opens
- *   2. packs     every trailer opens: directory and headers; with `readDataPercent` or a slice every frame of that share of packs
- *   3. points    every manifest, every map, every chunk: in the index, in a sound pack, and so is all it refers to
- *   4. oplog     every chain from its start: names, headers, hash chain; with `readDataPercent` blocks as well
+ *   1. which points there are   before all else: what they need is on every later list of packs
+ *   2. index     every block of every segment opens
+ *   3. packs     listed; every trailer opens: directory and headers; with `readDataPercent` or a slice every frame of that share of packs
+ *   4. points    every manifest, every map, every chunk: in the index, in a sound pack, and so is all it refers to
+ *   5. oplog     every chain from its start: names, headers, hash chain; with `readDataPercent` blocks as well
  *
  * A chunk that is damaged in one place and sound in another is damage, and hurts nobody.
+ *
+ * It holds no lease: backups publish, sweeps move and retention deletes while it reads. Points that came since 1 are not looked at. A
+ * point that seems hurt is looked at again, by new lists, as long as packs have gone since the last ones. What is gone when all was
+ * looked at was not damaged.
  */
 import type { ClusterTime } from '../base/cluster-time.ts';
 import { systemClock } from '../base/clock.ts';
 import { isFailure } from '../base/failure.ts';
 import type { ArchiveParts } from './archive-parts.ts';
 import type { ChunkId } from './chunk.ts';
-import { openChunkMarks } from './chunk-marks.ts';
+import { openChunkMarks, type ChunkMarks } from './chunk-marks.ts';
 import { openChunkIndex, type ChunkIndex } from './chunk-index.ts';
 import { checkOplog } from './check-oplog.ts';
 import { checkPacks, packSizes, type PackFindings } from './check-packs.ts';
-import { checkPoints } from './check-points.ts';
+import { checkPoints, checkProofs, type PointFindings } from './check-points.ts';
 import { isOfPlace, type Damage } from './damage.ts';
 import { distrust } from './distrusted.ts';
+import { awaitUnlisted } from './fresh-list.ts';
 import { randomSeed } from './sample.ts';
 import type { CheckSlice } from './slice-of-check.ts';
 
@@ -75,17 +81,54 @@ export async function inspectArchive(parts: ArchiveParts, options: CheckOptions 
     options.onProgress?.(readBytes);
   };
   const run: CheckRun = { parts, options, seed: options.seed ?? randomSeed(), damage, progress };
+  const ids = await parts.points.ids();
   const index = await openChunkIndex(parts.storage, parts.keys, parts.names, parts.packs);
   await checkIndex(run, index);
+  const sizes = await packSizes(parts);
   await index.coverPacks();
-  const packs: PackFindings = known === undefined ? await checkPacks(run) : { ...known, sizes: await packSizes(parts) };
-  damage.push(...index.problems.filter(({ object }) => !damage.some((known) => known.object === object)));
+  const seen: PackFindings = known === undefined ? await checkPacks(run, sizes) : { ...known, sizes };
   const marks = openChunkMarks();
-  const { points, hurtPoints, lost } = await checkPoints(run, index, packs, marks);
+  const points = await lookAtPoints(run, index, seen, ids, marks);
+  const told = new Set(damage.map(({ object }) => object));
+  damage.push(...new Map(index.problems.flatMap((problem) => (told.has(problem.object) ? [] : [[problem.object, problem] as const]))).values(), ...points.damage);
+  await checkProofs(run, ids.filter((id) => !points.gone.has(id)));
+  const packs = await dropGone(run, { ...seen, sizes: points.sizes });
   const hurtOplog = await checkOplog(run);
   await distrustDamaged(run, packs);
-  const report = { ok: damage.length === 0, points, chunks: marks.size, packs: packs.sizes.size, readBytes, damage, hurtPoints, hurtOplog };
-  return { report, lost, packs };
+  const report = { ok: damage.length === 0, points: ids.length - points.gone.size, chunks: marks.size, packs: packs.sizes.size, readBytes, damage, hurtPoints: points.hurt, hurtOplog };
+  return { report, lost: points.lost, packs };
+}
+
+/** More sweeps than this do not end during one check. */
+const mostLooks = 8;
+
+async function lookAtPoints(run: CheckRun, index: ChunkIndex, packs: PackFindings, ids: readonly string[], marks: ChunkMarks): Promise<PointFindings & Pick<PackFindings, 'sizes'>> {
+  const { parts, options } = run;
+  let { sizes } = packs;
+  let found = await checkPoints(run, index, packs, ids, marks);
+  for (let look = 1; look < mostLooks && found.hurt.length > 0; look++) {
+    await awaitUnlisted(parts.storage, [...found.missing].map(parts.names.pack), { ...(options.signal !== undefined && { signal: options.signal }) });
+    const before = sizes;
+    sizes = await packSizes(parts);
+    // All that these points need stood there all the time.
+    if ([...before.keys()].every((pack) => sizes.has(pack))) break;
+    await index.reload();
+    await index.coverPacks();
+    const again = await checkPoints(run, index, { ...packs, sizes }, found.hurt, marks);
+    found = { ...again, gone: new Set([...found.gone, ...again.gone]) };
+  }
+  return { ...found, sizes };
+}
+
+/** Asked for by their names: a list may be older. */
+async function dropGone({ parts, damage }: CheckRun, { sizes, bad, badFrames }: PackFindings): Promise<PackFindings> {
+  const { storage, names } = parts;
+  const gone = new Set<string>();
+  const mayGo = [names.packs, names.index, names.points].flatMap((prefix) => damage.flatMap(({ object }) => (object.startsWith(prefix) && object !== prefix ? [object] : [])));
+  for (const object of new Set([...mayGo, ...[...bad, ...badFrames.keys()].map(names.pack)])) if ((await storage.stat(object)) === undefined) gone.add(object);
+  damage.splice(0, damage.length, ...damage.filter(({ object }) => !gone.has(object)));
+  const isThere = (pack: string): boolean => !gone.has(names.pack(pack));
+  return { sizes, bad: new Set([...bad].filter(isThere)), badFrames: new Map([...badFrames].filter(([pack]) => isThere(pack))) };
 }
 
 /** A repository that cannot be written to is checked all the same. */

@@ -25,7 +25,7 @@ async function openUnder(fill: number): Promise<Archive> {
 }
 
 async function shorten(archive: Archive, isNeeded: IsNeeded): Promise<void> {
-  await emptyCuts(archive.parts, (await cutOplog(archive.parts, isNeeded)).full);
+  await emptyCuts(archive.parts, (await cutOplog(archive.parts, async () => isNeeded)).full);
 }
 
 async function copy(source: Archive, target: Archive, from: ClusterTime = { t: 0, i: 0 }): Promise<OplogCopied> {

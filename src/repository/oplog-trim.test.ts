@@ -2,14 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compareTimes, type ClusterTime } from '../base/cluster-time.ts';
 import { isFailure } from '../base/failure.ts';
-import { openTestArchive } from '../../test/kit/archive-scene.ts';
+import { openScene, openTestArchive } from '../../test/kit/archive-scene.ts';
+import { laggingStorage } from '../../test/kit/lagging-storage.ts';
 import { memoryStorage } from '../../test/kit/memory-storage.ts';
 import { readAll, requireSound, time, writeSlices } from '../../test/kit/oplog-scene.ts';
 import { chanceFrom } from '../../test/kit/seeded.ts';
+import { turnedClock } from '../../test/kit/turned-clock.ts';
 import { oplogGap, sweepRunning } from './failures.ts';
 import { takeLease } from './lease.ts';
 import { systemClock } from '../base/clock.ts';
-import { cutOplog, emptyCuts, planTrim } from './oplog-trim.ts';
+import { cutOplog, emptyCuts, planTrim, type IsNeeded } from './oplog-trim.ts';
 
 const at = (t: number): ClusterTime => ({ t, i: 3 });
 const before = (t: number) => (_: ClusterTime, through: ClusterTime): boolean => through.t >= t;
@@ -25,7 +27,7 @@ test('what is cut is a gap at once and whole until it is emptied; what stays is 
 
   assert.deepEqual((await planTrim(archive.parts, before(140))).goes.map(({ after, through, slices }) => [after.t, through.t, slices]), [[100, 130, 3]]);
   assert.equal((await archive.oplog.slices(chain)).length, 5, 'a plan changes nothing');
-  const plan = await cutOplog(archive.parts, before(140));
+  const plan = await cutOplog(archive.parts, async () => before(140));
   assert.deepEqual((await archive.oplog.slices(chain)).map(({ after, isCut }) => [after.t, isCut]), [[100, true], [130, false], [140, false]]);
   assert.ok((await readAll(archive, chain, at(110), at(150))).length > whole.length, 'whoever began before reads on');
 
@@ -49,7 +51,7 @@ test('a chain that is nothing but a cut goes with its start; the last slice of t
   await archive.oplog.addBarrier(old, time(115), 'a barrier');
   const chain = await archive.oplog.startChain({ why: 'it broke', after: time(200), previous: old });
   await writeSlices(archive, chain, [210, 220]);
-  const { full } = await cutOplog(archive.parts, () => false);
+  const { full } = await cutOplog(archive.parts, async () => () => false);
   const { slices, chains } = await emptyCuts(archive.parts, full);
   assert.deepEqual([slices, chains], [3, 1]);
   assert.deepEqual((await archive.oplog.chains()).chains.map(({ id }) => id), [chain]);
@@ -68,22 +70,59 @@ test('a retained slice is not cut, and the plan says until when; later it goes',
   now += 2 * 86_400_000;
   await writeSlices(archive, chain, [130, 140]);
   now += 1.5 * 86_400_000;
-  const plan = await cutOplog(archive.parts, () => false);
+  const plan = await cutOplog(archive.parts, async () => () => false);
   assert.deepEqual(plan.goes.map(({ after, through }) => [after.t, through.t]), [[100, 110]], 'the one that a later writer took over is retained anew');
   assert.ok(plan.retainedBytes > 0 && plan.retainedUntilMs !== null && plan.retainedUntilMs > now);
   await emptyCuts(archive.parts, plan.full);
   assert.deepEqual((await archive.oplog.slices(chain)).map(({ after, isCut }) => [after.t, isCut]), [[100, true], [110, false], [120, false], [130, false]]);
   now += 10 * 86_400_000;
-  await emptyCuts(archive.parts, (await cutOplog(archive.parts, () => false)).full);
+  await emptyCuts(archive.parts, (await cutOplog(archive.parts, async () => () => false)).full);
   await requireSound(archive, 'afterwards');
   assert.deepEqual((await archive.oplog.slices(chain)).map(({ after, isCut }) => [after.t, isCut]), [[100, true], [130, false]]);
+});
+
+test('a damaged slice beside a stretch keeps that stretch, which is told, and nothing else from going', async () => {
+  const storage = memoryStorage();
+  const archive = await openTestArchive(storage);
+  const old = await archive.oplog.startChain({ why: 'first', after: time(100), previous: null });
+  await writeSlices(archive, old, [110, 120, 130, 140]);
+  const chain = await archive.oplog.startChain({ why: 'it broke', after: time(200), previous: old });
+  await writeSlices(archive, chain, [210, 220, 230]);
+  const keptOnly = (_: ClusterTime, through: ClusterTime): boolean => [120, 140, 230].includes(through.t);
+  const damaged = [...storage.objects.keys()].filter((name) => name.includes(`${old}/slices/`)).sort()[1]!;
+  storage.objects.get(damaged)!.bytes.fill(0);
+  const { goes, full, stays } = await cutOplog(archive.parts, async () => keptOnly);
+  const told = (stretches: readonly { after: ClusterTime; through: ClusterTime }[]): number[][] => stretches.map(({ after, through }) => [after.t, through.t]);
+  assert.deepEqual([told(goes), told(full), told(stays)], [[[200, 220]], [[200, 220]], [[100, 110], [120, 130]]]);
+  assert.match(stays[0]!.why, /is damaged/);
+  assert.deepEqual((await archive.oplog.slices(old)).map(({ isCut }) => isCut), [false, false, false, false]);
+});
+
+test('where lists lag, what a point needs that no old list has stays', async (t) => {
+  const scene = await openScene(t);
+  const { direct, lagging, hold, release } = laggingStorage(memoryStorage());
+  const archive = await openTestArchive(direct);
+  const chain = await archive.oplog.startChain({ why: 'first', after: time(100), previous: null });
+  await writeSlices(archive, chain, [110, 120, 130]);
+  const host = await openTestArchive(lagging);
+  await hold();
+  await scene.store(archive, 'p1', { a: Buffer.from('a') }, { checkpoint: at(110), top: time(120, 3) });
+  const clock = turnedClock(Date.now());
+  const needed = async (): Promise<IsNeeded> => {
+    const points = await host.points();
+    return (after) => points.some(({ checkpoint }) => compareTimes(checkpoint, after) <= 0);
+  };
+  // The lists are new when they are looked at again; the lease is renewed later than that.
+  const wait = async (ms: number, signal?: AbortSignal): Promise<void> => (ms <= 1000 ? release() : await clock.wait(ms, signal));
+  const { goes } = await cutOplog(host.parts, needed, { clock: { ...clock, wait } });
+  assert.deepEqual(goes.map(({ after, through }) => [after.t, through.t]), [[100, 110]]);
 });
 
 test('a sweep that is at work is not disturbed', async () => {
   const archive = await openTestArchive(memoryStorage());
   const { storage, names, keys } = archive.parts;
   const lease = await takeLease({ storage, names, objectKey: keys.object, clock: systemClock }, 'sweep');
-  await assert.rejects(cutOplog(archive.parts, () => false), failsWith(sweepRunning));
+  await assert.rejects(cutOplog(archive.parts, async () => () => false), failsWith(sweepRunning));
   await lease.release();
 });
 
@@ -110,7 +149,7 @@ test('whatever is needed, written on, cut and emptied in whatever order, what st
       const fresh: [number, number] = [floor, now + 1_000_000];
       keeps = [...keeps.filter(() => chance.below(3) > 0).map(([from, to]): [number, number] => [from, Math.min(to, now, from + chance.below(50_000))]), fresh];
       const isNeeded = (after: ClusterTime, through: ClusterTime): boolean => keeps.some(([from, to]) => through.t >= from && after.t <= to);
-      const { full } = await cutOplog(archive.parts, isNeeded);
+      const { full } = await cutOplog(archive.parts, async () => isNeeded);
       await emptyCuts(archive.parts, full.filter(() => chance.below(2) === 0));
       await requireSound(archive, where);
       for (const { id } of (await archive.oplog.chains()).chains) {

@@ -8,12 +8,14 @@
  * Between the two the caller makes sure that nobody who began before the cuts still reads. Both hold a sweep's lease. A kill at any
  * write leaves chains that are proved from start to end, and the next run goes on.
  *
- * The last slice of the newest chain stays whatever is needed: its writer goes on behind it.
+ * The last slice of the newest chain stays whatever is needed: its writer goes on behind it. A stretch with a damaged slice beside it
+ * stays too: a cut carries the hashes of what stands there. It is told, and keeps nothing else from going.
  */
 import { compareTimes, timeFromKey, type ClusterTime } from '../base/cluster-time.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { isFailure } from '../base/failure.ts';
 import type { ArchiveParts } from './archive-parts.ts';
+import { isOfPlace } from './damage.ts';
 import { objectRetained, oplogDamaged } from './failures.ts';
 import type { Lease } from './lease.ts';
 import { lastPart } from './object-names.ts';
@@ -46,19 +48,36 @@ export async function planTrim(parts: ArchiveParts, isNeeded: IsNeeded): Promise
   return planOf(await planChains(parts, isNeeded));
 }
 
-/** Answers the plan that it carried out, with the cuts it made among those that stand for something. */
-export async function cutOplog(parts: ArchiveParts, isNeeded: IsNeeded, options: TrimOptions = {}): Promise<TrimPlan> {
+/** `stays`: stretches that would go, and why they cannot be cut out. */
+export type TrimDone = TrimPlan & { readonly stays: readonly (TrimStretch & { readonly why: string })[] };
+
+/**
+ * Answers the plan that it carried out, with the cuts it made among those that stand for something. What is needed is asked
+ * once the lease is held: from then on lists are new enough (fresh-list.ts).
+ */
+export async function cutOplog(parts: ArchiveParts, needed: () => Promise<IsNeeded>, options: TrimOptions = {}): Promise<TrimDone> {
   return await withSweepLease(parts, options.clock ?? systemClock, async (lease) => {
-    const plans = await planChains(parts, isNeeded);
+    const plans = await planChains(parts, await needed());
+    const stays: (TrimStretch & { why: string })[] = [];
+    const done: ChainPlan[] = [];
     for (const plan of plans) {
+      const runs: Run[] = [];
       for (const run of plan.runs) {
         options.signal?.throwIfAborted();
+        const cut = await cutOf(parts, plan, run).catch((error: unknown) => {
+          if (!isFailure(error) || isOfPlace(error)) throw error;
+          stays.push({ chain: plan.chain, after: plan.way[run.first]!.after, through: plan.way[run.last]!.through, why: error.message });
+          return undefined;
+        });
+        if (cut === undefined) continue;
         await lease.confirm();
-        await putCut(parts, plan.chain, await cutOf(parts, plan, run));
+        await putCut(parts, plan.chain, cut);
+        runs.push(run);
       }
+      done.push({ ...plan, runs });
     }
-    const plan = planOf(plans);
-    return { ...plan, full: [...plan.full, ...plan.goes] };
+    const plan = planOf(done);
+    return { ...plan, full: [...plan.full, ...plan.goes], stays };
   });
 }
 
@@ -133,7 +152,7 @@ function runsOf(mayGo: readonly boolean[]): Run[] {
   return runs;
 }
 
-/** From what stands before and behind: what goes need not be readable. */
+/** From what stands before and behind, which must be readable; what goes need not be. */
 async function cutOf(parts: ArchiveParts, { chain, stored, way }: ChainPlan, { first, last }: Run): Promise<Cut> {
   const before: Pick<Link, 'hash'> & { through: Link['header']['through'] } = first === 0 ? { through: stored.start.after, hash: chainRoot(chain, stored) } : await linkBefore(parts, chain, way[first - 1]!);
   const behind = way[last + 1];

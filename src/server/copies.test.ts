@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { until } from '../base/deadline.ts';
 import type { TaskInput } from '../contract/tasks.ts';
-import { makePoint, setId, type FakeTransport } from '../../test/kit/fake-transport.ts';
+import { failWith, makePoint, setId, type FakeTransport } from '../../test/kit/fake-transport.ts';
 import { openServerPlatform, type ServerPlatform } from '../../test/kit/server-platform.ts';
 
 const passphrase = 'another secret';
@@ -69,7 +69,7 @@ test('retention takes what the task says is too much, leaves what is held, and g
   await run(platform);
   const copy = `${point}-repo20`;
   await platform.ask('point.hold', { params: { point: copy }, body: { reason: 'audit' } });
-  const task = (failed: { point: string; why: string }[]) => async () => ({ copied: [], failed, waiting: 0, surplus: [copy], oplogFrom: null, proved: [{ point: copy, proof: { level: 'full' as const, atMs: 5_000_000_000_000, ok: false, says: 'two documents are missing' } }], oplog: { slices: 0, bytes: 0, through: null, damaged: [] }, bytes: { processed: 0, read: 0, transferred: 0, stored: 0 }, seconds: 1 });
+  const task = (failed: { point: string; why: string }[]) => async () => ({ copied: [], failed, waiting: 0, surplus: [copy], oplogFrom: null, proved: [{ point: copy, proof: { level: 'full' as const, atMs: 5_000_000_000_000, ok: false, says: 'two documents are missing' } }], outOfReach: [] as { point: string; why: string }[], oplog: { slices: 0, bytes: 0, through: null, damaged: [] }, bytes: { processed: 0, read: 0, transferred: 0, stored: 0 }, seconds: 1 });
   platform.fake.scripts.copy = task([]);
   const held = await run(platform);
   assert.ok(held.result?.kind === 'copy');
@@ -81,9 +81,21 @@ test('retention takes what the task says is too much, leaves what is held, and g
   assert.ok(failed.state === 'warning' && failed.result?.kind === 'copy');
   assert.deepEqual(failed.result.deleted, [], 'nothing goes while something could not be copied');
   platform.fake.scripts.copy = task([]);
+  const tend = platform.fake.scripts['tend-oplog'];
+  platform.fake.scripts['tend-oplog'] = async () => await Promise.reject(failWith('repository.oplog-damaged', 'slice 7 is damaged'));
+  const hindered = await run(platform);
+  assert.deepEqual([hindered.failure?.code, begun(platform.fake, 'sweep').length], ['repository.oplog-damaged', 1], 'what is wrong with the oplog keeps no space back');
+  platform.fake.scripts['tend-oplog'] = tend;
+  platform.fake.points.push({ ...platform.fake.points[0]!, id: copy, copiedFrom: { repository: 'x', repositoryName: 'x', point } });
+  platform.fake.scripts.copy = async () => ({ ...(await task([])()), outOfReach: [{ point: 'p1', why: 'its oplog is not there' }] });
+  const passedBy = await run(platform);
+  assert.ok(passedBy.state === 'warning' && passedBy.result?.kind === 'copy');
+  assert.deepEqual(passedBy.result.deleted, [copy], 'a point that cannot come keeps the retention from nothing');
+  platform.fake.scripts.copy = task([]);
+  platform.fake.points.push({ ...platform.fake.points[0]!, id: copy, copiedFrom: { repository: 'x', repositoryName: 'x', point } });
   const released = await run(platform);
   assert.ok(released.result?.kind === 'copy');
-  assert.deepEqual([released.result.deleted, released.result.freedBytes], [[copy], 77]);
+  assert.deepEqual([released.state, released.result.deleted, released.result.freedBytes], ['success', [copy], 77]);
   assert.deepEqual((await platform.ask('point.list', { query: {} })).points.map(({ id }) => id), [point]);
 });
 

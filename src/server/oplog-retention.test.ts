@@ -1,9 +1,10 @@
 /** The retention of the oplog on a real server, with a host that is simulated. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../base/clock.ts';
 import { until } from '../base/deadline.ts';
 import type { Session } from '../contract/sessions.ts';
-import { makePoint } from '../../test/kit/fake-transport.ts';
+import { failWith, makePoint } from '../../test/kit/fake-transport.ts';
 import { openServerPlatform, type ServerPlatform } from '../../test/kit/server-platform.ts';
 
 const at = (t: number) => ({ t, i: 1 });
@@ -43,4 +44,16 @@ test('oplog that is not needed is shown before it goes, goes by the rule, and it
   const second = (await applied(platform)).result;
   assert.ok(second?.kind === 'retention');
   assert.deepEqual([second.oplogBytes, second.oplogWaiting, platform.fake.oplogCut], [33, 0, []]);
+});
+
+test('oplog that cannot be seen to keeps no space of deleted points back, and the session says what failed', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  for (const age of [9, 4, 3, 2]) platform.fake.points.push({ ...makePoint(platform.fake), id: `old-${age}`, createdAtMs: systemClock.now() - age * 86_400_000, proof: { level: 'open', atMs: 0, ok: true, says: '' } });
+  await platform.ask('set.window', { params: { set: 'rs0' }, query: {} });
+  await platform.ask('policy.add', { body: { name: 'nightly', sets: ['rs0'], schedule: { kind: 'manual' }, retention: { keep: { kind: 'days', days: 5 }, oplog: { kind: 'days', days: 3 } } } });
+  platform.fake.scripts['tend-oplog'] = async () => await Promise.reject(failWith('repository.oplog-damaged', 'slice 7 is damaged'));
+  const { state, failure } = await applied(platform);
+  assert.deepEqual([state, failure?.code], ['failed', 'repository.oplog-damaged']);
+  assert.deepEqual([platform.fake.points.map(({ id }) => id), platform.fake.begun.filter(({ kind }) => kind === 'sweep').length], [['old-4', 'old-3', 'old-2'], 1]);
 });

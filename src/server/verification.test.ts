@@ -165,18 +165,35 @@ test('a repository is re-read a slice each night; one that was cut short is read
   assert.deepEqual(slices().at(-1), [3, 4], 'at most a quarter in one night');
 });
 
+async function rereadNight(platform: Turned): Promise<void> {
+  const before = (await ofKind(platform, 'check')).length;
+  platform.turn(24 * hour);
+  await platform.restartServer();
+  await until('a re-read', 20_000, async () => {
+    const checks = await ofKind(platform, 'check');
+    return checks.length > before && checks.every(({ endedAtMs }) => endedAtMs !== null) ? true : undefined;
+  }, { everyMs: 20 });
+}
+
+test('what is missing in a folder is an alarm each time that other things are missing, and one as long as they are the same', async () => {
+  await using platform = await openTurned();
+  const lost = ['chunk a is nowhere whole'];
+  platform.fake.scripts.check = async () => ({ ok: false, points: 1, chunks: 5, packs: 1, readBytes: 100, damage: lost.map((what) => ({ object: 'sets/x/packs/', what })), hurtPoints: [platform.point], hurtOplog: [] });
+  await platform.ask('repository.reread', { params: { repository: (await platform.ask('repository.list', {})).repositories[0]!.name }, body: { days: 8 } });
+  for (const then of [undefined, undefined, 'chunk b is nowhere whole', undefined]) {
+    if (then !== undefined) lost.unshift(then);
+    await rereadNight(platform);
+  }
+  const hurt = '1 restore points and 0 stretches of oplog are hurt';
+  assert.deepEqual((await alarmed(platform)).sort(), [`stored bytes are damaged: sets/x/packs/: chunk a is nowhere whole (and 1 more); ${hurt}`, `stored bytes are damaged: sets/x/packs/: chunk a is nowhere whole; ${hurt}`]);
+});
+
 test('damage that a re-read finds marks the points that it hurts, is one alarm however often it is found, and a new point is made', async () => {
   await using platform = await openTurned();
   platform.fake.scripts.check = async () => ({ ok: false, points: 1, chunks: 5, packs: 1, readBytes: 100, damage: [{ object: 'packs/ab', what: 'frame 3 is not what was stored' }], hurtPoints: [platform.point], hurtOplog: [] });
   await platform.ask('repository.reread', { params: { repository: (await platform.ask('repository.list', {})).repositories[0]!.name }, body: { days: 8 } });
-  for (let nights = 0; nights < 2; nights++) {
-    platform.turn(24 * hour);
-    await platform.restartServer();
-    await until('a re-read', 20_000, async () => {
-      const checks = await ofKind(platform, 'check');
-      return checks.length > nights && checks.every(({ endedAtMs }) => endedAtMs !== null) ? true : undefined;
-    }, { everyMs: 20 });
-  }
+  await rereadNight(platform);
+  await rereadNight(platform);
   assert.deepEqual((await ofKind(platform, 'check')).map(({ state }) => state), ['warning', 'warning']);
   const { proof } = await shown(platform);
   assert.deepEqual([proof?.level, proof?.ok, proof?.says], ['full', false, 'a re-read found damage in its bytes: packs/ab: frame 3 is not what was stored']);

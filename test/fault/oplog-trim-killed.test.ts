@@ -13,7 +13,7 @@ import { readAll, requireSound, time, writeSlices } from '../kit/oplog-scene.ts'
 const isNeeded = (after: ClusterTime, through: ClusterTime): boolean => (through.t >= 300 && after.t <= 320) || through.t >= 520;
 
 async function trim(archive: Archive): Promise<void> {
-  await emptyCuts(archive.parts, (await cutOplog(archive.parts, isNeeded)).full);
+  await emptyCuts(archive.parts, (await cutOplog(archive.parts, async () => isNeeded)).full);
 }
 
 /** A lease of a process that is gone would be waited for: on the same machine it is known to be dead. */
@@ -32,7 +32,7 @@ for (const fault of ['die-before', 'die-after'] as const) {
     const chain = await made.oplog.startChain({ why: 'it broke', after: time(100), previous: old });
     await writeSlices(made, chain, [200, 290]);
     // Shortened once before, so that this time a cut joins another one.
-    await emptyCuts(made.parts, (await cutOplog(made.parts, (_, through) => through.t > 200)).full);
+    await emptyCuts(made.parts, (await cutOplog(made.parts, async () => (_, through) => through.t > 200)).full);
     await made.oplog.startChain({ why: 'never written', after: time(90), previous: chain });
     const last = await made.oplog.startChain({ why: 'again', after: time(100), previous: old });
     await writeSlices(made, last, [200, 290, 310, 330, 400, 410, 500, 530, 540]);

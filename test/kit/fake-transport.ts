@@ -324,7 +324,7 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
     sweep: async () => ({ freedBytes: 77, deletedPacks: 1, rewrittenPacks: 0, keptBytes: 1000, retainedBytes: 0, retainedUntilMs: null }),
     copy: async ({ source, suffix, what, archive }) => {
       const copied = what === 'oplog' ? [] : fakeOf().points.filter(({ copiedFrom }) => copiedFrom === null).map((point) => ({ ...point, id: `${point.id}-${suffix}`, setId: archive.setId, copiedFrom: { repository: source.id, repositoryName: source.name, point: point.id } }));
-      return { copied, failed: [], waiting: 0, surplus: [], oplogFrom: null, proved: [], oplog: { slices: 2, bytes: 10, through: { t: 2000, i: 1 }, damaged: [] }, bytes: { processed: 1000, read: 10, transferred: 10, stored: 10 }, seconds: 1 };
+      return { copied, failed: [], outOfReach: [], waiting: 0, surplus: [], oplogFrom: null, proved: [], oplog: { slices: 2, bytes: 10, through: { t: 2000, i: 1 }, damaged: [] }, bytes: { processed: 1000, read: 10, transferred: 10, stored: 10 }, seconds: 1 };
     },
     repair: async () => ({ ok: true, objects: [], wholeAgain: [], stillHurt: [], hurtOplog: [], storedBytes: 0 }),
     'oplog-find': async () => ({ matches: [{ at: { t: 1990, i: 2, term: 1 }, wallMs: 1, op: 'c', ns: 'shop.$cmd', what: 'drop orders', entry: '{}' }], examined: 10, truncated: false, searchedThrough: { t: fakeOf().through.t, i: fakeOf().through.i } }),

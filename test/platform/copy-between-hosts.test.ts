@@ -9,6 +9,7 @@ import { openArchive } from '../../src/repository/archive.ts';
 import { makeArchive } from '../../src/repository/repository.ts';
 import { openDirectory } from '../../src/repository/storage/directory.ts';
 import { noise, openScene, pointAbout, setId } from '../kit/archive-scene.ts';
+import { time, writeSlices } from '../kit/oplog-scene.ts';
 import { openTwoHosts } from '../kit/two-hosts.ts';
 
 const first = { a: noise(6_000_000, 1), b: Buffer.alloc(300_000, 'some text') };
@@ -31,7 +32,10 @@ test('a copy between hosts sends only what the second repository lacks, writes n
     return { output: value, ...counts };
   };
 
-  await scene.store(source, 'p1', first, { about: pointAbout });
+  const begun = Math.floor(Date.now() / 1000) - 3600;
+  const facts = { about: pointAbout, checkpoint: time(begun), top: time(begun + 10) };
+  await writeSlices(source, await source.oplog.startChain({ why: 'first', after: time(begun), previous: null }), [begun + 10]);
+  await scene.store(source, 'p1', first, facts);
   await source.recordProof('p1', { level: 'open', atMs: 1, ok: true, says: 'opened' });
   const before = (await readdir(hosts.store, { recursive: true })).sort();
   const one = await copy();
@@ -39,7 +43,7 @@ test('a copy between hosts sends only what the second repository lacks, writes n
   assert.ok(one.sentBytes > 6_000_000);
   assert.deepEqual((await readdir(hosts.store, { recursive: true })).sort(), before);
 
-  await scene.store(source, 'p2', second, { about: pointAbout });
+  await scene.store(source, 'p2', second, facts);
   await source.recordProof('p2', { level: 'open', atMs: 1, ok: true, says: 'opened' });
   const two = await copy();
   assert.ok(two.sentBytes < 600_000, `${two.sentBytes} bytes were sent for a change of a thousand`);

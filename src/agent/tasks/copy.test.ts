@@ -3,19 +3,20 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { noise, openScene, pointAbout, setId } from '../../../test/kit/archive-scene.ts';
+import { time, writeSlices } from '../../../test/kit/oplog-scene.ts';
 import { systemClock } from '../../base/clock.ts';
 import { openArchive } from '../../repository/archive.ts';
+import { cutOplog, emptyCuts } from '../../repository/oplog-trim.ts';
 import { makeArchive } from '../../repository/repository.ts';
 import { openDirectory } from '../../repository/storage/directory.ts';
 import { verdictOn } from '../point-about.ts';
 import { copyArchive } from './copy.ts';
 
-test('a point is copied when it is proved and not before, and a proof that is made later comes to its copy, unless that was looked at since', async (t) => {
+async function openPair(t: TestContext) {
   const root = await mkdtemp(join(tmpdir(), 'tm-copy-task-'));
   t.after(async () => await rm(root, { recursive: true }));
-  const scene = await openScene(t);
   const open = async (name: string, fill: number) => {
     const storage = await openDirectory(join(root, name), { create: true });
     const { key } = await makeArchive(storage, Buffer.alloc(32, fill), setId, 'rs0');
@@ -23,12 +24,23 @@ test('a point is copied when it is proved and not before, and a proof that is ma
     return { access, archive: await openArchive(storage, setId, key) };
   };
   const [source, target] = [await open('source', 1), await open('target', 2)];
+  const chain = await source.archive.oplog.startChain({ why: 'first', after: time(begun), previous: null });
   const said: string[] = [];
   const context = { clock: systemClock, signal: new AbortController().signal, step: () => {}, progress: () => {}, say: (text: string) => said.push(text) } as never;
   const copy = async (what: 'all' | 'oplog') => await copyArchive({ archive: target.access, from: source.access, source: { id: 'aa', name: 'first' }, suffix: 'bb', what, keep: { kind: 'points', points: 3 }, nowMs: Infinity }, context);
+  return { scene: await openScene(t), source, target, chain, said, copy };
+}
+
+/** A copy looks into the folder of each day since a chain began. */
+const begun = Math.floor(systemClock.now() / 1000) - 3600;
+const moment = (t: number) => ({ t: begun + t, i: 3 });
+const proof = (atMs: number, ok: boolean) => ({ level: 'full' as const, atMs, ok, says: 'looked at' });
+
+test('a point is copied when it is proved and not before, and a proof that is made later comes to its copy, unless that was looked at since', async (t) => {
+  const { scene, source, target, chain, said, copy } = await openPair(t);
+  await writeSlices(source.archive, chain, [begun + 10, begun + 20]);
   const verdict = async () => verdictOn((await target.archive.proofs('p1-bb')).proofs);
-  const proof = (atMs: number, ok: boolean) => ({ level: 'full' as const, atMs, ok, says: 'looked at' });
-  await scene.store(source.archive, 'p1', { a: noise(200_000, 1) }, { about: pointAbout });
+  await scene.store(source.archive, 'p1', { a: noise(200_000, 1) }, { about: pointAbout, checkpoint: moment(10), top: { ...moment(20), term: 1 } });
 
   const early = await copy('all');
   assert.deepEqual([early.copied, early.waiting, said], [[], 0, ['restore point p1 is not copied before it is proved: "tidemark point verify p1"']]);
@@ -42,4 +54,28 @@ test('a point is copied when it is proved and not before, and a proof that is ma
   await target.archive.recordProof('p1-bb', proof(40, true));
   await source.archive.recordProof('p1', proof(30, false));
   assert.deepEqual([(await copy('all')).proved, (await verdict())?.ok], [[], true]);
+});
+
+test('a point whose oplog the copy has lost is told and not copied, keeps nothing waiting, and what may still come keeps its oplog', async (t) => {
+  const { scene, source, target, chain, said, copy } = await openPair(t);
+  await writeSlices(source.archive, chain, [10, 20, 30, 40, 50].map((t) => begun + t));
+  const store = async (id: string, from: number, top: number) => await scene.store(source.archive, id, { a: noise(50_000, from) }, { about: pointAbout, checkpoint: moment(from), top: { ...moment(top), term: 1 } });
+  await store('p1', 10, 20);
+  await store('p2', 40, 50);
+  await source.archive.recordProof('p1', proof(10, false));
+  await source.archive.recordProof('p2', proof(10, true));
+  const first = await copy('all');
+  assert.deepEqual([first.copied.map(({ id }) => id), first.oplogFrom], [['p2-bb'], moment(10)], 'a point that was found bad may be proved yet');
+
+  await emptyCuts(target.archive.parts, (await cutOplog(target.archive.parts, async () => (_, through) => through.t > begun + 30)).full);
+  await source.archive.recordProof('p1', proof(20, true));
+  assert.deepEqual([(await copy('oplog')).waiting, said], [0, []]);
+  const second = await copy('all');
+  assert.deepEqual([second.copied, second.failed, second.outOfReach.map(({ point }) => point), second.waiting, second.oplogFrom], [[], [], ['p1'], 0, null]);
+  assert.match(said.join(), /restore point p1 was not copied: the copy lacks oplog of/);
+  await writeSlices(source.archive, chain, [begun + 60, begun + 70]);
+  await store('p3', 60, 70);
+  await source.archive.recordProof('p3', proof(30, true));
+  const third = await copy('all');
+  assert.deepEqual([third.copied.map(({ id, chain: of }) => [id, of]), third.outOfReach.map(({ point }) => point)], [[['p3-bb', chain]], ['p1']], 'it stops no other');
 });

@@ -5,9 +5,9 @@
  *   2. oplog                       every chain that a wanted point needs
  *   3. points, oldest first        each with the proof of its original
  *
- * One point that cannot be copied stops no other. Deleting what is too much is the server's, which knows what is held.
+ * A point whose own time the oplog of the copy does not lead to is not copied. One that cannot be copied stops no other. Deleting what is too much is the server's, which knows what is held.
  */
-import { compareTimes, type ClusterTime } from '../../base/cluster-time.ts';
+import { compareTimes, showTime, type ClusterTime } from '../../base/cluster-time.ts';
 import { describe, isFailure } from '../../base/failure.ts';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import type { PointSummary } from '../../contract/values.ts';
@@ -18,7 +18,7 @@ import { usualWorkers, type Archive, type PointManifest } from '../../repository
 import { openArchiveAt } from '../archive-access.ts';
 import { verdictOn } from '../point-about.ts';
 import type { ByteCounts, TaskContext } from '../task-context.ts';
-import { summaryOf, surveyChains } from '../window.ts';
+import { chainFor, summaryOf, surveyChains, type ChainSpan } from '../window.ts';
 
 type Input = TaskInput<'copy'>;
 type Output = TaskOutput<'copy'>;
@@ -37,17 +37,44 @@ export async function copyArchive(input: Input, context: TaskContext): Promise<O
 
   context.step('copy the archived oplog');
   const oplog = await bringOplog(ends, oldest([...wanted, ...kept]), context);
+  let surveyed: Promise<ChainSpan[]> | undefined;
+  const spans = async (): Promise<ChainSpan[]> => await (surveyed ??= surveyChains(ends.target).then((found) => found.spans));
   const bytes: ByteCounts = { processed: 0, read: 0, transferred: 0, stored: 0 };
-  const report = { copied: [] as PointSummary[], failed: [] as Output['failed'] };
+  const report: Report = { copied: [], failed: [], outOfReach: [] };
   if (input.what === 'all') {
     for (const { id, ok } of originals) if (ok === null) context.say(`restore point ${id} is not copied before it is proved: "tidemark point verify ${id}"`);
-    for (const point of wanted) await bringPoint(input, ends, point, report, bytes, context);
+    for (const point of wanted) {
+      if (isReached(point, await spans())) await bringPoint(input, ends, point, await spans(), report, bytes, context);
+      else passBy(point, report, context);
+    }
   }
   const left = await planOf(input, ends, originals, context);
-  // One without a proof may be given one yet, and is wanted then.
-  const mayCome = await planOf(input, ends, originals.map((one) => ({ ...one, ok: one.ok ?? true })), context);
-  const oplogFrom = oldest(points.filter(({ id }) => mayCome.toCopy.includes(id)));
-  return { ...report, oplogFrom, waiting: left.toCopy.length, surplus: [...left.surplus], proved, oplog, bytes, seconds: (context.clock.monotonicMs() - begunMs) / 1000 };
+  // One without a good proof may be given one yet, and is wanted then.
+  const mayCome = await planOf(input, ends, originals.map((one) => ({ ...one, ok: true })), context);
+  const coming = points.filter(({ id }) => left.toCopy.includes(id) || mayCome.toCopy.includes(id));
+  const there = coming.length === 0 ? [] : await spans();
+  const oplogFrom = oldest(coming.filter((point) => canBeReached(point, there)));
+  const waiting = coming.filter((point) => left.toCopy.includes(point.id) && isReached(point, there)).length;
+  return { ...report, oplogFrom, waiting, surplus: [...left.surplus], proved, oplog, bytes, seconds: (context.clock.monotonicMs() - begunMs) / 1000 };
+}
+
+type Report = { copied: PointSummary[]; failed: Output['failed']; outOfReach: Output['outOfReach'] };
+
+/** Whether the oplog that leads to its own time is in the copy. */
+function isReached({ checkpoint, top }: PointManifest, spans: readonly ChainSpan[]): boolean {
+  return chainFor(spans, checkpoint, top) !== undefined;
+}
+
+/** Whether it is, or may come yet: oplog is copied behind what is there, never before it. */
+function canBeReached({ checkpoint }: PointManifest, spans: readonly ChainSpan[]): boolean {
+  return chainFor(spans, checkpoint, checkpoint) !== undefined || spans.every(({ through }) => compareTimes(through, checkpoint) < 0);
+}
+
+/** Nobody could restore its copy. */
+function passBy({ id, checkpoint, top }: PointManifest, report: Report, context: TaskContext): void {
+  const why = `the copy lacks oplog of (${showTime(checkpoint)}, ${showTime(top)}], without which it cannot be restored: the retention of the copy took it, or it could not be copied`;
+  context.say(`restore point ${id} was not copied: ${why}`, 'warning');
+  report.outOfReach.push({ point: id, why });
 }
 
 /** With what the proof of each says: a point that no mongod could open protects from nothing. */
@@ -80,7 +107,7 @@ async function bringOplog({ source, target }: Ends, from: ClusterTime | null, co
   return { ...copied, damaged: [...hurt.map(({ object, what }) => ({ object, what })), ...copied.damaged] };
 }
 
-async function bringPoint({ source, suffix }: Input, ends: Ends, point: PointManifest, report: Pick<Output, 'copied' | 'failed'>, bytes: ByteCounts, context: TaskContext): Promise<void> {
+async function bringPoint({ source, suffix }: Input, ends: Ends, point: PointManifest, spans: readonly ChainSpan[], report: Report, bytes: ByteCounts, context: TaskContext): Promise<void> {
   context.step(`copy restore point ${point.id}`);
   const { clock, signal } = context;
   const copiedFrom = { repository: source.id, repositoryName: source.name, point: point.id };
@@ -93,7 +120,6 @@ async function bringPoint({ source, suffix }: Input, ends: Ends, point: PointMan
     const copy = await copyPoint({ ...ends, level: 'balanced', workers: usualWorkers(), clock, signal, onProgress: count }, point, { id: `${point.id}-${suffix}`, copiedFrom });
     count(copy.bytes);
     await bringProof(ends, point.id, copy.id);
-    const { spans } = await surveyChains(ends.target);
     report.copied.push(await summaryOf(ends.target, copy, spans));
   } catch (error) {
     if (signal.aborted || !isFailure(error) || !isOfThePoint(error.code)) throw error;

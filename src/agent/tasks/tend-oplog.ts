@@ -6,7 +6,7 @@
  */
 import { showTime } from '../../base/cluster-time.ts';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
-import { cutOplog, emptyCuts } from '../../repository/oplog-trim.ts';
+import { cutOplog, emptyCuts, type IsNeeded } from '../../repository/oplog-trim.ts';
 import { openArchiveAt } from '../archive-access.ts';
 import { neededIn } from '../needed-oplog.ts';
 import type { TaskContext } from '../task-context.ts';
@@ -22,9 +22,15 @@ export async function tendOplog(input: TaskInput<'tend-oplog'>, context: TaskCon
     return { what: 'empty', ...report };
   }
   context.step('see which oplog is needed');
-  const { isNeeded, says } = await neededIn(archive, { ...wish, without: [] }, clock.now());
-  if (says !== null) context.say(`all of the archived oplog stays: ${says}`);
-  const plan = await cutOplog(archive.parts, isNeeded, { clock, signal });
+  let says: string | null = null;
+  const needed = async (): Promise<IsNeeded> => {
+    const found = await neededIn(archive, { ...wish, without: [] }, clock.now());
+    says = found.says;
+    if (says !== null) context.say(`all of the archived oplog stays: ${says}`);
+    return found.isNeeded;
+  };
+  const plan = await cutOplog(archive.parts, needed, { clock, signal });
   for (const { after, through, bytes } of plan.goes) context.say(`oplog after ${showTime(after)} through ${showTime(through)} is not needed any more: ${bytes} bytes`);
+  for (const { after, through, why } of plan.stays) context.say(`oplog after ${showTime(after)} through ${showTime(through)} is not needed any more and stays, because what is beside it is damaged: ${why}`, 'warning');
   return { what: 'cut', goes: [...plan.goes], full: plan.full.map(({ chain, after, through }) => ({ chain, after, through })), retainedBytes: plan.retainedBytes, retainedUntilMs: plan.retainedUntilMs, says };
 }

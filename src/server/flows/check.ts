@@ -51,7 +51,7 @@ export function checkFlow(services: CheckServices): Flow<CheckWish> {
 
 type Damaged = { readonly repository: string; readonly setId: string; readonly output: TaskOutput<'check'> };
 
-/** One alarm for each damaged object, however often it is found; a flood of them is one alarm for those beyond. */
+/** One alarm for each damaged object, or for what is missing in a folder, however often it is found; a flood of them is one alarm for those beyond. */
 const mostAlarms = 5;
 
 async function answerDamage({ repository, setId, output }: Damaged, context: FlowContext, services: CheckServices): Promise<void> {
@@ -60,11 +60,23 @@ async function answerDamage({ repository, setId, output }: Damaged, context: Flo
   // What is damaged in one place and whole in another hurts nobody.
   if (output.hurtPoints.length === 0 && output.hurtOplog.length === 0) return;
   if ((await catalog.sets.find(setId)) === undefined) return;
-  const objects = new Map(output.damage.map(({ object, what }) => [object, what]));
+  const found = objectsOf(output.damage);
   const raise = async (key: string, says: string): Promise<void> => await alarms.raise({ setId, key: `damage ${repository} ${key}`, atMs: context.clock.now(), what: 'stored bytes are damaged', says });
   const hurt = `${output.hurtPoints.length} restore points and ${output.hurtOplog.length} stretches of oplog are hurt`;
-  for (const [object, what] of [...objects].slice(0, mostAlarms)) await raise(object, `${object}: ${what}; ${hurt}`);
-  if (objects.size > mostAlarms) await raise([...objects.keys()].slice(mostAlarms).sort().join(), `${objects.size - mostAlarms} more objects; ${hurt}`);
+  for (const { key, says } of found.slice(0, mostAlarms)) await raise(key, `${says}; ${hurt}`);
+  if (found.length > mostAlarms) await raise(found.slice(mostAlarms).map(({ key }) => key).join(), `${found.length - mostAlarms} more objects; ${hurt}`);
+}
+
+/** A folder stands for what is missing in it, which is another thing each time: a chunk, entries of the oplog. */
+function objectsOf(damage: Damaged['output']['damage']): { key: string; says: string }[] {
+  const whats = new Map<string, Set<string>>();
+  for (const { object, what } of damage) whats.set(object, (whats.get(object) ?? new Set()).add(what));
+  return [...whats]
+    .map(([object, all]) => {
+      const [first, ...more] = [...all].sort();
+      return { key: object.endsWith('/') ? `${object} ${[...all].sort().join()}` : object, says: `${object}: ${first}${more.length === 0 ? '' : ` (and ${more.length} more)`}` };
+    })
+    .sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
 /** Marked as bad until a full proof finds nothing: no shorter look reads all of its bytes. */

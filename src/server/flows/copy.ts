@@ -1,13 +1,13 @@
 /**
  * One run of a backup copy.
  *
- *   task copy ─▶ the copies are known ─▶ retention, unless a point could not be copied: what is too much is deleted, unless it is held or in use ─▶ oplog ─▶ sweep
+ *   task copy ─▶ the copies are known ─▶ retention, unless a point could not be copied: what is too much is deleted, unless it is held or in use ─▶ sweep ─▶ oplog
  */
 import * as z from 'zod';
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { CopyRow } from '../../catalog/copies.ts';
 import type { RepositoryRow } from '../../catalog/repositories.ts';
-import { showTime } from '../../base/cluster-time.ts';
+import { showTime, type ClusterTime } from '../../base/cluster-time.ts';
 import { describe, isFailure } from '../../base/failure.ts';
 import type { TaskOutput } from '../../contract/tasks.ts';
 import type { Archives } from '../archives.ts';
@@ -19,6 +19,7 @@ import type { Flow, FlowContext } from '../flow.ts';
 import type { OplogTending } from '../oplog-tending.ts';
 import type { Points } from '../points.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
+import { giveBack } from './give-back.ts';
 
 const wish = z.object({ copy: z.string() });
 export type CopyWish = z.infer<typeof wish>;
@@ -44,7 +45,7 @@ export function copyFlow(services: CopyServices): Flow<CopyWish> {
       const row = await copies.find(copy);
       const target = await archives.find(row.repository);
       await context.step('copy what is new');
-      const { copied, surplus, oplogFrom, waiting: _, proved: __, ...done } = await runCopyTask('copy', row, 'all', services, context);
+      const { copied, surplus, oplogFrom, outOfReach, waiting: _, proved: __, ...done } = await runCopyTask('copy', row, 'all', services, context);
       for (const point of copied) await points.add(target.id, point);
       for (const { id, copiedFrom } of copied) await context.say(`restore point ${copiedFrom?.point ?? ''} is copied as ${id}`);
       const hurt = damagedOf(done.oplog);
@@ -53,9 +54,8 @@ export function copyFlow(services: CopyServices): Flow<CopyWish> {
       const isAllCopied = done.failed.length === 0;
       if (!isAllCopied && surplus.length > 0) await context.say('no copy is deleted by this run, because restore points could not be copied');
       const deleted = await applyRetention(isAllCopied ? surplus : [], row, target, services, context);
-      const oplog = isAllCopied ? await tending.tend({ id: row.set_id, repository: target.id }, oplogRuleOf(row), oplogFrom, context) : { freedBytes: 0 };
-      const freedBytes = oplog.freedBytes + (deleted.length === 0 ? 0 : await sweep(row, target, context));
-      const isWhole = done.failed.length === 0 && done.oplog.damaged.length === 0;
+      const freedBytes = isAllCopied ? await freed({ row, target, oplogFrom, isDeleted: deleted.length > 0 }, tending, context) : 0;
+      const isWhole = done.failed.length === 0 && outOfReach.length === 0 && done.oplog.damaged.length === 0;
       return { state: isWhole ? 'success' : 'warning', result: { kind: 'copy', ...done, repository: target.name, points: copied.map(({ id }) => id), deleted, freedBytes } };
     },
   };
@@ -92,8 +92,9 @@ async function applyRetention(surplus: readonly string[], row: CopyRow, target: 
   return deleted;
 }
 
-async function sweep(row: CopyRow, target: RepositoryRow, context: FlowContext): Promise<number> {
-  await context.step('give back the space of deleted points');
-  const at = { host: target.host, repository: target.id, setId: row.set_id, right: 'append' } as const;
-  return (await context.task('sweep', 'sweep', at, async () => await Promise.resolve({}))).freedBytes;
+type Lighter = { readonly row: CopyRow; readonly target: RepositoryRow; readonly oplogFrom: ClusterTime | null; readonly isDeleted: boolean };
+
+async function freed({ row, target, oplogFrom, isDeleted }: Lighter, tending: OplogTending, context: FlowContext): Promise<number> {
+  const at = { host: target.host, repository: target.id, setId: row.set_id, isDeleted };
+  return (await giveBack(at, async () => await tending.tend({ id: row.set_id, repository: target.id }, oplogRuleOf(row), oplogFrom, context), context)).freedBytes;
 }

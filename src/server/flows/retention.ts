@@ -1,7 +1,7 @@
 /**
  * Retention of one set.
  *
- *   what is there ─▶ plan ─▶ each point that goes: may it still? ─▶ its manifest ─▶ forgotten ─▶ oplog ─▶ sweep, when one went
+ *   what is there ─▶ plan ─▶ each point that goes: may it still? ─▶ its manifest ─▶ forgotten ─▶ sweep, when one went ─▶ oplog
  *
  * The plan is not kept: a flow that runs again plans anew, from the rules and points as they are then. What was deleted
  * is noted, so that the sweep is not left out.
@@ -15,6 +15,7 @@ import type { Flow, FlowContext } from '../flow.ts';
 import type { OplogTending } from '../oplog-tending.ts';
 import type { Points } from '../points.ts';
 import type { Retention } from '../retention.ts';
+import { giveBack } from './give-back.ts';
 
 const wish = z.object({ setId: z.string(), name: z.string(), repository: z.string() });
 export type RetentionWish = z.infer<typeof wish>;
@@ -47,12 +48,7 @@ export function retentionFlow(services: RetentionServices): Flow<RetentionWish> 
         await context.setNote('deleted', deleted);
         await context.tell(`restore point ${id} is deleted`);
       }
-      const oplog = await tending.tend(set, await retention.oplogRuleOf(setId), null, context);
-      let { freedBytes } = oplog;
-      if (deleted.length > 0) {
-        await context.step('give back the space of deleted points');
-        freedBytes += (await context.task('sweep', 'sweep', { host, repository, setId, right: 'append' }, async () => await Promise.resolve({}))).freedBytes;
-      }
+      const { freedBytes, oplog } = await giveBack({ host, repository, setId, isDeleted: deleted.length > 0 }, async () => await tending.tend(set, await retention.oplogRuleOf(setId), null, context), context);
       return { state: refused.length === 0 ? 'success' : 'warning', result: { kind: 'retention', deleted, refused, freedBytes, oplogBytes: oplog.freedBytes, oplogWaiting: oplog.waiting } };
     },
   };
