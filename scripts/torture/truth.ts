@@ -8,6 +8,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compareTimes, showTime, type ClusterTime } from '../../src/base/cluster-time.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import { until } from '../../src/base/deadline.ts';
 import { randomId } from '../../src/base/ids.ts';
 import { openClient } from '../../src/mongo/connect.ts';
@@ -75,7 +76,7 @@ async function tryFault(trial: Trial, kind: (typeof KINDS)[number], fault: Fault
   const { bed } = trial;
   const newest = (await pointsOf(bed.platform)).findLast((point) => point.proof?.ok === true)!;
   const id = await started(bed, kind, newest);
-  await pause(bed.random.int(kind === 'restore' ? 3_000 : 2_500));
+  await systemClock.wait(bed.random.int(kind === 'restore' ? 3_000 : 2_500));
   const undo = await fault.inflict(bed);
   const ended = await endOf(bed.platform, id);
   if (fault.damages !== true) await undo?.();
@@ -155,7 +156,7 @@ async function comparePublished(trial: Trial, at: ClusterTime, what: string): Pr
   try {
     const port = Number(new URL(String(answer.json.uri).replace('mongodb:', 'http:')).port);
     await using client = await openClient({ hosts: [{ host: '127.0.0.1', port }] }, { member: { host: '127.0.0.1', port }, silenceMs: null });
-    await compareWith(trial, await compareLedger(client, ledger, at), what);
+    judgeLedger(trial, await compareLedger(client, ledger, at), what);
   } finally {
     await platform.tidemark('publish', 'stop', String(answer.json.id));
   }
@@ -164,14 +165,13 @@ async function comparePublished(trial: Trial, at: ClusterTime, what: string): Pr
 async function compareRestored(trial: Trial, { result }: Ended): Promise<void> {
   const { at, startCommands } = result as unknown as { at: ClusterTime; startCommands: string[][] };
   await using restored = await openRestored(trial.bed.binary, startCommands[0]!, 27999);
-  await compareWith(trial, await compareLedger(restored.client, trial.bed.ledger, at), 'what was restored');
+  judgeLedger(trial, await compareLedger(restored.client, trial.bed.ledger, at), 'what was restored');
 }
 
-async function compareWith(trial: Trial, { checked, missing, later, wrong }: Awaited<ReturnType<typeof compareLedger>>, what: string): Promise<void> {
+function judgeLedger(trial: Trial, { checked, missing, later, wrong }: Awaited<ReturnType<typeof compareLedger>>, what: string): void {
   trial.compared += checked;
   const differing = [...missing, ...later, ...wrong];
   if (differing.length > 0) trial.untrue(`${what} differs from the ledger in ${differing.length} documents, such as ${differing.slice(0, 3).join('; ')}`);
-  await Promise.resolve();
 }
 
 async function pointsOf(platform: Platform): Promise<Point[]> {
@@ -179,8 +179,4 @@ async function pointsOf(platform: Platform): Promise<Point[]> {
     const { code, json } = await platform.tidemark('point', 'list', SET);
     return code === 0 ? (json.points as Point[]) : undefined;
   }, { everyMs: 500 });
-}
-
-async function pause(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -3,12 +3,12 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { PolicyRow, RunRow } from '../catalog/policies.ts';
 import type { Clock } from '../base/clock.ts';
 import { sortableId } from '../base/ids.ts';
-import { policyDocument, type Policy, type PolicyDocument, type PolicyRun } from '../contract/policies.ts';
+import type { Policy, PolicyDocument, PolicyRun } from '../contract/policies.ts';
 import { isTimeZone } from '../domain/rescan-schedule.ts';
 import { nextOpening, nextRun, nextRuns } from '../domain/schedule.ts';
 import { orphansOf } from './orphans.ts';
 import { policyBusy, policyCircle, policyEnabled, policyExists, policyUnfit, policyUnknown } from './policy-failures.ts';
-import { protectedBy } from './policy-objects.ts';
+import { documentOf, protectedBy } from './policy-objects.ts';
 
 export type Policies = ReturnType<typeof openPolicies>;
 export type PreviewedRun = { readonly atMs: number; /** When its window lets it begin, and has it end; null: no window. */ readonly opensAtMs: number; readonly closesAtMs: number | null };
@@ -139,10 +139,6 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
       return { id: row.id, isEnabled: row.is_enabled === 1, document: await named(row), addedAtMs: row.added_ms, nextRunAtMs: row.is_enabled === 1 ? row.next_ms : null, protects: (await protectedBy(documentOf(row), catalog)).map(({ name }) => name), lastRun: run === undefined ? null : await viewRun(run) };
     },
   };
-}
-
-export function documentOf(row: PolicyRow): PolicyDocument {
-  return policyDocument.parse(JSON.parse(row.document));
 }
 
 function unfit({ name }: PolicyDocument, why: string): never {

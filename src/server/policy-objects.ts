@@ -3,6 +3,10 @@ import type { PolicyRow } from '../catalog/policies.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import { policyDocument, type PolicyDocument } from '../contract/policies.ts';
 
+export function documentOf(row: PolicyRow): PolicyDocument {
+  return policyDocument.parse(JSON.parse(row.document));
+}
+
 /** The sets that a policy protects now: its own, and those of its groups that are protected. Both are kept by their ids. */
 export async function protectedBy({ groups, sets }: Pick<PolicyDocument, 'groups' | 'sets'>, catalog: Catalog): Promise<SetRow[]> {
   const found = new Set(sets);
@@ -14,6 +18,6 @@ export async function protectedBy({ groups, sets }: Pick<PolicyDocument, 'groups
 export async function policiesOf(setId: string, catalog: Catalog): Promise<{ readonly row: PolicyRow; readonly document: PolicyDocument }[]> {
   if ((await catalog.sets.find(setId)) === undefined) return [];
   const groups = new Set((await catalog.groups.allSets()).flatMap(({ set_id, group_id }) => (set_id === setId ? [group_id] : [])));
-  const found = (await catalog.policies.naming([setId, ...groups])).map((row) => ({ row, document: policyDocument.parse(JSON.parse(row.document)) }));
+  const found = (await catalog.policies.naming([setId, ...groups])).map((row) => ({ row, document: documentOf(row) }));
   return found.filter(({ document }) => document.sets.includes(setId) || document.groups.some((group) => groups.has(group)));
 }

@@ -4,8 +4,7 @@ import type { SessionRow } from '../catalog/sessions.ts';
 import type { Clock } from '../base/clock.ts';
 import { settlePart, type PartState } from '../domain/policy-run.ts';
 import { pointHoursOf, strictest, usualPromise, type Promised } from '../domain/protection.ts';
-import { documentOf } from './policies.ts';
-import { policiesOf } from './policy-objects.ts';
+import { documentOf, policiesOf } from './policy-objects.ts';
 
 export type PolicyPromises = {
   /** The strictest of all enabled policies that have the set; the usual one where none has. */

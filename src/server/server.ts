@@ -198,12 +198,14 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     await engine.look();
   });
   const isMine = async (): Promise<boolean> => await catalog.servers.takeDuty('schedules');
-  for (const set of await services.sets.list()) await services.keepOplog(set);
-  // A server that is killed between the end of one keeper and the begin of the next leaves none.
-  keepRounds('the keepers of the oplog', async () => {
-    for (const set of await services.sets.list()) await services.keepOplog(set);
+  const beginMissingKeepers = async (): Promise<number> => {
+    const kept = new Set((await catalog.sessions.unfinishedOf('oplog')).map(({ set_id }) => set_id));
+    for (const set of await services.sets.list()) if (!kept.has(set.id)) await services.keepOplog(set);
     return Infinity;
-  }, { clock, log, isMine, signal: ends.signal });
+  };
+  await beginMissingKeepers();
+  // A server that is killed between the end of one keeper and the begin of the next leaves none.
+  keepRounds('the keepers of the oplog', beginMissingKeepers, { clock, log, isMine, signal: ends.signal });
   const due = keepRescansDue({ catalog, start: async (group) => void (await services.rescans.start(group, { reason: 'scheduled' })), clock, log, isMine, signal: ends.signal });
   services.rescans.onWake(due.wake);
   services.directory.keepChecked(ends.signal);

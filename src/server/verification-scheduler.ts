@@ -11,8 +11,7 @@ import type { PolicyRow } from '../catalog/policies.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import { describe, isFailure } from '../base/failure.ts';
 import { nextRun } from '../domain/schedule.ts';
-import { documentOf } from './policies.ts';
-import { protectedBy } from './policy-objects.ts';
+import { documentOf, protectedBy } from './policy-objects.ts';
 import { keepRounds, type Rounds, type RoundsOptions } from './rounds.ts';
 import { lanePrefix, type Verifications } from './verifications.ts';
 

@@ -9,8 +9,7 @@ import { chooseRestore } from '../domain/restore-choice.ts';
 import { momentAtShare } from '../domain/random-moment.ts';
 import type { VerifyWish } from './flows/verify.ts';
 import { factsOf, type ChosenMoment, type Moments, type MomentSource } from './moments.ts';
-import { documentOf } from './policies.ts';
-import { policiesOf } from './policy-objects.ts';
+import { documentOf, policiesOf } from './policy-objects.ts';
 import type { SessionEngine } from './session-engine.ts';
 import { nothingToVerify } from './verification-failures.ts';
 

@@ -80,6 +80,13 @@ export async function connectTo(options: ConnectOptions): Promise<Connection> {
   return { client, hostKey: met.key!, secrets: secretsOf(credential) };
 }
 
+/** Whatever the host does. */
+export async function closeConnection(client: Client): Promise<void> {
+  const gone = new Promise<void>((resolve) => client.once('close', () => resolve()));
+  client.end();
+  await withDeadline('the connection to close', 3_000, async () => await gone).catch(() => client.destroy());
+}
+
 type Met = { key: HostKey | null; refusal: Error | undefined; offered: readonly string[]; tried: 'password' | 'key' | 'keyboard-interactive' | undefined };
 
 /** Fails unless the key may be believed. */

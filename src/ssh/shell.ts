@@ -4,12 +4,10 @@
  * Order: the host's key, the sign-in, then one command as the user, which shows a shell that prints of its own accord or
  * runs nothing or is one of Windows, then one as root. Only then is the shell answered; what fails says which of these it was.
  */
-import type { Client } from 'ssh2';
-import { withDeadline } from '../base/deadline.ts';
 import { isFailure } from '../base/failure.ts';
 import { randomId } from '../base/ids.ts';
 import { runScript, type Place, type Ran, type RunOptions } from './command.ts';
-import { connectTo, type ConnectOptions } from './connect.ts';
+import { closeConnection, connectTo, type ConnectOptions } from './connect.ts';
 import { waysOf, type Way } from './elevation.ts';
 import { commandFailed, elevationRefused, hostRunsWindows, passwordExpired, shellNoisy, shellUnusable } from './failures.ts';
 import type { HostKey } from './host-key.ts';
@@ -58,11 +56,11 @@ export async function openShell(options: ShellOptions): Promise<Shell> {
         return stdout.toString('utf8');
       },
       upload: async (wanted) => await upload({ host, client, asUser: async (what, script, more) => await runScript(place, { kind: 'plain' }, what, script, more), asRoot: run }, wanted),
-      [Symbol.asyncDispose]: async () => await closed(client),
+      [Symbol.asyncDispose]: async () => await closeConnection(client),
     };
     return shell;
   } catch (error) {
-    await closed(client);
+    await closeConnection(client);
     throw error;
   }
 }
@@ -104,10 +102,4 @@ async function findWay(place: Place, ways: readonly Way[], signal: AbortSignal |
   const names = ways.map(({ kind }) => kind);
   if (ways.length === 0) throw elevationRefused({ host, user, way: 'nothing', why: 'the user is not root and the credential names no way to become it' });
   throw elevationRefused({ host, user, way: names.join(' or '), why: refused.map((why, at) => (names.length > 1 ? `${names[at]}: ${why}` : why)).join('; ') });
-}
-
-async function closed(client: Client): Promise<void> {
-  const gone = new Promise<void>((resolve) => client.once('close', () => resolve()));
-  client.end();
-  await withDeadline('the connection to close', 3_000, async () => await gone).catch(() => client.destroy());
 }

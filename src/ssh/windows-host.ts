@@ -5,7 +5,7 @@
 import type { Client, ClientChannel, SFTPWrapper } from 'ssh2';
 import { withDeadline } from '../base/deadline.ts';
 import { isFailure } from '../base/failure.ts';
-import { connectTo, type ConnectOptions } from './connect.ts';
+import { closeConnection, connectTo, type ConnectOptions } from './connect.ts';
 import { commandFailed, connectionLost } from './failures.ts';
 import type { HostKey } from './host-key.ts';
 import { wordsOf } from './words.ts';
@@ -77,11 +77,7 @@ export async function openWindowsHost(options: ConnectOptions): Promise<WindowsH
         await by.removeFolder(folder);
       });
     },
-    [Symbol.asyncDispose]: async () => {
-      const gone = new Promise<void>((resolve) => client.once('close', () => resolve()));
-      client.end();
-      await withDeadline('the connection to close', 3_000, async () => await gone).catch(() => client.destroy());
-    },
+    [Symbol.asyncDispose]: async () => await closeConnection(client),
   };
 }
 
