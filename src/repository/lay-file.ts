@@ -18,6 +18,7 @@ export async function layFile(parts: Parts, file: StoredFile, ids: readonly Chun
     throw targetUnwritable({ path: to, why: String(error) }, error);
   });
   const laying: Promise<void>[] = [];
+  const writeBack = writesBack(handle);
   let failed: unknown;
   try {
     await handle.truncate(file.bytes);
@@ -30,20 +31,43 @@ export async function layFile(parts: Parts, file: StoredFile, ids: readonly Chun
       }
       await parts.pool.room();
       const work = layChunk(parts, id, { fd: handle.fd, position: at * chunkBytes, bytes }, to)
-        .then(() => onBytes(bytes))
+        .then(() => {
+          writeBack.wrote(bytes);
+          onBytes(bytes);
+        })
         .catch((error: unknown) => void (failed ??= error));
       laying.push(work);
       if (laying.length >= 256) await laying.shift();
     }
     await Promise.all(laying);
     if (failed !== undefined) throw failed as Error;
+    await writeBack.settled();
     await finish(handle, file);
   } catch (error) {
-    await Promise.allSettled(laying);
+    await Promise.allSettled([...laying, writeBack.settled()]);
     throw isFailure(error) ? error : targetUnwritable({ path: to, why: String(error) }, error);
   } finally {
     await handle.close();
   }
+}
+
+/** So much of a file goes to the disk while the next chunks are opened: left to the end, the disk would stand still until then. */
+const writtenBackBytes = 64 << 20;
+
+function writesBack(handle: FileHandle): { wrote(bytes: number): void; settled(): Promise<void> } {
+  let since = 0;
+  let underWay: Promise<void> | undefined;
+  return {
+    wrote(bytes) {
+      since += bytes;
+      if (since < writtenBackBytes || underWay !== undefined) return;
+      since = 0;
+      // What the disk refuses here it refuses the closing sync, too, on Linux once for each handle: so it is kept.
+      underWay = handle.datasync().then(() => void (underWay = undefined));
+      underWay.catch(() => {});
+    },
+    settled: async () => await underWay,
+  };
 }
 
 async function finish(handle: FileHandle, file: StoredFile): Promise<void> {
