@@ -34,6 +34,8 @@ const SET = 'rs0';
 const KINDS = ['backup', 'backup', 'verify', 'restore'] as const;
 /** Nothing may go on for longer, whatever befell it. */
 const endsWithinMs = 240_000;
+/** Until the point that is made in the place of a bad one is good. */
+const newPointMs = 300_000;
 
 export async function truth(options: TruthOptions): Promise<TruthResult> {
   const startedMs = performance.now();
@@ -74,7 +76,7 @@ export async function truth(options: TruthOptions): Promise<TruthResult> {
 
 async function tryFault(trial: Trial, kind: (typeof KINDS)[number], fault: Fault): Promise<string> {
   const { bed } = trial;
-  const newest = (await pointsOf(bed.platform)).findLast((point) => point.proof?.ok === true)!;
+  const newest = await newestGood(bed.platform);
   const id = await started(bed, kind, newest);
   await systemClock.wait(bed.random.int(kind === 'restore' ? 3_000 : 2_500));
   const undo = await fault.inflict(bed);
@@ -172,6 +174,11 @@ function judgeLedger(trial: Trial, { checked, missing, later, wrong }: Awaited<R
   trial.compared += checked;
   const differing = [...missing, ...later, ...wrong];
   if (differing.length > 0) trial.untrue(`${what} differs from the ledger in ${differing.length} documents, such as ${differing.slice(0, 3).join('; ')}`);
+}
+
+/** A point that failed its proof is followed by a new one without anybody asking. */
+async function newestGood(platform: Platform): Promise<Point> {
+  return await until('a good point', newPointMs, async () => (await pointsOf(platform)).findLast((point) => point.proof?.ok === true), { everyMs: 500 });
 }
 
 async function pointsOf(platform: Platform): Promise<Point[]> {

@@ -13,23 +13,57 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { showTime, type ClusterTime } from '../base/cluster-time.ts';
+import { fromWire, unexpected } from '../base/failure.ts';
 import type { ArchiveAccess } from '../contract/values.ts';
 import { bringTo, type ReplayOptions } from '../mongo/native-replay.ts';
 import type { Mongod } from '../mongo/mongod.ts';
 import { startMountChild } from '../mount/mount-child.ts';
-import { openMount, type MountMode } from '../mount/open-mount.ts';
+import { mountUnreadable, mountUnwritable } from '../mount/failures.ts';
+import { openMount, type Mount, type MountMode } from '../mount/open-mount.ts';
 import { openMoment, requireChunks, sayMoment, type Moment } from './moment.ts';
 import { storageArguments } from './storage-arguments.ts';
 import type { TaskContext } from './task-context.ts';
 
 export type ReachHow = { readonly kind: 'inspect'; /** Nothing else will be looked at. */ readonly only?: readonly string[] } | { readonly kind: 'prove' } | { readonly kind: 'serve'; readonly port: number; readonly withUsers: boolean };
 
-export type Reached = AsyncDisposable & { readonly moment: Moment; readonly mongod: Mongod; readonly mount: MountMode };
+export type Reached = { readonly moment: Moment; readonly mongod: Mongod; readonly mount: MountMode };
+
+/** Until a mount process that was killed is known to be gone. */
+const mountEndMs = 1_000;
 
 export type ReachAsked = { readonly archive: ArchiveAccess; readonly point: string; /** Null: the point's own time. */ readonly at: ClusterTime | null };
 
-export async function reachMoment({ archive, point, at }: ReachAsked, context: TaskContext, howFor: (moment: Moment) => ReachHow): Promise<Reached> {
+/** What stands below a mongod, and may be why it failed. */
+type Ground = { checked?: Promise<void>; mount?: Mount };
+
+/** The mongod is there while `work` is at work; what it failed of is named where the mount or the repository knows it. */
+export async function atMoment<T>(asked: ReachAsked, context: TaskContext, howFor: (moment: Moment) => ReachHow, work: (reached: Reached) => Promise<T>): Promise<T> {
+  const ground: Ground = {};
   await using undo = new AsyncDisposableStack();
+  try {
+    return await work(await reach(asked, context, howFor, ground, undo));
+  } catch (error) {
+    throw context.signal.aborted ? error : await reasonOf(ground, error, context, undo);
+  }
+}
+
+/** A mongod says at most that it could not read. */
+async function reasonOf({ checked, mount }: Ground, error: unknown, { clock }: TaskContext, undo: AsyncDisposableStack): Promise<unknown> {
+  if (mount === undefined) return error;
+  const told = [checked, mount.broken].map(async (promise) => await promise?.then(() => undefined, (why: unknown) => why));
+  // The end of a mount that was killed may be told after that of the mongod on it.
+  const why = (await told[0]) ?? (await Promise.race([told[1], clock.wait(mountEndMs)]));
+  if (why !== undefined) return why;
+  await undo.disposeAsync();
+  const known = mount.troubles.find(({ failure }) => failure.code !== unexpected);
+  if (known !== undefined) return fromWire(known.failure);
+  const [first] = mount.troubles;
+  if (first === undefined) return error;
+  const { path, operation, failure } = first;
+  return (operation === 'read' ? mountUnreadable : mountUnwritable)({ path, operation, why: failure.message }, error);
+}
+
+async function reach({ archive, point, at }: ReachAsked, context: TaskContext, howFor: (moment: Moment) => ReachHow, ground: Ground, undo: AsyncDisposableStack): Promise<Reached> {
   const program = [...context.programs.node, context.programs.mount];
   const waiting = undo.use(startMountChild(program, context.log));
   context.step('choose the moment');
@@ -37,9 +71,9 @@ export async function reachMoment({ archive, point, at }: ReachAsked, context: T
   context.say(sayMoment(moment));
   const how = howFor(moment);
   context.step('mount the restore point');
-  const checked = checkChunks(moment);
+  const checked = (ground.checked = checkChunks(moment));
   checked.catch(() => {});
-  const mount = undo.use(
+  const mount = (ground.mount = undo.use(
     await openMount({
       source: { archive: moment.access, point: moment.point.id, identityFile: context.identityFile },
       workDirectory: join(context.directory, 'm'),
@@ -48,7 +82,7 @@ export async function reachMoment({ archive, point, at }: ReachAsked, context: T
       log: context.log,
       signal: context.signal,
     }),
-  );
+  ));
   if (mount.mode === 'files') context.say('nothing can be mounted on this host: the files were laid down instead, which takes longer', 'warning');
   context.step(`replay to ${showTime(moment.at)}`);
   const { mongod, entries } = await bringTo({
@@ -65,8 +99,7 @@ export async function reachMoment({ archive, point, at }: ReachAsked, context: T
   undo.defer(async () => void (await mongod.kill()));
   await checked;
   context.say(`${entries} archived entries loaded; a mongod is at ${showTime(moment.at)}`);
-  const owned = undo.move();
-  return { moment, mongod, mount: mount.mode, [Symbol.asyncDispose]: async () => await owned.disposeAsync() };
+  return { moment, mongod, mount: mount.mode };
 }
 
 async function checkChunks(moment: Moment): Promise<void> {

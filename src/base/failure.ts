@@ -65,12 +65,15 @@ export function isFailure(error: unknown, maker?: { readonly code: string }): er
   return error instanceof Error && error.name === 'Failure' && 'code' in error && (maker === undefined || error.code === maker.code);
 }
 
+/** The code of what nobody declared. */
+export const unexpected = 'base.unexpected';
+
 export function toWire(error: unknown): WireFailure {
   if (isFailure(error)) {
     return { code: error.code, message: error.message, hint: error.hint, retry: error.retry, details: error.details };
   }
   const message = error instanceof Error ? error.message : String(error);
-  return { code: 'base.unexpected', message, hint: 'This is not a known failure. The log of the part that raised it has the details.', retry: 'later', details: {} };
+  return { code: unexpected, message, hint: 'This is not a known failure. The log of the part that raised it has the details.', retry: 'later', details: {} };
 }
 
 export function fromWire(wire: WireFailure): Failure {

@@ -67,6 +67,18 @@ export const pathRefused = failure<{ path: string }>('mount.path-refused', {
   retry: 'never',
 });
 
+export const mountUnreadable = failure<{ path: string; operation: string; why: string }>('mount.unreadable', {
+  says: ({ path, operation, why }) => `the mount could not answer a ${operation} of ${path}: ${why}`,
+  hint: 'Run "tidemark repository check --read-data" on the repository; the log of the mount has every such answer.',
+  retry: 'later',
+});
+
+export const mountUnwritable = failure<{ path: string; operation: string; why: string }>('mount.unwritable', {
+  says: ({ path, operation, why }) => `the mount could not keep a ${operation} of ${path}: ${why}`,
+  hint: 'Look at the room on the disk of the work directory. Nothing is wrong with the restore point.',
+  retry: 'later',
+});
+
 export const readShort = failure<{ path: string; from: number; wanted: number; got: number }>('mount.read-short', {
   says: ({ path, from, wanted, got }) => `asked for ${wanted} bytes of ${path} at ${from}, got ${got}`,
   hint: 'Run "tidemark repository check --read-data" on the repository.',

@@ -7,8 +7,7 @@ import { deadlinePassed } from '../base/failures.ts';
 import type { Log } from '../base/log.ts';
 import { mountProcessEnded, mountSilent } from './failures.ts';
 import type { FromMountProcess, MountJob, ToMountProcess } from './mount-process.ts';
-
-export type Trouble = { readonly path: string; readonly operation: string; readonly why: string };
+import type { Trouble } from './trouble.ts';
 
 export type MountChild = {
   readonly pid: number;
@@ -55,9 +54,9 @@ export function startMountChild(command: readonly string[], log: Log): WaitingMo
       if (message.kind === 'ready') resolve();
       else if (message.kind === 'failed') reject(fromWire(message.failure));
       else {
-        const { path, operation, why } = message;
-        troubles.push({ path, operation, why });
-        log.error('the mount answered an error', { path, operation, why });
+        const { path, operation, failure } = message;
+        troubles.push({ path, operation, failure });
+        log.error('the mount answered an error', { path, operation, why: failure.message, code: failure.code });
       }
     });
     void ended.then((status) => reject(mountProcessEnded({ status, lastWords: handle.lastWords })));

@@ -9,6 +9,7 @@ import { stopped } from '../base/failures.ts';
 import type { Log } from '../base/log.ts';
 import type { OpenSource, PointSource, SourceAccess } from './point-source.ts';
 import { serveMount, type ServedMount } from './serve-mount.ts';
+import type { Trouble } from './trouble.ts';
 
 export type MountJob = {
   readonly source: SourceAccess;
@@ -23,7 +24,7 @@ export type ToMountProcess = { readonly kind: 'serve'; readonly job: MountJob } 
 export type FromMountProcess =
   | { readonly kind: 'ready' }
   | { readonly kind: 'failed'; readonly failure: WireFailure }
-  | { readonly kind: 'trouble'; readonly path: string; readonly operation: string; readonly why: string };
+  | ({ readonly kind: 'trouble' } & Trouble);
 
 export type MountProcess = {
   /** Resolves when the process has nothing left to do. */

@@ -15,10 +15,11 @@ import type { Log } from '../base/log.ts';
 import { diskBytes } from './disk-bytes.ts';
 import { mountNoWay, mountProcessEnded, mountRefused } from './failures.ts';
 import { layDownPoint } from './laid-down.ts';
-import { startMountChild, type Trouble, type WaitingMount } from './mount-child.ts';
+import { startMountChild, type WaitingMount } from './mount-child.ts';
 import { ownMountsBelow } from './mount-table.ts';
 import type { OpenSource, SourceAccess } from './point-source.ts';
 import { removeStaleMounts } from './stale.ts';
+import type { Trouble } from './trouble.ts';
 
 export type MountMode = 'fuse' | 'fuse-in-user-namespace' | 'files';
 
@@ -52,7 +53,7 @@ export type Mount = AsyncDisposable & {
   readonly pid: number | undefined;
   /** Rejects with `mount.process-ended` when the mount process ends before `close`. Never resolves. */
   readonly broken: Promise<never>;
-  /** Errors that the mount answered: why a mongod on it may have stopped. */
+  /** Errors that the mount answered: why a mongod on it may have stopped. All of them once it is closed. */
   readonly troubles: readonly Trouble[];
   /** Bytes on disk that the writes take. */
   overlayBytes(): Promise<number>;

@@ -9,7 +9,7 @@
 import { realpathSync, writeFileSync } from 'node:fs';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { withDeadline } from '../base/deadline.ts';
-import { describe, isFailure } from '../base/failure.ts';
+import { describe, isFailure, toWire } from '../base/failure.ts';
 import { systemCallFailed } from '../base/failures.ts';
 import type { Log } from '../base/log.ts';
 import { mountFileSystem, unmountAside } from '../base/native.ts';
@@ -19,6 +19,7 @@ import { openFuseServer } from './fuse-server.ts';
 import { fileSystemType, mountAt } from './mount-table.ts';
 import { openOverlay } from './overlay.ts';
 import { pathOf, type MountedFile, type Owner, type TreeNode } from './tree.ts';
+import type { Trouble } from './trouble.ts';
 
 export type ServeOptions = {
   readonly files: readonly MountedFile[];
@@ -33,7 +34,7 @@ export type ServeOptions = {
   readonly log: Log;
   readonly clock?: Clock;
   /** Bytes that could not be read or kept: whoever asked for them got EIO (or ENOSPC). */
-  readonly onTrouble?: (trouble: { path: string; operation: string; why: string }) => void;
+  readonly onTrouble?: (trouble: Trouble) => void;
 };
 
 export type ServedMount = {
@@ -115,8 +116,8 @@ function troubleTeller({ log, onTrouble }: ServeOptions) {
   let count = 0;
   return (node: TreeNode | undefined, operation: string, error: unknown): void => {
     if (++count > saidAtMost) return;
-    const trouble = { path: node === undefined ? '' : pathOf(node), operation, why: describe(error) };
-    log.error('the mount answered an error', trouble);
-    onTrouble?.(trouble);
+    const trouble = { path: node === undefined ? '' : pathOf(node), operation };
+    log.error('the mount answered an error', { ...trouble, why: describe(error) });
+    onTrouble?.({ ...trouble, failure: toWire(error) });
   };
 }

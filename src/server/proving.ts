@@ -22,7 +22,7 @@ const saysNothing = oneOf([
   'base\\.(stopped|deadline-passed)',
   '(server|contract|catalog|domain)\\.',
   'agent\\.(mover-died|too-many-tasks|oplog-not-archived-yet|task-|port-in-use|space-missing|repository-full)',
-  'mount\\.(refused|no-|silent)',
+  'mount\\.(refused|no-|silent|process-ended|unwritable)',
   'mongo\\.(binary-|not-reached|no-|server-|file-system-full|replay-version)',
   'mover\\.',
   'repository\\.(storage-full|bucket-|share-|list-|warden-)',

@@ -1,6 +1,6 @@
 /** SIGKILL to each part at each step of a backup: nothing lost, nothing left behind, and the session says what happened. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { until } from '../../src/base/deadline.ts';
@@ -45,4 +45,25 @@ test('a lock whose mover, guardian and transport were killed together is given b
   await until('the lock to be given back', 90_000, async () => ((await locked()) ? undefined : true), { everyMs: 200 });
   // It goes when the lock is known to be gone, in this order.
   await until('its marker to be gone', 10_000, () => (existsSync(marker) ? undefined : true));
+});
+
+test('a proof names what the mount met: packs that are gone condemn the point, a mount process that was killed does not', async () => {
+  const proofOf = async (): Promise<{ ok: boolean; says: string }> => (await scene.platform.ok('point', 'show', scene.firstPoint)).proof;
+  const verify = async (): Promise<string> => await scene.start('point', 'verify', scene.firstPoint, '--full');
+  const id = await verify();
+  const [mount] = await until('its mount process', 60_000, () => (scene.platform.pids('mount').length > 0 ? scene.platform.pids('mount') : undefined), { everyMs: 5 });
+  process.kill(mount!, 'SIGKILL');
+  const killed = await scene.end(id);
+  assert.equal(killed.state, 'failed');
+  assert.equal(killed.failure!.code, 'mount.process-ended', JSON.stringify(killed.failure));
+  assert.equal((await proofOf()).ok, true);
+  const packs = readdirSync(join(scene.platform.dataDir, 'repository'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile() && /\/packs(\/|$)/.test(entry.parentPath)).map((entry) => join(entry.parentPath, entry.name));
+  assert.ok(packs.length > 0);
+  for (const pack of packs) renameSync(pack, `${pack}.away`);
+  const failed = await scene.end(await verify());
+  assert.equal(failed.state, 'failed');
+  assert.match(failed.failure!.code, /^(agent\.chunks-missing|repository\.)/, JSON.stringify(failed.failure));
+  assert.equal((await proofOf()).ok, false);
+  for (const pack of packs) renameSync(`${pack}.away`, pack);
+  assert.equal((await scene.end(await verify())).state, 'success');
 });

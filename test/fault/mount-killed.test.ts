@@ -91,7 +91,7 @@ test('a range that cannot be read answers EIO, is named, and everything around i
   assert.deepEqual(at((2 << 20) + 65_536, 4096), bytes.subarray((2 << 20) + 65_536, (2 << 20) + 65_536 + 4096));
   // A write that would have to fetch the rest of its block from there is refused too, not filled with zeros.
   assert.equal(codeOf(() => fs.writeSync(fd, Buffer.from('x'), 0, 1, (2 << 20) + 10) === 1 && fs.fsyncSync(fd)), 'EIO');
-  await until('the named trouble', patientMs, () => (mount.troubles.some(({ path, why }) => path === 'data' && /does not match/.test(why)) ? true : undefined));
+  await until('the named trouble', patientMs, () => (mount.troubles.some(({ path, failure }) => path === 'data' && /does not match/.test(failure.message)) ? true : undefined));
   fs.closeSync(fd);
   await mount.close();
 });

@@ -6,7 +6,7 @@ import { until } from '../../src/base/deadline.ts';
 import { openPlatform, type Platform } from './platform.ts';
 import { openReplicaSet, type ReplicaSet } from './replica-set.ts';
 
-export type EndedSession = { id: string; state: string; steps: { name: string }[]; failure: { message: string; hint: string } | null };
+export type EndedSession = { id: string; state: string; steps: { name: string }[]; failure: { code: string; message: string; hint: string } | null };
 
 export const endStates: ReadonlySet<string> = new Set(['success', 'warning', 'failed', 'stopped']);
 

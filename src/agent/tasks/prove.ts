@@ -13,7 +13,7 @@ import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { hashAll } from '../../mongo/dbhash.ts';
 import { countCollections, listCollections, type Listed } from '../collection-counts.ts';
 import { proofFailed } from '../failures.ts';
-import { reachMoment } from '../reach.ts';
+import { atMoment, type Reached } from '../reach.ts';
 import { askChecks } from '../own-checks.ts';
 import type { TaskContext } from '../task-context.ts';
 
@@ -26,9 +26,11 @@ const countingMs = 60_000;
 
 export async function prove(input: TaskInput<'prove'>, context: TaskContext): Promise<Proof> {
   const startedMs = context.clock.monotonicMs();
-  await using reached = await reachMoment(input, context, () => ({ kind: 'prove' }));
-  const { moment } = reached;
-  await using client = await reached.mongod.client();
+  return await atMoment(input, context, () => ({ kind: 'prove' }), async (reached) => await lookAt(reached, input, context, startedMs));
+}
+
+async function lookAt({ moment, mongod, mount }: Reached, input: TaskInput<'prove'>, context: TaskContext, startedMs: number): Promise<Proof> {
+  await using client = await mongod.client();
   context.step('list and count every collection');
   const listed = await listCollections(client);
   const counts = await countCollections(client, listed, input.level === 'full' ? null : countingMs, context.clock, context.signal);
@@ -52,7 +54,7 @@ export async function prove(input: TaskInput<'prove'>, context: TaskContext): Pr
   }
   const seconds = (context.clock.monotonicMs() - startedMs) / 1000;
   context.say(`${collections.length} collections listed, ${collections.filter(({ counted }) => counted).length} counted, ${chosen.size} validated, ${seconds.toFixed(1)} s`);
-  return { at: moment.at, level: input.level, collections, dbHash, checks, mount: reached.mount, seconds };
+  return { at: moment.at, level: input.level, collections, dbHash, checks, mount, seconds };
 }
 
 function smallest(listed: readonly Listed[]): Set<string> {

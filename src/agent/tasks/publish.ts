@@ -1,8 +1,9 @@
 import { createServer, type AddressInfo } from 'node:net';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
+import type { Mongod } from '../../mongo/mongod.ts';
 import { portInUse, publicationEnded } from '../failures.ts';
 import type { Moment } from '../moment.ts';
-import { reachMoment } from '../reach.ts';
+import { atMoment } from '../reach.ts';
 import type { TaskContext } from '../task-context.ts';
 
 /** A long oplog may have to be replayed first. */
@@ -15,22 +16,26 @@ export async function publish(input: TaskInput<'publish'>, context: TaskContext)
   const port = input.port ?? (await freePort());
   const withUsersOf = ({ about }: Moment): boolean => input.withUsers && about.accessControl;
   const starting = { ...context, signal: AbortSignal.any([context.signal, AbortSignal.timeout(longestStartMs)]) };
-  await using reached = await reachMoment(input, starting, (moment) => ({ kind: 'serve', port, withUsers: withUsersOf(moment) }));
-  const { moment } = reached;
-  context.status('ready', { port, uri: `mongodb://127.0.0.1:${port}/?directConnection=true`, at: moment.at, mount: reached.mount, withUsers: withUsersOf(moment) });
-  context.step('published');
+  return await atMoment(input, starting, (moment) => ({ kind: 'serve', port, withUsers: withUsersOf(moment) }), async ({ moment, mongod, mount }) => {
+    context.status('ready', { port, uri: `mongodb://127.0.0.1:${port}/?directConnection=true`, at: moment.at, mount, withUsers: withUsersOf(moment) });
+    context.step('published');
+    const why = await serveUntil(endsMs, mongod, context);
+    if (typeof why === 'object') throw publicationEnded({ port, status: why.signal ?? `exit code ${why.code}` });
+    context.step(`ending: ${why}`);
+    return { why };
+  });
+}
+
+async function serveUntil(endsMs: number, mongod: Mongod, { clock, signal }: TaskContext): Promise<'expired' | 'stopped' | Awaited<Mongod['exited']>> {
   const ends = new AbortController();
   const stop = (): void => ends.abort();
-  context.signal.addEventListener('abort', stop, { once: true });
-  const expired = context.clock.wait(Math.max(0, endsMs - context.clock.monotonicMs()), ends.signal).then(
+  signal.addEventListener('abort', stop, { once: true });
+  const expired = clock.wait(Math.max(0, endsMs - clock.monotonicMs()), ends.signal).then(
     () => 'expired' as const,
     () => 'stopped' as const,
   );
   try {
-    const why = await Promise.race([expired, reached.mongod.exited]);
-    if (typeof why === 'object') throw publicationEnded({ port, status: why.signal ?? `exit code ${why.code}` });
-    context.step(`ending: ${why}`);
-    return { why };
+    return await Promise.race([expired, mongod.exited]);
   } finally {
     ends.abort();
   }

@@ -5,7 +5,7 @@ import { showTime } from '../../base/cluster-time.ts';
 import { openClient, withFailures } from '../../mongo/connect.ts';
 import { copyCollection, leftBehind, planCopy, splitNamespace, type CopyPlan } from '../../mongo/collection-copy.ts';
 import { requireRestoreRights } from '../../mongo/refusals.ts';
-import { reachMoment } from '../reach.ts';
+import { atMoment, type Reached } from '../reach.ts';
 import type { TaskContext } from '../task-context.ts';
 
 /** An index build on the target answers when it is done; the server stops a task that is silent for longer. */
@@ -16,9 +16,12 @@ export async function restoreCollections(input: TaskInput<'restore-collections'>
   const startedMs = context.clock.monotonicMs();
   await using target = await openClient(input.into, { silenceMs: longestCommandMs });
   await requireRestoreRights(target, input.namespaces.map(({ to }) => to));
-  await using reached = await reachMoment(input, context, () => ({ kind: 'inspect', only: input.namespaces.map(({ from }) => from) }));
-  const { moment } = reached;
-  await using source = await reached.mongod.client();
+  const how = { kind: 'inspect' as const, only: input.namespaces.map(({ from }) => from) };
+  return await atMoment(input, context, () => how, async (reached) => await restoreFrom(reached, target, input, context, startedMs));
+}
+
+async function restoreFrom({ moment, mongod }: Reached, target: MongoClient, input: TaskInput<'restore-collections'>, context: TaskContext, startedMs: number): Promise<TaskOutput<'restore-collections'>> {
+  await using source = await mongod.client();
   context.step('look at both sides');
   await nameLeftBehind(target, input, context);
   const at = showTime(moment.at);
