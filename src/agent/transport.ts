@@ -20,6 +20,7 @@ import { removeStaleMounts } from '../mount/stale.ts';
 import { holdersOf } from '../repository/holders.ts';
 import { keepConfiguration } from '../repository/configurations.ts';
 import { raiseImmutable } from '../repository/immutable.ts';
+import { planMerge } from '../repository/oplog-merge-plan.ts';
 import { planTrim } from '../repository/oplog-trim.ts';
 import { listArchives, makeArchive } from '../repository/repository.ts';
 import { readWardenAlarms } from '../repository/storage/warden-line.ts';
@@ -116,7 +117,8 @@ export async function openTransport(options: { workDirectory: string; programs: 
       await withArchiveHere(archive, async (opened) => {
         const { isNeeded, says } = await neededIn(opened, wish, systemClock.now());
         const { goes, full, retainedBytes, retainedUntilMs } = await planTrim(opened.parts, isNeeded);
-        return { goes: [...goes], retainedBytes, retainedUntilMs, says, full: full.length };
+        const merges = (await planMerge(opened.parts)).reduce((sum, { groups, full: others }) => sum + groups.flat().length + others.length, 0);
+        return { goes: [...goes], retainedBytes, retainedUntilMs, says, full: full.length, merges };
       }),
     'point.delete': async ({ archive, point }) => {
       await withArchiveHere(archive, async (opened) => await opened.deletePoint(point));

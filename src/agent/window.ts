@@ -16,7 +16,6 @@ import { summarise } from './point-about.ts';
 export type ChainSpan = {
   readonly chain: string;
   readonly why: string;
-  readonly startedAtMs: number;
   /** With its term where the chain begins. */
   readonly after: ClusterTime & { readonly term?: number };
   readonly through: ClusterTime;
@@ -30,12 +29,12 @@ export async function surveyChains(archive: Archive): Promise<{ spans: ChainSpan
   const { chains, hurt } = await archive.oplog.chains();
   const damaged = hurt.map(({ chain, object, what }) => ({ object, what: `${what}; oplog chain ${chain} cannot be used` }));
   const spans: ChainSpan[] = [];
-  for (const { id, start, startedAtMs } of chains) {
+  for (const { id, start } of chains) {
     const [slices, found] = await Promise.all([archive.oplog.slices(id), archive.oplog.barriers(id)]);
     const unusable = found.isWhole ? '' : `; oplog chain ${id} cannot be used, because nobody knows where this barrier is`;
     damaged.push(...found.damaged.map(({ object, what }) => ({ object, what: `${what}${unusable}` })));
     if (!found.isWhole) continue;
-    const whole = { chain: id, startedAtMs, barriers: found.barriers };
+    const whole = { chain: id, barriers: found.barriers };
     let span: ChainSpan | undefined = { ...whole, why: start.why, after: start.after, through: start.after };
     for (const { after, through, isCut } of slices) {
       if (!isCut) span = { ...(span ?? { ...whole, why: cutWords, after }), through };
@@ -46,7 +45,7 @@ export async function surveyChains(archive: Archive): Promise<{ spans: ChainSpan
     }
     if (span !== undefined) spans.push(span);
   }
-  return { spans: spans.sort((a, b) => a.startedAtMs - b.startedAtMs || compareTimes(a.after, b.after)), damaged };
+  return { spans, damaged };
 }
 
 /** The chain that carries a point from its checkpoint to `at`; the newest one when several do. */

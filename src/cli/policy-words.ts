@@ -1,5 +1,6 @@
 /** The words of `policy add`, `edit` and `preview` as the contract has them, and back. */
 import type { GivenPolicy, PolicyDocument, PolicySchedule, Retention, Verification } from '../contract/policies.ts';
+import type { OplogMerged } from '../contract/values.ts';
 import { isGiven, listOf, textOf, type Invocation } from './command.ts';
 import { plural } from './format.ts';
 import { hoursFrom, numberOf, timeOfDay, usageOf, type Hours } from './numbers.ts';
@@ -174,4 +175,10 @@ export function showRetention({ keep, weekly, monthly, yearly, oplog }: Retentio
     ...(yearly === null ? [] : [`${yearly.count} yearly from month ${yearly.month}`]),
     ...(oplog.kind === 'points' ? [] : [`oplog ${oplog.days === 1 ? '1 day' : `${oplog.days} days`}`]),
   ].join(', ');
+}
+
+/** Of a session that tended an archive's oplog. */
+export function showMergedOplog(merged: OplogMerged | null): string[] {
+  if (merged === null) return [];
+  return [`${merged.slices === 0 ? '' : `${plural(merged.slices, 'slice')} of oplog became ${merged.into}; `}the archived oplog is ${plural(merged.files, 'slice')}`];
 }

@@ -89,7 +89,7 @@ const transportOrders = {
   /** What of the archived oplog would go. */
   'archive.oplog-plan': {
     input: z.object({ archive: v.archiveAccess, rule: v.oplogRule.nullable(), /** What time it is at the latest (domain/believed-time.ts). */ nowMs: z.number(), busy: z.array(z.string()), /** Points that are about to go. */ without: z.array(z.string()), keepFrom: v.clusterTime.nullable() }),
-    output: v.oplogGoing.extend({ /** Gaps whose bytes are still there. */ full: z.int() }),
+    output: v.oplogGoing.extend({ /** Gaps whose bytes are still there. */ full: z.int(), /** Slices that would be merged, and merged ones that others stand inside of. */ merges: z.int().default(0) }),
     deadlineMs: 60_000,
   },
   'point.delete': { input: z.object({ archive: v.archiveAccess, point: z.string() }), output: z.object({}), deadlineMs: 30_000 },

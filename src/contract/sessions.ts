@@ -82,11 +82,12 @@ export const sessionResult = z
       points: z.array(z.string()),
       deleted: z.array(z.string()),
       freedBytes: z.number(),
+      oplogMerged: v.oplogMerged.nullable().default(null),
     }),
     z.object({ kind: z.literal('copy-oplog'), through: v.clusterTime.nullable() }),
     z.object({ kind: z.literal('repair'), ok: z.boolean(), from: z.string().nullable(), archives: z.array(taskKinds.repair.output.extend({ set: z.string() })) }),
     /** Points that went, those that were to go and stayed, and the space that came back. */
-    z.object({ kind: z.literal('retention'), deleted: z.array(z.string()), refused: z.array(z.object({ point: z.string(), why: z.string() })), freedBytes: z.number(), /** Of these archived oplog. */ oplogBytes: z.number().default(0), /** Stretches of oplog that go when sessions that may read them have ended. */ oplogWaiting: z.int().default(0) }),
+    z.object({ kind: z.literal('retention'), deleted: z.array(z.string()), refused: z.array(z.object({ point: z.string(), why: z.string() })), freedBytes: z.number(), /** Of these archived oplog. */ oplogBytes: z.number().default(0), /** Stretches of oplog that go when sessions that may read them have ended. */ oplogWaiting: z.int().default(0), oplogMerged: v.oplogMerged.nullable().default(null) }),
     z.object({ kind: z.literal('oplog'), through: v.optime.nullable() }),
   ])
   .meta({ id: 'SessionResult' });

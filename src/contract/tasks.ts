@@ -179,19 +179,24 @@ export const taskKinds = {
     input: z.object({ archive: v.archiveAccess }),
     output: z.object({ freedBytes: z.number(), deletedPacks: z.int(), rewrittenPacks: z.int(), keptBytes: z.number(), retainedBytes: z.number().default(0), retainedUntilMs: z.number().nullable().default(null) }),
   },
-  /** Takes archived oplog away that no point needs: first it becomes a gap, then, when nobody reads it any more, its bytes go. */
+  /** Takes archived oplog away that no point needs: first it becomes a gap, then, when nobody reads it any more, its bytes go. And merges slices, in the same two steps. */
   'tend-oplog': {
     input: z.object({
       archive: v.archiveAccess,
       wish: z.discriminatedUnion('what', [
         z.object({ what: z.literal('cut'), rule: v.oplogRule.nullable(), /** What time it is at the latest (domain/believed-time.ts). */ nowMs: z.number(), /** Points that sessions work with. */ busy: z.array(z.string()), /** Everything behind it stays too. */ keepFrom: v.clusterTime.nullable() }),
         z.object({ what: z.literal('empty'), cuts: z.array(v.oplogStretch).min(1) }),
+        z.object({ what: z.literal('merge') }),
+        z.object({ what: z.literal('remove-merged'), merged: z.array(v.oplogStretch).min(1) }),
       ]),
     }),
     output: z.discriminatedUnion('what', [
       /** `full`: every gap whose bytes are still there. */
       v.oplogGoing.extend({ what: z.literal('cut'), full: z.array(v.oplogStretch) }),
       z.object({ what: z.literal('empty'), freedBytes: z.number(), slices: z.int(), chains: z.int() }),
+      /** `slices` became `into`; `full`: every merged slice that others still stand inside of. `files`: the slices of the archive, those others included. */
+      z.object({ what: z.literal('merge'), slices: z.int(), into: z.int(), bytes: z.number(), files: z.int(), full: z.array(v.oplogStretch) }),
+      z.object({ what: z.literal('remove-merged'), freedBytes: z.number(), slices: z.int() }),
     ]),
   },
   /** Brings what a set's archive holds, points and oplog, into its archive in another repository, under that one's key. */

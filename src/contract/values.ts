@@ -126,6 +126,9 @@ export const oplogRule = z.discriminatedUnion('kind', [z.object({ kind: z.litera
 /** The entries of (after, through] of a chain. */
 export const oplogStretch = z.object({ chain: z.string(), after: clusterTime, through: clusterTime });
 
+/** So many slices of archived oplog became so many; `files`: how many there are now. */
+export const oplogMerged = z.object({ slices: z.int(), into: z.int(), files: z.int() });
+
 /** What of the archived oplog goes, or would go. */
 export const oplogGoing = z.object({
   goes: z.array(oplogStretch.extend({ slices: z.int(), bytes: z.number() })),
@@ -260,6 +263,7 @@ export type MemberLook = z.infer<typeof memberLook>;
 export type SetLook = z.infer<typeof setLook>;
 export type CopyKeep = z.infer<typeof copyKeep>;
 export type OplogGoing = z.infer<typeof oplogGoing>;
+export type OplogMerged = z.infer<typeof oplogMerged>;
 export type OplogRule = z.infer<typeof oplogRule>;
 export type OplogStretch = z.infer<typeof oplogStretch>;
 export type CopyMethod = z.infer<typeof copyMethod>;

@@ -12,7 +12,7 @@ test('everything that a backup and an oplog writer write may be added, and nothi
   for (const name of [names.pack('ab12'), names.segment('cd'), names.point('p1'), names.proof('p1', '1'), names.lease('writer', '1'), names.chainStart('c'), names.chainWriter('c'), `${names.day('c', 3)}1-2`]) {
     assert.ok(rules.mayAdd(name) && rules.mayRead(name), name);
   }
-  for (const name of [names.retired('1'), names.lease('sweep', '1'), `${names.leases}broken-writer-1`, names.about, 'tidemark.json']) assert.ok(!rules.mayAdd(name), name);
+  for (const name of [names.retired('1'), names.lease('sweep', '1'), `${names.leases}broken-writer-1`, `${names.cuts('c')}1-2`, `${names.day('c', 3)}1-2-merged`, names.about, 'tidemark.json']) assert.ok(!rules.mayAdd(name), name);
 });
 
 test('a name that leads out of the archive is neither read, written nor listed', () => {

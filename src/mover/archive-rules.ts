@@ -2,14 +2,14 @@
  * What a host may do to the objects of its archive over a data channel.
  *
  *   read                      everything of the archive, and the object that says what archive it is
- *   append                    new objects, except those by which a sweep or a retention works: retirements, its leases, broken marks, cuts
+ *   append                    new objects, except those by which a sweep or a retention works: retirements, its leases, broken marks, cuts, merged slices
  *   replace                   what this session made, and the sign of who writes an oplog chain, which is a courtesy
  *   retain                    what of it is kept, for as long as the repository says
  *   take back                 what this session made and may withdraw: leases, points, proofs, slices, the sign
  *
  * Names are judged by their text, before any path is made of them.
  */
-import { archivesPrefix } from '../repository/object-names.ts';
+import { archivesPrefix, mergedSuffix } from '../repository/object-names.ts';
 
 export type Right = 'read' | 'append';
 
@@ -36,7 +36,7 @@ export function archiveRules(setId: string) {
     mayRead: (name: string): boolean => name === about || below(name) !== undefined,
     mayAdd(name: string): boolean {
       const parts = below(name);
-      if (parts === undefined || parts.length < 2 || parts[0] === 'retired' || (parts[0] === 'oplog' && parts[2] === 'cuts')) return false;
+      if (parts === undefined || parts.length < 2 || parts[0] === 'retired' || (parts[0] === 'oplog' && (parts[2] === 'cuts' || parts.at(-1)!.endsWith(mergedSuffix)))) return false;
       return parts[0] !== 'leases' || parts[1]!.startsWith('writer-');
     },
     /** The sign of a chain's writer. */

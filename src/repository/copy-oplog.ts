@@ -188,11 +188,17 @@ function lastDayOf(next: Chain | undefined, clock: Clock): number {
 /** The last slice of a chain, found by day from the newest one on, or the cut behind it. */
 async function endIn(parts: ArchiveParts, chain: string, start: ClusterTime, lastDay: number): Promise<SliceName | undefined> {
   const cut = (await listUnder(parts, parts.names.cuts(chain))).sort((a, b) => compareTimes(a.through, b.through)).at(-1);
+  if (!(await hasAny(parts, parts.names.slices(chain)))) return cut;
   for (let day = Math.max(lastDay, dayOf(start.t)); day >= dayOf(start.t); day--) {
     const last = (await listUnder(parts, parts.names.day(chain, day))).at(-1);
     if (last !== undefined) return cut !== undefined && compareTimes(cut.through, last.through) >= 0 ? cut : last;
   }
   return cut;
+}
+
+async function hasAny({ storage }: ArchiveParts, prefix: string): Promise<boolean> {
+  for await (const _ of storage.list(prefix)) return true;
+  return false;
 }
 
 async function slicesFrom(parts: ArchiveParts, chain: string, after: ClusterTime, lastDay: number): Promise<SliceName[]> {

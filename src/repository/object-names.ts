@@ -13,6 +13,7 @@
  *                chains/<chain id>                               why an oplog chain was started, and after what
  *                oplog/<chain id>/writer                         who writes it now
  *                oplog/<chain id>/slices/<day>/<after>-<through> entries of (after, through]; day and times in hex
+ *                                     …<after>-<through>-merged  the same, in the place of several
  *                oplog/<chain id>/barriers/<at>-<check>          an entry that cannot be replayed over
  *                oplog/<chain id>/cuts/<after>-<through>         in the place of entries that retention removed
  */
@@ -38,6 +39,9 @@ export function isKept(name: string): boolean {
 export function isKeptFromPut(name: string): boolean {
   return isKept(name) && name.split('/')[4] !== 'slices';
 }
+
+/** Of the name of a slice that stands in the place of several. Nobody puts such a one over a data channel. */
+export const mergedSuffix = '-merged';
 
 const secondsOfDay = 86_400;
 

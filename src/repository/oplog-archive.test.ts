@@ -6,9 +6,13 @@ import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { compareTimes, type ClusterTime, type Optime } from '../base/cluster-time.ts';
 import { isFailure, type FailureMaker } from '../base/failure.ts';
+import { openTestArchive } from '../../test/kit/archive-scene.ts';
+import { memoryStorage } from '../../test/kit/memory-storage.ts';
+import { turnedClock } from '../../test/kit/turned-clock.ts';
 import { openArchive, type OplogArchive, type OplogBatch } from './archive.ts';
 import { chainBusy, chainMissing, chainTaken, oplogDamaged, oplogGap, oplogNotFollowing } from './failures.ts';
 import { randomKey } from './keys.ts';
+import { openOplogArchive } from './oplog-archive.ts';
 import { makeArchive } from './repository.ts';
 import { openDirectory } from './storage/directory.ts';
 
@@ -210,4 +214,24 @@ test('barriers are kept in order, once each', async (t) => {
   assert.deepEqual((await oplog.barriers(chain)).barriers.map(({ at }) => at.t), [110, 120]);
   const next = await oplog.startChain({ why: 'rolled over', after: time(500), previous: chain });
   assert.deepEqual((await oplog.chains()).chains.map(({ id, start }) => [id, start.previous]), [[chain, null], [next, chain]]);
+});
+
+test('a chain that is begun after the clock was turned back, or in the same millisecond, is behind all others; a strange name is heeded by none', async () => {
+  const storage = memoryStorage();
+  const clock = turnedClock();
+  const { parts } = await openTestArchive(storage);
+  const oplog = openOplogArchive(parts, clock);
+  const start = { why: 'one', after: time(10), previous: null };
+  const begun: string[] = [];
+  for (const ms of [0, 0, 0, -86_400_000, -1, 0, 90_000_000]) {
+    clock.turn(ms);
+    begun.push(await oplog.startChain(start));
+  }
+  assert.deepEqual((await oplog.chains()).chains.map(({ id }) => id), begun);
+  assert.deepEqual([...begun].sort(), begun);
+  for (const name of ['zz', 'f'.repeat(24)]) await storage.put(parts.names.chainStart(name), Buffer.from('?'), 'new');
+  const last = await oplog.startChain(start);
+  assert.match(last, /^[0-9a-f]{24}$/);
+  assert.ok(begun.at(-1)! < last);
+  assert.equal((await oplog.chains()).chains.at(-1)!.id, last);
 });

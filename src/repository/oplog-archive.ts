@@ -1,5 +1,6 @@
 /**
- * The archived oplog of a set: chains of slices.
+ * The archived oplog of a set: chains of slices. Their ids sort as they were begun: a new one's is behind all that are there,
+ * though the clock was turned back or did not move meanwhile.
  *
  * A chain is one unbroken run. Where continuity cannot be proved, a new chain is started that says why and what was
  * before; nothing is ever mended. A slice holds (after, through], and the next one's `after` is this one's `through`,
@@ -65,6 +66,18 @@ export type OplogArchive = {
   barriers(chain: string): Promise<{ barriers: Barrier[]; damaged: Damage[]; isWhole: boolean }>;
 };
 
+/** Behind every chain that is there. */
+async function nextChainId(parts: ArchiveParts, clock: Clock): Promise<string> {
+  const id = sortableId(clock);
+  const last = (await listChains(parts)).findLast((one) => chainIdForm.test(one));
+  if (last === undefined || last < id) return id;
+  const atMs = Number.parseInt(last.slice(0, 12), 16) + 1;
+  return sortableId({ ...clock, now: () => atMs });
+}
+
+/** What `sortableId` makes, but for the last millisecond there is: another name may be anybody's. */
+const chainIdForm = /^(?!f{12})[0-9a-f]{24}$/;
+
 /** The ids of all chains, oldest first. */
 export async function listChains({ storage, names }: ArchiveParts): Promise<string[]> {
   const ids: string[] = [];
@@ -86,10 +99,10 @@ export function openOplogArchive(parts: ArchiveParts, clock: Clock = systemClock
           hurt.push({ chain: id, ...damageOf(names.chainStart(id), error) });
         }
       }
-      return { chains: chains.sort((a, b) => a.startedAtMs - b.startedAtMs || (a.id < b.id ? -1 : 1)), hurt };
+      return { chains, hurt };
     },
     async startChain(start) {
-      const chain = sortableId(clock);
+      const chain = await nextChainId(parts, clock);
       const stored: StoredChain = { form: 1, startedAtMs: clock.now(), start };
       await storage.put(names.chainStart(chain), sealObject(keys.object, names.chainStart(chain), stored), 'new');
       return chain;

@@ -50,7 +50,7 @@ export async function listAllSlices(parts: ArchiveParts): Promise<Map<string, Sl
 
 /**
  * From a moment, slice by slice, each starting where the one before ends. Of two that start at the same moment the one
- * that leads on is taken; else the longer one. A cut comes before what it stands for, which may be there in part.
+ * that leads on is taken; else the longer one. A cut and a merged slice come before what they stand for, which may be there in part.
  */
 export function wayFrom(slices: readonly SliceName[], after: ClusterTime, through: ClusterTime | undefined): SliceName[] {
   const starting = new Map<string, SliceName[]>();
@@ -61,7 +61,7 @@ export function wayFrom(slices: readonly SliceName[], after: ClusterTime, throug
   const way: SliceName[] = [];
   for (let at = after; through === undefined || compareTimes(at, through) < 0; ) {
     const next = starting.get(showTime(at));
-    const chosen = next?.findLast(({ isCut }) => isCut) ?? next?.findLast((slice) => starting.has(showTime(slice.through))) ?? next?.at(-1);
+    const chosen = next?.findLast(({ isCut }) => isCut) ?? next?.findLast(({ isMerged }) => isMerged) ?? next?.findLast((slice) => starting.has(showTime(slice.through))) ?? next?.at(-1);
     if (chosen === undefined || compareTimes(chosen.through, at) <= 0) break;
     way.push(chosen);
     at = chosen.through;
@@ -82,7 +82,8 @@ async function findSlices(parts: ArchiveParts, chain: string, stored: StoredChai
     entrances = found.filter((slice) => compareTimes(slice.after, after) <= 0 && compareTimes(slice.through, after) > 0);
   }
   for (let day = dayOf(after.t) + 1; day <= dayOf(through.t); day++) found.push(...(await listDay(day)));
-  for (const entrance of entrances.reverse()) {
+  const merged = entrances.filter(({ isMerged }) => isMerged);
+  for (const entrance of [...merged, ...entrances.filter(({ isMerged }) => !isMerged).reverse()]) {
     const way = [entrance, ...wayFrom(found, entrance.through, through)];
     if (compareTimes(way.at(-1)!.through, through) >= 0) return way;
   }
@@ -135,21 +136,50 @@ export function requireFollowing(chain: string, stored: StoredChain, slice: Slic
   }
 }
 
+/** A slice that went while this was at work is in a merged one: it is looked for again behind what was read, once for each slice. */
 export async function* readEntries(parts: ArchiveParts, chain: string, after: ClusterTime, through: ClusterTime): AsyncGenerator<OplogBatch> {
   const stored = await readChain(parts, chain);
+  const gone = new Set<string>();
+  let at = after;
+  for (;;) {
+    try {
+      for await (const batch of readWay(parts, chain, stored, at, through)) {
+        yield batch;
+        at = batch.last;
+      }
+      return;
+    } catch (error) {
+      const name = goneSlice(error);
+      if (name === undefined || gone.has(name)) throw error;
+      gone.add(name);
+    }
+  }
+}
+
+/** The slice that a list had and that was not there any more. */
+export function goneSlice(error: unknown): string | undefined {
+  return isFailure(error, oplogDamaged) && isFailure(error.cause, objectMissing) ? String(error.details['slice']) : undefined;
+}
+
+async function* readWay(parts: ArchiveParts, chain: string, stored: StoredChain, after: ClusterTime, through: ClusterTime): AsyncGenerator<OplogBatch> {
   if (compareTimes(after, through) >= 0) return;
   let before: OpenedSlice | undefined;
   for (const slice of await findSlices(parts, chain, stored, after, through)) {
     const opened = await openSlice(parts, chain, slice);
     requireFollowing(chain, stored, slice, opened, before);
-    for (const [index, block] of opened.header.blocks.entries()) {
-      if (compareTimes(block.last, after) <= 0 || compareTimes(block.first, through) > 0) continue;
-      const bytes = await readBlock(parts, chain, slice, opened, index);
-      const isInside = compareTimes(block.first, after) > 0 && compareTimes(block.last, through) <= 0;
-      const batch = isInside ? { first: block.first, last: block.last, count: block.count, bytes } : cut(chain, slice, block, bytes, after, through);
-      if (batch !== undefined) yield batch;
-    }
+    yield* entriesOf(parts, chain, slice, opened, after, through);
     before = opened;
+  }
+}
+
+/** What a slice has of (after, through]. */
+export async function* entriesOf(parts: ArchiveParts, chain: string, slice: SliceName, opened: OpenedSlice, after: ClusterTime, through: ClusterTime): AsyncGenerator<OplogBatch> {
+  for (const [index, block] of opened.header.blocks.entries()) {
+    if (compareTimes(block.last, after) <= 0 || compareTimes(block.first, through) > 0) continue;
+    const bytes = await readBlock(parts, chain, slice, opened, index);
+    const isInside = compareTimes(block.first, after) > 0 && compareTimes(block.last, through) <= 0;
+    const batch = isInside ? { first: block.first, last: block.last, count: block.count, bytes } : cut(chain, slice, block, bytes, after, through);
+    if (batch !== undefined) yield batch;
   }
 }
 

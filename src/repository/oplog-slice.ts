@@ -12,6 +12,10 @@
  * and last time, entries, place, size and the BLAKE3 of its plain bytes. The hash of a slice is the BLAKE3 of its plain
  * header, so it stands for every byte of the slice and of all before it. The first slice's `previous` is the hash of the
  * chain's start.
+ *
+ * A merged slice stands in the place of consecutive ones (docs/design/oplog-merging.md). Its header says besides what the hash of
+ * the last of them is (`end`), which is its own hash then, because that is what the next slice carries. Its name says that it
+ * is one, and `end` counts in no other: such names nobody puts over a data channel.
  */
 import { randomBytes } from 'node:crypto';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
@@ -20,7 +24,7 @@ import { timeFromKey, timeKey, type ClusterTime, type Optime } from '../base/clu
 import { openCompressor, openDecompressor } from '../base/native.ts';
 import { oplogDamaged } from './failures.ts';
 import { countedNonce, decrypt, encrypt, tagBytes, type ArchiveKeys } from './keys.ts';
-import { dayOf, lastPart, type ObjectNames } from './object-names.ts';
+import { dayOf, lastPart, mergedSuffix, type ObjectNames } from './object-names.ts';
 
 const magic = Buffer.from('TMOPLG1\n');
 const saltBytes = 16;
@@ -42,79 +46,97 @@ export type SliceBlock = {
   /** Hex. */
   readonly hash: string;
 };
-export type SliceHeader = { readonly after: Optime; readonly through: Optime; readonly previous: string; readonly blocks: readonly SliceBlock[] };
+export type SliceHeader = { readonly after: Optime; readonly through: Optime; readonly previous: string; readonly blocks: readonly SliceBlock[]; readonly end?: string };
 
 /** Consecutive oplog entries as the database gave them: concatenated BSON documents, byte for byte. */
 export type OplogBatch = { readonly first: Optime; readonly last: Optime; readonly count: number; readonly bytes: Uint8Array };
 
 /** `isCut`: no slice, but what stands in the place of slices that went (oplog-cuts.ts). */
-export type SliceName = { readonly name: string; readonly after: ClusterTime; readonly through: ClusterTime; readonly bytes: number; readonly isCut: boolean };
+export type SliceName = { readonly name: string; readonly after: ClusterTime; readonly through: ClusterTime; readonly bytes: number; readonly isCut: boolean; readonly isMerged: boolean };
 
 export function sliceName(names: ObjectNames, chain: string, after: ClusterTime, through: ClusterTime): string {
   return `${names.day(chain, dayOf(after.t))}${timeKey(after)}-${timeKey(through)}`;
 }
 
-export function parseSliceName(name: string, bytes: number): SliceName | undefined {
-  const match = /^([0-9a-f]{16})-([0-9a-f]{16})$/.exec(lastPart(name));
-  return match === null ? undefined : { name, after: timeFromKey(match[1]!), through: timeFromKey(match[2]!), bytes, isCut: name.includes('/cuts/') };
+export function mergedName(names: ObjectNames, chain: string, after: ClusterTime, through: ClusterTime): string {
+  return `${sliceName(names, chain, after, through)}${mergedSuffix}`;
 }
 
-/** Joins batches to blocks of about 1 MiB; a batch is never cut. */
-function blocksOf(batches: readonly OplogBatch[]): OplogBatch[] {
-  const blocks: OplogBatch[] = [];
+export function parseSliceName(name: string, bytes: number): SliceName | undefined {
+  const match = /^([0-9a-f]{16})-([0-9a-f]{16})(-merged)?$/.exec(lastPart(name));
+  if (match === null) return undefined;
+  const isCut = name.includes('/cuts/');
+  return { name, after: timeFromKey(match[1]!), through: timeFromKey(match[2]!), bytes, isCut, isMerged: !isCut && match[3] !== undefined };
+}
+
+export type SliceEncoder = {
+  /** Joined with others to blocks of about 1 MiB; a batch is never cut. */
+  add(batch: OplogBatch): void;
+  finish(after: Optime, previous: string, end?: string): { bytes: Buffer; hash: string; through: Optime };
+};
+
+/** Holds what is sealed so far, and one block in the open. */
+export function openSliceEncoder(keys: ArchiveKeys, name: string): SliceEncoder {
+  const salt = randomBytes(saltBytes);
+  const key = keys.slice(salt);
+  const sealed: Buffer[] = [];
+  const blocks: SliceBlock[] = [];
   let open: OplogBatch[] = [];
-  let size = 0;
+  let [size, offset] = [0, 0];
   const close = (): void => {
     if (open.length === 0) return;
+    const plain = Buffer.concat(open.map((batch) => batch.bytes));
+    const packed = Buffer.allocUnsafe(plain.length);
+    const packedBytes = compress(plain, packed);
+    const body = packedBytes < 0 ? plain : packed.subarray(0, packedBytes);
+    const bytes = body.length + tagBytes;
     const count = open.reduce((sum, batch) => sum + batch.count, 0);
-    blocks.push({ first: open[0]!.first, last: open.at(-1)!.last, count, bytes: Buffer.concat(open.map((batch) => batch.bytes)) });
+    blocks.push({ first: open[0]!.first, last: open.at(-1)!.last, count, offset, bytes, plainBytes: plain.length, zstd: packedBytes >= 0, hash: blake3(plain).toString('hex') });
+    sealed.push(encrypt(key, countedNonce(blocks.length), body));
+    offset += bytes;
     open = [];
     size = 0;
   };
-  for (const batch of batches) {
-    if (size > 0 && size + batch.bytes.length > blockBytes) close();
-    open.push(batch);
-    size += batch.bytes.length;
-  }
-  close();
-  return blocks;
+  return {
+    add(batch) {
+      if (size > 0 && size + batch.bytes.length > blockBytes) close();
+      open.push(batch);
+      size += batch.bytes.length;
+    },
+    finish(after, previous, end) {
+      close();
+      const through = blocks.at(-1)?.last ?? after;
+      const header: SliceHeader = { after, through, previous, blocks, ...(end !== undefined && { end }) };
+      const json = Buffer.from(JSON.stringify(header));
+      return { bytes: Buffer.concat([sealHead(key, salt, name, json), ...sealed]), hash: end ?? blake3(json).toString('hex'), through };
+    },
+  };
 }
 
 export function encodeSlice(keys: ArchiveKeys, name: string, after: Optime, previous: string, batches: readonly OplogBatch[]): { bytes: Buffer; hash: string; through: Optime } {
-  const bodies: Buffer[] = [];
-  const blocks: SliceBlock[] = [];
-  let offset = 0;
-  for (const block of blocksOf(batches)) {
-    const plain = Buffer.from(block.bytes.buffer, block.bytes.byteOffset, block.bytes.length);
-    const packed = Buffer.allocUnsafe(plain.length);
-    const size = compress(plain, packed);
-    const body = size < 0 ? plain : packed.subarray(0, size);
-    const bytes = body.length + tagBytes;
-    const { first, last, count } = block;
-    blocks.push({ first, last, count, offset, bytes, plainBytes: plain.length, zstd: size >= 0, hash: blake3(plain).toString('hex') });
-    bodies.push(body);
-    offset += bytes;
-  }
-  const through = blocks.at(-1)?.last ?? after;
-  const header: SliceHeader = { after, through, previous, blocks };
-  const json = Buffer.from(JSON.stringify(header));
-  return { bytes: sealSlice(keys, name, json, bodies), hash: blake3(json).toString('hex'), through };
+  const encoder = openSliceEncoder(keys, name);
+  for (const batch of batches) encoder.add(batch);
+  return encoder.finish(after, previous);
 }
 
 /** A slice of a plain header and its blocks as they are compressed. Under another archive's key it has the same hash. */
 export function sealSlice(keys: ArchiveKeys, name: string, json: Buffer, bodies: readonly Buffer[]): Buffer {
   const salt = randomBytes(saltBytes);
   const key = keys.slice(salt);
+  return Buffer.concat([sealHead(key, salt, name, json), ...bodies.map((body, index) => encrypt(key, countedNonce(index + 1), body))]);
+}
+
+function sealHead(key: Uint8Array, salt: Buffer, name: string, json: Buffer): Buffer {
   const header = encrypt(key, countedNonce(0), zstdCompressSync(json), Buffer.from(name));
   const size = Buffer.alloc(4);
   size.writeUInt32LE(header.length);
-  return Buffer.concat([magic, salt, size, header, ...bodies.map((body, index) => encrypt(key, countedNonce(index + 1), body))]);
+  return Buffer.concat([magic, salt, size, header]);
 }
 
 /** Slices without blocks are never written, so a head is at least this long and most are read at once. */
 export const headGuessBytes = 4096;
 
-/** `json` is the plain header, which `hash` is the hash of. */
+/** `json` is the plain header; `hash` is what the next slice carries. */
 export type OpenedSlice = { readonly header: SliceHeader; readonly json: Buffer; readonly hash: string; readonly bodiesAt: number; readonly key: Uint8Array };
 
 /** The bytes that `openSliceHeader` needs, told from the first 28. */
@@ -129,7 +151,9 @@ export function openSliceHeader(keys: ArchiveKeys, chain: string, name: string, 
   const plain = decrypt(key, countedNonce(0), bytes.subarray(sliceHeadBytes, bodiesAt), Buffer.from(name));
   if (plain === undefined) throw oplogDamaged({ chain, slice: lastPart(name), what: 'its header is not what was written' });
   const json = zstdDecompressSync(plain);
-  return { header: JSON.parse(json.toString()) as SliceHeader, json, hash: blake3(json).toString('hex'), bodiesAt, key };
+  const header = JSON.parse(json.toString()) as SliceHeader;
+  const end = name.endsWith(mergedSuffix) ? header.end : undefined;
+  return { header, json, hash: end ?? blake3(json).toString('hex'), bodiesAt, key };
 }
 
 /** The plain entries of a block, and the compressed ones as they were sealed. */

@@ -230,7 +230,7 @@ async function removeBarriers(emptying: Emptying, isGone: (at: ClusterTime) => b
 }
 
 /** False: it is retained, and goes with a later run. */
-async function remove({ parts, lease, signal }: Emptying, name: string): Promise<boolean> {
+export async function remove({ parts, lease, signal }: Pick<Emptying, 'parts' | 'lease' | 'signal'>, name: string): Promise<boolean> {
   signal?.throwIfAborted();
   await lease.confirm();
   try {
@@ -242,6 +242,6 @@ async function remove({ parts, lease, signal }: Emptying, name: string): Promise
   }
 }
 
-function isInside(part: Pick<SliceName, 'after' | 'through'>, whole: Pick<SliceName, 'after' | 'through'>): boolean {
+export function isInside(part: Pick<SliceName, 'after' | 'through'>, whole: Pick<SliceName, 'after' | 'through'>): boolean {
   return compareTimes(whole.after, part.after) <= 0 && compareTimes(part.through, whole.through) <= 0;
 }

@@ -17,7 +17,7 @@ async function applied(platform: ServerPlatform): Promise<Session> {
   }, { everyMs: 20 });
 }
 
-test('oplog that is not needed is shown before it goes, goes by the rule, and its bytes wait while a session may read them', async () => {
+test('oplog that is not needed is shown before it goes, goes by the rule, and its bytes wait while a session may read them, as do slices that were merged', async () => {
   await using platform = await openServerPlatform();
   await platform.addSet();
   platform.fake.points.push({ ...makePoint(platform.fake), id: 'old' });
@@ -29,6 +29,7 @@ test('oplog that is not needed is shown before it goes, goes by the rule, and it
   const { rule, goes } = (await platform.ask('retention.preview', { params: { set: 'rs0' } })).oplog;
   assert.deepEqual([rule, goes.map(({ bytes }) => bytes)], [{ kind: 'days', days: 3 }, [1234]]);
 
+  platform.fake.oplogParts = 16;
   let end = (): void => {};
   platform.fake.scripts['oplog-find'] = async () => {
     await new Promise<void>((resolve) => (end = resolve));
@@ -38,12 +39,12 @@ test('oplog that is not needed is shown before it goes, goes by the rule, and it
   await until('the search to be at work', 20_000, () => (platform.fake.begun.some(({ kind }) => kind === 'oplog-find') ? true : undefined), { everyMs: 20 });
   const first = (await applied(platform)).result;
   assert.ok(first?.kind === 'retention');
-  assert.deepEqual([first.oplogBytes, first.oplogWaiting], [0, 1]);
+  assert.deepEqual([first.oplogBytes, first.oplogWaiting, first.oplogMerged], [0, 1, { slices: 16, into: 1, files: 20 }]);
   end();
   await until('the search to end', 20_000, async () => ((await platform.ask('session.show', { params: { session: search.id } })).state === 'success' ? true : undefined), { everyMs: 20 });
   const second = (await applied(platform)).result;
   assert.ok(second?.kind === 'retention');
-  assert.deepEqual([second.oplogBytes, second.oplogWaiting, platform.fake.oplogCut], [33, 0, []]);
+  assert.deepEqual([second.oplogBytes, second.oplogWaiting, platform.fake.oplogCut, second.oplogMerged], [33, 0, [], { slices: 16, into: 1, files: 4 }]);
 });
 
 test('oplog that cannot be seen to keeps no space of deleted points back, and the session says what failed', async () => {

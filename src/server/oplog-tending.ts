@@ -1,9 +1,9 @@
 /**
  * How long the archived oplog of a set is kept, and who reads it now (docs/design/oplog-retention.md).
  *
- *   cut (task) ─▶ who reads? ─▶ empty what nobody reads (task)
+ *   cut (task) ─▶ who reads? ─▶ empty what nobody reads (task) ─▶ merge slices (task) ─▶ who reads? ─▶ remove what is merged and nobody reads (task)
  *
- * A session that reads either is seen here, or begins later and finds the gap.
+ * A session that reads either is seen here, or begins later and finds the gap, or the merged slice (docs/design/oplog-merging.md).
  */
 import { compareTimes, type ClusterTime } from '../base/cluster-time.ts';
 import { isFailure } from '../base/failure.ts';
@@ -11,7 +11,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { OrderOutput } from '../contract/orders.ts';
 import type { SessionKind } from '../contract/sessions.ts';
 import type { TaskOutput } from '../contract/tasks.ts';
-import type { OplogGoing, OplogRule, OplogStretch } from '../contract/values.ts';
+import type { OplogGoing, OplogMerged, OplogRule, OplogStretch } from '../contract/values.ts';
 import type { Archives } from './archives.ts';
 import type { Believed } from './believed-time.ts';
 import type { FlowContext } from './flow.ts';
@@ -21,7 +21,7 @@ import type { SessionEngine } from './session-engine.ts';
 
 export type OplogTending = ReturnType<typeof openOplogTending>;
 export type TendedArchive = { readonly id: string; readonly repository: string };
-export type Tended = { readonly slices: number; readonly freedBytes: number; /** Gaps whose bytes wait until sessions have ended. */ readonly waiting: number };
+export type Tended = { readonly slices: number; readonly freedBytes: number; /** Gaps whose bytes wait until sessions have ended. */ readonly waiting: number; /** Null: nothing is known of it. */ readonly merged: OplogMerged | null };
 
 /** They read archived oplog; of other kinds none does, or only what is newer than any gap. */
 const readers: ReadonlySet<string> = new Set<SessionKind>(['verify', 'publish', 'restore-set', 'restore-collections', 'oplog-find', 'copy']);
@@ -64,43 +64,62 @@ export function openOplogTending({ catalog, archives, points, links, believed }:
     return await links.of(host).call('archive.oplog-plan', { archive: await archives.access(repository, id), rule, nowMs: await believed.now(), busy, without: [...without], keepFrom: null });
   };
 
+  async function giveBack(archive: TendedArchive, at: Place, rule: OplogRule | null, keepFrom: ClusterTime | null, context: FlowContext): Promise<Omit<Tended, 'merged'>> {
+    await context.step('apply the retention of the oplog');
+    const cut = asDone('cut', await context.task('cut oplog', 'tend-oplog', at, async () => ({ wish: { what: 'cut' as const, rule, nowMs: await believed.now(), busy: (await readersOf(archive, context.session)).busy, keepFrom } })));
+    if (cut.retainedUntilMs !== null) await context.tell(`${cut.retainedBytes} bytes of oplog that is not needed any more are locked, the first of them until ${new Date(cut.retainedUntilMs).toISOString()}`);
+    const free = await unread(cut.full, archive, context);
+    const waiting = cut.full.length - free.length;
+    if (waiting > 0) await context.tell(`${waiting} stretches of oplog that nobody needs wait for sessions that may read them`);
+    if (free.length === 0) return { slices: 0, freedBytes: 0, waiting };
+    const { slices, freedBytes } = asDone('empty', await context.task('empty oplog', 'tend-oplog', at, async () => Promise.resolve({ wish: { what: 'empty', cuts: free } })));
+    return { slices, freedBytes, waiting };
+  }
+
+  async function merge(archive: TendedArchive, at: Place, context: FlowContext): Promise<OplogMerged> {
+    await context.step('merge slices of the oplog');
+    const { slices, into, files, full } = asDone('merge', await context.task('merge oplog', 'tend-oplog', at, async () => Promise.resolve({ wish: { what: 'merge' } })));
+    const free = await unread(full, archive, context);
+    if (free.length < full.length) await context.tell(`what ${full.length - free.length} merged slices of oplog were made of waits for sessions that may read it`);
+    const removed = free.length === 0 ? 0 : asDone('remove-merged', await context.task('remove merged oplog', 'tend-oplog', at, async () => Promise.resolve({ wish: { what: 'remove-merged', merged: free } }))).slices;
+    if (slices > 0) await context.tell(`${slices} slices of oplog became ${into}`);
+    await context.tell(`the archived oplog is ${files - removed} slices`);
+    return { slices, into, files: files - removed };
+  }
+
   return {
     /** Whether a session would find anything to do. */
     async isDue(archive: TendedArchive, rule: OplogRule | null): Promise<boolean> {
-      const { goes, full } = await planFor(archive, rule, []);
-      return goes.length + full > 0;
+      const { goes, full, merges } = await planFor(archive, rule, []);
+      return goes.length + full + merges > 0;
     },
 
     /** What would go, when these points have gone. */
     async plan(archive: TendedArchive, rule: OplogRule | null, without: readonly string[]): Promise<OplogGoing> {
-      const { full: _, ...going } = await planFor(archive, rule, without);
+      const { full: _, merges: __, ...going } = await planFor(archive, rule, without);
       return going;
     },
 
     /** Part of a session; `keepFrom`: everything behind it stays as well. */
     async tend(archive: TendedArchive, rule: OplogRule | null, keepFrom: ClusterTime | null, context: FlowContext): Promise<Tended> {
       const { host } = await archives.find(archive.repository);
-      const at = { host, repository: archive.repository, setId: archive.id, right: 'append' } as const;
+      const at: Place = { host, repository: archive.repository, setId: archive.id, right: 'append' };
       try {
-        await context.step('apply the retention of the oplog');
-        const cut = asCut(await context.task('cut oplog', 'tend-oplog', at, async () => ({ wish: { what: 'cut' as const, rule, nowMs: await believed.now(), busy: (await readersOf(archive, context.session)).busy, keepFrom } })));
-        if (cut.retainedUntilMs !== null) await context.tell(`${cut.retainedBytes} bytes of oplog that is not needed any more are locked, the first of them until ${new Date(cut.retainedUntilMs).toISOString()}`);
-        const free = await unread(cut.full, archive, context);
-        const waiting = cut.full.length - free.length;
-        if (waiting > 0) await context.tell(`${waiting} stretches of oplog that nobody needs wait for sessions that may read them`);
-        if (free.length === 0) return { slices: 0, freedBytes: 0, waiting };
-        const done = await context.task('empty oplog', 'tend-oplog', at, async () => Promise.resolve({ wish: { what: 'empty', cuts: free } }));
-        return done.what === 'empty' ? { slices: done.slices, freedBytes: done.freedBytes, waiting } : { slices: 0, freedBytes: 0, waiting };
+        const given = await giveBack(archive, at, rule, keepFrom, context);
+        return { ...given, merged: await merge(archive, at, context) };
       } catch (error) {
         if (!isFailure(error, sweepRunning)) throw error;
         await context.tell('a sweep works on the archive: its oplog is seen to the next time');
-        return { slices: 0, freedBytes: 0, waiting: 0 };
+        return { slices: 0, freedBytes: 0, waiting: 0, merged: null };
       }
     },
   };
 }
+type Place = { readonly host: string; readonly repository: string; readonly setId: string; readonly right: 'append' };
 
-function asCut(output: TaskOutput<'tend-oplog'>): Extract<TaskOutput<'tend-oplog'>, { what: 'cut' }> {
-  if (output.what !== 'cut') throw new Error('a task that was to cut did something else');
-  return output;
+type Done = TaskOutput<'tend-oplog'>;
+
+function asDone<W extends Done['what']>(what: W, output: Done): Extract<Done, { what: W }> {
+  if (output.what !== what) throw new Error(`a task that was to ${what} did something else`);
+  return output as Extract<Done, { what: W }>;
 }

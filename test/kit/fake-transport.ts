@@ -41,6 +41,8 @@ export type FakeTransport = {
   /** What of the oplog is not needed any more, and what of that is cut and not emptied yet. */
   readonly oplogGoes: OplogGoing['goes'];
   readonly oplogCut: OplogStretch[];
+  /** Slices that are to be merged, or that stand inside a merged one. */
+  oplogParts: number;
   readonly archives: { setId: string; setName: string; keyHex: string }[];
   readonly holders: OrderOutput<'archive.holders'>['holders'];
   /** Sealed configurations of servers, as they came. */
@@ -85,6 +87,7 @@ export async function openFakeTransport(options: { identityFile: string; port: n
     barriers: [],
     oplogGoes: [],
     oplogCut: [],
+    oplogParts: 0,
     archives: [{ setId, setName: 'rs0', keyHex }],
     holders: [],
     configurations: [],
@@ -160,7 +163,7 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>, forgotten: Se
     },
     'repository.archives': async () => ({ archives: [...fake.archives] }),
     'archive.holders': async () => ({ holders: [...fake.holders] }),
-    'archive.oplog-plan': async ({ rule }) => ({ goes: rule === null ? [] : [...fake.oplogGoes], retainedBytes: 0, retainedUntilMs: null, full: fake.oplogCut.length, says: rule === null ? 'no rule says how long the oplog is kept' : null }),
+    'archive.oplog-plan': async ({ rule }) => ({ goes: rule === null ? [] : [...fake.oplogGoes], retainedBytes: 0, retainedUntilMs: null, full: fake.oplogCut.length, merges: fake.oplogParts, says: rule === null ? 'no rule says how long the oplog is kept' : null }),
     'point.delete': async ({ point }) => {
       fake.points.splice(fake.points.findIndex(({ id }) => id === point), 1);
       return {};
@@ -317,6 +320,15 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
       if (wish.what === 'cut') {
         oplogCut.push(...oplogGoes.map(({ chain, after, through }) => ({ chain, after, through })));
         return { what: 'cut', goes: oplogGoes.splice(0), full: [...oplogCut], retainedBytes: 0, retainedUntilMs: null, says: null };
+      }
+      if (wish.what === 'merge') {
+        const slices = fakeOf().oplogParts;
+        return { what: 'merge', slices, into: slices === 0 ? 0 : 1, bytes: 500, files: 3 + slices + (slices === 0 ? 0 : 1), full: slices === 0 ? [] : [{ chain: 'c1', after: { t: 950, i: 1 }, through: { t: 990, i: 1 } }] };
+      }
+      if (wish.what === 'remove-merged') {
+        const slices = fakeOf().oplogParts;
+        fakeOf().oplogParts = 0;
+        return { what: 'remove-merged', slices, freedBytes: 1000 };
       }
       for (const cut of wish.cuts) oplogCut.splice(oplogCut.findIndex(({ through }) => through.t === cut.through.t), 1);
       return { what: 'empty', freedBytes: 33 * wish.cuts.length, slices: 2 * wish.cuts.length, chains: 0 };

@@ -5,6 +5,7 @@ import { isGiven, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { plural, showBytes, showClusterTime, showMoment } from '../format.ts';
 import { durationOf, numberOf, timeOfDay, usageOf } from '../numbers.ts';
+import { showMergedOplog } from '../policy-words.ts';
 import { answerWithSession } from '../session-answer.ts';
 import { showFields, showTable } from '../table.ts';
 
@@ -86,6 +87,7 @@ function describeRun({ result }: Session, timeZone: string): string {
     ...failed.map(({ point, why }) => `restore point ${point} was not copied: ${why}`),
     ...oplog.damaged.map(({ object, what }) => `${object}: ${what}`),
     ...(deleted.length === 0 ? [] : [`${plural(deleted.length, 'copied point')} deleted by retention, ${showBytes(result.freedBytes)} freed`]),
+    ...showMergedOplog(result.oplogMerged),
   ].join('\n');
 }
 

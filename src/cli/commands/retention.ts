@@ -3,7 +3,7 @@ import type { Session } from '../../contract/sessions.ts';
 import type { Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { plural, showBytes, showClusterTime, showMoment } from '../format.ts';
-import { showOplogRule, showRetention } from '../policy-words.ts';
+import { showMergedOplog, showOplogRule, showRetention } from '../policy-words.ts';
 import { answerWithSession } from '../session-answer.ts';
 import { showTable } from '../table.ts';
 
@@ -35,7 +35,7 @@ export async function applyRetention(invocation: Invocation): Promise<ExitCode> 
 
 function describeRetention({ result }: Session): string {
   if (result?.kind !== 'retention') return '';
-  return [`${plural(result.deleted.length, 'point')} deleted, ${showBytes(result.freedBytes)} freed, ${showBytes(result.oplogBytes)} of it oplog`, ...(result.oplogWaiting === 0 ? [] : [`${plural(result.oplogWaiting, 'stretch', 'stretches')} of oplog wait for sessions that may read them`]), ...result.refused.map(({ point, why }) => `${point} stays: ${why}`)].join('\n');
+  return [`${plural(result.deleted.length, 'point')} deleted, ${showBytes(result.freedBytes)} freed, ${showBytes(result.oplogBytes)} of it oplog`, ...(result.oplogWaiting === 0 ? [] : [`${plural(result.oplogWaiting, 'stretch', 'stretches')} of oplog wait for sessions that may read them`]), ...showMergedOplog(result.oplogMerged), ...result.refused.map(({ point, why }) => `${point} stays: ${why}`)].join('\n');
 }
 
 export async function listOrphans(invocation: Invocation): Promise<ExitCode> {

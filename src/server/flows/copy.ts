@@ -16,7 +16,7 @@ import { keepOf, oplogRuleOf, suffixOf, type Copies } from '../copies.ts';
 import { copyToItself } from '../copy-failures.ts';
 import { hostLost } from '../failures.ts';
 import type { Flow, FlowContext } from '../flow.ts';
-import type { OplogTending } from '../oplog-tending.ts';
+import type { OplogTending, Tended } from '../oplog-tending.ts';
 import type { Points } from '../points.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
 import { giveBack } from './give-back.ts';
@@ -54,9 +54,9 @@ export function copyFlow(services: CopyServices): Flow<CopyWish> {
       const isAllCopied = done.failed.length === 0;
       if (!isAllCopied && surplus.length > 0) await context.say('no copy is deleted by this run, because restore points could not be copied');
       const deleted = await applyRetention(isAllCopied ? surplus : [], row, target, services, context);
-      const freedBytes = isAllCopied ? await freed({ row, target, oplogFrom, isDeleted: deleted.length > 0 }, tending, context) : 0;
+      const lighter = isAllCopied ? await freed({ row, target, oplogFrom, isDeleted: deleted.length > 0 }, tending, context) : undefined;
       const isWhole = done.failed.length === 0 && outOfReach.length === 0 && done.oplog.damaged.length === 0;
-      return { state: isWhole ? 'success' : 'warning', result: { kind: 'copy', ...done, repository: target.name, points: copied.map(({ id }) => id), deleted, freedBytes } };
+      return { state: isWhole ? 'success' : 'warning', result: { kind: 'copy', ...done, repository: target.name, points: copied.map(({ id }) => id), deleted, freedBytes: lighter?.freedBytes ?? 0, oplogMerged: lighter?.oplog.merged ?? null } };
     },
   };
 }
@@ -94,7 +94,7 @@ async function applyRetention(surplus: readonly string[], row: CopyRow, target: 
 
 type Lighter = { readonly row: CopyRow; readonly target: RepositoryRow; readonly oplogFrom: ClusterTime | null; readonly isDeleted: boolean };
 
-async function freed({ row, target, oplogFrom, isDeleted }: Lighter, tending: OplogTending, context: FlowContext): Promise<number> {
+async function freed({ row, target, oplogFrom, isDeleted }: Lighter, tending: OplogTending, context: FlowContext): Promise<{ freedBytes: number; oplog: Tended }> {
   const at = { host: target.host, repository: target.id, setId: row.set_id, isDeleted };
-  return (await giveBack(at, async () => await tending.tend({ id: row.set_id, repository: target.id }, oplogRuleOf(row), oplogFrom, context), context)).freedBytes;
+  return await giveBack(at, async () => await tending.tend({ id: row.set_id, repository: target.id }, oplogRuleOf(row), oplogFrom, context), context);
 }

@@ -49,7 +49,7 @@ export function retentionFlow(services: RetentionServices): Flow<RetentionWish> 
         await context.tell(`restore point ${id} is deleted`);
       }
       const { freedBytes, oplog } = await giveBack({ host, repository, setId, isDeleted: deleted.length > 0 }, async () => await tending.tend(set, await retention.oplogRuleOf(setId), null, context), context);
-      return { state: refused.length === 0 ? 'success' : 'warning', result: { kind: 'retention', deleted, refused, freedBytes, oplogBytes: oplog.freedBytes, oplogWaiting: oplog.waiting } };
+      return { state: refused.length === 0 ? 'success' : 'warning', result: { kind: 'retention', deleted, refused, freedBytes, oplogBytes: oplog.freedBytes, oplogWaiting: oplog.waiting, oplogMerged: oplog.merged } };
     },
   };
 }
