@@ -7,7 +7,8 @@
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { openReplicaSet, freePorts, type ReplicaSet } from '../../test/kit/replica-set.ts';
+import { freePorts } from '../../test/kit/free-port.ts';
+import { openReplicaSet, type ReplicaSet } from '../../test/kit/replica-set.ts';
 import { costOf, round, type Cost } from './accounting.ts';
 import { changeDataSet, loadDataSet, sizeOfDataSet, type DataSet } from './data-set.ts';
 import { openBorg, openRestic, type Peer } from './peers.ts';

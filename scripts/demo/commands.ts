@@ -2,8 +2,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { withDeadline } from '../../src/base/deadline.ts';
-import { freePorts } from '../../test/kit/replica-set.ts';
 import type { Stage } from './stage.ts';
+import { freePorts } from '../../test/kit/free-port.ts';
 
 const program = new URL('../../src/main/tidemark.ts', import.meta.url).pathname;
 

@@ -8,8 +8,9 @@ import { compareTimes, showTime, type ClusterTime } from '../../src/base/cluster
 import { openClient } from '../../src/mongo/connect.ts';
 import type { Hashes } from '../../src/mongo/dbhash.ts';
 import type { MongoClient } from 'mongodb';
+import { freePorts } from '../../test/kit/free-port.ts';
 import type { Platform } from '../../test/kit/platform.ts';
-import { freePorts, type ReplicaSet } from '../../test/kit/replica-set.ts';
+import type { ReplicaSet } from '../../test/kit/replica-set.ts';
 import { compareLedger } from '../demo/verdict.ts';
 import type { Ledger } from './ledger.ts';
 import { openRestored } from './restored.ts';

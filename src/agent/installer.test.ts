@@ -4,7 +4,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { freePort } from '../../test/kit/platform.ts';
+import { freePort } from '../../test/kit/free-port.ts';
 import { openTestAuthority } from '../../test/kit/test-authority.ts';
 import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';

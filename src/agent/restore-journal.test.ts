@@ -7,7 +7,7 @@ import { silentLog } from '../base/log.ts';
 import { restoreJournal, takeBackUnfinished } from './restore-journal.ts';
 import { planPlaces, type Step } from './take-places.ts';
 import { inspectTargets, startBuilding, type Target } from './target-directory.ts';
-import { freePort } from '../../test/kit/platform.ts';
+import { freePort } from '../../test/kit/free-port.ts';
 
 const id = 'ab'.repeat(12);
 

@@ -7,7 +7,7 @@ import { test, type TestContext } from 'node:test';
 import { runProgram } from '../base/child-process.ts';
 import { takePlaces } from './take-places.ts';
 import { inspectTargets, removeBuilding, requireSpace, requireUnchanged, startBuilding, type Target } from './target-directory.ts';
-import { freePort } from '../../test/kit/platform.ts';
+import { freePort } from '../../test/kit/free-port.ts';
 
 const isRoot = process.getuid?.() === 0;
 const nobody = 65_534;

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:net';
 import { test, type TestContext } from 'node:test';
-import { freePorts } from '../../test/kit/replica-set.ts';
 import { systemClock } from '../base/clock.ts';
 import { bindPorts, closeServer } from './port-range.ts';
+import { freeRange } from '../../test/kit/free-port.ts';
 
 async function openRange(t: TestContext, ports: number) {
-  const [from] = await freePorts(1);
-  const range = { from: from!, to: from! + ports - 1 };
+  const range = await freeRange(ports);
   return async (wanted: number, options: { waitMs?: number; onWait?: () => void } = {}): Promise<{ port: number; server: Server }[]> => {
     const bound = await bindPorts({ host: '127.0.0.1', range, wanted, least: 2, waitMs: 30_000, clock: systemClock, open: () => createServer(), ...options });
     t.after(() => bound.map(({ server }) => server.close()));

@@ -10,7 +10,7 @@ import { planPorts } from '../domain/port-plan.ts';
 import type { ProbeTarget } from '../contract/ports.ts';
 import { portRangeUsedUp } from '../../test/kit/agent-failures.ts';
 import { startDnsmasq, whyNoDnsmasq } from '../../test/kit/dnsmasq.ts';
-import { freePorts } from '../../test/kit/replica-set.ts';
+import { freePorts } from '../../test/kit/free-port.ts';
 import { openServerPlatform, type ServerPlatform } from '../../test/kit/server-platform.ts';
 import { checkPorts, isBad } from './port-check.ts';
 import type { PortCaller } from './port-inventory.ts';

@@ -9,7 +9,7 @@ import type { MemberLook, SetLook } from '../contract/values.ts';
 import type { Session } from '../contract/sessions.ts';
 import { failWith, untilStopped } from '../../test/kit/fake-transport.ts';
 import { startDnsmasq, whyNoDnsmasq } from '../../test/kit/dnsmasq.ts';
-import { freePorts } from '../../test/kit/replica-set.ts';
+import { freePorts } from '../../test/kit/free-port.ts';
 import { openServerPlatform, target, type ServerPlatform } from '../../test/kit/server-platform.ts';
 import { foundMongod, openSimulatedHosts, type SimulatedHost, type SimulatedHosts } from '../../test/kit/simulated-hosts.ts';
 import { openTestDepot, placeDepot, type TestDepot } from '../../test/kit/test-depot.ts';

@@ -16,18 +16,17 @@ import { openDirectory } from '../../src/repository/storage/directory.ts';
 import type { Storage } from '../../src/repository/storage/storage.ts';
 import { openCuttingProxy } from '../kit/cutting-proxy.ts';
 import { below, openDataSession, openHosts, servedSet, type DataSession, type Hosts } from '../kit/data-session.ts';
-import { freePorts } from '../kit/replica-set.ts';
 import { noise } from '../kit/archive-scene.ts';
+import { freeRange } from '../kit/free-port.ts';
 import { storageConformance } from './storage.ts';
 
 const root = `sets/${servedSet}`;
 
 async function openRelay(t: TestContext, ticket: string, ports: readonly number[], options: Partial<RelayOptions> = {}): Promise<Relay> {
-  const [free] = await freePorts(1);
   const relay = await relayChannels({
     asked: dataSessionName(ticket),
     host: '127.0.0.1',
-    range: { from: free!, to: Math.min(65_535, free! + 200) },
+    range: await freeRange(20),
     to: { host: '127.0.0.1', ports },
     portWaitMs: 1_000,
     log: silentLog,
@@ -149,11 +148,11 @@ test('in single-port mode all channels come to one port and each goes on to a po
 
 test('a gateway with fewer free ports than the session has takes those, and one that is used up says so within its deadline', async (t) => {
   const { session } = await openBehind(t);
-  const [from] = await freePorts(1);
-  const few = await openRelay(t, session.location.ticket, session.served.ports, { range: { from: from!, to: from! + 1 } });
+  const range = await freeRange(2);
+  const few = await openRelay(t, session.location.ticket, session.served.ports, { range });
   assert.equal(few.ports.length, 2);
   let waits = 0;
-  await assert.rejects(openRelay(t, session.location.ticket, session.served.ports, { range: { from: from!, to: from! + 1 }, portWaitMs: 400, onWaitForPorts: () => (waits += 1) }), { code: 'mover.ports-used-up' });
+  await assert.rejects(openRelay(t, session.location.ticket, session.served.ports, { range, portWaitMs: 400, onWaitForPorts: () => (waits += 1) }), { code: 'mover.ports-used-up' });
   assert.equal(waits, 1);
 });
 

@@ -18,7 +18,7 @@ import { noise, openScene, openTestArchive, setId } from '../kit/archive-scene.t
 import type { WriterJob } from '../kit/channel-writer.ts';
 import { openCuttingProxy, type CuttingProxy } from '../kit/cutting-proxy.ts';
 import { openDataSession, openHosts, servedSet, type DataSession, type Hosts } from '../kit/data-session.ts';
-import { freePorts } from '../kit/replica-set.ts';
+import { freeRange } from '../kit/free-port.ts';
 
 const root = `sets/${servedSet}`;
 const minuteMs = 60_000;
@@ -162,8 +162,7 @@ async function startServing(t: TestContext, hosts: Hosts, ticket: string): Promi
     child.kill('SIGKILL');
     await ended;
   });
-  const [from] = await freePorts(1);
-  const input = { location: { kind: 'directory', path: join(hosts.directory, 'store') }, setId: servedSet, right: 'append', peer: 'node1', ticket, listen: '127.0.0.1', range: { from, to: from! + 50 }, channels: 2 };
+  const input = { location: { kind: 'directory', path: join(hosts.directory, 'store') }, setId: servedSet, right: 'append', peer: 'node1', ticket, listen: '127.0.0.1', range: await freeRange(20), channels: 2 };
   const ready = new Promise<number[]>((resolve, reject) => {
     child.on('message', (message: FromMover) => {
       if (message.kind === 'failed') reject(fromWire(message.failure));

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { until, withDeadline } from '../../src/base/deadline.ts';
 import { openFakeTransport, type FakeTransport } from '../kit/fake-transport.ts';
+import { freePort } from '../kit/free-port.ts';
 import { target } from '../kit/server-platform.ts';
-import { freePort } from '../kit/platform.ts';
 
 const program = new URL('../../src/main/server.ts', import.meta.url).pathname;
 

@@ -4,8 +4,8 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { freePort } from '../kit/free-port.ts';
 import { openKilledPlatform, type KilledPlatform } from '../kit/killed-platform.ts';
-import { freePort } from '../kit/platform.ts';
 
 let scene: KilledPlatform;
 

@@ -13,7 +13,7 @@ import { serveArchive, type ServedArchive, type ServeOptions } from '../../src/m
 import { openDirectory } from '../../src/repository/storage/directory.ts';
 import type { Storage } from '../../src/repository/storage/storage.ts';
 import { openAuthority, type Authority } from '../../src/server/authority.ts';
-import { freePorts } from './replica-set.ts';
+import { freeRange } from './free-port.ts';
 
 export const servedSet = 'a'.repeat(24);
 
@@ -31,7 +31,6 @@ export type DataSession = { readonly served: ServedArchive; readonly location: C
 
 /** Serves `hosts.directory`/store. Closed with the test. */
 export async function openDataSession(t: TestContext, hosts: Hosts, options: Partial<ServeOptions> = {}): Promise<DataSession> {
-  const [free] = await freePorts(1);
   const ticket = randomBytes(32).toString('hex');
   const served = await serveArchive({
     storage: await openDirectory(join(hosts.directory, 'store'), { create: true }),
@@ -41,7 +40,7 @@ export async function openDataSession(t: TestContext, hosts: Hosts, options: Par
     peer: 'node1',
     ticket,
     host: '127.0.0.1',
-    range: { from: free!, to: Math.min(65_535, free! + 200) },
+    range: await freeRange(20),
     channels: 3,
     portWaitMs: 1_000,
     log: silentLog,

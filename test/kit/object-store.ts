@@ -8,8 +8,8 @@ import { promisify } from 'node:util';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { until } from '../../src/base/deadline.ts';
 import type { S3Location } from '../../src/repository/storage/location.ts';
+import { freePorts } from './free-port.ts';
 import type { TestMachine } from './namespaces.ts';
-import { freePorts } from './replica-set.ts';
 
 const run = promisify(execFile);
 

@@ -2,12 +2,12 @@
 import { spawn, execFile, type ChildProcess } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { keptCompiled } from '../../src/base/compile-cache.ts';
 import { withDeadline } from '../../src/base/deadline.ts';
+import { freePort } from './free-port.ts';
 import { openKeptCommands, type KeptCommands } from './kept-commands.ts';
 
 const environment = { ...process.env, ...keptCompiled(new URL('../../node_modules/.cache/', import.meta.url).pathname) };
@@ -30,17 +30,6 @@ export type Platform = {
   start(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
-
-export async function freePort(): Promise<number> {
-  return await new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 export type PlatformOptions = {
   dataDir?: string;

@@ -4,7 +4,7 @@ import { appendFileSync, chownSync, globSync, mkdtempSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { until } from '../../src/base/deadline.ts';
 import { openCatalogAt, type Catalog, type CatalogPlace } from '../../src/catalog/catalog.ts';
-import { freePort } from './platform.ts';
+import { freePort } from './free-port.ts';
 import { scratch } from './scratch.ts';
 
 const programs = globSync('/usr/lib/postgresql/*/bin').sort().at(-1);

@@ -5,13 +5,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, openSync, closeSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Document, MongoClient } from 'mongodb';
 import { until } from '../../src/base/deadline.ts';
 import { openClient, type ClientOptions, type HostAndPort, type MongoAddress } from '../../src/mongo/connect.ts';
 import { lastErrors } from '../../src/mongo/mongod.ts';
+import { freePorts } from './free-port.ts';
 import { findMongod } from './mongod.ts';
 
 export type SetOptions = {
@@ -283,20 +283,6 @@ function makeSet(plan: SetPlan): ReplicaSet {
     stop,
     [Symbol.asyncDispose]: stop,
   };
-}
-
-/** Ports that nobody listened on a moment ago. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map(async (server) => await new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 function makeKeyFile(directory: string): string {

@@ -8,8 +8,8 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { until } from '../../src/base/deadline.ts';
 import type { SmbLocation } from '../../src/repository/storage/location.ts';
+import { freePorts } from './free-port.ts';
 import type { TestMachine } from './namespaces.ts';
-import { freePorts } from './replica-set.ts';
 import { scratch } from './scratch.ts';
 
 /** Accounts that every Debian has. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { joinServer } from '../../src/agent/join.ts';
 import { until, withDeadline } from '../../src/base/deadline.ts';
 import { openFakeTransport, type FakeTransport } from './fake-transport.ts';
-import { freePort } from './platform.ts';
+import { freePort } from './free-port.ts';
 import { openPostgres, type Postgres } from './postgres.ts';
 import { scratch } from './scratch.ts';
 import { target } from './server-platform.ts';

@@ -9,7 +9,7 @@ import { fillPath, routes, type RouteAnswer, type RouteAsked, type RouteName } f
 import { endStates, type Session, type SessionEvent } from '../../src/contract/sessions.ts';
 import { openServer, type Server, type ServerOptions } from '../../src/server/server.ts';
 import { openFakeTransport, type FakeTransport } from './fake-transport.ts';
-import { freePort } from './platform.ts';
+import { freePort } from './free-port.ts';
 import { scratch } from './scratch.ts';
 
 export type RawAnswer = { readonly status: number; readonly headers: Record<string, unknown>; readonly text: string; readonly json: any };

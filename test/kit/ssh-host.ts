@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { requireProgram, runProgram, type Finished } from '../../src/base/child-process.ts';
 import { until } from '../../src/base/deadline.ts';
-import { freePort } from './platform.ts';
+import { freePort } from './free-port.ts';
 
 export type SshUser = {
   readonly name: string;

@@ -8,7 +8,7 @@ import { packageFile, type PackageManifest, type PackageName } from '../../src/c
 import { openDepot } from '../../src/depot/depot.ts';
 import { openSigningKey } from '../../src/depot/signing-key.ts';
 import type { DistributionAddress } from '../../src/server/distribution.ts';
-import { freePort } from './platform.ts';
+import { freePort } from './free-port.ts';
 
 export type TestDepot = AsyncDisposable & {
   /** The deployer for Windows, in this version. */

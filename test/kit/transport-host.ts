@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { keptCompiled } from '../../src/base/compile-cache.ts';
 import { until, withDeadline } from '../../src/base/deadline.ts';
-import { freePort, type Platform } from './platform.ts';
+import { freePort } from './free-port.ts';
+import type { Platform } from './platform.ts';
 
 const program = new URL('../../src/main/transport.ts', import.meta.url).pathname;
 

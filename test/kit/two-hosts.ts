@@ -15,8 +15,8 @@ import type { ArchiveAccess, BandwidthLimit, RepositoryLocation, Window } from '
 import { programs } from '../../src/main/installation.ts';
 import { makeArchive } from '../../src/repository/repository.ts';
 import { openStorage } from '../../src/repository/storage/open-storage.ts';
-import { freePorts } from './replica-set.ts';
 import { openHosts } from './data-session.ts';
+import { freeRange } from './free-port.ts';
 
 export type RunningTask<K extends TaskKind> = {
   /** Resolves with the value of a status when the task first says it. */
@@ -124,7 +124,6 @@ export async function openTwoHosts(t: TestContext, say: (line: string) => void =
     window: async (access) => await transports.repository.handlers['archive.window']({ archive: access }, { ...call, signal: never, emit: async () => {} }),
     async served(setId, right, work, { limits = [], singlePort = false } = {}) {
       const ticket = randomBytes(32).toString('hex');
-      const [from] = await freePorts(1);
       const local = await archive(setId);
       const serving = await start('repository', 'serve-archive', {
         ...place,
@@ -134,7 +133,7 @@ export async function openTwoHosts(t: TestContext, say: (line: string) => void =
         isEndless: false,
         ticket,
         listen: '127.0.0.1',
-        range: { from: from!, to: Math.min(65_535, from! + 100) },
+        range: await freeRange(20),
         channels: 4,
         singlePort: singlePort ? orders.port : null,
         portWaitSeconds: 30,

@@ -8,7 +8,8 @@ import { after, before, test } from 'node:test';
 import { MongoClient } from 'mongodb';
 import { until } from '../../src/base/deadline.ts';
 import { hashAll } from '../../src/mongo/dbhash.ts';
-import { freePort, openPlatform, type Platform } from '../kit/platform.ts';
+import { freePort } from '../kit/free-port.ts';
+import { openPlatform, type Platform } from '../kit/platform.ts';
 import { checkpointMembers, openReplicaSet, type ReplicaSet } from '../kit/replica-set.ts';
 
 let set: ReplicaSet;

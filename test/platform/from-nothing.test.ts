@@ -9,9 +9,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { MongoClient } from 'mongodb';
 import { until } from '../../src/base/deadline.ts';
+import { freePort } from '../kit/free-port.ts';
 import { findMongod } from '../kit/mongod.ts';
 import { openPackages } from '../kit/packages.ts';
-import { freePort, openPlatform, type Platform } from '../kit/platform.ts';
+import { openPlatform, type Platform } from '../kit/platform.ts';
 import { openWholeHosts, whyNoWholeHosts, type WholeHost } from '../kit/whole-host.ts';
 
 const mongodPort = 27117;

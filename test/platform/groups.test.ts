@@ -13,9 +13,10 @@ import { MongoClient, type Document } from 'mongodb';
 import { requireProgram } from '../../src/base/child-process.ts';
 import { until } from '../../src/base/deadline.ts';
 import type { LinuxPackage } from '../../scripts/package/layout.ts';
+import { freePort } from '../kit/free-port.ts';
 import { findMongod } from '../kit/mongod.ts';
 import { openPackages } from '../kit/packages.ts';
-import { freePort, openPlatform, type Platform } from '../kit/platform.ts';
+import { openPlatform, type Platform } from '../kit/platform.ts';
 import { openWholeHosts, whyNoWholeHosts, type WholeHost } from '../kit/whole-host.ts';
 
 const keyFile = '/srv/set.key';

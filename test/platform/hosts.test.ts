@@ -15,7 +15,8 @@ import { dialLink } from '../../src/contract/link/dial.ts';
 import { readIdentity } from '../../src/contract/link/identity-file.ts';
 import { admitPart } from '../../src/contract/link/trust.ts';
 import { hostKit } from '../../src/contract/routes/hosts.ts';
-import { freePort, openPlatform, type Platform } from '../kit/platform.ts';
+import { freePort } from '../kit/free-port.ts';
+import { openPlatform, type Platform } from '../kit/platform.ts';
 import { openReplicaSet, type ReplicaSet } from '../kit/replica-set.ts';
 import { openTransportHost, type TransportHost } from '../kit/transport-host.ts';
 

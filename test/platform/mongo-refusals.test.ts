@@ -13,8 +13,9 @@ import { listensOn } from '../../src/mongo/process-facts.ts';
 import { requireCopySource, requireOplogHeadroom, requireSpace } from '../../src/mongo/refusals.ts';
 import { grantOf, rightsToCopy } from '../../src/mongo/rights.ts';
 import { discoverSet } from '../../src/mongo/topology.ts';
+import { freePorts } from '../kit/free-port.ts';
 import { findMongod } from '../kit/mongod.ts';
-import { freePorts, openReplicaSet, type SetMember } from '../kit/replica-set.ts';
+import { openReplicaSet, type SetMember } from '../kit/replica-set.ts';
 
 type Told = { code: string; message: string; hint: string };
 

@@ -11,8 +11,8 @@ import { mongodDied, socketPathTooLong } from '../../src/mongo/failures.ts';
 import { startMongod, type MongodOptions } from '../../src/mongo/mongod.ts';
 import { markMongod, removeStaleMongods, startTimeOf } from '../../src/mongo/mongod-marker.ts';
 import { listeningInodes, openFiles } from '../../src/mongo/process-facts.ts';
+import { freePorts } from '../kit/free-port.ts';
 import { findMongod } from '../kit/mongod.ts';
-import { freePorts } from '../kit/replica-set.ts';
 
 async function place(t: TestContext): Promise<MongodOptions & { directory: string }> {
   const directory = mkdtempSync(join(tmpdir(), 'tm-mongod-'));

@@ -7,8 +7,8 @@ import { requireProgram } from '../../src/base/child-process.ts';
 import { isFailure } from '../../src/base/failure.ts';
 import { openClient, type MongoAddress } from '../../src/mongo/connect.ts';
 import { startMongod } from '../../src/mongo/mongod.ts';
+import { freePorts } from '../kit/free-port.ts';
 import { findMongod } from '../kit/mongod.ts';
-import { freePorts } from '../kit/replica-set.ts';
 
 type Papers = { readonly directory: string; readonly ca: string; readonly server: string; readonly client: string; readonly subject: string };
 

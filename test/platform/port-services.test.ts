@@ -9,8 +9,8 @@ import { probePorts } from '../../src/agent/port-probe.ts';
 import { until } from '../../src/base/deadline.ts';
 import type { LinkIdentity } from '../../src/contract/link/trust.ts';
 import type { ProbeTarget } from '../../src/contract/ports.ts';
+import { freePorts } from '../kit/free-port.ts';
 import { findMongod } from '../kit/mongod.ts';
-import { freePorts } from '../kit/replica-set.ts';
 import { openTestAuthority, type TestAuthority } from '../kit/test-authority.ts';
 
 let authority: TestAuthority;

@@ -13,9 +13,9 @@ import { compareSnapshots, snapshotOf, type Snapshot } from '../../src/mongo/dbh
 import { startMongod } from '../../src/mongo/mongod.ts';
 import { bringTo, type Replayed, type ReplayOptions } from '../../src/mongo/native-replay.ts';
 import { batchOf, readEntry } from '../../src/mongo/oplog-entry.ts';
+import { freePorts } from '../kit/free-port.ts';
 import { copyFiles, oplogOf, type FileCopy } from '../kit/oplog-capture.ts';
 import { makeHistory, type ReplayHistory } from '../kit/replay-history.ts';
-import { freePorts } from '../kit/replica-set.ts';
 
 let work: string;
 let history: ReplayHistory;

@@ -12,7 +12,8 @@ import type { DirectRepository } from '../../src/cli/direct-repository.ts';
 import type { TaskEvent } from '../../src/contract/tasks.ts';
 import { openRepositoryDirect } from '../../src/main/direct-repository.ts';
 import { openClient } from '../../src/mongo/connect.ts';
-import { freePort, openPlatform, type Platform } from '../kit/platform.ts';
+import { freePort } from '../kit/free-port.ts';
+import { openPlatform, type Platform } from '../kit/platform.ts';
 import { openReplicaSet, type ReplicaSet } from '../kit/replica-set.ts';
 
 const place = mkdtempSync(join(tmpdir(), 'tm-restore-set-'));

@@ -10,7 +10,8 @@ import { until } from '../../src/base/deadline.ts';
 import { hashAll } from '../../src/mongo/dbhash.ts';
 import { listArchives, openArchive, openRepository } from '../../src/repository/repository.ts';
 import { openDirectory } from '../../src/repository/storage/directory.ts';
-import { freePort, openPlatform, type Platform } from '../kit/platform.ts';
+import { freePort } from '../kit/free-port.ts';
+import { openPlatform, type Platform } from '../kit/platform.ts';
 import { openReplicaSet, type ReplicaSet } from '../kit/replica-set.ts';
 
 let set: ReplicaSet;

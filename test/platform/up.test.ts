@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
 import { until, withDeadline } from '../../src/base/deadline.ts';
-import { descendants, freePort } from '../kit/platform.ts';
+import { freePort } from '../kit/free-port.ts';
+import { descendants } from '../kit/platform.ts';
 
 const launcher = join(import.meta.dirname, '../../bin/tidemark');
 const place = mkdtempSync(join(tmpdir(), 'tm-up-'));
