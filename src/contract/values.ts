@@ -198,11 +198,12 @@ export const member = z.object({
   hidden: z.boolean(),
   delaySeconds: z.number(),
   lagSeconds: z.number().nullable(),
+  /** By the set's configuration, whatever state it is in. Services of before do not tell it. */
+  isArbiter: z.boolean().default(false),
 });
 
 /** A member as a rescan knows it: what the set says of it, and what it says of itself. */
 export const memberLook = member.extend({
-  isArbiter: z.boolean(),
   tags: z.record(z.string(), z.string()),
   /** Asked of the member itself; null where it could not be. */
   version: z.string().nullable(),

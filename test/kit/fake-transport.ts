@@ -342,7 +342,7 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
 }
 
 function usualSet(): Discovered {
-  const member = (id: number, state: 'primary' | 'secondary') => ({ id, host: '127.0.0.1', port: 27017 + id, state, health: true, priority: 1, votes: 1, hidden: false, delaySeconds: 0, lagSeconds: state === 'primary' ? null : 0.5 });
+  const member = (id: number, state: 'primary' | 'secondary') => ({ id, host: '127.0.0.1', port: 27017 + id, state, health: true, priority: 1, votes: 1, hidden: false, delaySeconds: 0, lagSeconds: state === 'primary' ? null : 0.5, isArbiter: false });
   const local = (id: number) => ({ member: `127.0.0.1:${27017 + id}`, dbPath: `/data/${id}`, fileSystem: 'xfs', methods: [{ method: 'clone' as const, possible: true, why: 'reflink' }], binary: '/usr/bin/mongod' });
   return {
     setId,
