@@ -18,6 +18,12 @@ export const packages: Readonly<Record<LinuxPackage, readonly Program[]>> = {
 
 export const linuxPackages = Object.keys(packages) as LinuxPackage[];
 
+/** What operators load into their monitoring, in the package of the server. */
+export const share = {
+  mibs: ['TIDEMARK-MIB.txt'],
+  monitoring: ['prometheus.yml', 'tidemark-rules.yml', 'tidemark-dashboard.json'],
+} as const;
+
 /** Files that native packages need at run time, by package. */
 const nativeFiles = (arch: string): Readonly<Record<string, readonly string[]>> => ({
   koffi: ['package.json', 'LICENSE.txt', 'index.js', 'src/koffi/index.js', 'src/koffi/src/static.js'],
@@ -45,6 +51,9 @@ export async function layOut(root: string, directory: string, name: LinuxPackage
   if (name === 'tidemark-transport') {
     copyFileSync(join(root, 'packaging/tidemark-transport/tidemark-warden.sh'), join(directory, 'bin/tidemark-warden'));
     chmodSync(join(directory, 'bin/tidemark-warden'), 0o755);
+  }
+  if (name === 'tidemark-server') {
+    for (const [folder, files] of Object.entries(share)) for (const file of files) cpSync(join(root, 'packaging', folder, file), join(directory, 'share', folder, file), { recursive: true });
   }
   const packaging = join(root, 'packaging', name);
   copyFileSync(join(root, 'packaging/setup.sh'), join(directory, 'setup.sh'));

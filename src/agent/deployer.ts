@@ -16,6 +16,7 @@ import { openIncoming } from './deployer/incoming.ts';
 import { openJournal, type Begun } from './deployer/journal.ts';
 import { finishRemoval, remove } from './deployer/removal.ts';
 import type { HostSystem } from './deployer/host-system.ts';
+import type { KnownServers } from './known-servers.ts';
 import { configure, dropKit, resumeConfigure, takeBackOwn, writeSettings } from './deployer/service-settings.ts';
 import { deployerBusy, olderVersion, orderNotAllowed, packageKeyMissing, packageNotInstalled, wrongPlatform } from './failures.ts';
 
@@ -29,6 +30,7 @@ export type DeployerOptions = HostSystem & {
   healthWithinMs?: number;
   /** How long new settings of its own wait for the server to come back. */
   heardWithinMs?: number;
+  onServers?: KnownServers['learn'];
   /** Told before each step, besides the caller: a test that kills here. */
   onStep?: Step;
 };
@@ -102,6 +104,10 @@ export async function openDeployer(options: DeployerOptions): Promise<Deployer> 
       busy: busy ?? null,
       last: (await journal.last()) ?? null,
     }),
+    'deployer.servers': async ({ servers }) => {
+      await options.onServers?.(servers);
+      return {};
+    },
     'deployer.offer': async ({ package: signed }) => ({ have: await incoming.offer(await admit(signed)) }),
     'deployer.piece': async ({ sha256, offset, base64 }) => ({ have: await incoming.piece(sha256, offset, Buffer.from(base64, 'base64')) }),
     'deployer.install': async ({ package: signed, service }, { emit, signal }) => {

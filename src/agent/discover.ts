@@ -20,6 +20,6 @@ export async function discover(target: MongoTarget, copies: string): Promise<Dis
     const { ways } = await probeCopy({ client: direct, local: mongod, workDirectory: copies });
     local.push({ member: hostLabel(address), dbPath: mongod.dbPath, fileSystem: mongod.fileSystem, methods: [...ways], binary: mongod.binary });
   }
-  const members = set.members.map(({ id, host, port, state, health, priority, votes, hidden, delaySeconds, lagSeconds }) => ({ id, host, port, state, health, priority, votes, hidden, delaySeconds, lagSeconds }));
+  const members = set.members.map(({ id, host, port, state, health, priority, votes, hidden, delaySeconds, lagSeconds, isArbiter }) => ({ id, host, port, state, health, priority, votes, hidden, delaySeconds, lagSeconds, isArbiter }));
   return { setId: set.setId, name: set.name, mongoVersion: set.mongoVersion, featureCompatibilityVersion: set.featureCompatibilityVersion, members, local };
 }

@@ -19,6 +19,7 @@ import { readIdentity } from '../contract/link/identity-file.ts';
 import { tlsOptions, type LinkIdentity } from '../contract/link/trust.ts';
 import { contractVersion } from '../contract/orders.ts';
 import type { HostKit } from '../contract/routes/hosts.ts';
+import type { HostAndPort } from '../contract/values.ts';
 import { serverNotTrusted, serverNotReached } from './failures.ts';
 
 const answerMs = 20_000;
@@ -38,21 +39,25 @@ export async function joinServer(kit: HostKit, part: EnrolledPart, identityFile:
   return answer.host;
 }
 
-/** Renews the certificate at two thirds of its life, looked at every hour, until the signal is aborted. */
-export async function keepRenewed(options: { server: EnrolmentAddress; identityFile: string; clock: Clock; log: Log; signal: AbortSignal; onRenewed: (identity: LinkIdentity) => void }): Promise<void> {
-  const { server, identityFile, clock, log, signal } = options;
+/** Renews the certificate at two thirds of its life, looked at every hour, until the signal is aborted; by whichever of the servers does it. */
+export async function keepRenewed(options: { servers: () => readonly HostAndPort[]; identityFile: string; clock: Clock; log: Log; signal: AbortSignal; onRenewed: (identity: LinkIdentity) => void }): Promise<void> {
+  const { servers, identityFile, clock, log, signal } = options;
   for (let waitMs = 0; !signal.aborted; ) {
     await clock.wait(waitMs, signal).catch(() => {});
     if (signal.aborted) return;
     waitMs = lookEveryMs;
     const held = await readIdentity(identityFile);
     if (held === undefined || !isPastTwoThirds(held.certificatePem, clock.now())) continue;
-    try {
-      options.onRenewed(await renewIdentity(server, held, identityFile));
-      log.info('the certificate was renewed');
-    } catch (error) {
-      log.error('the certificate could not be renewed', { why: describe(error) });
-      waitMs = retryMs;
+    for (const { host: address, port: enrolmentPort } of servers()) {
+      waitMs = lookEveryMs;
+      try {
+        options.onRenewed(await renewIdentity({ address, enrolmentPort }, held, identityFile));
+        log.info('the certificate was renewed');
+        break;
+      } catch (error) {
+        log.error('the certificate could not be renewed', { why: describe(error) });
+        waitMs = retryMs;
+      }
     }
   }
 }

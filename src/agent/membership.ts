@@ -5,22 +5,18 @@
  * when its token is used.
  */
 import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import * as z from 'zod';
 import { until } from '../base/deadline.ts';
 import { describe } from '../base/failure.ts';
+import { hostLabel } from '../base/host-label.ts';
 import type { Log } from '../base/log.ts';
-import { writeWhole } from '../base/whole-file.ts';
 import type { EnrolledPart } from '../contract/enrolment.ts';
 import { readIdentity } from '../contract/link/identity-file.ts';
 import type { LinkIdentity } from '../contract/link/trust.ts';
 import { hostKit, type HostKit } from '../contract/routes/hosts.ts';
 import { joinServer } from './join.ts';
+import { rememberedServers, rememberServers, type ServersRemembered } from './known-servers.ts';
 
-const remembered = z.object({ /** HOST:PORT where certificates are renewed. */ server: z.string(), /** HOST:PORT to open the order link to, or null where the server dials. */ dial: z.string().nullable() });
-export type ServerKnown = z.infer<typeof remembered>;
-
-export type Membership = { readonly identity: LinkIdentity; readonly server: ServerKnown | undefined };
+export type Membership = { readonly identity: LinkIdentity; /** Undefined where no kit ever said. */ readonly servers: ServersRemembered | undefined };
 
 export type MembershipOptions = {
   part: EnrolledPart;
@@ -36,15 +32,14 @@ export type MembershipOptions = {
 
 export async function awaitMembership(options: MembershipOptions): Promise<Membership> {
   const { part, identityFile, kitFile, log } = options;
-  const memory = join(options.workDirectory, 'server.json');
   const redeem = async (text: string): Promise<void> => {
     const kit = hostKit.parse(JSON.parse(text));
     await options.onKit?.(kit);
     const host = await joinServer(kit, part, identityFile, options.version);
     const { address, enrolmentPort, controlPort } = kit.server;
-    const known: ServerKnown = { server: `${address}:${enrolmentPort}`, dial: kit.dials === 'host' ? `${address}:${controlPort}` : null };
-    await writeWhole(memory, JSON.stringify(known), 0o600);
-    log.info('enrolled', { host, name: kit.host, server: known.server });
+    const server = hostLabel({ host: address, port: enrolmentPort });
+    await rememberServers(options.workDirectory, { server, dial: kit.dials === 'host' ? hostLabel({ host: address, port: controlPort }) : null, servers: [] });
+    log.info('enrolled', { host, name: kit.host, server });
   };
   const identity = await until(`the identity file ${identityFile}`, options.ms, async () => {
     const kit = kitFile === undefined ? undefined : await textOf(kitFile);
@@ -60,8 +55,7 @@ export async function awaitMembership(options: MembershipOptions): Promise<Membe
     return await readIdentity(identityFile);
   }, { everyMs: 200 });
   if (kitFile !== undefined) await rm(kitFile, { force: true });
-  const text = await textOf(memory);
-  return { identity, server: text === undefined ? undefined : remembered.parse(JSON.parse(text)) };
+  return { identity, servers: await rememberedServers(options.workDirectory) };
 }
 
 async function textOf(path: string): Promise<string | undefined> {

@@ -31,6 +31,7 @@ import { lookAtSet } from './set-look.ts';
 import { findings } from './findings.ts';
 import { lookAround } from './look-around.ts';
 import { beingUpdated } from './failures.ts';
+import type { KnownServers } from './known-servers.ts';
 import { undoLocksOf } from './left-locks.ts';
 import { neededIn } from './needed-oplog.ts';
 import { lookAtOwnNames } from './own-names.ts';
@@ -57,7 +58,7 @@ export type Transport = {
   close(): Promise<void>;
 };
 
-export async function openTransport(options: { workDirectory: string; programs: Programs; identityFile?: string; dataPorts?: { from: number; to: number }; version: string; log: Log; /** An open file for movers' log lines. */ output?: number }): Promise<Transport> {
+export async function openTransport(options: { workDirectory: string; programs: Programs; identityFile?: string; dataPorts?: { from: number; to: number }; version: string; log: Log; /** An open file for movers' log lines. */ output?: number; onServers?: KnownServers['learn'] }): Promise<Transport> {
   const { workDirectory, log } = options;
   const cleanUp = async (directory: string): Promise<void> => {
     await removeStaleMongods(directory, log);
@@ -84,6 +85,10 @@ export async function openTransport(options: { workDirectory: string; programs: 
       findings: await findings(workDirectory),
       dataPorts: options.dataPorts,
     }),
+    'host.servers': async ({ servers }) => {
+      await options.onServers?.(servers);
+      return {};
+    },
     'warden.alarms': async () => ({ alarms: [...(await readWardenAlarms(uptime() * 1000))] }),
     'host.look': async () => ({ look: await lookAround() }),
     'set.look': async ({ target }) => await lookAtSet(target),

@@ -61,6 +61,9 @@ function groupParts(db: Kysely<Tables>) {
     async allSets(): Promise<GroupSetRow[]> {
       return await db.selectFrom('group_sets').selectAll().orderBy('set_id').execute();
     },
+    async memberships(): Promise<Pick<GroupSetRow, 'group_id' | 'set_id'>[]> {
+      return await db.selectFrom('group_sets').select(['group_id', 'set_id']).execute();
+    },
     /** A set that the group has is reached in the new way from then on. Answers the row of the set when it is in another group. */
     async addSet(row: GroupSetRow, computers: NamedComputers): Promise<GroupSetRow | undefined> {
       return await db.transaction().execute(async (tx) => {

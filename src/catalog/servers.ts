@@ -17,6 +17,11 @@ export type ServerRow = Selectable<Tables['servers']>;
 
 export type CatalogKind = 'sqlite' | 'postgres';
 
+export type ServerPlace = Pick<Selectable<Tables['server_addresses']>, 'enrolment_host' | 'enrolment_port' | 'orders_host' | 'orders_port'>;
+
+/** A server that has not started, and not said that it is there, for so long is not looked for by hosts any more. */
+const forgottenMs = 30 * 86_400_000;
+
 /** Which server this process is; null in a program that runs no sessions. */
 export type OwnServer = { id: string | null; name: string };
 
@@ -72,6 +77,18 @@ export function serverStore(db: Kysely<Tables>, fence: Fence, leases: Kysely<Tab
     },
     async list(): Promise<ServerRow[]> {
       return await db.selectFrom('servers').selectAll().orderBy('name').execute();
+    },
+    /** Where hosts reach this server, for all servers to tell them; null: it takes none. With a catalog of its own it is the only one. */
+    async announce(address: ServerPlace | null): Promise<void> {
+      const { name } = own;
+      await db.transaction().execute(async (tx) => {
+        const others = tx.deleteFrom('server_addresses');
+        await (kind === 'postgres' ? others.where((is) => is.or([is('name', '=', name), is('seen_ms', '<', sql<number>`${now} - ${sql.lit(forgottenMs)}`)])) : others).execute();
+        if (address !== null) await tx.insertInto('server_addresses').values({ name, ...address, seen_ms: now }).execute();
+      });
+    },
+    async places(): Promise<ServerPlace[]> {
+      return await db.selectFrom('server_addresses').select(['enrolment_host', 'enrolment_port', 'orders_host', 'orders_port']).orderBy('name').execute();
     },
     /** How far the clock of the database is from a moment of ours. */
     async databaseAhead(nowMs: () => number): Promise<number> {

@@ -200,6 +200,8 @@ export type Tables = {
   /** One row: `settings` is a document of the contract. */
   directories: { id: string; settings: string; sealed_password: string; changed_ms: number };
   /** Servers at work on this catalog, one row for each start of one. Whose row is gone writes nothing about sessions any more. */
+  /** Where hosts reach each of the servers, by the server's name; it stays when the server has ended. */
+  server_addresses: { name: string; enrolment_host: string; enrolment_port: number; orders_host: string; orders_port: number; /** Of the database's clock. */ seen_ms: number };
   servers: { id: string; name: string; version: string; started_ms: number; /** Of the database's clock. */ until_ms: number };
   /** What one server does for all, such as the schedules. */
   duties: { name: string; server: string };

@@ -1,6 +1,7 @@
 /** Orders of the deployer service (docs/design/deployer.md). A package's bytes come in pieces; what is installed is offered first. */
 import * as z from 'zod';
 import { hostKit } from './routes/hosts.ts';
+import { serverAddress } from './values.ts';
 import { packageName, packageVersion, pieceBytes, signedManifest } from './packages.ts';
 
 /** The packages a deployer installs. */
@@ -18,6 +19,9 @@ export const serviceSettings = z.object({
 
 const step = z.object({ step: z.string() });
 const installed = z.object({ name: packageName, version: packageVersion, before: packageVersion.nullable() });
+
+/** Where all servers on the catalog are reached, in place of what the service knew before. */
+export const serversTold = { input: z.object({ servers: z.array(serverAddress).max(100) }), output: z.object({}), deadlineMs: 20_000 } as const;
 
 export const deployerOrders = {
   /** Who answers, which packages are here and how their services fare. */
@@ -37,6 +41,8 @@ export const deployerOrders = {
     }),
     deadlineMs: 20_000,
   },
+  /** As `host.servers` tells the transport. */
+  'deployer.servers': serversTold,
   /** Shows a package before its bytes are sent; refused when its signature, platform or version is. Answers how many bytes are here. */
   'deployer.offer': { input: z.object({ package: signedManifest }), output: z.object({ have: z.int() }), deadlineMs: 20_000 },
   /** The next bytes of an offered package, base64. A piece that is here already is answered and dropped. */

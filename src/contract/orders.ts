@@ -5,7 +5,7 @@
  */
 import * as z from 'zod';
 import { hostLook } from './host-look.ts';
-import { deployerOrders } from './deployer-orders.ts';
+import { deployerOrders, serversTold } from './deployer-orders.ts';
 import { ownName, portRange, probeResult, probeTarget, resolverSettings } from './ports.ts';
 import * as v from './values.ts';
 import { taskEvent, taskKinds, taskState, type TaskKind } from './tasks.ts';
@@ -30,6 +30,8 @@ const transportOrders = {
     }),
     deadlineMs: 20_000,
   },
+  /** Told with each link, and when it changes: a server that is gone takes no host with it. */
+  'host.servers': serversTold,
   /** What stands wrong with the locks of hardened repositories on this host; nothing where it has none. `place` null: the host itself. */
   'warden.alarms': {
     input: z.object({}),

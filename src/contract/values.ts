@@ -9,6 +9,10 @@ export const optime = clusterTime.extend({ term: z.int() });
 export const hostPlatform = z.enum(['linux', 'windows']);
 
 export const hostAndPort = z.object({ host: z.string().min(1), port: z.int().min(1).max(65535) });
+export type HostAndPort = z.infer<typeof hostAndPort>;
+/** Where hosts reach one of the servers: to renew their certificates, and to open order links where they dial in. */
+export const serverAddress = z.object({ enrolment: hostAndPort, orders: hostAndPort });
+export type ServerAddress = z.infer<typeof serverAddress>;
 
 /** How to sign in to a database. Secrets in it cross only mutual-TLS links and process pipes. */
 export const databaseCredential = z.discriminatedUnion('kind', [
@@ -201,11 +205,12 @@ export const member = z.object({
   hidden: z.boolean(),
   delaySeconds: z.number(),
   lagSeconds: z.number().nullable(),
+  /** By the set's configuration, whatever state it is in. Services of before do not tell it. */
+  isArbiter: z.boolean().default(false),
 });
 
 /** A member as a rescan knows it: what the set says of it, and what it says of itself. */
 export const memberLook = member.extend({
-  isArbiter: z.boolean(),
   tags: z.record(z.string(), z.string()),
   /** Asked of the member itself; null where it could not be. */
   version: z.string().nullable(),

@@ -8,6 +8,9 @@
  *      first where a policy says so
  *   4. the primary, when allowed; it always is in a set with a single data member
  *   Ties: lowest priority, then non-voting, then lowest member id.
+ *
+ * The words in brackets behind the choice name the rule that decided, and what was passed over before it. Where nobody is chosen, each
+ * member of the set is named with what keeps it from being one.
  */
 export type SourceMember = {
   readonly id: number;
@@ -21,6 +24,8 @@ export type SourceMember = {
   readonly lagSeconds: number | null;
   /** Whether a copy can be taken there: its host is managed and one way of copying is possible. */
   readonly withinReach: boolean;
+  /** By the set's configuration: one that is down is seen in no other way. */
+  readonly isArbiter: boolean;
 };
 
 export type SourceWishes = { readonly only?: string; readonly preferred?: string; readonly last?: string; readonly primaryAllowed: boolean; readonly lagLimitSeconds: number; /** Whether another one is taken when the preferred one is not fit. */ readonly failOver?: boolean; readonly hiddenFirst?: boolean };
@@ -28,9 +33,9 @@ export type SourceWishes = { readonly only?: string; readonly preferred?: string
 export type SourceChoice = { readonly kind: 'chosen'; readonly address: string; readonly says: string } | { readonly kind: 'none'; readonly reasons: readonly string[] };
 
 export function chooseSource(members: readonly SourceMember[], wishes: SourceWishes): SourceChoice {
-  const data = members.filter(({ state }) => state !== 'arbiter');
+  const data = members.filter((member) => !isArbiter(member));
   const primaryAllowed = wishes.primaryAllowed || data.length === 1;
-  const judged = data.map((member) => ({ member, unfit: unfitness(member, wishes, primaryAllowed) }));
+  const judged = members.map((member) => ({ member, unfit: unfitness(member, wishes, primaryAllowed) }));
   const fit = judged.filter(({ unfit }) => unfit === undefined).map(({ member }) => member);
   const notes: string[] = [];
   const find = (address: string | undefined): SourceMember | undefined => fit.find((member) => member.address === address);
@@ -39,13 +44,13 @@ export function chooseSource(members: readonly SourceMember[], wishes: SourceWis
     const asked = find(wishes.only);
     if (asked !== undefined) return chosen(asked, 'as asked');
     const unfit = judged.find(({ member }) => member.address === wishes.only)?.unfit;
-    return { kind: 'none', reasons: [`${wishes.only}, which was asked for, ${unfit ?? `is not a data member; those are ${data.map(({ address }) => address).join(', ')}`}`] };
+    return { kind: 'none', reasons: [`${wishes.only}, which was asked for, ${unfit ?? `is no member; those with data are ${data.map(({ address }) => address).join(', ')}`}`] };
   }
 
   const preferred = find(wishes.preferred);
   if (preferred !== undefined) return chosen(preferred, 'as preferred');
   if (wishes.preferred !== undefined) {
-    const why = `the preferred ${wishes.preferred} ${judged.find(({ member }) => member.address === wishes.preferred)?.unfit ?? 'is not a data member'}`;
+    const why = `the preferred ${wishes.preferred} ${judged.find(({ member }) => member.address === wishes.preferred)?.unfit ?? 'is no member'}`;
     if (wishes.failOver === false) return { kind: 'none', reasons: [`${why}, and the policy allows no other`] };
     notes.push(why);
   }
@@ -57,10 +62,17 @@ export function chooseSource(members: readonly SourceMember[], wishes: SourceWis
 
   const hidden = wishes.hiddenFirst === true ? secondaries.filter((member) => member.hidden) : [];
   const able = hidden.length > 0 ? hidden : secondaries.length > 0 ? secondaries : fit;
-  const best = able.sort((a, b) => a.priority - b.priority || a.votes - b.votes || a.id - b.id)[0];
+  const [best, next] = able.toSorted((a, b) => a.priority - b.priority || a.votes - b.votes || a.id - b.id);
   if (best === undefined) return { kind: 'none', reasons: judged.map(({ member, unfit }) => `${member.address} ${unfit ?? 'is fit'}`) };
-  if (best.state === 'primary' && data.length > 1) notes.push('no secondary is fit');
+  if (hidden.length > 0) notes.push('hidden ones come first');
+  notes.push(best.state === 'primary' ? (data.length === 1 ? 'no other member has data' : 'no secondary is fit') : decidedBy(best, next, able.length));
   return chosen(best, notes.join('; '));
+}
+
+function decidedBy(best: SourceMember, next: SourceMember | undefined, count: number): string {
+  if (next === undefined) return 'the only one that is fit';
+  if (best.priority < next.priority) return `lowest priority of ${count} that are fit`;
+  return best.votes < next.votes ? `no vote, of ${count} that are fit` : `lowest member id of ${count} that are fit`;
 }
 
 function chosen(member: SourceMember, why: string): SourceChoice {
@@ -69,12 +81,16 @@ function chosen(member: SourceMember, why: string): SourceChoice {
   return { kind: 'chosen', address: member.address, says: `source: ${member.address}, ${what}${why === '' ? '' : ` (${why})`}` };
 }
 
+const isArbiter = (member: SourceMember): boolean => member.isArbiter || member.state === 'arbiter';
+
 function unfitness(member: SourceMember, wishes: SourceWishes, primaryAllowed: boolean): string | undefined {
+  if (isArbiter(member)) return 'is an arbiter, which has no data';
   if (!member.health || member.state === 'down') return 'is down';
   if (member.state !== 'primary' && member.state !== 'secondary') return `is ${member.state}`;
   if (!member.withinReach) return 'runs where no copy can be taken';
   if (member.state === 'primary') return primaryAllowed ? undefined : 'is primary, which is not allowed as a source';
   if (member.delaySeconds > 0) return `is delayed by ${member.delaySeconds} s`;
-  if (member.lagSeconds !== null && member.lagSeconds >= wishes.lagLimitSeconds) return `is ${member.lagSeconds.toFixed(0)} s behind`;
+  if (member.lagSeconds === null) return 'is behind by nobody knows how much';
+  if (member.lagSeconds >= wishes.lagLimitSeconds) return `is ${member.lagSeconds.toFixed(0)} s behind`;
   return undefined;
 }

@@ -10,6 +10,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { keepRenewed } from '../agent/join.ts';
+import { openKnownServers } from '../agent/known-servers.ts';
 import { awaitMembership } from '../agent/membership.ts';
 import { systemClock } from '../base/clock.ts';
 import { describe, toWire } from '../base/failure.ts';
@@ -42,13 +43,11 @@ async function serve(): Promise<void> {
   run.ready();
   // Where its kit is laid down after it was installed.
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const { identity, server } = await awaitMembership({ part: 'depot', identityFile, kitFile: join(directory, 'kit.json'), workDirectory: directory, version, log, ms: 86_400_000 });
+  const { identity, servers } = await awaitMembership({ part: 'depot', identityFile, kitFile: join(directory, 'kit.json'), workDirectory: directory, version, log, ms: 86_400_000 });
   const depot = await openDepot({ directory, identity, api: bind(values.listen), installer: bind(values.installer), version, log });
   watchIdentity(identityFile, (renewed) => depot.renew(renewed), ends.signal);
-  if (server !== undefined) {
-    const { host, port } = addressOf(server.server);
-    void keepRenewed({ server: { address: host, enrolmentPort: port }, identityFile, clock: systemClock, log, signal: ends.signal, onRenewed: (renewed) => depot.renew(renewed) });
-  }
+  const known = openKnownServers({ workDirectory: directory, known: servers, given: {} });
+  void keepRenewed({ servers: known.enrolments, identityFile, clock: systemClock, log, signal: ends.signal, onRenewed: (renewed) => depot.renew(renewed) });
   end = async () => {
     ends.abort();
     await depot.close();

@@ -11,14 +11,16 @@
  */
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { dialIn } from '../agent/dial-in.ts';
+import { dialServers } from '../agent/dial-in.ts';
 import { keepRenewed } from '../agent/join.ts';
+import { openKnownServers, type KnownServers } from '../agent/known-servers.ts';
 import { awaitMembership } from '../agent/membership.ts';
 import { answerStatus } from '../agent/service-status.ts';
 import { readSettings, transportSettings } from '../agent/settings.ts';
 import { openTransport } from '../agent/transport.ts';
 import { systemClock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
+import { hostLabel } from '../base/host-label.ts';
 import { openLog } from '../base/log.ts';
 import { dieWithParent } from '../base/native.ts';
 import { watchIdentity } from '../contract/link/identity-file.ts';
@@ -34,6 +36,8 @@ let end = async (): Promise<void> => run.exit(0);
 const run = openServiceRun({ service: values.service, logFile: values.log, home: values.settings === undefined ? undefined : dirname(values.settings), onStop: () => void end() });
 const log = openLog(run.write).with({ part: 'transport' });
 const ends = new AbortController();
+let servers: KnownServers | undefined;
+const given = (...places: (string | null | undefined)[]) => places.flatMap((place) => (place == null ? [] : [addressOf(place)]))[0];
 
 try {
   await run.begin(log);
@@ -46,7 +50,7 @@ try {
   }
   const identityFile = values.identity ?? settings.identity;
   const workDirectory = values.work ?? settings.work;
-  const transport = await openTransport({ workDirectory, programs, identityFile, dataPorts: isManaged ? settings.data : undefined, version, log, output: run.output });
+  const transport = await openTransport({ workDirectory, programs, identityFile, dataPorts: isManaged ? settings.data : undefined, version, log, output: run.output, onServers: async (told) => await servers?.learn(told) });
   end = async () => {
     await transport.close();
     run.exit(0);
@@ -61,19 +65,17 @@ try {
   const member = await awaitMembership({ part: 'transport', identityFile, kitFile, workDirectory, version, log, ms: isManaged ? 86_400_000 : 60_000 });
   let { identity } = member;
   const { handlers } = transport;
-  const dial = values.dial ?? settings.dial ?? member.server?.dial ?? undefined;
-  const server = dial === undefined ? await openOrderServer({ ...listen, identity, handlers, other: transport.dataConnections, version, log }) : undefined;
-  const dialling = dial === undefined ? undefined : dialIn({ ...addressOf(dial), identity: () => identity, handlers, version, clock: systemClock, log, signal: ends.signal });
+  const known = openKnownServers({ workDirectory, known: member.servers, given: { server: given(values.server, settings.server), dial: given(values.dial, settings.dial) } });
+  servers = known;
+  const isDialling = known.dials().length > 0;
+  const server = isDialling ? undefined : await openOrderServer({ ...listen, identity, handlers, other: transport.dataConnections, version, log });
+  const dialling = isDialling ? dialServers(known, { identity: () => identity, handlers, version, clock: systemClock, log, signal: ends.signal }) : undefined;
   const renewed = (next: typeof identity): void => {
     identity = next;
     server?.renew(next);
   };
   watchIdentity(identityFile, renewed, ends.signal);
-  const enrolment = values.server ?? settings.server ?? member.server?.server;
-  if (enrolment !== undefined) {
-    const { host: address, port: enrolmentPort } = addressOf(enrolment);
-    void keepRenewed({ server: { address, enrolmentPort }, identityFile, clock: systemClock, log, signal: ends.signal, onRenewed: renewed });
-  }
+  void keepRenewed({ servers: known.enrolments, identityFile, clock: systemClock, log, signal: ends.signal, onRenewed: renewed });
   port = server?.port ?? null;
   state = 'listening';
   end = async () => {
@@ -86,7 +88,7 @@ try {
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void end());
   process.on('disconnect', () => void end());
-  log.info('ready for orders', { port, dials: dial ?? null });
+  log.info('ready for orders', { port, dials: known.dials().map(hostLabel).join(', ') });
   process.send?.({ kind: 'ready', port });
 } catch (error) {
   log.error('the transport service could not start', { why: describe(error) });

@@ -101,7 +101,7 @@ test('a source that is no member of the set fails the backup before anything is 
   const { id } = await platform.ask('backup.run', { params: { set: 'rs0' }, body: { source: '127.0.0.1:9' } });
   const session = await platform.ended(id);
   assert.equal(session.failure?.code, 'domain.no-source-node');
-  assert.match(session.failure?.message ?? '', /127\.0\.0\.1:9, which was asked for, is not a data member; those are 127\.0\.0\.1:27017/);
+  assert.match(session.failure?.message ?? '', /127\.0\.0\.1:9, which was asked for, is no member; those with data are 127\.0\.0\.1:27017/);
   assert.deepEqual(kinds(platform), []);
 });
 

@@ -8,9 +8,11 @@ import { isTimeZone } from '../domain/rescan-schedule.ts';
 import { nextOpening, nextRun, nextRuns } from '../domain/schedule.ts';
 import { orphansOf } from './orphans.ts';
 import { policyBusy, policyCircle, policyEnabled, policyExists, policyUnfit, policyUnknown } from './policy-failures.ts';
-import { documentOf, protectedBy } from './policy-objects.ts';
+import { documentOf, policyObjects, protectedAmong, protectedBy, type PolicyObjects } from './policy-objects.ts';
 
 export type Policies = ReturnType<typeof openPolicies>;
+/** What the documents of policies name, by ids. */
+type Around = PolicyObjects & { readonly groups: readonly { id: string; name: string }[]; readonly policies: readonly PolicyRow[] };
 export type PreviewedRun = { readonly atMs: number; /** When its window lets it begin, and has it end; null: no window. */ readonly opensAtMs: number; readonly closesAtMs: number | null };
 
 export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Clock }) {
@@ -49,9 +51,13 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
     follows: document.schedule.kind === 'after' ? document.schedule.policy : null,
   });
 
-  async function named(row: PolicyRow): Promise<PolicyDocument> {
+  async function around(): Promise<Around> {
+    const [groups, policies, objects] = await Promise.all([catalog.groups.list(), store.list(), policyObjects(catalog)]);
+    return { groups, policies, ...objects };
+  }
+
+  function named(row: PolicyRow, { groups, sets, policies }: Around): PolicyDocument {
     const document = documentOf(row);
-    const [groups, sets, policies] = [await catalog.groups.list(), await catalog.sets.list(), await store.list()];
     const nameIn = (rows: readonly { id: string; name: string }[], id: string): string => rows.find((one) => one.id === id)?.name ?? id;
     return {
       ...document,
@@ -71,6 +77,11 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
     };
   }
 
+  async function view(row: PolicyRow, known: Around): Promise<Policy> {
+    const [run] = await store.runs(row.id, 1);
+    return { id: row.id, isEnabled: row.is_enabled === 1, document: named(row, known), addedAtMs: row.added_ms, nextRunAtMs: row.is_enabled === 1 ? row.next_ms : null, protects: protectedAmong(documentOf(row), known).map(({ name }) => name), lastRun: run === undefined ? null : await viewRun(run) };
+  }
+
   async function add(given: PolicyDocument): Promise<PolicyRow> {
     if ((await store.find(given.name)) !== undefined) throw policyExists({ name: given.name });
     const row: PolicyRow = { id: sortableId(clock), ...columns(await kept(given, null)), is_enabled: 1, added_ms: clock.now() };
@@ -87,9 +98,7 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
   return {
     find,
     add,
-    named,
     viewRun,
-    list: async (): Promise<PolicyRow[]> => await store.list(),
     /** Called when policies were changed. */
     onChange: (act: () => void): void => void (wake = act),
     wake: (): void => wake(),
@@ -134,9 +143,10 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
       });
     },
 
-    async view(row: PolicyRow): Promise<Policy> {
-      const [run] = await store.runs(row.id, 1);
-      return { id: row.id, isEnabled: row.is_enabled === 1, document: await named(row), addedAtMs: row.added_ms, nextRunAtMs: row.is_enabled === 1 ? row.next_ms : null, protects: (await protectedBy(documentOf(row), catalog)).map(({ name }) => name), lastRun: run === undefined ? null : await viewRun(run) };
+    view: async (row: PolicyRow): Promise<Policy> => await view(row, await around()),
+    async viewAll(): Promise<Policy[]> {
+      const known = await around();
+      return await Promise.all(known.policies.map(async (row) => await view(row, known)));
     },
   };
 }

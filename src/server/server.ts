@@ -81,6 +81,7 @@ import { openSealer } from './sealing.ts';
 import type { Services } from './services.ts';
 import { laneOf, openSessionEngine, type Timing } from './session-engine.ts';
 import { openSessionLog } from './session-log.ts';
+import { keepHostsTold } from './server-addresses.ts';
 import { viewSession } from './session-view.ts';
 import { openServiceVersions, type ServiceVersions } from './service-versions.ts';
 import { ensureOwnToken, openGate } from './sign-in.ts';
@@ -193,8 +194,11 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const repositoryReady = isShared ? Promise.resolve(null) : ensureDefaultRepository({ data, archives: services.archives, catalog, links, log, waitMs: timing.repositoryWaitMs ?? 60_000, clock, signal: ends.signal });
   await engine.look();
   const keepInStep = openInStep({ catalog, admission, links, deployers });
+  const own = enrolment === undefined || agents === undefined ? null : { enrolment_host: announce, enrolment_port: enrolment.port, orders_host: announce, orders_port: agents.port };
+  const keepTold = await keepHostsTold({ catalog, links, deployers, own, clock, log });
   membership.keep(async () => {
     await keepInStep();
+    await keepTold();
     await engine.look();
   });
   const isMine = async (): Promise<boolean> => await catalog.servers.takeDuty('schedules');

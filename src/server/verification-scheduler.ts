@@ -11,7 +11,7 @@ import type { PolicyRow } from '../catalog/policies.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import { describe, isFailure } from '../base/failure.ts';
 import { nextRun } from '../domain/schedule.ts';
-import { documentOf, protectedBy } from './policy-objects.ts';
+import { documentOf, policyObjects, protectedAmong } from './policy-objects.ts';
 import { keepRounds, type Rounds, type RoundsOptions } from './rounds.ts';
 import { lanePrefix, type Verifications } from './verifications.ts';
 
@@ -55,10 +55,11 @@ async function lookAtSchedules({ catalog, clock }: Options): Promise<{ due: Due[
   const known = new Map((await catalog.verifications.list()).map((row) => [keyOf(row.policy, row.set_id), row]));
   const due: Due[] = [];
   let waitMs = Infinity;
+  const objects = await policyObjects(catalog);
   for (const policy of await catalog.policies.list()) {
     const { verification, timeZone, ...document } = documentOf(policy);
     const schedule = policy.is_enabled === 1 ? JSON.stringify([verification.schedule, timeZone]) : none;
-    for (const set of await protectedBy(document, catalog)) {
+    for (const set of protectedAmong(document, objects)) {
       const row = known.get(keyOf(policy.id, set.id));
       known.delete(keyOf(policy.id, set.id));
       // A clock that was set back must not put it to sleep until it has caught up.

@@ -11,7 +11,7 @@ import { until } from '../../src/base/deadline.ts';
 import { say } from '../kit/fake-transport.ts';
 import { whyNoPostgres } from '../kit/postgres.ts';
 import { chanceFrom } from '../kit/seeded.ts';
-import { connected, openServerPair, type OneServer, type ServerPair } from '../kit/server-pair.ts';
+import { connected, openDiallingHost, openServerPair, type OneServer, type ServerPair } from '../kit/server-pair.ts';
 
 const skip = whyNoPostgres();
 const rounds = Number(process.env['TIDEMARK_ROUNDS'] ?? '8');
@@ -104,6 +104,42 @@ test('what is asked of one server is done at the other, and shown at both', { sk
   assert.equal((await ended(b, id)).state, 'stopped');
   pair.fake.scripts.backup = usual;
   assert.equal((await b.ask('GET', '/api/v1/sets/rs0')).oplog.state, 'following');
+});
+
+test('a host that dials in has a link to both, works on when one of them is killed, and finds that one at its next address', { skip }, async () => {
+  const [a, b] = pair.servers;
+  const outpost = await openDiallingHost(pair, 'outpost');
+  try {
+    await Promise.all([connected(a, 'outpost'), connected(b, 'outpost')]);
+    assert.equal(outpost.servers.length, 2, 'the server of its kit told it of the other one');
+    const hook = await a.ask('POST', '/api/v1/hooks', { set: 'rs0', moment: 'before', host: 'outpost', program: 'quiet', args: [], deadlineSeconds: 60, onFailure: 'fail' });
+    assert.equal(hook.host, 'outpost', JSON.stringify(hook));
+    const usual = outpost.scripts['run-hook'];
+    const go = Promise.withResolvers<void>();
+    outpost.scripts['run-hook'] = async (input, voice) => {
+      await go.promise;
+      return await usual(input, voice);
+    };
+    const before = outpost.servers;
+    const first = (await a.ask('POST', '/api/v1/sets/rs0/backups', {})).id as string;
+    await until('the hook at the host', 20_000, () => (outpost.begun.length === 1 ? true : undefined), { everyMs: 20 });
+    await a.kill9();
+    go.resolve();
+    assert.equal((await ended(b, first)).state, 'success');
+    assert.equal(outpost.begun.length, 1, 'the other server followed what was begun');
+
+    await a.start();
+    await connected(a, 'outpost');
+    assert.notDeepEqual(outpost.servers, before, 'its ports are others since');
+    await b.kill9();
+    assert.equal((await ended(a, (await a.ask('POST', '/api/v1/sets/rs0/backups', {})).id)).state, 'success');
+    assert.equal(outpost.begun.length, 2);
+    await b.start();
+    await connected(b, 'outpost');
+    assert.equal((await a.ask('DELETE', `/api/v1/hooks/${hook.id}`)).id, hook.id);
+  } finally {
+    await outpost.close();
+  }
 });
 
 test('a database that was away takes no session with it: they go on when it answers, and say so', { skip }, async () => {

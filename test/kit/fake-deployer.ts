@@ -94,6 +94,7 @@ export async function openFakeDeployer(options: FakeDeployerOptions): Promise<Fa
       busy,
       last: null,
     }),
+    'deployer.servers': async () => ({}),
     'deployer.offer': async ({ package: signed }) => ({ have: bytes.get(manifestOf(signed).sha256) ?? 0 }),
     'deployer.piece': async ({ sha256, offset, base64 }) => {
       bytes.set(sha256, offset + Buffer.from(base64, 'base64').length);

@@ -1,5 +1,7 @@
 /** A transport service without databases: it answers orders from memory and its tasks are scripts of the test. */
-import { dialIn } from '../../src/agent/dial-in.ts';
+import { dirname } from 'node:path';
+import { dialServers } from '../../src/agent/dial-in.ts';
+import { openKnownServers } from '../../src/agent/known-servers.ts';
 import { verdictOf } from '../../src/domain/verdict.ts';
 import { awaitIdentity } from '../../src/contract/link/identity-file.ts';
 import type { OrderHandlers } from '../../src/contract/link/answerer.ts';
@@ -8,10 +10,11 @@ import { contractVersion, type OrderOutput } from '../../src/contract/orders.ts'
 import type { OwnName, ProbeResult, ProbeTarget } from '../../src/contract/ports.ts';
 import type { TaskEvent, TaskInput, TaskKind, TaskOutput, TaskState } from '../../src/contract/tasks.ts';
 import type { HostLook } from '../../src/contract/host-look.ts';
-import type { Discovered, MongoTarget, OplogGoing, OplogStretch, PointSummary, SetLook, Window } from '../../src/contract/values.ts';
+import type { Discovered, MongoTarget, OplogGoing, OplogStretch, PointSummary, ServerAddress, SetLook, Window } from '../../src/contract/values.ts';
 import { compareTimes, type Optime } from '../../src/base/cluster-time.ts';
 import { Failure, toWire } from '../../src/base/failure.ts';
 import { systemClock } from '../../src/base/clock.ts';
+import { hostLabel } from '../../src/base/host-label.ts';
 import { stopped } from '../../src/base/failures.ts';
 import { randomId } from '../../src/base/ids.ts';
 import { silentLog } from '../../src/base/log.ts';
@@ -60,6 +63,8 @@ export type FakeTransport = {
   cut(): Promise<void>;
   /** Listens again after `cut`. */
   mend(): Promise<void>;
+  /** As a server told them last. */
+  servers: readonly ServerAddress[];
   /** A restart: every task is gone. */
   restart(): Promise<void>;
   close(): Promise<void>;
@@ -96,6 +101,7 @@ export async function openFakeTransport(options: { identityFile: string; port: n
     probe: ({ host }) => ({ outcome: 'good', says: 'as wanted', address: host, ms: 1 }),
     ownName: (name) => ({ name, addresses: [], says: 'no such name', ms: 1 }),
     answered: [],
+    servers: [],
     cut: async () => await listener.close(),
     mend: async () => void (listener = await listen()),
     async restart() {
@@ -114,7 +120,13 @@ export async function openFakeTransport(options: { identityFile: string; port: n
     const identity = await awaitIdentity(options.identityFile, 30_000);
     if (options.dial !== undefined) {
       const ends = new AbortController();
-      const dialling = dialIn({ ...options.dial, identity: () => identity, handlers, version: 'fake', clock: systemClock, log: silentLog, signal: ends.signal });
+      const servers = openKnownServers({ workDirectory: dirname(options.identityFile), known: { server: '127.0.0.1:1', dial: hostLabel(options.dial), servers: [] }, given: {} });
+      const told: OrderHandlers['host.servers'] = async ({ servers: all }) => {
+        fake.servers = all;
+        await servers.learn(all);
+        return {};
+      };
+      const dialling = dialServers(servers, { identity: () => identity, handlers: { ...handlers, 'host.servers': told }, version: 'fake', clock: systemClock, log: silentLog, signal: ends.signal });
       return {
         close: async () => {
           ends.abort(stopped({ what: 'the host' }));
@@ -147,6 +159,10 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>, forgotten: Se
   };
   return {
     'host.describe': async () => ({ version: 'fake', contract: contractVersion, hostname: 'fake', platform: 'linux-x64', timeMs: systemClock.now(), findings: [{ what: 'mongod', ok: true, says: '6.0.5' }] }),
+    'host.servers': async ({ servers }) => {
+      fake.servers = servers;
+      return {};
+    },
     'host.look': async () => ({ look: fake.look }),
     'warden.alarms': async () => ({ alarms: fake.wardenAlarms }),
     'set.look': async ({ target }) => await fake.lookAtSet(target),
@@ -354,7 +370,7 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
 }
 
 function usualSet(): Discovered {
-  const member = (id: number, state: 'primary' | 'secondary') => ({ id, host: '127.0.0.1', port: 27017 + id, state, health: true, priority: 1, votes: 1, hidden: false, delaySeconds: 0, lagSeconds: state === 'primary' ? null : 0.5 });
+  const member = (id: number, state: 'primary' | 'secondary') => ({ id, host: '127.0.0.1', port: 27017 + id, state, health: true, priority: 1, votes: 1, hidden: false, delaySeconds: 0, lagSeconds: state === 'primary' ? null : 0.5, isArbiter: false });
   const local = (id: number) => ({ member: `127.0.0.1:${27017 + id}`, dbPath: `/data/${id}`, fileSystem: 'xfs', methods: [{ method: 'clone' as const, possible: true, why: 'reflink' }], binary: '/usr/bin/mongod' });
   return {
     setId,

@@ -61,9 +61,18 @@ export async function openServerPair(leaseMs: number): Promise<ServerPair> {
   return { postgres, servers: [a, b], fake, leaseMs, [Symbol.asyncDispose]: async () => await kept.disposeAsync() };
 }
 
+/** Another host, which opens its links itself, to the first server as its kit says. */
+export async function openDiallingHost({ servers: [first] }: ServerPair, name: string): Promise<FakeTransport> {
+  const port = await freePort();
+  const { kit } = await first.ask('POST', '/api/v1/hosts', { name, address: '127.0.0.1', controlPort: port, dials: 'host' });
+  const identityFile = join(first.data, `${name}.json`);
+  await joinServer(kit, 'transport', identityFile, 'test');
+  return await openFakeTransport({ identityFile, port, dial: { host: kit.server.address, port: kit.server.controlPort } });
+}
+
 /** Once the server has its link to the host. */
-export async function connected(server: OneServer): Promise<void> {
-  await until(`host h1 at server ${server.name}`, 120_000, async () => ((await server.ask('GET', '/api/v1/hosts')).hosts?.find(({ name }: { name: string }) => name === 'h1')?.link === 'connected' ? true : undefined), { everyMs: 30 });
+export async function connected(server: OneServer, host = 'h1'): Promise<void> {
+  await until(`host ${host} at server ${server.name}`, 120_000, async () => ((await server.ask('GET', '/api/v1/hosts')).hosts?.find(({ name }: { name: string }) => name === host)?.link === 'connected' ? true : undefined), { everyMs: 30 });
 }
 
 type Ready = { url: string; tokenFile: string; caFile: string };
@@ -95,7 +104,7 @@ function oneServer(name: string, data: string, [rest, enrolment, ...more]: strin
     const { url, tokenFile, caFile } = await withDeadline(`server ${name}`, 90_000, async () => await ready.promise);
     const [token, ca] = [readFileSync(tokenFile, 'utf8').trim(), readFileSync(caFile, 'utf8')];
     return await new Promise((resolve, reject) => {
-      const sent = request(new URL(path, url), { method, ca, agent: false, timeout: 30_000, headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' } }, (response) => {
+      const sent = request(new URL(path, url), { method, ca, agent: false, timeout: 30_000, headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) } }, (response) => {
         let text = '';
         response.on('data', (part: Buffer) => (text += part.toString()));
         response.on('end', () => resolve(text === '' ? undefined : JSON.parse(text)));

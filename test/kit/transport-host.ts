@@ -34,8 +34,7 @@ export async function openTransportHost(platform: Platform, options: { name: str
   await platform.ok('node', 'add', name, '127.0.0.1', '--kit', kit, '--control-port', String(port), ...more);
   let child: ChildProcess | undefined;
   const start = (): void => {
-    const dial = options.dialsIn === true ? ['--dial', `127.0.0.1:${options.agentPort}`] : [];
-    const args = [program, '--kit', kit, '--identity', identityFile, '--work', join(directory, 'work'), '--listen', `127.0.0.1:${port}`, '--server', `127.0.0.1:${options.enrolmentPort}`, ...dial];
+    const args = [program, '--kit', kit, '--identity', identityFile, '--work', join(directory, 'work'), '--listen', `127.0.0.1:${port}`, '--server', `127.0.0.1:${options.enrolmentPort}`];
     const log = openSync(logFile, 'a');
     child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, ...args], { stdio: ['ignore', 'ignore', log], env: { ...process.env, ...keptCompiled(new URL('../../node_modules/.cache/', import.meta.url).pathname) } });
   };

@@ -1,7 +1,7 @@
 /** What a package holds, and that it runs with nothing of this checkout around it. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -61,6 +61,18 @@ test('the deployer, which is root, holds nothing that reads a database or a repo
   const deployer = await contentOf('tidemark-deployer');
   assert.deepEqual(deployer.packages, ['ws', 'zod']);
   assert.deepEqual(deployer.rooms, ['agent', 'base', 'contract', 'main']);
+});
+
+test('what an operator loads into a monitoring comes with the server, and with no other package', async () => {
+  const shared = async (name: LinuxPackage): Promise<string[]> => {
+    const place = join((await packages.laidOut(name)).directory, 'share');
+    return existsSync(place) ? readdirSync(place, { recursive: true, encoding: 'utf8' }).filter((file) => !statSync(join(place, file)).isDirectory()).sort() : [];
+  };
+  assert.deepEqual(await shared('tidemark-server'), ['mibs/TIDEMARK-MIB.txt', 'monitoring/prometheus.yml', 'monitoring/tidemark-dashboard.json', 'monitoring/tidemark-rules.yml']);
+  for (const name of ['tidemark-deployer', 'tidemark-transport'] as const) assert.deepEqual(await shared(name), []);
+  // Where the docs say that it lies once a package is installed, for everybody to read.
+  const listed = execFileSync('dpkg-deb', ['-c', await packages.deb('tidemark-server', '1.2.3')], { encoding: 'utf8' });
+  for (const file of await shared('tidemark-server')) assert.match(listed, new RegExp(`^-rw-r--r-- root/root .* \\./opt/tidemark/server/1\\.2\\.3/share/${file}$`, 'm'));
 });
 
 for (const name of linuxPackages) {

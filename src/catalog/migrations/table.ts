@@ -19,6 +19,7 @@ import * as hostAlarms from './0020-host-alarms.ts';
 import * as oplogMode from './0021-oplog-mode.ts';
 import * as verifications from './0022-verifications.ts';
 import * as orphans from './0023-orphans.ts';
+import * as serverAddresses from './0025-server-addresses.ts';
 
 /** By name, in alphabetical order. A migration that was released is never changed; the next one mends it. */
 export const migrations: Record<string, Migration> = {
@@ -42,4 +43,5 @@ export const migrations: Record<string, Migration> = {
   '0021-oplog-mode': oplogMode,
   '0022-verifications': verifications,
   '0023-orphans': orphans,
+  '0025-server-addresses': serverAddresses,
 };

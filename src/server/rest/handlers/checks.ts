@@ -4,7 +4,7 @@ import { isFailure } from '../../../base/failure.ts';
 import type { SetVerification } from '../../../contract/routes/checks.ts';
 import { nextRun } from '../../../domain/schedule.ts';
 import { setBusy } from '../../failures.ts';
-import { documentOf, protectedBy } from '../../policy-objects.ts';
+import { documentOf, policyObjects, protectedAmong, protectedBy } from '../../policy-objects.ts';
 import { policyVerifiesNothing } from '../../verification-failures.ts';
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
@@ -15,10 +15,11 @@ export function checkHandlers(services: Services): Pick<Handlers, 'check.list' |
   async function list(only: SetRow | undefined): Promise<SetVerification[]> {
     const [rows, outcomes] = [await catalog.verifications.list(), await verifications.outcomes()];
     const found: SetVerification[] = [];
+    const objects = await policyObjects(catalog);
     for (const policy of await catalog.policies.list()) {
       const { verification, timeZone, ...document } = documentOf(policy);
       const isEnabled = policy.is_enabled === 1;
-      for (const set of await protectedBy(document, catalog)) {
+      for (const set of protectedAmong(document, objects)) {
         if (only !== undefined && set.id !== only.id) continue;
         const counts = rows.find((row) => row.policy === policy.id && row.set_id === set.id)?.counts_from_ms ?? clock.now();
         const last = outcomes.find((one) => one.policy === policy.id && one.setId === set.id)?.outcome ?? null;

@@ -21,7 +21,7 @@ export function policyHandlers(services: Services): Pick<Handlers, PolicyRoutes>
       if (!isTimeZone(document.timeZone)) throw policyUnfit({ policy: document.name, why: `"${document.timeZone}" is no time zone` });
       return await Promise.resolve({ runs: policies.preview(document, count) });
     },
-    'policy.list': async () => ({ policies: await Promise.all((await policies.list()).map(policies.view)) }),
+    'policy.list': async () => ({ policies: await policies.viewAll() }),
     'policy.show': async ({ params }) => await policies.view(await policies.find(params.policy)),
     'policy.runs': async ({ params, query }) => ({ runs: await Promise.all((await catalog.policies.runs((await policies.find(params.policy)).id, query.limit)).map(policies.viewRun)) }),
     'policy.edit': async ({ params, body }) => await policies.view(await policies.edit(await policies.find(params.policy), body)),
