@@ -5,7 +5,7 @@ import type { PolicySchedule } from './schedule.ts';
 
 const hourMs = 3_600_000;
 const nowMs = 1_000 * hourMs;
-const good = { lastPointMs: nowMs - hourMs, newestIsBad: false, lossSeconds: 12, oplogState: 'following' };
+const good = { lastPointMs: nowMs - hourMs, newestIsBad: false, unproved: 0, lossSeconds: 12, oplogState: 'following' };
 
 test('a set with a young good point and archived oplog keeps its promise', () => {
   assert.deepEqual(judgeProtection(good, usualPromise, nowMs), { isProtected: true, reasons: [] });
@@ -17,6 +17,7 @@ test('each way to break the promise has its sentence, and several are all told',
   assert.deepEqual(why({ lastPointMs: null }), ['there is no good restore point']);
   assert.deepEqual(why({ lastPointMs: nowMs - 30 * hourMs }), ['the newest good restore point is 30 h old; promised are 25 h']);
   assert.deepEqual(why({ lossSeconds: 1_000 }), ['16 min would be lost now; promised are 15 min']);
+  assert.deepEqual(why({ lastPointMs: nowMs - 30 * hourMs, unproved: 2 }), ['the newest good restore point is 30 h old; promised are 25 h, and 2 newer ones were never opened to prove them']);
   assert.deepEqual(why({ lossSeconds: null, newestIsBad: true }), ['the newest restore point did not open when it was proved', 'no oplog is archived']);
   assert.deepEqual(why({ oplogState: 'broken' }), ['the chain of the archived oplog is broken']);
 });

@@ -21,12 +21,12 @@ export function openReports({ catalog, points, standings, clock, server, promise
   async function standing(set: SetRow, fromMs: number): Promise<SetStanding> {
     const [promised, rows, oplog, alarms] = [await promisedTo(set.id), await points.list(set.id), await standings.view(set.id), await catalog.sets.alarms(set.id)];
     const there = rows.filter(({ lost, repository }) => lost === 0 && repository === set.repository).map(points.summary);
-    const good = there.filter(({ proof }) => proof?.ok !== false);
+    const good = there.filter(({ proof }) => proof?.ok === true);
     const newest = good.at(-1);
     const before = good.filter(({ createdAtMs }) => createdAtMs < fromMs).at(-1);
     const proofs = good.flatMap(({ proof }) => proof ?? []).sort((a, b) => a.atMs - b.atMs);
     const nowMs = clock.now();
-    const judged = judgeProtection({ lastPointMs: newest?.createdAtMs ?? null, newestIsBad: there.at(-1)?.proof?.ok === false, lossSeconds: oplog.lossIfDisasterNowSeconds, oplogState: oplog.state }, promised, nowMs);
+    const judged = judgeProtection({ lastPointMs: newest?.createdAtMs ?? null, newestIsBad: there.at(-1)?.proof?.ok === false, unproved: there.slice(newest === undefined ? 0 : there.indexOf(newest) + 1).filter(({ proof }) => proof === null).length, lossSeconds: oplog.lossIfDisasterNowSeconds, oplogState: oplog.state }, promised, nowMs);
     const first = good[0];
     const proof = proofs.at(-1);
     return {
