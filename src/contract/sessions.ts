@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { packageName } from './packages.ts';
 import * as v from './values.ts';
 import { rescanResult } from './groups.ts';
-import { taskKinds } from './tasks.ts';
+import { bottleneck, taskKinds } from './tasks.ts';
 
 export const sessionKinds = ['backup', 'verify', 'publish', 'restore-set', 'restore-collections', 'check', 'test', 'sweep', 'oplog-find', 'oplog', 'deploy', 'update', 'configure', 'uninstall', 'rescan', 'copy', 'copy-oplog', 'repair', 'retention'] as const;
 export const sessionKind = z.enum(sessionKinds);
@@ -17,8 +17,6 @@ export const endlessSessionKinds: ReadonlySet<string> = new Set<SessionKind>(['o
 
 export const sessionState = z.enum(['waiting', 'working', 'success', 'warning', 'failed', 'stopped']);
 export type SessionState = z.infer<typeof sessionState>;
-
-export const bottleneck = z.enum(['source read', 'hash', 'network', 'repository write']);
 
 /** Bytes so far. Rate and time left are the server's reckoning over the last seconds. */
 export const sessionProgress = z
