@@ -177,8 +177,14 @@ function progress(db: Kysely<Tables>, fence: Fence) {
     async updateTask(taskId: string, change: Partial<Pick<TaskRow, 'is_accepted' | 'after' | 'outcome'>>): Promise<void> {
       await asOwner(db, fence, async (tx) => await tx.updateTable('session_tasks').set(change).where('task_id', '=', taskId).execute());
     },
-    async dropTask(taskId: string): Promise<void> {
-      await asOwner(db, fence, async (tx) => await tx.deleteFrom('session_tasks').where('task_id', '=', taskId).execute());
+    /** Removes a piece of work that is over: the task of this name, those that served it, and what was noted for them, whose names all go on with `: `. */
+    async dropWork(session: string, name: string): Promise<void> {
+      const under = `${name}: `;
+      await asOwner(db, fence, async (tx) => {
+        for (const table of ['session_tasks', 'session_notes'] as const) {
+          await tx.deleteFrom(table).where('session', '=', session).where((row) => row.or([row('name', '=', name), row(row.fn<string>('substr', ['name', row.lit(1), row.lit(under.length)]), '=', under)])).execute();
+        }
+      });
     },
     /** Tasks of sessions that are open: those a host is still to run. */
     async openTasks(): Promise<TaskRow[]> {
