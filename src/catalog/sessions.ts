@@ -78,10 +78,14 @@ function records(db: Kysely<Tables>, fence: Fence, append: Append) {
       return await db.selectFrom('sessions').selectAll().where('kind', '=', kind).where('state', 'in', ['waiting', 'working']).orderBy('id').execute();
     },
 
-    /** How many there are of each kind and state. */
+    /** How many there are of each kind and state, and of those that have ended how many there ever were. */
     async counts(): Promise<{ kind: string; state: string; count: number }[]> {
-      const rows = await db.selectFrom('sessions').select((row) => ['kind', 'state', row.fn.countAll<number>().as('count')] as const).groupBy(['kind', 'state']).orderBy('kind').orderBy('state').execute();
-      return rows.map(({ kind, state, count }) => ({ kind, state, count: Number(count) }));
+      const rows = [
+        ...(await db.selectFrom('session_tallies').selectAll().execute()),
+        ...(await db.selectFrom('sessions').select((row) => ['kind', 'state', row.fn.countAll<number>().as('count')] as const).groupBy(['kind', 'state']).execute()),
+      ];
+      const sums = [...Map.groupBy(rows, ({ kind, state }) => `${kind} ${state}`).values()].map((alike) => ({ kind: alike[0]!.kind, state: alike[0]!.state, count: alike.reduce((sum, { count }) => sum + Number(count), 0) }));
+      return sums.sort((a, b) => (`${a.kind} ${a.state}` < `${b.kind} ${b.state}` ? -1 : 1));
     },
 
     /** Those that ended in a span of time, oldest first. */
