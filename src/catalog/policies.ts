@@ -100,15 +100,23 @@ async function putOrphans(tx: Kysely<Tables>, orphans: readonly OrphanRow[]): Pr
   for (const row of orphans) await tx.insertInto('orphans').values(row).onConflict((on) => on.columns(['set_id', 'policy', 'retention', 'time_zone']).doUpdateSet({ policy_name: row.policy_name })).execute();
 }
 
+/** So that the policies of a set are found without reading the documents of all. */
+async function putObjects(tx: Transaction<Tables>, policy: string, document: string): Promise<void> {
+  const { groups = [], sets = [] } = JSON.parse(document) as { groups?: string[]; sets?: string[] };
+  await tx.deleteFrom('policy_objects').where('policy', '=', policy).execute();
+  for (const object of new Set([...groups, ...sets])) await tx.insertInto('policy_objects').values({ object, policy }).execute();
+}
+
 export function policyStore(db: Kysely<Tables>) {
   return {
     ...policyBook(db),
     async list(): Promise<PolicyRow[]> {
       return await db.selectFrom('policies').selectAll().orderBy('name').execute();
     },
-    /** Those whose document has one of the ids anywhere in it. */
+    /** Those that have one of the groups or sets as an object. */
     async naming(ids: readonly string[]): Promise<PolicyRow[]> {
-      return await db.selectFrom('policies').selectAll().where((or) => or.or(ids.map((id) => or('document', 'like', `%"${id}"%`)))).orderBy('name').execute();
+      const named = db.selectFrom('policy_objects').select('policy').where('object', 'in', ids);
+      return await db.selectFrom('policies').selectAll().where('id', 'in', named).orderBy('name').execute();
     },
     async find(nameOrId: string): Promise<PolicyRow | undefined> {
       return await db.selectFrom('policies').selectAll().where((or) => or.or([or('id', '=', nameOrId), or('name', '=', nameOrId)])).executeTakeFirst();
@@ -116,12 +124,14 @@ export function policyStore(db: Kysely<Tables>) {
     async add(row: PolicyRow): Promise<void> {
       await db.transaction().execute(async (tx) => {
         await tx.insertInto('policies').values(row).execute();
+        await putObjects(tx, row.id, row.document);
       });
     },
     /** `orphans`: of the sets that it has no more. */
     async update(id: string, change: Partial<Omit<PolicyRow, 'id' | 'added_ms'>>, orphans: readonly OrphanRow[] = []): Promise<void> {
       await db.transaction().execute(async (tx) => {
         await tx.updateTable('policies').set(change).where('id', '=', id).execute();
+        if (change.document !== undefined) await putObjects(tx, id, change.document);
         await putOrphans(tx, orphans);
       });
     },
@@ -129,6 +139,7 @@ export function policyStore(db: Kysely<Tables>) {
     async remove(id: string, orphans: readonly OrphanRow[]): Promise<void> {
       await db.transaction().execute(async (tx) => {
         await tx.deleteFrom('policies').where('id', '=', id).execute();
+        await tx.deleteFrom('policy_objects').where('policy', '=', id).execute();
         await putOrphans(tx, orphans);
       });
     },

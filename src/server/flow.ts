@@ -40,7 +40,7 @@ export type FlowContext = {
   task<K extends ArchiveTaskKind>(name: string, kind: K, at: ArchiveReach, input: () => Promise<WithoutArchive<K>>, onStatus?: OnStatus, side?: Side): Promise<TaskOutput<K>>;
   /** A task that needs no archive. `evenWhenStopped` is for ending what was begun: it runs though the session is to stop. */
   hostTask<K extends HostTaskKind>(name: string, kind: K, host: string, input: HostTaskInput<K>, side: Side & { readonly evenWhenStopped?: true }): Promise<TaskOutput<K>>;
-  /** Removes the record of a task that is over: for a flow that goes round. */
+  /** Removes the record of a task that is over, and every note whose name is the task's and `: ` and more: for a flow that goes round. */
   dropTask(name: string): Promise<void>;
 };
 

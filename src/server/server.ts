@@ -48,6 +48,7 @@ import { openHosts, type Hosts } from './hosts.ts';
 import { openInStep } from './in-step.ts';
 import { openInstallers } from './installers.ts';
 import { keepIdentities } from './identities.ts';
+import { keepHistoryShort } from './history.ts';
 import { keepTasksTidy } from './janitor.ts';
 import { keepLocksUndone } from './left-locks.ts';
 import { openLinks, type Links, type LinkTiming } from './links.ts';
@@ -218,6 +219,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   services.copies.onChange(copiesDue.wake);
   const schedules = { catalog, clock, log, isMine, signal: ends.signal };
   believed.keep(isMine, ends.signal);
+  keepHistoryShort({ ...schedules, believed });
   const wakes = [keepPoliciesRunning(services.policyRuns, schedules), keepSetsVerified({ ...schedules, verifications: services.verifications })];
   services.policies.onChange(() => wakes.forEach(({ wake }) => wake()));
   services.rereads.onChange(keepRepositoriesReread({ ...schedules, rereads: services.rereads, engine }).wake);

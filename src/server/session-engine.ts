@@ -15,7 +15,7 @@ import { hostLost, hostUnreachable, leaseUnsure, sessionContinuous, sessionEnded
 import { chosenMoment, type Finished, type Flow, type FlowContext, type Side } from './flow.ts';
 import type { Sealer } from './sealing.ts';
 import type { SessionLog } from './session-log.ts';
-import { namesOfTask, runArchiveTask } from './archive-task.ts';
+import { runArchiveTask } from './archive-task.ts';
 import type { Archives } from './archives.ts';
 import type { Hosts } from './hosts.ts';
 import type { Links } from './links.ts';
@@ -353,11 +353,6 @@ async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSigna
       const patience = evenWhenStopped === true ? { stop: side.stop, hostLostMs: timing.stopWithinMs } : {};
       return await followTask(name, kind, host, async () => await Promise.resolve(input), { ...beside(side), ...patience });
     },
-    async dropTask(name) {
-      for (const each of namesOfTask(name)) {
-        const task = await catalog.sessions.task(session, each);
-        if (task !== undefined) await catalog.sessions.dropTask(task.task_id);
-      }
-    },
+    dropTask: async (name) => await catalog.sessions.dropWork(session, name),
   };
 }
