@@ -183,6 +183,7 @@ export const window = z.object({
   to: clusterTime.nullable(),
   lossIfDisasterNowSeconds: z.number().nullable(),
   spans: z.array(z.object({ chain: z.string(), after: clusterTime, through: clusterTime })),
+  /** What no restore point leads to. `resumesAt`: the first moment behind it that one does; null: a new restore point is needed first. */
   gaps: z.array(z.object({ after: clusterTime, resumesAt: clusterTime.nullable(), reason: z.string() })),
   barriers: z.array(z.object({ at: clusterTime, what: z.string() })),
   points: z.array(pointSummary),

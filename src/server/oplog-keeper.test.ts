@@ -212,6 +212,39 @@ test('a barrier leaves the moments behind it out of reach until a new base is th
   go.resolve();
 });
 
+test('an alarm stays open over a stopped backup and five that failed, until a good point answers it', async () => {
+  await using platform = await openServerPlatform({ alarmRetry: { firstMs: 20, mostMs: 40 } }, { clock: hasty });
+  const [oplog, copy] = [platform.fake.scripts.oplog, platform.fake.scripts.backup];
+  platform.fake.scripts.oplog = async (input, voice) => {
+    voice.emit(status('broken', { atMs: 5, reason: 'gap', chain: 'c1', next: 'c2', after: { t: 1500, i: 1, term: 1 } }));
+    return await oplog(input, voice);
+  };
+  const begun = Promise.withResolvers<void>();
+  const hold = Promise.withResolvers<void>();
+  let tries = 0;
+  platform.fake.scripts.backup = async (input, voice) => {
+    const nth = ++tries;
+    if (nth === 1) {
+      begun.resolve();
+      await untilStopped(voice);
+      throw voice.signal.reason as Error;
+    }
+    if (nth <= 6) throw failWith('mongo.not-reached', 'no member answers');
+    if (nth === 7) await hold.promise;
+    return await copy(input, voice);
+  };
+  await platform.addSet();
+  await begun.promise;
+  const open = async (): Promise<number> => (await platform.ask('report.daily', { query: {} })).report.sets[0]!.alarmsOpen;
+  const [first] = (await platform.ask('session.list', { query: { kind: 'backup' } })).sessions;
+  await platform.ask('session.stop', { params: { session: first!.id } });
+  await until('the seventh try', 20_000, () => (tries === 7 ? true : undefined), { everyMs: 10 });
+  assert.equal(await open(), 1);
+  hold.resolve();
+  await until('the answer', 10_000, async () => ((await open()) === 0 ? true : undefined), { everyMs: 20 });
+  assert.equal((await set(platform)).alarms[0]!.backupSession, (await platform.ask('session.list', { query: { kind: 'backup' } })).sessions.map(({ id }) => id).sort().at(-1));
+});
+
 test('an alarm during a backup is answered by another one after it', async () => {
   await using platform = await openServerPlatform({}, { clock: hasty });
   const raise = Promise.withResolvers<void>();
