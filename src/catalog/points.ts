@@ -34,6 +34,14 @@ export function pointStore(db: Kysely<Tables>) {
       const query = setId === undefined ? all() : all().where('points.set_id', '=', setId);
       return await query.orderBy('points.created_ms').orderBy('points.id').execute();
     },
+    /** The newest of a set that is there in a repository. */
+    async newest(setId: string, repository: string): Promise<PointRow | undefined> {
+      return await all().where('points.set_id', '=', setId).where('points.repository', '=', repository).where('points.lost', '=', 0).orderBy('points.created_ms', 'desc').orderBy('points.id', 'desc').limit(1).executeTakeFirst();
+    },
+    /** Those of some sets, in the order of `list`. */
+    async ofSets(setIds: readonly string[]): Promise<PointRow[]> {
+      return setIds.length === 0 ? [] : await all().where('points.set_id', 'in', setIds).orderBy('points.created_ms').orderBy('points.id').execute();
+    },
     async find(id: string): Promise<PointRow | undefined> {
       return await all().where('points.id', '=', id).executeTakeFirst();
     },

@@ -2,6 +2,7 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import { alreadyBegun, laneTaken } from '../catalog/failures.ts';
 import type { PartRow, RunRow } from '../catalog/policies.ts';
+import type { SetRow } from '../catalog/sets.ts';
 import type { Clock } from '../base/clock.ts';
 import { describe, isFailure } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
@@ -21,9 +22,14 @@ import type { Retention, RetentionSet } from './retention.ts';
 import { keepRounds, type Rounds, type RoundsOptions } from './rounds.ts';
 import { laneOf, type SessionEngine } from './session-engine.ts';
 
-type WorkOptions = { catalog: Catalog; engine: SessionEngine; sets: ProtectedSets; points: Points; placement: Placement; wake: () => void };
+type WorkOptions = { catalog: Catalog; engine: Pick<SessionEngine, 'start' | 'stop' | 'ended'>; sets: Pick<ProtectedSets, 'find'>; points: Pick<Points, 'summary'>; placement: Pick<Placement, 'near' | 'ofMember'>; clock: Clock; wake: () => void };
 
-export function openPolicyWork({ catalog, engine, sets, points, placement, wake }: WorkOptions): PolicyWork {
+const reckonedForMs = 60_000;
+
+/** What a policy says of the node that its backup of a set is taken from. */
+const nodeFor = ({ source, overrides }: PolicyDocument, setId: string): BackupWish['node'] => ({ ...source, preferred: overrides[setId]?.preferredNode ?? null });
+
+export function openPolicyWork({ catalog, engine, sets, points, placement, clock, wake }: WorkOptions): PolicyWork {
   const watched = new Set<string>();
   /** The next round is to see the end at once, and not when a minute has passed. */
   const watch = (session: string): void => {
@@ -35,19 +41,28 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, wake 
     });
   };
 
-  async function placeOf(setId: string): Promise<Place | undefined> {
-    const row = await catalog.sets.find(setId);
-    if (row === undefined) return undefined;
+  /** Places that were reckoned a short while ago, and what from: while thousands of parts wait, rounds follow each other closely. */
+  const reckoned = new Map<string, { readonly from: string; readonly atMs: number; readonly place: Place }>();
+
+  /** As its session would choose it by what was seen last. */
+  async function placeOf(row: SetRow, policy: PolicyDocument | null): Promise<Place> {
+    const node = policy === null ? plainBackup(row.id).node : nodeFor(policy, row.id);
+    const from = JSON.stringify([row.repository, row.refreshed_ms, node]);
+    const key = `${row.id} ${policy?.name ?? ''}`;
+    const before = reckoned.get(key);
+    if (before?.from === from && clock.monotonicMs() - before.atMs < reckonedForMs) return before.place;
     const found = discovered.parse(JSON.parse(row.discovered));
-    const last = (await points.list(setId)).filter(({ lost, repository }) => lost === 0 && repository === row.repository).at(-1);
-    const choice = chooseSource(membersOf(found), { last: last === undefined ? undefined : points.summary(last).source, primaryAllowed: false, lagLimitSeconds: 30 });
-    return { repository: row.repository, host: choice.kind === 'chosen' ? placement.ofMember(found, choice.address) : await placement.near(row) };
+    const last = await catalog.points.newest(row.id, row.repository);
+    const choice = chooseSource(membersOf(found), { last: last === undefined ? undefined : points.summary(last).source, ...node, preferred: node.preferred ?? undefined });
+    const place = { repository: row.repository, host: choice.kind === 'chosen' ? placement.ofMember(found, choice.address) : await placement.near(row) };
+    reckoned.set(key, { from, atMs: clock.monotonicMs(), place });
+    return place;
   }
 
   async function begin(part: PartRow, run: RunRow, policy: PolicyDocument): Promise<Begun> {
     const set = await sets.find(part.set_id);
     const override = policy.overrides[set.id] ?? {};
-    const wish: BackupWish = { ...plainBackup(set.id), fullRead: run.full_read === 1, compression: override.compression ?? policy.compression, node: { ...policy.source, preferred: override.preferredNode ?? null } };
+    const wish: BackupWish = { ...plainBackup(set.id), fullRead: run.full_read === 1, compression: override.compression ?? policy.compression, node: nodeFor(policy, set.id) };
     try {
       const session = await engine.start({
         kind: 'backup', object: { kind: 'set', id: set.id, name: set.name }, setId: set.id, lane: laneOf('backup', set.id), wish,
@@ -65,9 +80,12 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, wake 
   return {
     documentOf,
     sets: async (document) => await protectedBy(document, catalog),
-    async places(ids) {
-      const found = await Promise.all(ids.map(async (id) => [id, await placeOf(id)] as const));
-      return new Map(found.flatMap(([id, place]) => (place === undefined ? [] : [[id, place] as const])));
+    async places(asked) {
+      const rows = new Map((await catalog.sets.some([...new Set(asked.map(({ set }) => set))])).map((row) => [row.id, row]));
+      for (const [key, { atMs }] of reckoned) if (clock.monotonicMs() - atMs >= reckonedForMs) reckoned.delete(key);
+      const places: (Place | undefined)[] = [];
+      for (const { set, policy } of asked) places.push(rows.has(set) ? await placeOf(rows.get(set)!, policy) : undefined);
+      return places;
     },
     running: async () => (await catalog.sessions.unfinishedOf('backup')).flatMap(({ set_id }) => set_id ?? []),
     begin,
