@@ -57,6 +57,8 @@ export type SessionEngine = {
   ended(id: string): Promise<SessionRow>;
   /** An open session that works with this restore point. */
   userOf(point: string): Promise<string | undefined>;
+  /** The same of every point that an open session works with, read once. */
+  users(): Promise<ReadonlyMap<string, string>>;
   /** Takes up open sessions that are nobody's, and hears what was asked of those that are its own at other servers. */
   look(): Promise<void>;
   /** Leaves what runs to run; the next server takes it up. */
@@ -147,6 +149,16 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
     return kept === undefined ? undefined : (JSON.parse(sealer.open(kept, notePlace(row.id, chosenMoment))) as { point: string }).point;
   }
 
+  /** Keepers work with no point, and there is one for each set. */
+  async function users(): Promise<Map<string, string>> {
+    const found = new Map<string, string>();
+    for (const row of await catalog.sessions.unfinished()) {
+      const point = endlessSessionKinds.has(row.kind) ? undefined : await pointOf(row);
+      if (typeof point === 'string' && !found.has(point)) found.set(point, row.id);
+    }
+    return found;
+  }
+
   async function find(id: string): Promise<SessionRow> {
     const row = await catalog.sessions.find(id);
     if (row === undefined) throw sessionUnknown({ session: id });
@@ -225,10 +237,8 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
     },
     wishOf: async (id) => openWish(await find(id)),
     pointOf,
-    async userOf(point) {
-      for (const row of await catalog.sessions.unfinished()) if ((await pointOf(row)) === point) return row.id;
-      return undefined;
-    },
+    users,
+    userOf: async (point) => (await users()).get(point),
     async look() {
       await takeUpAgain();
       for (const id of await catalog.sessions.askedToStop()) running.get(id)?.stop.abort(stopped({ what: `session ${id}` }));

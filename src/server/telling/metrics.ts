@@ -10,7 +10,7 @@ import type { Reports } from './reports.ts';
 type Sample = Metric['samples'][number];
 
 export async function metricsText({ catalog, reports, links, about }: { catalog: Catalog; reports: Reports; links: Links; about: { version: string; startedAtMs: number } }): Promise<string> {
-  const sets = await reports.all(0);
+  const sets = await reports.recent();
   const of = (value: (standing: SetStanding) => number | null): Sample[] => sets.flatMap((standing) => {
     const found = value(standing);
     return found === null ? [] : [{ labels: { set: standing.set }, value: found }];
