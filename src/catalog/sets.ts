@@ -46,6 +46,12 @@ export function setStore(db: Kysely<Tables>) {
       return await db.selectFrom('oplog_standings').select(['standing', 'at_ms']).where('set_id', '=', setId).executeTakeFirst();
     },
 
+    /** By set. */
+    async standings(setIds: readonly string[]): Promise<ReadonlyMap<string, { standing: string; at_ms: number }>> {
+      const rows = setIds.length === 0 ? [] : await db.selectFrom('oplog_standings').selectAll().where('set_id', 'in', setIds).execute();
+      return new Map(rows.map(({ set_id, ...row }) => [set_id, row]));
+    },
+
     /** False when this very alarm is known already: what raised it was told twice. */
     async raiseAlarm(row: AlarmRow): Promise<boolean> {
       return await db.transaction().execute(async (tx) => {

@@ -2,6 +2,7 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import { alreadyBegun, laneTaken } from '../catalog/failures.ts';
 import type { PartRow, RunRow } from '../catalog/policies.ts';
+import type { PointRow } from '../catalog/points.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import type { Clock } from '../base/clock.ts';
 import { describe, isFailure } from '../base/failure.ts';
@@ -22,14 +23,14 @@ import type { Retention, RetentionSet } from './retention.ts';
 import { keepRounds, type Rounds, type RoundsOptions } from './rounds.ts';
 import { laneOf, type SessionEngine } from './session-engine.ts';
 
-type WorkOptions = { catalog: Catalog; engine: Pick<SessionEngine, 'start' | 'stop' | 'ended'>; sets: Pick<ProtectedSets, 'find'>; points: Pick<Points, 'summary'>; placement: Pick<Placement, 'near' | 'ofMember'>; clock: Clock; wake: () => void };
+type WorkOptions = { catalog: Catalog; engine: Pick<SessionEngine, 'start' | 'stop' | 'ended'>; sets: Pick<ProtectedSets, 'find'>; points: Pick<Points, 'summary'>; placement: Pick<Placement, 'near' | 'ofMember'>; wake: () => void };
 
-const reckonedForMs = 60_000;
+type Reckoned = { readonly place: Place };
 
 /** What a policy says of the node that its backup of a set is taken from. */
 const nodeFor = ({ source, overrides }: PolicyDocument, setId: string): BackupWish['node'] => ({ ...source, preferred: overrides[setId]?.preferredNode ?? null });
 
-export function openPolicyWork({ catalog, engine, sets, points, placement, clock, wake }: WorkOptions): PolicyWork {
+export function openPolicyWork({ catalog, engine, sets, points, placement, wake }: WorkOptions): PolicyWork {
   const watched = new Set<string>();
   /** The next round is to see the end at once, and not when a minute has passed. */
   const watch = (session: string): void => {
@@ -41,22 +42,14 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, clock
     });
   };
 
-  /** Places that were reckoned a short while ago, and what from: while thousands of parts wait, rounds follow each other closely. */
-  const reckoned = new Map<string, { readonly from: string; readonly atMs: number; readonly place: Place }>();
+  /** Places of those that were asked about last, and what they were reckoned from: while thousands of parts wait, rounds follow each other closely. */
+  let reckoned = new Map<string, Reckoned>();
 
   /** As its session would choose it by what was seen last. */
-  async function placeOf(row: SetRow, policy: PolicyDocument | null): Promise<Place> {
-    const node = policy === null ? plainBackup(row.id).node : nodeFor(policy, row.id);
-    const from = JSON.stringify([row.repository, row.refreshed_ms, node]);
-    const key = `${row.id} ${policy?.name ?? ''}`;
-    const before = reckoned.get(key);
-    if (before?.from === from && clock.monotonicMs() - before.atMs < reckonedForMs) return before.place;
+  async function reckon(row: SetRow, node: BackupWish['node'], last: PointRow | undefined): Promise<Place> {
     const found = discovered.parse(JSON.parse(row.discovered));
-    const last = await catalog.points.newest(row.id, row.repository);
     const choice = chooseSource(membersOf(found), { last: last === undefined ? undefined : points.summary(last).source, ...node, preferred: node.preferred ?? undefined });
-    const place = { repository: row.repository, host: choice.kind === 'chosen' ? placement.ofMember(found, choice.address) : await placement.near(row) };
-    reckoned.set(key, { from, atMs: clock.monotonicMs(), place });
-    return place;
+    return { repository: row.repository, host: choice.kind === 'chosen' ? placement.ofMember(found, choice.address) : await placement.near(row) };
   }
 
   async function begin(part: PartRow, run: RunRow, policy: PolicyDocument): Promise<Begun> {
@@ -81,10 +74,23 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, clock
     documentOf,
     sets: async (document) => await protectedBy(document, catalog),
     async places(asked) {
-      const rows = new Map((await catalog.sets.some([...new Set(asked.map(({ set }) => set))])).map((row) => [row.id, row]));
-      for (const [key, { atMs }] of reckoned) if (clock.monotonicMs() - atMs >= reckonedForMs) reckoned.delete(key);
+      const ids = [...new Set(asked.map(({ set }) => set))];
+      const [rows, newest] = [new Map((await catalog.sets.some(ids)).map((row) => [row.id, row])), await catalog.points.newestOf(ids)];
+      const [before, now] = [reckoned, new Map<string, Reckoned>()];
       const places: (Place | undefined)[] = [];
-      for (const { set, policy } of asked) places.push(rows.has(set) ? await placeOf(rows.get(set)!, policy) : undefined);
+      for (const { set, policy } of asked) {
+        const row = rows.get(set);
+        if (row === undefined) {
+          places.push(undefined);
+          continue;
+        }
+        const node = policy === null ? plainBackup(set).node : nodeFor(policy, set);
+        const from = JSON.stringify([row.repository, row.refreshed_ms, newest.get(set)?.id, node]);
+        const known = now.get(`${set} ${from}`) ?? before.get(`${set} ${from}`) ?? { place: await reckon(row, node, newest.get(set)) };
+        now.set(`${set} ${from}`, known);
+        places.push(known.place);
+      }
+      reckoned = now;
       return places;
     },
     running: async () => (await catalog.sessions.unfinishedOf('backup')).flatMap(({ set_id }) => set_id ?? []),

@@ -279,7 +279,7 @@ function compose(base: Base, about: Services['about']) {
   };
   const flows = flowTable({ lookAtNames, hooks, hosts, links, deployers, credentials, contact, distribution, hostServices, windows: { installerDirectory: base.windowsInstaller, workDirectory: join(base.data, 'server', 'windows-contacts'), identity: base.identity }, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, verifications, rereads, tending, believed, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing, sureness: base.sureness });
-  const work = openPolicyWork({ catalog, engine, sets, points, placement, clock, wake: policies.wake });
+  const work = openPolicyWork({ catalog, engine, sets, points, placement, wake: policies.wake });
   const policyRuns = openPolicyScheduler({ book: catalog.policies, work, clock, log, limits: usualLimits, newId: () => sortableId(clock) });
   const keepOplog = async (set: SetRow): Promise<void> => {
     try {

@@ -17,7 +17,7 @@ type Options = { catalog: Catalog; sealer: Sealer; points: Points; standings: Op
 
 export function openTelling({ catalog, sealer, points, standings, clock, log, fingerprint, server, policies, everyMs }: Options) {
   const notifications = openNotifications({ catalog, sealer, clock, fingerprint });
-  const reports = openReports({ catalog, points, standings, clock, server, reading: openSetReading({ catalog, policies }) });
+  const reports = openReports({ catalog, points, standings, clock, server, reading: openSetReading({ catalog, policies, standings }) });
   const reader = openNewsReader({ catalog, reports, policies, server });
   const teller = openTeller({ catalog, notifications, reader, clock, log, server, ...(everyMs !== undefined && { everyMs }) });
   const watch = openProtectionWatch({ catalog, reports, clock, log });
