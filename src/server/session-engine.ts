@@ -10,7 +10,7 @@ import { stopped } from '../base/failures.ts';
 import { sortableId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { linkLost } from '../contract/failures.ts';
-import { endlessSessionKinds, hostSessionKinds, type SessionKind } from '../contract/sessions.ts';
+import { endlessSessionKinds, hostSessionKinds, sessionResult, type SessionKind } from '../contract/sessions.ts';
 import { hostLost, hostUnreachable, leaseUnsure, sessionContinuous, sessionEnded, sessionNotFailed, sessionUnknown } from './failures.ts';
 import { chosenMoment, type Finished, type Flow, type FlowContext, type Side } from './flow.ts';
 import type { Sealer } from './sealing.ts';
@@ -224,13 +224,17 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
     async retry(id) {
       const row = await find(id);
       if (endlessSessionKinds.has(row.kind)) throw sessionContinuous({ session: id });
-      if (row.state !== 'failed' && row.state !== 'stopped') throw sessionNotFailed({ session: id, state: row.state });
+      const kind = row.kind as SessionKind;
+      const flow = options.flows[kind] as Flow<unknown>;
+      const wish = openWish(row);
+      const again = wishAgain(row, flow, wish);
+      if (again === null) throw sessionNotFailed({ session: id, state: row.state });
       return await start({
-        kind: row.kind as SessionKind,
+        kind,
         object: { kind: row.object_kind as SessionObject['kind'], id: row.object_id, name: row.object_name },
         setId: row.set_id,
-        lane: laneOf(row.kind as SessionKind, row.object_id),
-        wish: openWish(row),
+        lane: laneOf(kind, row.object_id) ?? flow.laneOf?.(flow.wish.parse(wish)) ?? null,
+        wish: again,
         reason: row.reason ?? undefined,
         retryOf: id,
       });
@@ -254,6 +258,12 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
       await Promise.all([...running.values()].map(({ done }) => done));
     },
   };
+}
+
+/** Of one that failed or was stopped everything, of one with a warning what failed; null: it is not tried again. */
+function wishAgain({ state, result }: SessionRow, flow: Flow<unknown>, wish: unknown): unknown {
+  if (state === 'failed' || state === 'stopped') return wish;
+  return state === 'warning' && result !== null ? (flow.failedOnly?.(flow.wish.parse(wish), sessionResult.parse(JSON.parse(result))) ?? null) : null;
 }
 
 /** One of a kind at a time: backups and oplogs of a set, restores into a set, sweeps and repairs of a repository, runs of a copy, rescans of a group; one change of a host's services. */

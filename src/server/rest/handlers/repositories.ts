@@ -50,7 +50,7 @@ export function repositoryHandlers(services: Services): Pick<Handlers, Repositor
     },
     'repository.check': async ({ params, body }) => {
       const row = await archives.find(params.repository);
-      return await start(row, 'check', { repository: row.id, readDataPercent: body.readDataPercent, slice: null, nightMs: null });
+      return await start(row, 'check', { repository: row.id, readDataPercent: body.readDataPercent, slice: null, nightMs: null, only: null });
     },
     'repository.test': async ({ params, body }) => {
       const row = await archives.writable(params.repository);
