@@ -46,7 +46,7 @@ export async function metricsText({ catalog, reports, links, about }: { catalog:
     counter('sessions_ended_total', 'Sessions that have ended.', sessions.filter(({ isOpen }) => !isOpen)),
     gauge('host_connected', 'Whether orders reach the host.', hosts.map(({ id, name }) => ({ labels: { host: name }, value: Number(links.standing(id)?.state === 'connected') }))),
     gauge('host_alarms_open', 'Alarms of the warden of the host that still stand.', hosts.map(({ name }) => ({ labels: { host: name }, value: alarms.filter(({ host }) => host === name).length }))),
-    gauge('repository_read_since_timestamp_seconds', 'Since when every object of the repository was read at least once.', readings.map(({ labels, sinceMs }) => ({ labels, value: sinceMs === null ? null : sinceMs / 1000 })).filter(isKnown)),
+    gauge('repository_read_since_timestamp_seconds', 'Since when every object of the repository was read at least once.', readings.flatMap(({ labels, sinceMs }) => (sinceMs === null ? [] : [{ labels, value: sinceMs / 1000 }]))),
     gauge('repository_promised_read_seconds', 'Within how long every object of the repository is to be read.', readings.map(({ labels, days }) => ({ labels, value: days * 86_400 }))),
     gauge('notification_waiting', 'News that the notification has not heard yet.', told(({ id }) => waiting.get(id) ?? 0)),
     counter('notification_told_total', 'News that the notification has heard.', told((row) => row.told)),
@@ -64,5 +64,3 @@ async function readingsOf(catalog: Catalog): Promise<Reading[]> {
     return name === undefined || row.days === 0 ? [] : [{ labels: { repository: name }, days: row.days, sinceMs: readSinceBy(row) }];
   });
 }
-
-const isKnown = (sample: { labels: Sample['labels']; value: number | null }): sample is Sample => sample.value !== null;
