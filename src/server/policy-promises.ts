@@ -72,9 +72,9 @@ export function openPolicyPromises({ catalog, clock }: { catalog: Catalog; clock
 
 type BegunFor = { readonly run: string; readonly policy?: undefined; readonly set: string; readonly attempt: number } | { readonly run?: undefined; readonly policy: string };
 
-/** `RUN/SET/TRY` of a part (docs/design/policies.md) and `verify/POLICY/SET/DUE` of a verification. */
+/** `RUN/SET/TRY` of a part (docs/design/policies.md) and `verify/POLICY/SET/DUE` of a verification; re-reads and sweeps are no policy's. */
 function claimOf(claim: string | null): BegunFor | undefined {
   const words = claim?.split('/') ?? [];
   if (words[0] === 'verify' && words.length === 4) return { policy: words[1]! };
-  return words.length === 3 && words[0] !== 'reread' && /^\d+$/.test(words[2]!) ? { run: words[0]!, set: words[1]!, attempt: Number(words[2]) } : undefined;
+  return words.length === 3 && words[0] !== 'reread' && words[0] !== 'sweep' && /^\d+$/.test(words[2]!) ? { run: words[0]!, set: words[1]!, attempt: Number(words[2]) } : undefined;
 }
