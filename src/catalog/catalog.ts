@@ -26,6 +26,7 @@ import { setStore } from './sets.ts';
 import { serverStore, type CatalogKind, type Fence } from './servers.ts';
 import { snapshotStore } from './snapshot.ts';
 import { sqliteDialect } from './sqlite.ts';
+import { sweepStore } from './sweeps.ts';
 import type { Tables } from './tables.ts';
 import { rereadStore, verificationStore } from './verifications.ts';
 import { countedByPostgres, countOwnWrites, type CountWrites } from './writes.ts';
@@ -101,6 +102,7 @@ async function opened({ kind, plain, db, leases, listeners, writes }: { kind: Ca
     hooks: hookStore(db),
     verifications: verificationStore(db),
     rereads: rereadStore(db),
+    sweeps: sweepStore(db),
     news: newsStore(db),
     notifications: notificationStore(db),
     close,

@@ -58,8 +58,7 @@ export function policyBook(db: Kysely<Tables>) {
       const runs = await db.selectFrom('policy_runs').selectAll().where('state', '=', 'open').orderBy('id').execute();
       if (runs.length === 0) return [];
       const parts = await db.selectFrom('policy_parts').innerJoin('policy_runs', 'policy_runs.id', 'policy_parts.run').selectAll('policy_parts').where('policy_runs.state', '=', 'open').orderBy('policy_parts.set_name').execute();
-      const of = Map.groupBy(parts, ({ run }) => run);
-      return runs.map((run) => ({ run, parts: of.get(run.id) ?? [] }));
+      return together(runs, parts);
     },
     async changeRun(id: string, change: Partial<Pick<RunRow, 'opens_ms' | 'closes_ms' | 'added_ms' | 'stopping'>>): Promise<void> {
       await db.updateTable('policy_runs').set(change).where('id', '=', id).where('state', '=', 'open').execute();
@@ -80,6 +79,11 @@ export function policyBook(db: Kysely<Tables>) {
       });
     },
   };
+}
+
+function together(runs: readonly RunRow[], parts: readonly PartRow[]): OpenedRun[] {
+  const of = Map.groupBy(parts, ({ run }) => run);
+  return runs.map((run) => ({ run, parts: of.get(run.id) ?? [] }));
 }
 
 async function countIn(db: Kysely<Tables> | Transaction<Tables>, { policy, wasMs, fromMs, nextMs }: Counting): Promise<boolean> {
@@ -145,6 +149,13 @@ export function policyStore(db: Kysely<Tables>) {
     },
     async runs(policy: string, limit: number): Promise<RunRow[]> {
       return await db.selectFrom('policy_runs').selectAll().where('policy', '=', policy).orderBy('id', 'desc').limit(limit).execute();
+    },
+    /** The last run of each policy that had one. */
+    async lastRuns(): Promise<OpenedRun[]> {
+      const last = () => db.selectFrom('policies').select((of) => of.selectFrom('policy_runs').select('policy_runs.id').whereRef('policy_runs.policy', '=', 'policies.id').orderBy('policy_runs.id', 'desc').limit(1).as('run'));
+      const runs = await db.selectFrom('policy_runs').selectAll().where('id', 'in', last()).execute();
+      const parts = await db.selectFrom('policy_parts').selectAll().where('run', 'in', last()).orderBy('set_name').execute();
+      return together(runs, parts);
     },
     async run(id: string): Promise<RunRow | undefined> {
       return await db.selectFrom('policy_runs').selectAll().where('id', '=', id).executeTakeFirst();

@@ -102,6 +102,8 @@ export type Tables = {
   verifications: { policy: string; set_id: string; schedule: string; counts_from_ms: number; outcome: string | null };
   /** `days` 0: it is not re-read. `at` is a time of the day; `parts` is a document: when each part is due, and was read. */
   rereads: { repository: string; days: number; at: string; counts_from_ms: number; parts: string };
+  /** `days` 0: not by itself. `begun_ms`: when the last one of its schedule began; `wanted_ms`: when something was deleted last. */
+  sweeps: { repository: string; days: number; at: string; counts_from_ms: number; begun_ms: number; wanted_ms: number | null };
   archives: { repository: string; set_id: string; set_name: string; sealed_key: string };
   sets: {
     id: string;

@@ -56,4 +56,11 @@ export const fastCounts = 'fast counts (estimatedDocumentCount, collStats) are t
 export type Finished = { readonly state: 'success' | 'warning'; readonly result: SessionResult };
 
 /** `wish` is the schema of what the flow was asked for, as it is kept. */
-export type Flow<W = never> = { readonly wish: z.ZodType<W>; run(wish: W, context: FlowContext): Promise<Finished> };
+export type Flow<W = never> = {
+  readonly wish: z.ZodType<W>;
+  run(wish: W, context: FlowContext): Promise<Finished>;
+  /** What asks for those alone that failed of a session which ended with a warning; null: none did. Without it such a session is not tried again. */
+  failedOnly?(wish: W, result: SessionResult): unknown;
+  /** What it has for itself, where that is not the same for all of its kind. */
+  laneOf?(wish: W): string | null;
+};

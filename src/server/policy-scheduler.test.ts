@@ -30,7 +30,7 @@ async function openScene(given: Partial<GivenPolicy> = {}) {
   const work: PolicyWork = {
     documentOf: (row) => policyDocument.parse(JSON.parse(row.document)),
     sets: async (policy) => await Promise.resolve(policy.sets.map((id) => ({ id, name: id }))),
-    places: async (ids) => await Promise.resolve(new Map(ids.map((id) => [id, { host: id, repository: 'r' }]))),
+    places: async (asked) => await Promise.resolve(asked.map(({ set }) => ({ host: set, repository: 'r' }))),
     running: async () => await Promise.resolve([]),
     async begin(part, run) {
       const claim = `${run.id}/${part.set_id}/${part.attempt}`;

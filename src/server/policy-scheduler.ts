@@ -16,13 +16,16 @@ import { elapsed, nextOpening, nextRun } from '../domain/schedule.ts';
 
 export type Begun = { readonly kind: 'begun'; readonly session: string } | { readonly kind: 'busy' } | { readonly kind: 'refused'; readonly says: string };
 
+/** A set, and the policy that copies it; null: none does, or nobody knows. */
+export type PlaceAsked = { readonly set: string; readonly policy: PolicyDocument | null };
+
 /** What a run works with: sessions of a server, or those of a simulation. */
 export type PolicyWork = {
   documentOf(row: PolicyRow): PolicyDocument;
   /** The protected sets of a policy, as they are now. */
   sets(document: PolicyDocument): Promise<readonly { readonly id: string; readonly name: string }[]>;
-  /** Where each is copied from and to; a set that is not protected any more has no place. */
-  places(sets: readonly string[]): Promise<ReadonlyMap<string, Place>>;
+  /** Where each is copied from and to, in the order asked; a set that is not protected any more has no place. */
+  places(asked: readonly PlaceAsked[]): Promise<readonly (Place | undefined)[]>;
   /** Sets of which a copy is made now, whoever asked for it. */
   running(): Promise<readonly string[]>;
   /** Twice for the same try is once. */
@@ -150,19 +153,23 @@ async function begin(open: readonly OpenedRun[], nowMs: number, options: Schedul
   if (ready.length === 0 || started >= limits.server) return;
   const own = new Map(open.flatMap(({ run, parts }) => parts.filter(({ state }) => state === 'running').map((part) => [part.set_id, run.policy] as const)));
   const busy = [...new Set([...own.keys(), ...(await work.running())])];
-  const places = await work.places([...new Set([...busy, ...ready.map(({ part }) => part.set_id)])]);
   const policies = new Map<string, PolicyDocument>();
-  for (const { run } of ready) {
-    const row = policies.has(run.policy) ? undefined : await book.policy(run.policy);
-    if (row !== undefined) policies.set(run.policy, work.documentOf(row));
+  for (const policy of new Set([...ready.map(({ run }) => run.policy), ...own.values()])) {
+    const row = await book.policy(policy);
+    if (row !== undefined) policies.set(policy, work.documentOf(row));
   }
+  const documentFor = (policy: string | undefined): PolicyDocument | null => (policy === undefined ? null : (policies.get(policy) ?? null));
+  const places = await work.places([...ready.map(({ run, part }) => ({ set: part.set_id, policy: documentFor(run.policy) })), ...busy.map((set) => ({ set, policy: documentFor(own.get(set)) }))]);
   const candidates = [];
-  for (const { run, part } of ready) {
-    const [place, document] = [places.get(part.set_id), policies.get(run.policy)];
+  for (const [at, { run, part }] of ready.entries()) {
+    const [place, document] = [places[at], policies.get(run.policy)];
     if (place === undefined || document === undefined) await move(part, { state: 'failed', says: place === undefined ? 'the set is not protected any more' : 'the policy is not there any more' }, book);
     else candidates.push({ policy: run.policy, isHigh: document.highPriority, dueMs: run.due_ms, set: part.set_id, place, run, part, document });
   }
-  const taken = busy.flatMap((set) => (places.has(set) ? [{ ...places.get(set)!, policy: own.get(set) ?? null, set }] : []));
+  const taken = busy.flatMap((set, at) => {
+    const place = places[ready.length + at];
+    return place === undefined ? [] : [{ ...place, policy: own.get(set) ?? null, set }];
+  });
   for (const { part, run, document } of chooseParts(candidates, taken, limits)) {
     const begun = await work.begin(part, run, document).catch((error: unknown) => ({ kind: 'refused', says: describe(error) }) as const);
     if (begun.kind === 'begun') await move(part, { state: 'running', session: begun.session, says: null }, book);

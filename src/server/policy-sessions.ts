@@ -2,6 +2,8 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import { alreadyBegun, laneTaken } from '../catalog/failures.ts';
 import type { PartRow, RunRow } from '../catalog/policies.ts';
+import type { PointRow } from '../catalog/points.ts';
+import type { SetRow } from '../catalog/sets.ts';
 import type { Clock } from '../base/clock.ts';
 import { describe, isFailure } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
@@ -21,7 +23,12 @@ import type { Retention, RetentionSet } from './retention.ts';
 import { keepRounds, type Rounds, type RoundsOptions } from './rounds.ts';
 import { laneOf, type SessionEngine } from './session-engine.ts';
 
-type WorkOptions = { catalog: Catalog; engine: SessionEngine; sets: ProtectedSets; points: Points; placement: Placement; wake: () => void };
+type WorkOptions = { catalog: Catalog; engine: Pick<SessionEngine, 'start' | 'stop' | 'ended'>; sets: Pick<ProtectedSets, 'find'>; points: Pick<Points, 'summary'>; placement: Pick<Placement, 'near' | 'ofMember'>; wake: () => void };
+
+type Reckoned = { readonly place: Place };
+
+/** What a policy says of the node that its backup of a set is taken from. */
+const nodeFor = ({ source, overrides }: PolicyDocument, setId: string): BackupWish['node'] => ({ ...source, preferred: overrides[setId]?.preferredNode ?? null });
 
 export function openPolicyWork({ catalog, engine, sets, points, placement, wake }: WorkOptions): PolicyWork {
   const watched = new Set<string>();
@@ -35,19 +42,20 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, wake 
     });
   };
 
-  async function placeOf(setId: string): Promise<Place | undefined> {
-    const row = await catalog.sets.find(setId);
-    if (row === undefined) return undefined;
+  /** Places of those that were asked about last, and what they were reckoned from: while thousands of parts wait, rounds follow each other closely. */
+  let reckoned = new Map<string, Reckoned>();
+
+  /** As its session would choose it by what was seen last. */
+  async function reckon(row: SetRow, node: BackupWish['node'], last: PointRow | undefined): Promise<Place> {
     const found = discovered.parse(JSON.parse(row.discovered));
-    const last = (await points.list(setId)).filter(({ lost, repository }) => lost === 0 && repository === row.repository).at(-1);
-    const choice = chooseSource(membersOf(found), { last: last === undefined ? undefined : points.summary(last).source, primaryAllowed: false, lagLimitSeconds: 30 });
+    const choice = chooseSource(membersOf(found), { last: last === undefined ? undefined : points.summary(last).source, ...node, preferred: node.preferred ?? undefined });
     return { repository: row.repository, host: choice.kind === 'chosen' ? placement.ofMember(found, choice.address) : await placement.near(row) };
   }
 
   async function begin(part: PartRow, run: RunRow, policy: PolicyDocument): Promise<Begun> {
     const set = await sets.find(part.set_id);
     const override = policy.overrides[set.id] ?? {};
-    const wish: BackupWish = { ...plainBackup(set.id), fullRead: run.full_read === 1, compression: override.compression ?? policy.compression, node: { ...policy.source, preferred: override.preferredNode ?? null } };
+    const wish: BackupWish = { ...plainBackup(set.id), fullRead: run.full_read === 1, compression: override.compression ?? policy.compression, node: nodeFor(policy, set.id) };
     try {
       const session = await engine.start({
         kind: 'backup', object: { kind: 'set', id: set.id, name: set.name }, setId: set.id, lane: laneOf('backup', set.id), wish,
@@ -65,9 +73,25 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, wake 
   return {
     documentOf,
     sets: async (document) => await protectedBy(document, catalog),
-    async places(ids) {
-      const found = await Promise.all(ids.map(async (id) => [id, await placeOf(id)] as const));
-      return new Map(found.flatMap(([id, place]) => (place === undefined ? [] : [[id, place] as const])));
+    async places(asked) {
+      const ids = [...new Set(asked.map(({ set }) => set))];
+      const [rows, newest] = [new Map((await catalog.sets.some(ids)).map((row) => [row.id, row])), await catalog.points.newestOf(ids)];
+      const [before, now] = [reckoned, new Map<string, Reckoned>()];
+      const places: (Place | undefined)[] = [];
+      for (const { set, policy } of asked) {
+        const row = rows.get(set);
+        if (row === undefined) {
+          places.push(undefined);
+          continue;
+        }
+        const node = policy === null ? plainBackup(set).node : nodeFor(policy, set);
+        const from = JSON.stringify([row.repository, row.refreshed_ms, newest.get(set)?.id, node]);
+        const known = now.get(`${set} ${from}`) ?? before.get(`${set} ${from}`) ?? { place: await reckon(row, node, newest.get(set)) };
+        now.set(`${set} ${from}`, known);
+        places.push(known.place);
+      }
+      reckoned = now;
+      return places;
     },
     running: async () => (await catalog.sessions.unfinishedOf('backup')).flatMap(({ set_id }) => set_id ?? []),
     begin,

@@ -70,7 +70,7 @@ export async function simulatePolicies({ policies: count, years, chance, say }: 
   const work: PolicyWork = {
     documentOf: (row: PolicyRow) => documents.get(row.id)!,
     sets: async (document) => await Promise.resolve(document.sets.map((id) => ({ id, name: id }))),
-    places: async (ids) => await Promise.resolve(new Map(ids.map((id) => [id, world.places.get(id)!]))),
+    places: async (asked) => await Promise.resolve(asked.map(({ set }) => world.places.get(set))),
     running: async () => await Promise.resolve(world.running()),
     async begin(part, run) {
       book.strike('before');

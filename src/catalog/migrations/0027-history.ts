@@ -31,5 +31,5 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await db.schema.createIndex('alarms_by_set').on('alarms').columns(['set_id', 'at_ms']).execute();
   await db.schema.createIndex('alarms_open').on('alarms').columns(['is_settled', 'raised_ms']).execute();
   await db.schema.createIndex('verifications_by_set').on('verifications').column('set_id').execute();
-  await db.schema.createIndex('news_about').on('news').columns(['ref', 'kind', 'id']).execute();
+  await db.schema.createIndex('news_by_kind').on('news').columns(['kind', 'ref', 'id']).execute();
 }

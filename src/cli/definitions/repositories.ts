@@ -196,6 +196,21 @@ Without a name, the default repository.`,
     load: async () => (await import('../commands/repository.ts')).sweepRepository,
   },
   {
+    name: 'repository sweeps',
+    takes: '<repository>',
+    summary: 'Have the space of a repository given back by itself.',
+    text: `At least every so many days, and in the next night where points were deleted, a backup or a copy failed or was stopped, or the
+last sweep did. It begins up to an hour after its time, each repository always at the same. Without options it is shown.`,
+    options: [
+      { flags: '--days <days>', says: 'at least every so many (7); 0: not by itself' },
+      { flags: '--at <time>', says: 'when it begins, by the server\'s clock (04:00)' },
+    ],
+    client: true,
+    examples: ['tidemark repository sweeps main', 'tidemark repository sweeps main --days 1 --at 23:00', 'tidemark repository sweeps main --days 0'],
+    see: ['tidemark repository sweep', 'tidemark repository show'],
+    load: async () => (await import('../commands/repository-sweeps.ts')).sweepRepositoryByItself,
+  },
+  {
     name: 'repository open',
     takes: '<place>',
     summary: 'Read a repository with its passphrase alone: no server, no catalog.',
