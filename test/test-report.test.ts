@@ -32,14 +32,18 @@ function runTests(...names: string[]): Run {
 }
 
 /** All of them in one process, as the tests beside the sources are run. */
-function runLot(...names: string[]): Run {
+const runLot = (...names: string[]): Run => runBy('test-report.ts', 'runLots(import.meta.dirname, [process.argv.slice(2)], 1, say)', names);
+/** Two or three at a time, as the long ones are run. */
+const runQueue = (...names: string[]): Run => runBy('test-queue.ts', 'runQueue(import.meta.dirname, process.argv.slice(2), say)', names);
+
+function runBy(module: string, call: string, names: readonly string[]): Run {
   for (const name of names) writeFileSync(join(place, name), files[name]!);
-  const { href } = pathToFileURL(join(root, 'scripts/test-report.ts'));
-  const program = `import { runLots } from '${href}';
-const { passed, failed, skipped } = await runLots(import.meta.dirname, [process.argv.slice(2)], 1, (line) => console.log(line));
+  const program = `import { ${call.replace(/\(.*/, '')} } from '${pathToFileURL(join(root, 'scripts', module)).href}';
+const say = (line) => console.log(line);
+const { passed, failed, skipped } = await ${call};
 console.log(passed + ' passed, ' + failed + ' failed, ' + skipped + ' skipped');`;
-  writeFileSync(join(place, 'lot.mjs'), program);
-  return ran(join(place, 'lot.mjs'), ...names);
+  writeFileSync(join(place, 'run.mjs'), program);
+  return ran(join(place, 'run.mjs'), ...names);
 }
 
 function ran(...args: string[]): Run {
@@ -107,3 +111,10 @@ for (const [name, found] of [
     assert.match(last, found);
   });
 }
+
+test('of files that are run beside each other each is told once and counted, whatever becomes of the others', () => {
+  const { last, lines } = runQueue('good.test.ts', 'leaves.test.ts', 'skips.test.ts', 'bad.test.ts', 'hooked.test.ts');
+  assert.equal(last, '4 passed, 2 failed, 1 skipped');
+  const told = lines.filter((line) => /^(ok|FAIL) /.test(line)).map((line) => line.replace(/^(\S+) +(\S+) .*$/, '$1 $2'));
+  assert.deepEqual(told.sort(), ['FAIL bad.test.ts', 'FAIL leaves.test.ts', 'ok good.test.ts', 'ok hooked.test.ts', 'ok skips.test.ts']);
+});

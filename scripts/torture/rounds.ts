@@ -64,7 +64,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
   const { stack } = options;
   const set = stack.use(await openReplicaSet({ name: SET, directory: join(options.directory, 'set'), oplogSizeMb: 990, args: ['--setParameter', 'ttlMonitorSleepSecs=2'] }));
   mkdirSync(join(options.directory, 'tidemark'));
-  const platform = stack.use(await openPlatform({ dataDir: join(options.directory, 'tidemark') }));
+  const platform = stack.use(await openPlatform({ dataDir: join(options.directory, 'tidemark'), keptIn: [process.execPath] }));
   const place = await openPlace(options.storage ?? 'directory', options.directory, stack);
   const repository = await place.add(platform);
   await platform.ok('set', 'add', set.uri, '--name', SET, '--repository', repository.name);

@@ -75,7 +75,7 @@ before(async () => {
   windows = await openWindowsHost({ lab });
   for (const option of ['--enrolment-port', '--agent-port', '--depot-port', '--installer-port']) args.push(option, String(await freePort()));
   args.unshift('--hosts', '127.0.0.1');
-  platform = await openPlatform({ args });
+  platform = await openPlatform({ keptIn: [process.execPath], args });
   depotDir = join(platform.dataDir, 'depot');
   key = await openSigningKey(join(depotDir, 'signing.key'));
   ports = { transport: await freePort(), deployer: await freePort() };
