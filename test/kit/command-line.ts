@@ -21,7 +21,7 @@ export type CommandLine = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
-export async function openCommandLine(server?: RestServer, changes: Partial<Surroundings> & { watched?: boolean } = {}): Promise<CommandLine> {
+export async function openCommandLine(server?: Pick<RestServer, 'url' | 'token' | 'ca'>, changes: Partial<Surroundings> & { watched?: boolean } = {}): Promise<CommandLine> {
   const directory = await mkdtemp(join(tmpdir(), 'tidemark-cli-'));
   let out: string[] = [];
   let err: string[] = [];

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { until } from '../../src/base/deadline.ts';
+import { putHook, showingHook, startMongodOn } from '../kit/mongod-on-host.ts';
 import { openPackages } from '../kit/packages.ts';
 import { openWholeHosts, whyNoWholeHosts, type WholeHost } from '../kit/whole-host.ts';
 
@@ -37,6 +38,35 @@ function smallPackage(place: string): string {
   return file;
 }
 
+/** Programs around a backup on the machine of the server itself, and what their failures mean. */
+async function hooksRun(main: WholeHost): Promise<void> {
+  await startMongodOn(main);
+  await json(main, 'set', 'add', `mongodb://${main.address}:27117/?replicaSet=rs0`);
+  const add = async (program: string, when: 'before' | 'after', ...more: string[]): Promise<string> => (await json<{ id: string }>(main, 'hook', 'add', 'rs0', '--program', program, '--when', when, ...more)).id;
+  const backUp = async (): Promise<{ code: number; session: string; said: string[]; failure: string | undefined }> => {
+    const { code, stdout } = await main.run('tidemark', ['backup', 'run', 'rs0', '--json'], { deadlineMs: 60_000 });
+    const ran = JSON.parse(stdout) as { session?: string; failure?: { code: string } };
+    const { sessions } = await json<{ sessions: { id: string; kind: string; failure: { code: string } | null }[] }>(main, 'session', 'list');
+    const { id, failure } = sessions.find(({ kind }) => kind === 'backup')!;
+    const { log } = await json<{ log: { event: { text?: string } }[] }>(main, 'session', 'show', id);
+    return { code, session: ran.session ?? id, failure: failure?.code, said: log.flatMap(({ event }) => (event.text === undefined ? [] : [event.text])) };
+  };
+  await add(putHook(main, 'show', showingHook), 'before', '--arg', 'a b');
+  await add('show', 'after');
+  const late = await add(putHook(main, 'late', 'sleep 100'), 'before', '--deadline', '1s', '--on-failure', 'warn');
+  const made = await backUp();
+  assert.equal(made.code, 0, made.said.join('\n'));
+  const shown = made.said.flatMap((line) => /^\w+: show: (.*)/.exec(line)?.[1]?.trim() ?? []);
+  assert.deepEqual(shown.filter((line) => line.startsWith('user')), ['user root, moment before, set rs0, state , argument a b', 'user root, moment after, set rs0, state success, argument']);
+  assert.ok(shown.includes('not /etc/tidemark') && shown.includes('not /usr/local') && shown.includes('writes /srv'), shown.join('\n'));
+  assert.ok(made.said.some((line) => line.includes('the hook late before the backup failed: it was not done within 1 s')), made.said.join('\n'));
+  await json(main, 'hook', 'remove', late);
+  await add('late', 'before', '--deadline', '1s');
+  const refused = await backUp();
+  assert.deepEqual([refused.code, refused.failure], [1, 'server.hook-failed']);
+  assert.ok(refused.said.some((line) => line.includes('moment after, set rs0, state failed')), 'those after the backup run all the same');
+}
+
 test('server and distribution server run under the units of their package, each on a host of its own', { skip: whyNoWholeHosts(), timeout: 170_000 }, async (context) => {
   const place = mkdtempSync(join(tmpdir(), 'tm-server-unit-'));
   context.after(() => rmSync(place, { recursive: true, force: true }));
@@ -55,6 +85,8 @@ test('server and distribution server run under the units of their package, each 
   await main.ok('systemctl', ['daemon-reload']);
   await main.ok('systemctl', ['restart', 'tidemark-server.service'], { deadlineMs: 40_000 });
   await until('the server to answer', 40_000, async () => ((await main.run('tidemark', ['repository', 'list', '--json'])).code === 0 ? true : undefined), { everyMs: 300 });
+
+  await hooksRun(main);
 
   await json(main, 'node', 'add', 'store', store.address);
   await json(main, 'node', 'kit', 'store', '--part', 'depot', '--kit', '/root/kit.json');

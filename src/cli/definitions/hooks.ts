@@ -6,8 +6,8 @@ export const hookCommands: readonly CommandDefinition[] = [
     takes: '<set>',
     summary: 'Run a program of yours before or after each backup of a set.',
     text: `The program is a file in /etc/tidemark/hooks.d of its host; it and the directories above it must belong to root, and nobody else
-may write them. It runs without a shell, as the transport service's user, without capabilities, and with the environment that
-docs/design/hooks.md lists.`,
+may write them. It runs without a shell, as the transport service's user (tidemark on a host, root on the machine of an installed
+server), without the service's capabilities, and with the environment and the rights that docs/design/hooks.md lists.`,
     options: [
       { flags: '--program <name>', says: 'name of the file in /etc/tidemark/hooks.d', required: true },
       { flags: '--when <moment>', says: 'before or after the backup', choices: ['before', 'after'], required: true },
