@@ -10,20 +10,22 @@ import { discovered, wireFailure } from '../contract/values.ts';
 import type { Place, SessionEnded } from '../domain/policy-run.ts';
 import { chooseSource } from '../domain/source-node.ts';
 import { hasEnded, type SessionState } from '../domain/session.ts';
+import type { Alarms } from './alarms.ts';
 import { membersOf, plainBackup, type BackupWish } from './flows/backup.ts';
 import type { Placement } from './placement.ts';
 import type { OplogTending } from './oplog-tending.ts';
 import type { Points } from './points.ts';
 import { documentOf, protectedBy } from './policy-objects.ts';
-import type { Begun, PolicyScheduler, PolicyWork } from './policy-scheduler.ts';
+import type { AskedBackup, Begun, PolicyScheduler, PolicyWork } from './policy-scheduler.ts';
+import { policyFor, wishBy, wishOutsideRuns } from './policy-wish.ts';
 import type { ProtectedSets } from './protected-sets.ts';
 import type { Retention, RetentionSet } from './retention.ts';
 import { keepRounds, type Rounds, type RoundsOptions } from './rounds.ts';
 import { laneOf, type SessionEngine } from './session-engine.ts';
 
-type WorkOptions = { catalog: Catalog; engine: SessionEngine; sets: ProtectedSets; points: Points; placement: Placement; wake: () => void };
+type WorkOptions = { catalog: Catalog; engine: SessionEngine; sets: ProtectedSets; points: Points; placement: Placement; alarms: Pick<Alarms, 'asking' | 'look'>; wake: () => void };
 
-export function openPolicyWork({ catalog, engine, sets, points, placement, wake }: WorkOptions): PolicyWork {
+export function openPolicyWork({ catalog, engine, sets, points, placement, alarms, wake }: WorkOptions): PolicyWork {
   const watched = new Set<string>();
   /** The next round is to see the end at once, and not when a minute has passed. */
   const watch = (session: string): void => {
@@ -35,19 +37,19 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, wake 
     });
   };
 
-  async function placeOf(setId: string): Promise<Place | undefined> {
+  async function placeOf(setId: string, policy: PolicyDocument | undefined): Promise<Place | undefined> {
     const row = await catalog.sets.find(setId);
     if (row === undefined) return undefined;
     const found = discovered.parse(JSON.parse(row.discovered));
+    const { node } = policy === undefined ? plainBackup(setId) : wishBy(policy, setId);
     const last = (await points.list(setId)).filter(({ lost, repository }) => lost === 0 && repository === row.repository).at(-1);
-    const choice = chooseSource(membersOf(found), { last: last === undefined ? undefined : points.summary(last).source, primaryAllowed: false, lagLimitSeconds: 30 });
+    const choice = chooseSource(membersOf(found), { last: last === undefined ? undefined : points.summary(last).source, ...node, preferred: node.preferred ?? undefined });
     return { repository: row.repository, host: choice.kind === 'chosen' ? placement.ofMember(found, choice.address) : await placement.near(row) };
   }
 
   async function begin(part: PartRow, run: RunRow, policy: PolicyDocument): Promise<Begun> {
     const set = await sets.find(part.set_id);
-    const override = policy.overrides[set.id] ?? {};
-    const wish: BackupWish = { ...plainBackup(set.id), fullRead: run.full_read === 1, compression: override.compression ?? policy.compression, node: { ...policy.source, preferred: override.preferredNode ?? null } };
+    const wish: BackupWish = { ...wishBy(policy, set.id), fullRead: run.full_read === 1 };
     try {
       const session = await engine.start({
         kind: 'backup', object: { kind: 'set', id: set.id, name: set.name }, setId: set.id, lane: laneOf('backup', set.id), wish,
@@ -62,11 +64,25 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, wake 
     }
   }
 
+  async function beginAsked({ set: setId, policy, reason }: AskedBackup): Promise<void> {
+    const set = await sets.find(setId);
+    try {
+      const session = await engine.start({ kind: 'backup', object: { kind: 'set', id: set.id, name: set.name }, setId: set.id, lane: laneOf('backup', set.id), wish: wishOutsideRuns(policy, set.id), reason });
+      watch(session.id);
+      alarms.look();
+    } catch (error) {
+      // A backup that may have begun before the alarm is no answer; the next one is.
+      if (!isFailure(error, laneTaken)) throw error;
+    }
+  }
+
   return {
     documentOf,
+    asked: async () => await Promise.all((await alarms.asking()).map(async ({ setId, ...asked }) => ({ ...asked, set: setId, policy: await policyFor(setId, catalog) }))),
+    beginAsked,
     sets: async (document) => await protectedBy(document, catalog),
-    async places(ids) {
-      const found = await Promise.all(ids.map(async (id) => [id, await placeOf(id)] as const));
+    async places(ids, policies) {
+      const found = await Promise.all(ids.map(async (id) => [id, await placeOf(id, policies.get(id))] as const));
       return new Map(found.flatMap(([id, place]) => (place === undefined ? [] : [[id, place] as const])));
     },
     running: async () => (await catalog.sessions.unfinishedOf('backup')).flatMap(({ set_id }) => set_id ?? []),

@@ -70,6 +70,8 @@ export async function simulatePolicies({ policies: count, years, chance, say }: 
   const work: PolicyWork = {
     documentOf: (row: PolicyRow) => documents.get(row.id)!,
     sets: async (document) => await Promise.resolve(document.sets.map((id) => ({ id, name: id }))),
+    asked: async () => await Promise.resolve([]),
+    beginAsked: async () => await Promise.resolve(),
     places: async (ids) => await Promise.resolve(new Map(ids.map((id) => [id, world.places.get(id)!]))),
     running: async () => await Promise.resolve(world.running()),
     async begin(part, run) {
