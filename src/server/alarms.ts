@@ -11,20 +11,25 @@
  */
 import { createHash } from 'node:crypto';
 import type { Catalog } from '../catalog/catalog.ts';
-import { laneTaken } from '../catalog/failures.ts';
 import type { SessionRow } from '../catalog/sessions.ts';
 import type { AlarmRow, SetRow } from '../catalog/sets.ts';
 import { sessionResult } from '../contract/sessions.ts';
 import type { Clock } from '../base/clock.ts';
-import { describe, isFailure } from '../base/failure.ts';
+import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 
 export type NewAlarm = { readonly setId: string; readonly key: string; readonly atMs: number; readonly what: string; readonly says: string };
 
+export type AskingAlarm = { readonly setId: string; readonly sinceMs: number; readonly reason: string };
+
 export type Alarms = {
   raise(alarm: NewAlarm): Promise<void>;
-  /** Starts what alarms ask for until the signal is aborted. */
-  keepAnswering(startBackup: (setId: string, reason: string) => Promise<string>, signal: AbortSignal, isMine?: () => Promise<boolean>): Promise<void>;
+  /** The sets that want a backup now, and since when. Whoever begins backups asks for them (policy-scheduler.ts). */
+  asking(): Promise<AskingAlarm[]>;
+  /** Looks at once, because a backup was begun. */
+  look(): void;
+  /** Looks again and again, and wakes who begins backups when one is wanted, until the signal is aborted. */
+  keepAsking(wake: () => void, signal: AbortSignal, isMine?: () => Promise<boolean>): Promise<void>;
 };
 
 export type Backup = Pick<SessionRow, 'id' | 'state' | 'ended_ms' | 'result'>;
@@ -65,20 +70,29 @@ export function openAlarms(options: { catalog: Catalog; clock: Clock; log: Log; 
   const { catalog, clock, log, baseOf, retry = usualRetry } = options;
   let news = Promise.withResolvers<void>();
 
-  async function answer(alarm: AlarmRow, startBackup: (setId: string, reason: string) => Promise<string>): Promise<void> {
-    const backups = await catalog.sessions.backupsSince(alarm.set_id, alarm.raised_ms);
+  async function nextFor(alarm: AlarmRow): Promise<ReturnType<typeof nextForAlarm>['kind']> {
     const set = await catalog.sets.find(alarm.set_id);
-    if (set === undefined) return await catalog.sets.answerAlarm(alarm.id, { is_settled: 1 });
+    if (set === undefined) {
+      await catalog.sets.answerAlarm(alarm.id, { is_settled: 1 });
+      return 'settled';
+    }
+    const backups = await catalog.sessions.backupsSince(alarm.set_id, alarm.raised_ms);
     const next = nextForAlarm(backups, answersBy(await baseOf(set)), clock.now(), retry);
-    if (next.kind === 'settled') return await catalog.sets.answerAlarm(alarm.id, { backup_session: next.by, is_settled: 1 });
-    const session = next.kind === 'start' ? await startBackup(alarm.set_id, `${alarm.what}: ${alarm.says}`) : backups[0]?.id;
-    if (session !== undefined && session !== alarm.backup_session) await catalog.sets.answerAlarm(alarm.id, { backup_session: session });
+    const session = next.kind === 'settled' ? next.by : backups[0]?.id;
+    if (next.kind === 'settled' || (session !== undefined && session !== alarm.backup_session)) await catalog.sets.answerAlarm(alarm.id, { backup_session: session ?? null, is_settled: next.kind === 'settled' ? 1 : 0 });
+    return next.kind;
   }
 
-  const away = (error: unknown): AlarmRow[] => {
-    log.warn('the alarms could not be looked at', { why: describe(error) });
-    return [];
-  };
+  /** Settles what is answered; of the others those that want a backup now. */
+  async function asking(): Promise<AskingAlarm[]> {
+    const found = new Map<string, AskingAlarm>();
+    for (const alarm of await catalog.sets.unsettledAlarms()) {
+      const { set_id: setId, raised_ms: sinceMs, what, says } = alarm;
+      if ((await nextFor(alarm)) === 'start' && !found.has(setId)) found.set(setId, { setId, sinceMs, reason: `${what}: ${says}` });
+    }
+    return [...found.values()];
+  }
+
   return {
     async raise({ setId, key, atMs, what, says }) {
       const id = createHash('sha256').update(`${setId} ${key}`).digest('hex').slice(0, 24);
@@ -87,16 +101,17 @@ export function openAlarms(options: { catalog: Catalog; clock: Clock; log: Log; 
       log.error('alarm', { set: setId, what, says });
       news.resolve();
     },
-    async keepAnswering(startBackup, signal, isMine = async () => await Promise.resolve(true)) {
+    asking,
+    look: () => news.resolve(),
+    async keepAsking(wake, signal, isMine = async () => await Promise.resolve(true)) {
       while (!signal.aborted) {
         news = Promise.withResolvers<void>();
-        const unsettled = async (): Promise<AlarmRow[]> => ((await isMine()) ? await catalog.sets.unsettledAlarms() : []);
-        for (const alarm of await unsettled().catch(away)) {
-          await answer(alarm, startBackup).catch((error: unknown) => {
-            // A backup that may have begun before the alarm is no answer; the next one is.
-            if (!isFailure(error, laneTaken)) log.warn('an alarm could not be answered', { set: alarm.set_id, why: describe(error) });
-          });
-        }
+        const wanted = async (): Promise<number> => ((await isMine()) ? (await asking()).length : 0);
+        const count = await wanted().catch((error: unknown) => {
+          log.warn('the alarms could not be looked at', { why: describe(error) });
+          return 0;
+        });
+        if (count > 0) wake();
         await Promise.race([news.promise, clock.wait(options.everyMs ?? 10_000, signal).catch(() => {})]);
       }
     },

@@ -35,6 +35,28 @@ test('a policy that is run makes a point of its set, and the policy after it run
   assert.equal(platform.fake.begun.filter(({ kind }) => kind === 'backup').length, 2);
 });
 
+test('a backup by hand and one for an alarm take node and compression of the policy whose run comes next, unless asked otherwise', async () => {
+  await using platform = await openWithSet();
+  const { fake } = platform;
+  fake.discovered = { ...fake.discovered, local: fake.discovered.local.slice(0, 1) };
+  const byHand = async (body: { compression?: 'none' }) => await platform.ended((await platform.ask('backup.run', { params: { set: 'rs0' }, body })).id);
+  assert.equal((await byHand({})).failure?.code, 'domain.no-source-node', 'only the primary is in reach');
+  await platform.ask('policy.add', { body: { name: 'archive', sets: ['rs0'], schedule: { kind: 'manual' } } });
+  await platform.ask('policy.add', { body: { ...nightly, schedule: { kind: 'every', minutes: 720 }, compression: 'strong', source: { primaryAllowed: true } } });
+  assert.deepEqual([(await byHand({})).state, (await byHand({ compression: 'none' })).state], ['success', 'success']);
+
+  const follow = fake.scripts.oplog;
+  fake.scripts.oplog = async (input, voice) => {
+    voice.emit({ kind: 'status', atMs: systemClock.now(), key: 'barrier', value: { at: { t: 1_500, i: 2 }, what: 'setFeatureCompatibilityVersion', chain: 'c1' } });
+    return await follow(input, voice);
+  };
+  await fake.restart();
+  const answer = await until('the answer to the alarm', 20_000, async () => (await platform.ask('set.show', { params: { set: 'rs0' } })).alarms[0]?.backupSession ?? undefined, { everyMs: 20 });
+  assert.equal((await platform.ended(answer)).state, 'success');
+  const inputs = fake.begun.flatMap(({ kind, input }) => (kind === 'backup' ? [input as { compression: string; source: { port: number } }] : []));
+  assert.deepEqual(inputs.map(({ compression, source }) => [compression, source.port]), [['strong', 27_017], ['none', 27_017], ['strong', 27_017]]);
+});
+
 test('what was missed while the server was down runs once at its start, and says how often it was missed', async () => {
   let aheadMs = 0;
   const clock: Clock = { ...systemClock, now: () => systemClock.now() + aheadMs };

@@ -9,6 +9,8 @@ import type { PartRow, RunRow } from '../catalog/policies.ts';
 import type { SessionRow } from '../catalog/sessions.ts';
 import { policyDocument, type GivenPolicy } from '../contract/policies.ts';
 import { openPolicyPromises } from './policy-promises.ts';
+import { openNewsReader } from './telling/news.ts';
+import type { Reports } from './telling/reports.ts';
 
 const nowMs = Temporal.Instant.from('2026-06-03T12:00Z').epochMilliseconds;
 const minuteMs = 60_000;
@@ -35,7 +37,7 @@ async function openScene() {
   };
 }
 
-const begunFor = (claim: string | null): SessionRow => ({ claim }) as SessionRow;
+const begunFor = (claim: string | null): SessionRow => ({ claim, set_id: null }) as SessionRow;
 
 test('the strictest of the enabled policies of a set is its promise', async () => {
   await using scene = await openScene();
@@ -57,6 +59,27 @@ test('a session names the policy that began it, a backup and a verification alik
   await scene.open({}, {});
   for (const claim of ['run/s1/0', `verify/nightly/s1/${nowMs}`]) assert.deepEqual(await scene.policies.namesOf(begunFor(claim)), ['policy:nightly'], claim);
   for (const claim of [null, 'reread/r/1', 'gone/s1/0']) assert.deepEqual(await scene.policies.namesOf(begunFor(claim)), [], String(claim));
+});
+
+test('what happens to a set belongs to each policy that has it: alarms, protection, and sessions that no policy began', async () => {
+  await using scene = await openScene();
+  await scene.add({ name: 'nightly', sets: ['s1'] });
+  await scene.add({ name: 'weekly', sets: ['s1'] });
+  await scene.add({ name: 'other', sets: ['s2'] });
+  await scene.open({}, {});
+  const both = ['policy:nightly', 'policy:weekly'];
+  const names = async (session: Partial<SessionRow>): Promise<string[]> => (await scene.policies.namesOf(session as SessionRow)).sort();
+  assert.deepEqual(await names({ claim: null, kind: 'retention', set_id: 's1', object_kind: 'set', object_id: 's1' }), both);
+  assert.deepEqual(await names({ claim: 'reread/r1/1', kind: 'check', set_id: null, object_kind: 'repository', object_id: 'r1' }), both, 'a re-read of where its points are');
+  assert.deepEqual(await names({ claim: 'reread/r2/1', kind: 'check', set_id: null, object_kind: 'repository', object_id: 'r2' }), []);
+  assert.deepEqual(await names({ claim: 'run/s1/0', kind: 'backup', set_id: 's1', object_kind: 'set', object_id: 's1' }), ['policy:nightly'], 'a run of one policy is no news of another');
+
+  const reader = openNewsReader({ catalog: scene.catalog, reports: {} as Reports, policies: scene.policies, server: () => '' });
+  await scene.catalog.sets.raiseAlarm({ id: 'a1', set_id: 's1', at_ms: 1, raised_ms: 1, what: 'oplog barrier', says: 'x', backup_session: null, is_settled: 0 });
+  for (const [kind, ref] of [['alarm', 'a1'], ['unprotected', 's1']] as const) {
+    const news = await reader.forRule({ id: 'n1', kind, ref, at_ms: 1, shared_ms: null } as unknown as Parameters<typeof reader.forRule>[0]);
+    assert.deepEqual([...(news?.names ?? [])].sort(), [...both, 'set:rs0'], kind);
+  }
 });
 
 test('a failed try is tried again while tries are left, nobody stops the run, and its window is open then', async () => {

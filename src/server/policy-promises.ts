@@ -12,8 +12,10 @@ export type PolicyPromises = {
   promisedTo(setId: string): Promise<Promised>;
   /** The same of all sets, for which policies are read once. */
   promisedToAll(): Promise<(setId: string) => Promised>;
-  /** `policy:NAME` of the policy that began a session; none where none did. */
+  /** `policy:NAME` of the policy that began a session; where none did, of those that have its set, or a set that is kept in its repository. */
   namesOf(session: SessionRow): Promise<string[]>;
+  /** `policy:NAME` of each policy that has one of these sets, or a set that is kept in one of these repositories. */
+  namesAbout(about: { readonly set?: string; readonly repositories?: readonly string[] }): Promise<string[]>;
   willTryAgain(session: SessionRow): Promise<boolean>;
 };
 
@@ -32,7 +34,18 @@ export function openPolicyPromises({ catalog, clock }: { catalog: Catalog; clock
 
   const promiseOf = ({ promise, schedule, timeZone }: PolicyDocument): Promised => ({ lossSeconds: promise.lossSeconds, pointHours: promise.pointHours ?? hoursOf(schedule, timeZone) });
 
+  const namesAbout: PolicyPromises['namesAbout'] = async ({ set, repositories = [] }) => {
+    if (set !== undefined) return (await policiesOf(set, catalog)).map(({ row }) => `policy:${row.name}`);
+    const kept = repositories.length === 0 ? [] : [...(await catalog.sets.list()).map(({ id, repository }) => ({ id, repository })), ...(await catalog.copies.list()).map(({ set_id: id, repository }) => ({ id, repository }))];
+    const sets = new Set(kept.flatMap(({ id, repository }) => (repositories.includes(repository) ? [id] : [])));
+    if (sets.size === 0) return [];
+    const objects = await policyObjects(catalog);
+    const having = (await catalog.policies.list()).filter((row) => protectedAmong(documentOf(row), objects).some(({ id }) => sets.has(id)));
+    return having.map(({ name }) => `policy:${name}`);
+  };
+
   return {
+    namesAbout,
     async promisedTo(setId) {
       const enabled = (await policiesOf(setId, catalog)).filter(({ row }) => row.is_enabled === 1);
       return strictest(enabled.map(({ document }) => promiseOf(document)), usualPromise);
@@ -47,9 +60,10 @@ export function openPolicyPromises({ catalog, clock }: { catalog: Catalog; clock
       }
       return (setId) => strictest(promises.get(setId) ?? [], usualPromise);
     },
-    async namesOf({ claim }) {
+    async namesOf({ claim, set_id: set, object_kind: kind, object_id: object }) {
       const begun = claimOf(claim);
-      const policy = begun === undefined ? undefined : (begun.policy ?? (await catalog.policies.run(begun.run))?.policy);
+      if (begun === undefined) return await namesAbout({ ...(set !== null && { set }), ...(kind === 'repository' && { repositories: [object] }) });
+      const policy = begun.policy ?? (await catalog.policies.run(begun.run))?.policy;
       const row = policy === undefined ? undefined : await catalog.policies.policy(policy);
       return row === undefined ? [] : [`policy:${row.name}`];
     },

@@ -13,7 +13,7 @@ import { usualLimits, type SessionEnded } from '../domain/policy-run.ts';
 import { nextRun } from '../domain/schedule.ts';
 import { scratch } from '../../test/kit/scratch.ts';
 import { turnedClock } from '../../test/kit/turned-clock.ts';
-import { openPolicyScheduler, type PolicyWork } from './policy-scheduler.ts';
+import { openPolicyScheduler, type AskedBackup, type PolicyWork } from './policy-scheduler.ts';
 import { openPolicyWork } from './policy-sessions.ts';
 
 const startMs = Temporal.Instant.from('2026-11-26T10:00Z').epochMilliseconds;
@@ -27,11 +27,16 @@ async function openScene(given: Partial<GivenPolicy> = {}) {
   const begun = new Map<string, string>();
   const ends = new Map<string, SessionEnded>();
   const stopped: string[] = [];
+  const asked: AskedBackup[] = [];
+  /** Copies that were begun for alarms and have not ended. */
+  const begunFor: string[] = [];
   const work: PolicyWork = {
     documentOf: (row) => policyDocument.parse(JSON.parse(row.document)),
     sets: async (policy) => await Promise.resolve(policy.sets.map((id) => ({ id, name: id }))),
-    places: async (asked) => await Promise.resolve(asked.map(({ set }) => ({ host: set, repository: 'r' }))),
-    running: async () => await Promise.resolve([]),
+    asked: async () => await Promise.resolve(asked),
+    beginAsked: async (one) => await Promise.resolve(void begunFor.push(one.set)),
+    places: async (wanted) => await Promise.resolve(wanted.map(({ set }) => ({ host: set, repository: 'r' }))),
+    running: async () => await Promise.resolve([...begunFor]),
     async begin(part, run) {
       const claim = `${run.id}/${part.set_id}/${part.attempt}`;
       if (!begun.has(claim)) begun.set(claim, `session ${begun.size}`);
@@ -45,7 +50,7 @@ async function openScene(given: Partial<GivenPolicy> = {}) {
     const row = (await catalog.policies.runs('p', 1))[0]!;
     return { ...row, parts: (await catalog.policies.parts(row.id)).map(({ set_id, state, attempt }) => `${set_id} ${state} ${attempt}`) };
   };
-  return { catalog, clock, begun, ends, stopped, server, run, [Symbol.asyncDispose]: catalog.close };
+  return { catalog, clock, begun, ends, stopped, asked, begunFor, server, run, [Symbol.asyncDispose]: catalog.close };
 }
 
 /** A book whose server is killed before or after its n-th write. */
@@ -154,4 +159,24 @@ test('a session that is not there any more has failed, and there is nothing to s
   const work = openPolicyWork({ catalog: scene.catalog } as Parameters<typeof openPolicyWork>[0]);
   assert.deepEqual(await work.ended('gone'), { state: 'failed', says: 'its session is not there any more' });
   await work.stop('gone');
+});
+
+test('three hundred alarms at once begin within the limits, the oldest first, and before what is only due', async () => {
+  await using scene = await openScene();
+  const server = scene.server();
+  const sets = Array.from({ length: 300 }, (_, at) => `s${at}`);
+  scene.asked.push(...sets.map((set, at) => ({ set, policy: undefined, sinceMs: 1_000 - at, reason: 'oplog barrier' })));
+  scene.clock.turn(24 * 60 * minuteMs);
+  await server.round();
+  assert.deepEqual(scene.begunFor, ['s299', 's298', 's297', 's296'], 'a repository takes four copies');
+  assert.equal(scene.begun.size, 0, 'the parts of the policy wait');
+  scene.asked.splice(296);
+  await server.round();
+  assert.equal(scene.begunFor.length, 4);
+  scene.begunFor.splice(0, 2);
+  await server.round();
+  assert.deepEqual(scene.begunFor, ['s297', 's296', 's295', 's294']);
+  scene.begunFor.length = scene.asked.length = 0;
+  await server.round();
+  assert.equal(scene.begun.size, 2);
 });

@@ -11,23 +11,28 @@ import type { Clock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import type { PolicyDocument } from '../contract/policies.ts';
-import { chooseParts, isOver, runStateOf, settlePart, type Limits, type PartState, type Place, type SessionEnded } from '../domain/policy-run.ts';
+import { chooseParts, isOver, runStateOf, settlePart, type Candidate, type Limits, type PartState, type Place, type SessionEnded } from '../domain/policy-run.ts';
 import { elapsed, nextOpening, nextRun } from '../domain/schedule.ts';
+import type { CountingPolicy } from './policy-wish.ts';
 
 export type Begun = { readonly kind: 'begun'; readonly session: string } | { readonly kind: 'busy' } | { readonly kind: 'refused'; readonly says: string };
 
 /** A set, and the policy that copies it; null: none does, or nobody knows. */
 export type PlaceAsked = { readonly set: string; readonly policy: PolicyDocument | null };
+/** A backup that no run asks for: the new base that an alarm needs. `policy`: the one whose node rules and compression it has. */
+export type AskedBackup = { readonly set: string; readonly policy: CountingPolicy | undefined; readonly sinceMs: number; readonly reason: string };
 
 /** What a run works with: sessions of a server, or those of a simulation. */
 export type PolicyWork = {
   documentOf(row: PolicyRow): PolicyDocument;
   /** The protected sets of a policy, as they are now. */
   sets(document: PolicyDocument): Promise<readonly { readonly id: string; readonly name: string }[]>;
-  /** Where each is copied from and to, in the order asked; a set that is not protected any more has no place. */
+  /** Where each is copied from and to, by what its policy says of the node, in the order asked; a set that is not protected any more has no place. */
   places(asked: readonly PlaceAsked[]): Promise<readonly (Place | undefined)[]>;
   /** Sets of which a copy is made now, whoever asked for it. */
   running(): Promise<readonly string[]>;
+  asked(): Promise<readonly AskedBackup[]>;
+  beginAsked(asked: AskedBackup): Promise<void>;
   /** Twice for the same try is once. */
   begin(part: PartRow, run: RunRow, policy: PolicyDocument): Promise<Begun>;
   ended(session: string): Promise<{ readonly state: SessionEnded; readonly says: string | null } | undefined>;
@@ -146,39 +151,57 @@ async function cutOrStop({ run, parts }: OpenedRun, nowMs: number, { book, work,
   }
 }
 
+type Waiting = Candidate & ({ readonly part: PartRow; readonly run: RunRow; readonly document: PolicyDocument } | { readonly asked: AskedBackup });
+
 async function begin(open: readonly OpenedRun[], nowMs: number, options: SchedulerOptions): Promise<void> {
   const { book, work, limits, log } = options;
   const ready = open.flatMap(({ run, parts }) => (run.opens_ms > nowMs || isClosed(run, nowMs) || run.stopping === 1 ? [] : parts.filter((part) => part.state === 'waiting' && part.not_before_ms <= nowMs).map((part) => ({ run, part }))));
   const started = open.reduce((sum, { parts }) => sum + parts.filter(({ state }) => state === 'running').length, 0);
-  if (ready.length === 0 || started >= limits.server) return;
+  const asked = await work.asked();
+  if ((ready.length === 0 && asked.length === 0) || started >= limits.server) return;
   const own = new Map(open.flatMap(({ run, parts }) => parts.filter(({ state }) => state === 'running').map((part) => [part.set_id, run.policy] as const)));
   const busy = [...new Set([...own.keys(), ...(await work.running())])];
-  const policies = new Map<string, PolicyDocument>();
-  for (const policy of new Set([...ready.map(({ run }) => run.policy), ...own.values()])) {
-    const row = await book.policy(policy);
-    if (row !== undefined) policies.set(policy, work.documentOf(row));
-  }
+  const policies = await documentsOf([...own.values(), ...ready.map(({ run }) => run.policy)], options);
   const documentFor = (policy: string | undefined): PolicyDocument | null => (policy === undefined ? null : (policies.get(policy) ?? null));
-  const places = await work.places([...ready.map(({ run, part }) => ({ set: part.set_id, policy: documentFor(run.policy) })), ...busy.map((set) => ({ set, policy: documentFor(own.get(set)) }))]);
-  const candidates = [];
+  const places = await work.places([
+    ...ready.map(({ run, part }) => ({ set: part.set_id, policy: documentFor(run.policy) })),
+    ...asked.map(({ set, policy }) => ({ set, policy: policy?.document ?? null })),
+    ...busy.map((set) => ({ set, policy: documentFor(own.get(set)) })),
+  ]);
+  const candidates: Waiting[] = [];
   for (const [at, { run, part }] of ready.entries()) {
     const [place, document] = [places[at], policies.get(run.policy)];
     if (place === undefined || document === undefined) await move(part, { state: 'failed', says: place === undefined ? 'the set is not protected any more' : 'the policy is not there any more' }, book);
     else candidates.push({ policy: run.policy, isHigh: document.highPriority, dueMs: run.due_ms, set: part.set_id, place, run, part, document });
   }
-  const taken = busy.flatMap((set, at) => {
+  // A set that nothing leads on in comes before one whose next point is only due.
+  for (const [at, one] of asked.entries()) {
     const place = places[ready.length + at];
+    if (place !== undefined) candidates.push({ policy: one.policy?.row.id ?? '', isHigh: true, dueMs: one.sinceMs, set: one.set, place, asked: one });
+  }
+  const taken = busy.flatMap((set, at) => {
+    const place = places[ready.length + asked.length + at];
     return place === undefined ? [] : [{ ...place, policy: own.get(set) ?? null, set }];
   });
-  for (const { part, run, document } of chooseParts(candidates, taken, limits)) {
-    const begun = await work.begin(part, run, document).catch((error: unknown) => ({ kind: 'refused', says: describe(error) }) as const);
-    if (begun.kind === 'begun') await move(part, { state: 'running', session: begun.session, says: null }, book);
-    else if (begun.kind === 'busy') await move(part, { not_before_ms: nowMs + busyMs, says: 'another backup of the set is at work' }, book);
-    else {
-      log.warn('a part of a policy was not begun', { policy: document.name, set: part.set_name, why: begun.says });
-      const next = settlePart(standingOf(part), 'failed', document.retry, nowMs, false);
-      await move(part, { state: next.state, attempt: next.attempt, not_before_ms: next.notBeforeMs, says: begun.says }, book);
-    }
+  for (const one of chooseParts(candidates, taken, limits)) {
+    if ('part' in one) await beginPart(one, nowMs, options);
+    else await work.beginAsked(one.asked).catch((error: unknown) => log.warn('an alarm could not be answered', { set: one.set, why: describe(error) }));
+  }
+}
+
+async function documentsOf(policies: readonly string[], { book, work }: SchedulerOptions): Promise<Map<string, PolicyDocument>> {
+  const rows = await Promise.all([...new Set(policies)].map(async (policy) => await book.policy(policy)));
+  return new Map(rows.flatMap((row) => (row === undefined ? [] : [[row.id, work.documentOf(row)] as const])));
+}
+
+async function beginPart({ part, run, document }: { part: PartRow; run: RunRow; document: PolicyDocument }, nowMs: number, { book, work, log }: SchedulerOptions): Promise<void> {
+  const begun = await work.begin(part, run, document).catch((error: unknown) => ({ kind: 'refused', says: describe(error) }) as const);
+  if (begun.kind === 'begun') await move(part, { state: 'running', session: begun.session, says: null }, book);
+  else if (begun.kind === 'busy') await move(part, { not_before_ms: nowMs + busyMs, says: 'another backup of the set is at work' }, book);
+  else {
+    log.warn('a part of a policy was not begun', { policy: document.name, set: part.set_name, why: begun.says });
+    const next = settlePart(standingOf(part), 'failed', document.retry, nowMs, false);
+    await move(part, { state: next.state, attempt: next.attempt, not_before_ms: next.notBeforeMs, says: begun.says }, book);
   }
 }
 

@@ -20,6 +20,7 @@ test('the host that a part counts for is that of the node which its policy wishe
   const work = openPolicyWork({
     catalog, wake: () => {},
     engine: { start: unasked, stop: unasked, ended: unasked },
+    alarms: { asking: unasked, look: () => {} },
     sets: { find: unasked },
     points: { summary: ({ summary }) => JSON.parse(summary) },
     placement: { near: async () => await Promise.resolve('near'), ofMember: ({ local }, address) => local.find((one) => one.member === address)?.host ?? 'none' },

@@ -12,25 +12,24 @@ import { discovered, wireFailure } from '../contract/values.ts';
 import type { Place, SessionEnded } from '../domain/policy-run.ts';
 import { chooseSource } from '../domain/source-node.ts';
 import { hasEnded, type SessionState } from '../domain/session.ts';
+import type { Alarms } from './alarms.ts';
 import { membersOf, plainBackup, type BackupWish } from './flows/backup.ts';
 import type { Placement } from './placement.ts';
 import type { OplogTending } from './oplog-tending.ts';
 import type { Points } from './points.ts';
 import { documentOf, protectedBy } from './policy-objects.ts';
-import type { Begun, PolicyScheduler, PolicyWork } from './policy-scheduler.ts';
+import type { AskedBackup, Begun, PolicyScheduler, PolicyWork } from './policy-scheduler.ts';
+import { policyFor, wishBy, wishOutsideRuns } from './policy-wish.ts';
 import type { ProtectedSets } from './protected-sets.ts';
 import type { Retention, RetentionSet } from './retention.ts';
 import { keepRounds, type Rounds, type RoundsOptions } from './rounds.ts';
 import { laneOf, type SessionEngine } from './session-engine.ts';
 
-type WorkOptions = { catalog: Catalog; engine: Pick<SessionEngine, 'start' | 'stop' | 'ended'>; sets: Pick<ProtectedSets, 'find'>; points: Pick<Points, 'summary'>; placement: Pick<Placement, 'near' | 'ofMember'>; wake: () => void };
+type WorkOptions = { catalog: Catalog; engine: Pick<SessionEngine, 'start' | 'stop' | 'ended'>; sets: Pick<ProtectedSets, 'find'>; points: Pick<Points, 'summary'>; placement: Pick<Placement, 'near' | 'ofMember'>; alarms: Pick<Alarms, 'asking' | 'look'>; wake: () => void };
 
 type Reckoned = { readonly place: Place };
 
-/** What a policy says of the node that its backup of a set is taken from. */
-const nodeFor = ({ source, overrides }: PolicyDocument, setId: string): BackupWish['node'] => ({ ...source, preferred: overrides[setId]?.preferredNode ?? null });
-
-export function openPolicyWork({ catalog, engine, sets, points, placement, wake }: WorkOptions): PolicyWork {
+export function openPolicyWork({ catalog, engine, sets, points, placement, alarms, wake }: WorkOptions): PolicyWork {
   const watched = new Set<string>();
   /** The next round is to see the end at once, and not when a minute has passed. */
   const watch = (session: string): void => {
@@ -54,8 +53,7 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, wake 
 
   async function begin(part: PartRow, run: RunRow, policy: PolicyDocument): Promise<Begun> {
     const set = await sets.find(part.set_id);
-    const override = policy.overrides[set.id] ?? {};
-    const wish: BackupWish = { ...plainBackup(set.id), fullRead: run.full_read === 1, compression: override.compression ?? policy.compression, node: nodeFor(policy, set.id) };
+    const wish: BackupWish = { ...wishBy(policy, set.id), fullRead: run.full_read === 1 };
     try {
       const session = await engine.start({
         kind: 'backup', object: { kind: 'set', id: set.id, name: set.name }, setId: set.id, lane: laneOf('backup', set.id), wish,
@@ -70,8 +68,22 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, wake 
     }
   }
 
+  async function beginAsked({ set: setId, policy, reason }: AskedBackup): Promise<void> {
+    const set = await sets.find(setId);
+    try {
+      const session = await engine.start({ kind: 'backup', object: { kind: 'set', id: set.id, name: set.name }, setId: set.id, lane: laneOf('backup', set.id), wish: wishOutsideRuns(policy, set.id), reason });
+      watch(session.id);
+      alarms.look();
+    } catch (error) {
+      // A backup that may have begun before the alarm is no answer; the next one is.
+      if (!isFailure(error, laneTaken)) throw error;
+    }
+  }
+
   return {
     documentOf,
+    asked: async () => await Promise.all((await alarms.asking()).map(async ({ setId, ...asked }) => ({ ...asked, set: setId, policy: await policyFor(setId, catalog) }))),
+    beginAsked,
     sets: async (document) => await protectedBy(document, catalog),
     async places(asked) {
       const ids = [...new Set(asked.map(({ set }) => set))];
@@ -84,7 +96,7 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, wake 
           places.push(undefined);
           continue;
         }
-        const node = policy === null ? plainBackup(set).node : nodeFor(policy, set);
+        const { node } = policy === null ? plainBackup(set) : wishBy(policy, set);
         const from = JSON.stringify([row.repository, row.refreshed_ms, newest.get(set)?.id, node]);
         const known = now.get(`${set} ${from}`) ?? before.get(`${set} ${from}`) ?? { place: await reckon(row, node, newest.get(set)) };
         now.set(`${set} ${from}`, known);

@@ -33,7 +33,6 @@ import { openCredentials } from './credentials.ts';
 import { ensureDefaultRepository } from './default-repository.ts';
 import { openDistribution, type Distribution, type DistributionAddress } from './distribution.ts';
 import { openEnrolment } from './enrolment.ts';
-import { plainBackup } from './flows/backup.ts';
 import { flowTable } from './flows/table.ts';
 import { openGroups } from './groups.ts';
 import type { LinkIdentity } from '../contract/link/trust.ts';
@@ -221,14 +220,15 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const schedules = { catalog, clock, log, isMine, signal: ends.signal };
   believed.keep(isMine, ends.signal);
   keepHistoryShort({ ...schedules, believed });
-  const wakes = [keepPoliciesRunning(services.policyRuns, schedules), keepSetsVerified({ ...schedules, verifications: services.verifications })];
+  const policyRounds = keepPoliciesRunning(services.policyRuns, schedules);
+  const wakes = [policyRounds, keepSetsVerified({ ...schedules, verifications: services.verifications })];
   services.policies.onChange(() => wakes.forEach(({ wake }) => wake()));
   services.rereads.onChange(keepRepositoriesReread({ ...schedules, rereads: services.rereads, engine }).wake);
   services.sweeps.onChange(keepRepositoriesSwept({ ...schedules, sweeps: services.sweeps, engine }).wake);
   keepRetentionApplied({ catalog, retention: services.retention, tending: services.tending, clock, log, isMine, signal: ends.signal });
   const tells = telling.run(ends.signal, isMine);
   keepConfigurationCopied({ catalog, archives: services.archives, links, sealer, secrets: { masterKeyHex: sealer.masterKeyHex, authority: authority.secret }, installation: authority.fingerprint.slice(0, 16), version, clock, log, isMine, everyMs: timing.configurationEveryMs, signal: ends.signal });
-  const answering = alarms.keepAnswering(async (setId, reason) => await startBaseBackup(services, setId, reason), ends.signal, isMine);
+  const answering = alarms.keepAsking(() => policyRounds.wake(), ends.signal, isMine);
 
   const close = async (): Promise<void> => {
     if (ends.signal.aborted) return;
@@ -286,7 +286,7 @@ function compose(base: Base, about: Services['about']) {
   };
   const flows = flowTable({ lookAtNames, hooks, hosts, links, deployers, credentials, contact, distribution, hostServices, windows: { installerDirectory: base.windowsInstaller, workDirectory: join(base.data, 'server', 'windows-contacts'), identity: base.identity }, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, verifications, rereads, tending, believed, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing, sureness: base.sureness });
-  const work = openPolicyWork({ catalog, engine, sets, points, placement, wake: policies.wake });
+  const work = openPolicyWork({ catalog, engine, sets, points, placement, alarms, wake: policies.wake });
   const policyRuns = openPolicyScheduler({ book: catalog.policies, work, clock, log, limits: usualLimits, newId: () => sortableId(clock) });
   const keepOplog = async (set: SetRow): Promise<void> => {
     try {
@@ -303,10 +303,4 @@ function compose(base: Base, about: Services['about']) {
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms, telling, believed };
-}
-
-async function startBaseBackup({ sets, engine }: Services, setId: string, reason: string): Promise<string> {
-  const set = await sets.find(setId);
-  const session = await engine.start({ kind: 'backup', object: { kind: 'set', id: set.id, name: set.name }, setId, lane: laneOf('backup', setId), wish: plainBackup(setId), reason });
-  return session.id;
 }

@@ -70,7 +70,9 @@ export async function simulatePolicies({ policies: count, years, chance, say }: 
   const work: PolicyWork = {
     documentOf: (row: PolicyRow) => documents.get(row.id)!,
     sets: async (document) => await Promise.resolve(document.sets.map((id) => ({ id, name: id }))),
-    places: async (asked) => await Promise.resolve(asked.map(({ set }) => world.places.get(set))),
+    asked: async () => await Promise.resolve([]),
+    beginAsked: async () => await Promise.resolve(),
+    places: async (wanted) => await Promise.resolve(wanted.map(({ set }) => world.places.get(set))),
     running: async () => await Promise.resolve(world.running()),
     async begin(part, run) {
       book.strike('before');

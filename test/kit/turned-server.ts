@@ -10,7 +10,7 @@ import { withDeadline } from '../../src/base/deadline.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { openServer, type Server } from '../../src/server/server.ts';
 import { openCommandLine, type CommandLine } from './command-line.ts';
-import { freePort } from './platform.ts';
+import { freePort } from './free-port.ts';
 import { scratch } from './scratch.ts';
 
 const program = new URL('../../src/main/transport.ts', import.meta.url).pathname;

@@ -68,13 +68,14 @@ there, with the group's credential for it.`,
     takes: '<set>',
     summary: 'Make one restore point now, and prove it by opening it.',
     text: `Takes the copy in the way that disturbs the database least, stores what the repository does not have yet, and
-opens the new point with a real mongod. Ctrl-C asks the session to stop; what was stored is used by the next run.`,
+opens the new point with a real mongod. Node and compression are those of the set's policy, if it has one, unless
+given here; the command does not wait for the limits of policies. Ctrl-C asks the session to stop; what was stored is used by the next run.`,
     options: [
       { flags: '--full-read', says: 'read and hash everything again, whatever is known to be unchanged' },
       { flags: '--repository <name>', says: 'must be the set\'s repository' },
       { flags: '--method <way>', says: 'take this way of copying or fail', choices: ['clone', 'window', 'lock'] },
       { flags: '--source <host:port>', says: 'take the copy from this member or fail' },
-      { flags: '--compression <level>', says: 'how hard to compress (balanced)', choices: ['none', 'fast', 'balanced', 'strong'] },
+      { flags: '--compression <level>', says: 'how hard to compress (as the set\'s policy has it, else balanced)', choices: ['none', 'fast', 'balanced', 'strong'] },
       { flags: '--window-seconds <n>', says: 'longest checkpoint window to try (60)' },
       { flags: '--drop-clone', says: 'keep no clone for the next run' },
       reason,

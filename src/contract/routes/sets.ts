@@ -135,7 +135,7 @@ export const setRoutes = {
       method: v.copyMethod.optional().meta({ description: 'take this way of copying or fail' }),
       dropClone: z.boolean().default(false),
       windowSeconds: z.number().min(1).max(3600).default(60),
-      compression: z.enum(['none', 'fast', 'balanced', 'strong']).default('balanced'),
+      compression: z.enum(['none', 'fast', 'balanced', 'strong']).optional().meta({ description: 'as the set\'s policy has it, else balanced, unless given' }),
       source: z.string().optional().meta({ description: 'take the copy from this member or fail, host:port' }),
       reason: z.string().optional(),
     }),

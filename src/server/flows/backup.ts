@@ -40,10 +40,12 @@ const wish = z.object({
   source: z.string().nullable(),
   /** What a policy says of the node. */
   node: z.object({ preferred: z.string().nullable(), failOver: z.boolean(), primaryAllowed: z.boolean(), hiddenFirst: z.boolean(), lagLimitSeconds: z.number() }).default(usualNode),
+  /** The name of the policy that node and compression are of, where none of its runs asks for the backup. */
+  policy: z.string().nullable().default(null),
 });
 export type BackupWish = z.infer<typeof wish>;
 
-export const plainBackup = (setId: string): BackupWish => ({ setId, fullRead: false, method: null, dropClone: false, windowSeconds: 60, compression: 'balanced', source: null, node: usualNode });
+export const plainBackup = (setId: string): BackupWish => ({ setId, fullRead: false, method: null, dropClone: false, windowSeconds: 60, compression: 'balanced', source: null, node: usualNode, policy: null });
 
 export type BackupServices = { archives: Archives; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; copies: Copies; hooks: Hooks; retention: Retention; oplogWaitMs?: number };
 
@@ -62,6 +64,7 @@ type BackedUp = Finished & { readonly result: Extract<SessionResult, { kind: 'ba
 async function backUp(set: SetRow, asked: BackupWish, context: FlowContext, services: BackupServices): Promise<BackedUp> {
   const { sets, points, standings } = services;
   await context.step('look at the set');
+  if (asked.policy !== null) await context.say(`node and compression as policy ${asked.policy} has them, where nothing else was asked for`);
   const chosen = await context.note('source', async () => await lookAndChoose(set, asked, services));
   await context.say(chosen.says);
 

@@ -52,13 +52,13 @@ export function openNewsReader({ catalog, reports, policies, server }: { catalog
     return { told: { id: row.id, kind: base.kind, atMs: row.at_ms, severity: base.severity, title: base.title(name), lines: [...base.lines, ...standingLines(standing)], server: server(), object: { kind: 'set', name }, session: null, count: 1 }, html: null };
   }
 
-  /** The host, and the repositories in that place. */
+  /** The host, the repositories in that place, and the policies of what is kept there. */
   async function namesOfHostAlarm({ host, place }: HostAlarmRow): Promise<string[]> {
     const inPlace = (await catalog.repositories.list()).filter((one) => {
       const location = locationOf(one);
       return one.host === host && location.kind === 'directory' && location.path === place;
     });
-    return [`host:${(await catalog.hosts.find(host))?.name ?? host}`, ...inPlace.map(({ name }) => `repository:${name}`)];
+    return [`host:${(await catalog.hosts.find(host))?.name ?? host}`, ...inPlace.map(({ name }) => `repository:${name}`), ...(await policies.namesAbout({ repositories: inPlace.map(({ id }) => id) }))];
   }
 
   async function ofHostAlarm(row: NewsRow): Promise<Message | undefined> {
@@ -82,7 +82,7 @@ export function openNewsReader({ catalog, reports, policies, server }: { catalog
       const hostAlarm = row.kind === 'alarm' ? await catalog.hostAlarms.find(row.ref) : undefined;
       if (hostAlarm !== undefined) return { what: 'alarm', names: await namesOfHostAlarm(hostAlarm), willTryAgain: false };
       const setId = row.kind === 'alarm' ? (await catalog.sets.alarm(row.ref))?.set_id : row.ref;
-      return setId === undefined ? undefined : { what: row.kind, names: await namesOfSet(setId), willTryAgain: false };
+      return setId === undefined ? undefined : { what: row.kind, names: [...(await namesOfSet(setId)), ...(await policies.namesAbout({ set: setId }))], willTryAgain: false };
     },
 
     /** Undefined: what it was about is gone. */

@@ -2,7 +2,8 @@ import { laneTaken } from '../../../catalog/failures.ts';
 import { isFailure } from '../../../base/failure.ts';
 import type { Session } from '../../../contract/sessions.ts';
 import { repositoryOther, setBusy } from '../../failures.ts';
-import { plainBackup, type BackupWish } from '../../flows/backup.ts';
+import type { BackupWish } from '../../flows/backup.ts';
+import { policyFor, wishOutsideRuns } from '../../policy-wish.ts';
 import type { OplogFindWish } from '../../flows/oplog-find.ts';
 import { laneOf, type NewSessionWish } from '../../session-engine.ts';
 import type { Handlers } from '../app.ts';
@@ -73,7 +74,8 @@ export function setHandlers(services: Services): Pick<Handlers, SetRoutes> {
         if (wanted.id !== set.repository) throw repositoryOther({ set: set.name, repository: (await archives.find(set.repository)).name, wanted: wanted.name });
       }
       const { fullRead, method = null, dropClone, windowSeconds, compression, source = null, reason } = body;
-      const wish: BackupWish = { ...plainBackup(set.id), fullRead, method, dropClone, windowSeconds, compression, source };
+      const usual = wishOutsideRuns(await policyFor(set.id, catalog), set.id);
+      const wish: BackupWish = { ...usual, fullRead, method, dropClone, windowSeconds, compression: compression ?? usual.compression, source };
       return await startOnSet(services, set, { kind: 'backup', wish, reason });
     },
 
