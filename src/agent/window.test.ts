@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { archivedBytes } from './window.ts';
+import { noise, openScene, openTestArchive, pointAbout } from '../../test/kit/archive-scene.ts';
+import { memoryStorage } from '../../test/kit/memory-storage.ts';
+import { chooseRestore } from '../domain/restore-choice.ts';
+import { archivedBytes, windowOf } from './window.ts';
 
 const at = (t: number): { t: number; i: number } => ({ t, i: 1 });
 
@@ -10,4 +13,41 @@ test('the room for a replay counts every slice that holds an entry of the range,
   assert.equal(archivedBytes(slices, at(19), at(41)), 1111);
   assert.equal(archivedBytes(slices, at(25), at(25)), 10);
   assert.equal(archivedBytes(slices, at(20), at(20)), 0);
+});
+
+test('the window ends before a barrier and tells what lies behind as a gap, until a later restore point has it go on', async (t) => {
+  const scene = await openScene(t);
+  const archive = await openTestArchive(memoryStorage());
+  const entry = (seconds: number) => ({ ...at(seconds), term: 1 });
+  const archiveUpTo = async (seconds: number, chain: string): Promise<void> => {
+    await using writer = Object.assign(await archive.oplog.openChainWriter(chain, 'n1'), { [Symbol.asyncDispose]: async () => await writer.close() });
+    writer.append({ first: entry(seconds), last: entry(seconds), count: 1, bytes: noise(500, seconds) });
+    await writer.flush();
+  };
+  const store = async (id: string, checkpoint: number): Promise<void> => void (await scene.store(archive, id, { a: noise(1_000, 1) }, { about: pointAbout, checkpoint: at(checkpoint), top: entry(checkpoint + 2) }));
+  const look = async () => {
+    const window = await windowOf(archive, 300_000);
+    const latest = chooseRestore({ points: window.points.map((point) => ({ ...point, proved: null })), spans: window.spans, barriers: window.barriers }, { kind: 'latest' });
+    assert.deepEqual(latest.at, window.to, 'a restore goes where the window says');
+    return window;
+  };
+  const first = await archive.oplog.startChain({ why: 'first', after: entry(100), previous: null });
+  await store('p1', 110);
+  await archive.oplog.addBarrier(first, entry(140), 'setFeatureCompatibilityVersion');
+  await archiveUpTo(200, first);
+  const barred = await look();
+  assert.deepEqual([barred.to, barred.lossIfDisasterNowSeconds], [{ t: 140, i: 0 }, 160]);
+  assert.deepEqual(barred.gaps, [{ after: { t: 140, i: 0 }, resumesAt: null, reason: 'setFeatureCompatibilityVersion at 140,1 cannot be replayed over' }]);
+
+  await store('p2', 180);
+  const again = await look();
+  assert.deepEqual([again.to, again.gaps[0]?.resumesAt], [at(200), at(180)]);
+
+  const second = await archive.oplog.startChain({ why: 'rolled over', after: entry(220), previous: first });
+  await archiveUpTo(280, second);
+  const broken = await look();
+  assert.deepEqual([broken.to, broken.lossIfDisasterNowSeconds], [at(200), 100]);
+  assert.deepEqual(broken.gaps[1], { after: at(200), resumesAt: null, reason: 'rolled over' });
+  await store('p3', 250);
+  assert.deepEqual((await look()).gaps.map(({ resumesAt }) => resumesAt), [at(180), at(250)]);
 });

@@ -2,15 +2,17 @@
  * The window of an archive: which moments it can be asked for, computed from what the repository holds and nothing else.
  *
  * A chain is unbroken by construction (repository/oplog-archive.ts refuses a batch that does not follow), so it is one span, or
- * several where retention cut something out of it. The gaps are these cuts, and what lies between one chain's end and the next
- * one's start.
+ * several where retention cut something out of it. The gaps are these cuts, what lies between one chain's end and the next
+ * one's start, and what lies behind a barrier. Each goes on with the first point behind it, because oplog alone is no moment.
  *
  * One damaged object hides nothing else: it is told beside what is whole. What it makes unusable is left out, never
  * guessed: a point without its manifest, a chain without its start, a chain that may have a barrier nobody can read.
  */
-import { compareTimes, type ClusterTime } from '../base/cluster-time.ts';
+import { compareTimes, showTime, type ClusterTime } from '../base/cluster-time.ts';
 import type { Archive, Barrier, Damage, PointManifest } from '../repository/archive.ts';
 import type { PointSummary, Window } from '../contract/values.ts';
+import { justBefore } from '../domain/oplog-chain.ts';
+import { stretchOf, type WindowFacts } from '../domain/restore-choice.ts';
 import { summarise } from './point-about.ts';
 
 export type ChainSpan = {
@@ -68,31 +70,35 @@ export async function windowOf(archive: Archive, nowMs: number): Promise<Window>
     summaries.push(summarise(archive.setId, point, found.proofs, chainOf(point, spans)));
   }
   const usable = summaries.filter((point) => point.chain !== null && point.proof?.ok !== false);
-  const from = usable.map((point) => point.checkpoint).sort(compareTimes)[0] ?? null;
-  const ends = usable.flatMap((point) => chainFor(spans, point.checkpoint, point.checkpoint)?.through ?? []);
-  const to = ends.sort(compareTimes).at(-1) ?? null;
+  // Each span of a chain that was cut has them all.
+  const barriers = [...new Set(spans.flatMap((span) => [...span.barriers]))];
+  const facts: WindowFacts = { points: usable.map((point) => ({ ...point, proved: point.proof?.ok ?? null })), spans, barriers };
+  const stretches = facts.points.flatMap((point) => stretchOf(facts, point) ?? []);
+  const from = stretches.map((stretch) => stretch.from).sort(compareTimes)[0] ?? null;
+  const to = stretches.map((stretch) => stretch.to).sort(compareTimes).at(-1) ?? null;
   const newest = spans.at(-1);
   return {
     from,
     to,
     lossIfDisasterNowSeconds: to === null ? null : Math.max(0, Math.round(nowMs / 1000 - to.t)),
     spans: spans.filter((span) => compareTimes(span.after, span.through) < 0 || span === newest).map(({ chain, after, through }) => ({ chain, after: timeOf(after), through: timeOf(through) })),
-    gaps: gapsBetween(spans),
-    barriers: spans.flatMap(({ barriers }) => [...barriers]),
+    gaps: gapsIn(spans, barriers, stretches.map((stretch) => stretch.from)),
+    barriers,
     points: summaries,
     damaged: [...hurt.map(({ point, object, what }) => ({ object, what, point })), ...damaged.map(({ object, what }) => ({ object, what, point: null }))],
   };
 }
 
-/** Where one chain ended and the next began, with the reason the next one was started for. */
-function gapsBetween(spans: readonly ChainSpan[]): Window['gaps'] {
-  const gaps: Window['gaps'] = [];
-  for (const [index, span] of spans.entries()) {
+/** In order: where one chain ended and the next began, with the reason the next one was started for, and where a barrier ended what a point leads to. */
+function gapsIn(spans: readonly ChainSpan[], barriers: readonly Barrier[], begins: readonly ClusterTime[]): Window['gaps'] {
+  const firstFrom = (time: ClusterTime): ClusterTime | null => begins.filter((begin) => compareTimes(begin, time) >= 0).sort(compareTimes)[0] ?? null;
+  const breaks = spans.flatMap((span, index) => {
     const before = spans[index - 1];
-    if (before === undefined) continue;
-    gaps.push({ after: timeOf(before.through), resumesAt: compareTimes(span.after, span.through) < 0 ? timeOf(span.after) : null, reason: span.why });
-  }
-  return gaps;
+    return before === undefined ? [] : [{ after: timeOf(before.through), resumesAt: firstFrom(span.after), reason: span.why }];
+  });
+  const barred = barriers.filter(({ at }) => begins.some((begin) => compareTimes(begin, at) < 0) && !begins.some((begin) => compareTimes(begin, at) === 0));
+  const behind = barred.map(({ at, what }) => ({ after: justBefore(at), resumesAt: firstFrom(at), reason: `${what} at ${showTime(at)} cannot be replayed over` }));
+  return [...breaks, ...behind].sort((a, b) => compareTimes(a.after, b.after));
 }
 
 export async function summaryOf(archive: Archive, point: PointManifest, spans: readonly ChainSpan[]): Promise<PointSummary> {

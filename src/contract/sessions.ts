@@ -4,7 +4,7 @@ import { packageName } from './packages.ts';
 import { sessionKinds, sessionStates, type SessionKind, type SessionState } from './session-kinds.ts';
 import * as v from './values.ts';
 import { rescanResult } from './groups.ts';
-import { taskKinds } from './tasks.ts';
+import { bottleneck, taskKinds } from './tasks.ts';
 
 export type { SessionKind, SessionState };
 export const sessionKind = z.enum(sessionKinds);
@@ -16,8 +16,6 @@ export const hostSessionKinds: ReadonlySet<SessionKind> = new Set<SessionKind>([
 export const endlessSessionKinds: ReadonlySet<string> = new Set<SessionKind>(['oplog', 'copy-oplog']);
 
 export const sessionState = z.enum(sessionStates);
-
-export const bottleneck = z.enum(['source read', 'hash', 'network', 'repository write']);
 
 /** Bytes so far. Rate and time left are the server's reckoning over the last seconds. */
 export const sessionProgress = z

@@ -121,6 +121,8 @@ export const archiveAccess = z.object({
   keyHex: z.string().regex(/^[0-9a-f]{64}$/),
   /** Nothing is written: the repository is attached, and is somebody else's. */
   isReadOnly: z.boolean().optional(),
+  /** Of a place that whoever works with it opens itself; of a channel they stand with it. */
+  limits: z.array(bandwidthLimit).optional(),
 });
 
 /** How long copies stay: for days, or so many of them. Never fewer than three. */
@@ -181,6 +183,7 @@ export const window = z.object({
   to: clusterTime.nullable(),
   lossIfDisasterNowSeconds: z.number().nullable(),
   spans: z.array(z.object({ chain: z.string(), after: clusterTime, through: clusterTime })),
+  /** What no restore point leads to. `resumesAt`: the first moment behind it that one does; null: a new restore point is needed first. */
   gaps: z.array(z.object({ after: clusterTime, resumesAt: clusterTime.nullable(), reason: z.string() })),
   barriers: z.array(z.object({ at: clusterTime, what: z.string() })),
   points: z.array(pointSummary),

@@ -52,25 +52,39 @@ export function strictest(promises: readonly Promised[], usual: Promised): Promi
 }
 
 export type ProtectionFacts = {
-  /** The newest point that is there and whose proof, if it has one, held. */
+  /** The newest point that is there and that was opened. */
   readonly lastPointMs: number | null;
   /** The newest point there is failed its proof. */
   readonly newestIsBad: boolean;
+  /** Points of after it that nobody has opened. */
+  readonly unproved: number;
+  /** Anything of its oplog. */
+  readonly isArchived: boolean;
+  /** Since the newest moment that a good point leads to. */
   readonly lossSeconds: number | null;
+  /** What is archived now needs a new base: since when, and the alarm that asks for one. */
+  readonly outOfReach: { readonly afterMs: number | null; readonly alarm: string | null } | null;
   readonly oplogState: string;
 };
 export type Protection = { readonly isProtected: boolean; readonly reasons: readonly string[] };
 
 export function judgeProtection(facts: ProtectionFacts, promised: Promised, nowMs: number): Protection {
   const reasons: string[] = [];
-  if (facts.lastPointMs === null) reasons.push('there is no good restore point');
-  else if (nowMs - facts.lastPointMs > promised.pointHours * 3_600_000) reasons.push(`the newest good restore point is ${showAge(nowMs - facts.lastPointMs)} old; promised are ${promised.pointHours} h`);
+  const unproved = facts.unproved === 0 ? '' : `, and ${facts.unproved} newer ${facts.unproved === 1 ? 'one was' : 'ones were'} never opened to prove them`;
+  if (facts.lastPointMs === null) reasons.push(`there is no good restore point${unproved}`);
+  else if (nowMs - facts.lastPointMs > promised.pointHours * 3_600_000) reasons.push(`the newest good restore point is ${showAge(nowMs - facts.lastPointMs)} old; promised are ${promised.pointHours} h${unproved}`);
   if (facts.newestIsBad) reasons.push('the newest restore point did not open when it was proved');
-  if (facts.lossSeconds === null) reasons.push('no oplog is archived');
-  else if (facts.lossSeconds > promised.lossSeconds) reasons.push(`${showAge(facts.lossSeconds * 1000)} would be lost now; promised are ${showAge(promised.lossSeconds * 1000)}`);
+  if (!facts.isArchived) reasons.push('no oplog is archived');
+  if (facts.outOfReach !== null && facts.lastPointMs !== null) reasons.push(showOutOfReach(facts.outOfReach));
+  if (facts.lossSeconds !== null && facts.lossSeconds > promised.lossSeconds) reasons.push(`${showAge(facts.lossSeconds * 1000)} would be lost now; promised are ${showAge(promised.lossSeconds * 1000)}`);
   if (facts.oplogState === 'paused') reasons.push('an operator has paused the oplog: nothing is archived');
   if (facts.oplogState === 'broken') reasons.push('the chain of the archived oplog is broken');
   return { isProtected: reasons.length === 0, reasons };
+}
+
+function showOutOfReach({ afterMs, alarm }: NonNullable<ProtectionFacts['outOfReach']>): string {
+  const what = afterMs === null ? 'nothing of the archived oplog' : `nothing written after ${new Date(afterMs).toISOString()}`;
+  return `${what} can be restored before a new restore point is there${alarm === null ? '' : ` (${alarm})`}`;
 }
 
 /** Rounded down to what people say: `35 s`, `12 min`, `7 h`, `3 d`. */

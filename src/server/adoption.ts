@@ -79,6 +79,6 @@ async function moveSet(set: SetRow, row: RepositoryRow, ending: readonly CopyRow
   await catalog.sets.moveTo(set.id, row.id);
   for (const copy of ending) await copies.end(copy);
   // What was archived elsewhere says nothing of how far it is archived here.
-  await standings.change(set.id, { state: 'waiting', chain: null, through: null, committed: null, says: `goes on in repository ${row.name}`, session: null });
+  await standings.change(set.id, { state: 'waiting', chain: null, through: null, committed: null, stretches: [], says: `goes on in repository ${row.name}`, session: null });
   await services.keepOplog(await sets.find(set.id));
 }

@@ -8,7 +8,7 @@ import { bandwidthLimit, immutable as immutableForm, repositoryLocation, type Ar
 import type { Repository } from '../contract/routes/repositories.ts';
 import { archiveUnknown, repositoryAttached } from './copy-failures.ts';
 import { repositoryExists, repositoryUnknown } from './failures.ts';
-import { showPlace } from '../contract/repository-place.ts';
+import { isOpenedStraight, showPlace } from '../contract/repository-place.ts';
 import { nameGateways, type Gateways } from './gateways.ts';
 import type { Rereads } from './rereads.ts';
 import type { Sealer } from './sealing.ts';
@@ -193,7 +193,9 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
       const repository = await find(repositoryId);
       const archive = await repositories.archive(repositoryId, setId);
       if (archive === undefined) throw repositoryUnknown({ repository: `${repository.name} (archive of ${setId})` });
-      return { location: locationOf(repository), secret: secretOf(repository), setId, keyHex: sealer.open(archive.sealed_key, `archives.key:${repositoryId}:${setId}`), ...(repository.is_attached === 1 && { isReadOnly: true }) };
+      const location = locationOf(repository);
+      const limits = isOpenedStraight(location) ? limitsOf(repository) : [];
+      return { location, secret: secretOf(repository), setId, keyHex: sealer.open(archive.sealed_key, `archives.key:${repositoryId}:${setId}`), ...(repository.is_attached === 1 && { isReadOnly: true }), ...(limits.length > 0 && { limits }) };
     },
   };
 }

@@ -32,7 +32,7 @@ test('adding a set follows its oplog at once, and the standing says how far', as
   await platform.addSet();
   const { oplog } = await set(platform);
   assert.deepEqual([oplog.chain, oplog.through, oplog.lagSeconds], ['c1', { t: 2000, i: 1, term: 1 }, 0]);
-  assert.ok((oplog.lossIfDisasterNowSeconds ?? 0) > 1_000_000);
+  assert.deepEqual([oplog.lossIfDisasterNowSeconds, oplog.restorableTo, oplog.needsBase], [null, null, true], 'without a restore point nothing of it can be restored');
   const session = await platform.ask('session.show', { params: { session: oplog.session! } });
   assert.deepEqual([session.kind, session.state], ['oplog', 'working']);
   assert.equal((await platform.refused('session.stop', { params: { session: session.id } })).code, 'server.session-continuous');
@@ -135,6 +135,115 @@ for (const [key, value, what] of [
     assert.equal((await platform.ask('session.list', { query: { kind: 'backup' } })).sessions.length, 1);
   });
 }
+
+test('after a break the loss counts from what can be restored, and the set is not protected until a new base is there', async () => {
+  await using platform = await openServerPlatform({}, { clock: hasty });
+  const secondsNow = (): number => Math.floor(systemClock.now() / 1000);
+  const [raise, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const [oplog, copy] = [platform.fake.scripts.oplog, platform.fake.scripts.backup];
+  platform.fake.through = { t: secondsNow() - 600, i: 1, term: 1 };
+  const lastBefore = platform.fake.through.t;
+  platform.fake.scripts.oplog = async (input, voice) => {
+    void raise.promise.then(() => {
+      platform.fake.through = { t: secondsNow(), i: 1, term: 1 };
+      platform.fake.spans.push({ chain: 'c2', after: { t: secondsNow() - 60, i: 1 }, through: platform.fake.through });
+      voice.emit(status('broken', { atMs: systemClock.now(), reason: 'the oplog rolled over', chain: 'c1', next: 'c2', after: { t: lastBefore, i: 1, term: 1 } }));
+    });
+    return await oplog(input, voice);
+  };
+  await platform.addSet();
+  const standing = async () => (await platform.ask('report.daily', { query: {} })).report.sets[0]!;
+  assert.equal((await platform.ended((await platform.ask('backup.run', { params: { set: 'rs0' }, body: {} })).id)).state, 'success');
+  assert.deepEqual((await standing()).reasons, []);
+
+  platform.fake.scripts.backup = async (input, voice) => {
+    await go.promise;
+    return await copy(input, voice);
+  };
+  raise.resolve();
+  const { oplog: broken } = await until('the new chain', 10_000, async () => {
+    const shown = await set(platform);
+    return shown.oplog.chain === 'c2' && shown.alarms.length === 1 ? shown : undefined;
+  }, { everyMs: 20 });
+  assert.ok(broken.lossIfDisasterNowSeconds! >= 600, `the loss is ${broken.lossIfDisasterNowSeconds} s`);
+  assert.deepEqual([broken.needsBase, broken.restorableTo], [true, { t: lastBefore, i: 1 }]);
+  const atRisk = await standing();
+  assert.equal(atRisk.lossIfDisasterNowSeconds! >= 600, true);
+  assert.equal(atRisk.isProtected, false);
+  assert.deepEqual(atRisk.reasons, [`nothing written after ${new Date(lastBefore * 1000).toISOString()} can be restored before a new restore point is there (oplog chain broken)`]);
+  assert.equal(atRisk.window!.toMs, lastBefore * 1000);
+
+  go.resolve();
+  await until('the new base', 10_000, async () => ((await standing()).isProtected ? true : undefined), { everyMs: 20 });
+  assert.ok((await set(platform)).oplog.lossIfDisasterNowSeconds! < 60);
+});
+
+test('a barrier leaves the moments behind it out of reach until a new base is there', async () => {
+  await using platform = await openServerPlatform({}, { clock: hasty });
+  const secondsNow = Math.floor(systemClock.now() / 1000);
+  const raise = Promise.withResolvers<void>();
+  const copy = platform.fake.scripts.backup;
+  platform.fake.through = { t: secondsNow - 10, i: 1, term: 1 };
+  const barrier = { t: secondsNow - 5, i: 7 };
+  const follow = (voice: Parameters<typeof platform.fake.scripts.oplog>[1], since: { t: number; i: number }) => voice.emit(status('chain', { chain: 'c1', since, through: platform.fake.through, committed: platform.fake.through }));
+  platform.fake.scripts.oplog = async (_input, voice) => {
+    follow(voice, { t: 1000, i: 1 });
+    await raise.promise;
+    voice.emit(status('barrier', { at: barrier, what: 'setFeatureCompatibilityVersion', chain: 'c1' }));
+    platform.fake.through = { t: secondsNow, i: 1, term: 1 };
+    follow(voice, barrier);
+    await untilStopped(voice);
+    return { through: null };
+  };
+  await platform.ask('set.add', { body: { target } });
+  assert.equal((await platform.ended((await platform.ask('backup.run', { params: { set: 'rs0' }, body: {} })).id)).state, 'success');
+  const go = Promise.withResolvers<void>();
+  platform.fake.scripts.backup = async (input, voice) => {
+    await go.promise;
+    return await copy(input, voice);
+  };
+  raise.resolve();
+  const shown = await until('the barrier', 10_000, async () => {
+    const { oplog } = await set(platform);
+    return oplog.needsBase ? oplog : undefined;
+  }, { everyMs: 20 });
+  assert.deepEqual(shown.restorableTo, { t: barrier.t, i: 6 });
+  platform.fake.through = { t: secondsNow + 5, i: 1, term: 1 };
+  go.resolve();
+});
+
+test('an alarm stays open over a stopped backup and five that failed, until a good point answers it', async () => {
+  await using platform = await openServerPlatform({ alarmRetry: { firstMs: 20, mostMs: 40 } }, { clock: hasty });
+  const [oplog, copy] = [platform.fake.scripts.oplog, platform.fake.scripts.backup];
+  platform.fake.scripts.oplog = async (input, voice) => {
+    voice.emit(status('broken', { atMs: 5, reason: 'gap', chain: 'c1', next: 'c2', after: { t: 1500, i: 1, term: 1 } }));
+    return await oplog(input, voice);
+  };
+  const begun = Promise.withResolvers<void>();
+  const hold = Promise.withResolvers<void>();
+  let tries = 0;
+  platform.fake.scripts.backup = async (input, voice) => {
+    const nth = ++tries;
+    if (nth === 1) {
+      begun.resolve();
+      await untilStopped(voice);
+      throw voice.signal.reason as Error;
+    }
+    if (nth <= 6) throw failWith('mongo.not-reached', 'no member answers');
+    if (nth === 7) await hold.promise;
+    return await copy(input, voice);
+  };
+  await platform.addSet();
+  await begun.promise;
+  const open = async (): Promise<number> => (await platform.ask('report.daily', { query: {} })).report.sets[0]!.alarmsOpen;
+  const [first] = (await platform.ask('session.list', { query: { kind: 'backup' } })).sessions;
+  await platform.ask('session.stop', { params: { session: first!.id } });
+  await until('the seventh try', 20_000, () => (tries === 7 ? true : undefined), { everyMs: 10 });
+  assert.equal(await open(), 1);
+  hold.resolve();
+  await until('the answer', 10_000, async () => ((await open()) === 0 ? true : undefined), { everyMs: 20 });
+  assert.equal((await set(platform)).alarms[0]!.backupSession, (await platform.ask('session.list', { query: { kind: 'backup' } })).sessions.map(({ id }) => id).sort().at(-1));
+});
 
 test('an alarm during a backup is answered by another one after it', async () => {
   await using platform = await openServerPlatform({}, { clock: hasty });

@@ -3,13 +3,16 @@ import * as z from 'zod';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Clock } from '../base/clock.ts';
 import type { OplogStanding } from '../contract/routes/sets.ts';
-import { optime } from '../contract/values.ts';
+import { clusterTime, optime, type PointSummary } from '../contract/values.ts';
+import { restorableOf } from '../domain/archived-stretches.ts';
 
 const kept = z.object({
   state: z.enum(['starting', 'following', 'waiting', 'broken', 'paused', 'resting']),
   chain: z.string().nullable(),
   through: optime.nullable(),
   committed: optime.nullable(),
+  /** Oldest first. */
+  stretches: z.array(z.object({ chain: z.string(), from: clusterTime, through: clusterTime })).default([]),
   says: z.string().nullable(),
   session: z.string().nullable(),
   entriesPerSecond: z.number().nullable().default(null),
@@ -17,7 +20,7 @@ const kept = z.object({
 });
 export type KeptStanding = z.infer<typeof kept>;
 
-const nothing: KeptStanding = { state: 'starting', chain: null, through: null, committed: null, says: null, session: null, entriesPerSecond: null, members: [] };
+const nothing: KeptStanding = { state: 'starting', chain: null, through: null, committed: null, stretches: [], says: null, session: null, entriesPerSecond: null, members: [] };
 /** Where servers share the catalog, another one reads it there. */
 const keptEveryMs = { sqlite: 10_000, postgres: 1_000 };
 const believedMs = 30_000;
@@ -55,7 +58,7 @@ export function openOplogStandings(catalog: Catalog, clock: Clock) {
       const before = await now(setId);
       const standing = { ...before, ...change };
       const last = live.get(setId)?.keptMs ?? Number.NEGATIVE_INFINITY;
-      const isNews = standing.state !== before.state || standing.chain !== before.chain || standing.says !== before.says || standing.session !== before.session;
+      const isNews = standing.state !== before.state || hasMoved(before, standing) || standing.chain !== before.chain || standing.says !== before.says || standing.session !== before.session;
       const isDue = isNews || clock.monotonicMs() - last >= keptEveryMs[catalog.kind];
       live.set(setId, { standing, keptMs: isDue ? clock.monotonicMs() : last, heardMs: clock.monotonicMs() });
       if (isDue) await catalog.sets.putStanding(setId, JSON.stringify(standing), clock.now());
@@ -69,11 +72,19 @@ export function openOplogStandings(catalog: Catalog, clock: Clock) {
     forget(setId: string): void {
       live.delete(setId);
     },
-    async view(setId: string): Promise<OplogStanding> {
-      const { state, chain, through, committed, says, session, entriesPerSecond, members } = await now(setId);
-      const loss = through === null ? null : Math.max(0, Math.round(clock.now() / 1000 - through.t));
+    /** `good`: the set's restore points that nobody has found bad, where its oplog goes. */
+    async view(setId: string, good: readonly PointSummary[]): Promise<OplogStanding> {
+      const { state, chain, through, committed, stretches, says, session, entriesPerSecond, members } = await now(setId);
+      const { to, needsBase } = restorableOf(stretches, good.map(({ checkpoint, top, proof }) => ({ checkpoint, top, isProved: proof?.ok === true })));
+      const loss = to === null ? null : Math.max(0, Math.round(clock.now() / 1000 - to.t));
       const lag = through === null || committed === null ? null : Math.max(0, committed.t - through.t);
-      return { state, chain, through, lagSeconds: lag, lossIfDisasterNowSeconds: loss, entriesPerSecond: state === 'following' ? entriesPerSecond : null, members, says, session };
+      return { state, chain, through, lagSeconds: lag, restorableTo: to, lossIfDisasterNowSeconds: loss, needsBase, entriesPerSecond: state === 'following' ? entriesPerSecond : null, members, says, session };
     },
   };
+}
+
+/** Another stretch is followed: what is lost counts by it, so it is kept at once. */
+function hasMoved(before: KeptStanding, now: KeptStanding): boolean {
+  const [was, is] = [before.stretches.at(-1), now.stretches.at(-1)];
+  return was?.chain !== is?.chain || was?.from.t !== is?.from.t || was?.from.i !== is?.from.i;
 }

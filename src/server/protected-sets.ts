@@ -29,7 +29,8 @@ export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; l
 
   async function view(row: SetRow): Promise<ProtectedSet> {
     const known = discovered.parse(JSON.parse(row.discovered));
-    const [repository, alarms, held, oplog] = await Promise.all([archives.find(row.repository), catalog.sets.alarms(row.id), catalog.points.list(row.id), standings.view(row.id)]);
+    const [repository, alarms, held] = await Promise.all([archives.find(row.repository), catalog.sets.alarms(row.id), catalog.points.list(row.id)]);
+    const oplog = await standings.view(row.id, points.good(held, row.repository));
     const last = held.filter(({ lost, repository: of }) => lost === 0 && of === row.repository).at(-1);
     return {
       id: row.id,

@@ -69,7 +69,7 @@ export function openRetention({ catalog, archives, points, tending, clock, belie
     return await engine().start({ kind: 'retention', object: { kind: 'set', id: set.id, name: set.name }, setId: set.id, lane: laneOf('retention', set.id), wish: { setId: set.id, name: set.name, repository: set.repository }, reason });
   }
 
-  /** Every set that a rule is about: those that are protected, and those of removed policies that are not any more. */
+  /** Every protected set, because slices of its oplog are merged without a rule too; and those of removed policies that are not protected any more, while a rule is about them. */
   async function sets(): Promise<RetentionSet[]> {
     const known = await catalog.sets.list();
     const orphans = new Set((await catalog.policies.orphans()).map(({ set_id }) => set_id).filter((of) => !known.some(({ id }) => id === of)));
@@ -79,8 +79,8 @@ export function openRetention({ catalog, archives, points, tending, clock, belie
         return [...new Set(own.map(({ repository }) => repository))].map((repository) => ({ id: set_id, name: points.summary(own[0]!).setName, repository }));
       }),
     );
-    const ruled: RetentionSet[] = [];
-    for (const { id, name, repository } of [...known, ...left.flat()]) if ((await rulesOf(id)).length > 0) ruled.push({ id, name, repository });
+    const ruled: RetentionSet[] = known.map(({ id, name, repository }) => ({ id, name, repository }));
+    for (const { id, name, repository } of left.flat()) if ((await rulesOf(id)).length > 0) ruled.push({ id, name, repository });
     return ruled;
   }
 

@@ -20,7 +20,7 @@ import { writeWhole } from '../base/whole-file.ts';
 import { openCaller } from '../contract/link/caller.ts';
 import { listenForLinks } from '../contract/link/listen.ts';
 import { openAdmission } from './admission.ts';
-import { openAlarms } from './alarms.ts';
+import { openAlarms, type BaseStanding, type Retry } from './alarms.ts';
 import { keepHostAlarms } from './host-alarms.ts';
 import { openArchives } from './archives.ts';
 import { openAuthority } from './authority.ts';
@@ -113,7 +113,7 @@ export type ServerOptions = {
   version: string;
   log: Log;
   clock?: Clock;
-  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; archiveWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; tellEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; copyEveryMs?: number; goneAfterMs?: number; streamQuietMs?: number; leaseMs?: number; configurationEveryMs?: number; link?: LinkTiming };
+  timing?: Partial<Timing> & { oplogWaitMs?: number; findWaitMs?: number; archiveWaitMs?: number; repositoryWaitMs?: number; alarmEveryMs?: number; alarmRetry?: Retry; tellEveryMs?: number; rescanMs?: Partial<VisitDeadlines>; copyEveryMs?: number; goneAfterMs?: number; streamQuietMs?: number; leaseMs?: number; configurationEveryMs?: number; link?: LinkTiming };
   /** How hosts are reached that have nothing of ours; over SSH unless a test has its own. */
   contact?: HostContact;
   /** What a first contact puts on a Windows host: a directory with node.exe and installer.js. */
@@ -266,7 +266,11 @@ function compose(base: Base, about: Services['about']) {
   const standings = openOplogStandings(catalog, clock);
   const sets = openProtectedSets({ catalog, sealer, links, placement, clock, archives, standings, points });
   const moments = openMoments({ links, archives, points, standings, clock, waitMs: timing.archiveWaitMs });
-  const alarms = openAlarms({ catalog, clock, log, everyMs: timing.alarmEveryMs });
+  const baseOf = async (set: SetRow): Promise<BaseStanding> => {
+    const good = points.good(await points.list(set.id), set.repository);
+    return { good: new Set(good.map(({ id }) => id)), isNeeded: (await standings.view(set.id, good)).needsBase };
+  };
+  const alarms = openAlarms({ catalog, clock, log, baseOf, everyMs: timing.alarmEveryMs, retry: timing.alarmRetry });
   const copies = openCopies({ catalog, archives, sets, points, clock, log }, () => engine);
   const believed = openBelievedTime({ catalog, clock, log });
   const tending = openOplogTending({ catalog, archives, points, links, believed }, () => engine);

@@ -67,7 +67,7 @@ export function windowAnswer(changes: Partial<RouteAnswer<'set.window'>> = {}): 
     barriers: [],
     points: [point],
     damaged: [],
-    oplog: { state: 'following', chain: 'c1', through: { t: 1_795_468_000, i: 5, term: 3 }, lagSeconds: 1, lossIfDisasterNowSeconds: 3, entriesPerSecond: 40, members: [{ member: 'db1:27017', heldSeconds: 600, reachSeconds: 10_800 }], says: null, session: 's9' },
+    oplog: { state: 'following', chain: 'c1', through: { t: 1_795_468_000, i: 5, term: 3 }, lagSeconds: 1, restorableTo: { t: 1_795_468_000, i: 5 }, lossIfDisasterNowSeconds: 3, needsBase: false, entriesPerSecond: 40, members: [{ member: 'db1:27017', heldSeconds: 600, reachSeconds: 10_800 }], says: null, session: 's9' },
     ...changes,
   };
 }

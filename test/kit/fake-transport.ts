@@ -302,8 +302,9 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
   return {
     oplog: async (_input, voice) => {
       while (!voice.signal.aborted) {
-        const { through } = fakeOf();
-        voice.emit({ kind: 'status', atMs: systemClock.now(), key: 'chain', value: { chain: 'c1', through, committed: through, node: '127.0.0.1:27018', entriesPerSecond: 1, atMs: systemClock.now() } });
+        const { through, spans } = fakeOf();
+        const { chain, after: since } = spans.at(-1)!;
+        voice.emit({ kind: 'status', atMs: systemClock.now(), key: 'chain', value: { chain, since, through, committed: through, node: '127.0.0.1:27018', entriesPerSecond: 1, atMs: systemClock.now() } });
         await systemClock.wait(50, voice.signal).catch(() => {});
       }
       return { through: fakeOf().through };

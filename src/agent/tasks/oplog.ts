@@ -9,7 +9,7 @@
  * A barrier (an entry that cannot be replayed over) does not break the chain: it is recorded in it, and a new base is
  * asked for, because no moment behind it can be reached from a point before it.
  */
-import { showTime, type Optime } from '../../base/cluster-time.ts';
+import { latest, showTime, type ClusterTime, type Optime } from '../../base/cluster-time.ts';
 import { describe } from '../../base/failure.ts';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { barrierOf, entriesOf } from '../../mongo/oplog-entry.ts';
@@ -104,6 +104,7 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
   let saidMs = Number.NEGATIVE_INFINITY;
   let entries = 0;
   let node = '';
+  let since = await startOfStretch(oplog, chain);
   const flush = async (): Promise<void> => {
     if (writer.pendingBytes > 0) await writer.flush();
     flushedMs = clock.monotonicMs();
@@ -113,12 +114,12 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
     if (elapsedMs < statusEveryMs) return;
     const entriesPerSecond = Number.isFinite(elapsedMs) ? Math.round((entries * 1000) / elapsedMs) : 0;
     const lagSeconds = committed === null ? null : Math.max(0, committed.t - writer.through.t);
-    context.status('chain', { state, chain, through: writer.through, committed, lagSeconds, node, entriesPerSecond, why, atMs: clock.now() });
+    context.status('chain', { state, chain, since, through: writer.through, committed, lagSeconds, node, entriesPerSecond, why, atMs: clock.now() });
     saidMs = clock.monotonicMs();
     entries = 0;
   };
   const archiveBatch = async (batch: OplogBatch): Promise<void> => {
-    await recordBarriers(oplog, chain, batch, context);
+    since = (await recordBarriers(oplog, chain, batch, context)) ?? since;
     writer.append(batch);
     entries += batch.count;
     if (writer.pendingBytes >= sliceBytes) await flush();
@@ -156,7 +157,17 @@ function sayNode(event: Extract<TailEvent, { kind: 'switched' }>, context: TaskC
   return event.to;
 }
 
-async function recordBarriers(oplog: OplogArchive, chain: string, batch: OplogBatch, context: TaskContext): Promise<void> {
+/** From which checkpoint on a point leads to the chain's newest entry: its start, the last barrier or the last cut in it. */
+async function startOfStretch(oplog: OplogArchive, chain: string): Promise<ClusterTime> {
+  const [{ chains }, slices, { barriers }] = [await oplog.chains(), await oplog.slices(chain), await oplog.barriers(chain)];
+  const starts = [...chains.filter(({ id }) => id === chain).map(({ start }) => start.after), ...slices.filter(({ isCut }) => isCut).map(({ through }) => through), ...barriers.map(({ at }) => at)];
+  const { t, i } = starts.reduce<ClusterTime>(latest, { t: 0, i: 0 });
+  return { t, i };
+}
+
+/** The last one, if there is any. */
+async function recordBarriers(oplog: OplogArchive, chain: string, batch: OplogBatch, context: TaskContext): Promise<ClusterTime | undefined> {
+  let last: ClusterTime | undefined;
   for (const entry of entriesOf(batch.bytes)) {
     if (entry.op !== 'c' && entry.ns !== 'admin.system.version' && 'iudn'.includes(entry.op)) continue;
     const barrier = barrierOf(entry);
@@ -164,5 +175,7 @@ async function recordBarriers(oplog: OplogArchive, chain: string, batch: OplogBa
     await oplog.addBarrier(chain, entry.at, barrier);
     context.say(`barrier at ${showTime(entry.at)}: ${barrier}; moments behind it need a new base`, 'warning');
     context.status('barrier', { at: entry.at, what: barrier, chain });
+    last = { t: entry.at.t, i: entry.at.i };
   }
+  return last;
 }

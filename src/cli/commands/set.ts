@@ -40,7 +40,7 @@ export async function listSets(invocation: Invocation): Promise<ExitCode> {
             { title: 'MEMBERS', cell: (set) => String(set.members.length), right: true },
             { title: 'MONGODB', cell: (set) => set.mongoVersion },
             { title: 'OPLOG', cell: (set) => set.oplog.state },
-            { title: 'LOSS NOW', cell: (set) => (set.oplog.lossIfDisasterNowSeconds === null ? '–' : showSeconds(set.oplog.lossIfDisasterNowSeconds)), right: true },
+            { title: 'LOSS NOW', cell: (set) => (set.oplog.lossIfDisasterNowSeconds === null ? 'everything' : showSeconds(set.oplog.lossIfDisasterNowSeconds)), right: true },
             { title: 'LAST POINT', cell: (set) => (set.lastPoint === null ? '–' : `${showMoment(set.lastPoint.createdAtMs, timeZone)}${proofMark(set.lastPoint)}`) },
             { title: 'ALARMS', cell: (set) => (set.alarms.length === 0 ? '' : String(set.alarms.length)), right: true },
           ],
@@ -67,7 +67,8 @@ function describeSet(set: ProtectedSet, timeZone: string): string {
     ['  taken', howOften(set)],
     ['  through', showClusterTime(oplog.through, timeZone)],
     ['  archived', oplog.entriesPerSecond === null ? '–' : `${oplog.entriesPerSecond} entries/s`],
-    ['  loss if disaster now', oplog.lossIfDisasterNowSeconds === null ? '–' : showSeconds(oplog.lossIfDisasterNowSeconds)],
+    ['  restorable to', `${showClusterTime(oplog.restorableTo, timeZone)}${oplog.needsBase && set.lastPoint !== null ? ', and no further before a new restore point is there' : ''}`],
+    ['  loss if disaster now', oplog.lossIfDisasterNowSeconds === null ? 'everything' : showSeconds(oplog.lossIfDisasterNowSeconds)],
     ['last point', set.lastPoint === null ? 'none yet' : `${set.lastPoint.id}, ${showClusterTime(set.lastPoint.top, timeZone)}${proofMark(set.lastPoint)}`],
     ['refreshed', showMoment(set.refreshedAtMs, timeZone)],
   ]);

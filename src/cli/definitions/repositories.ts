@@ -102,7 +102,8 @@ Without a name, the default repository.`,
     takes: '<repository> [limit]...',
     summary: 'Limit how fast data goes between a repository and other hosts, by the hours of the day.',
     text: `A limit is Mbit/s, for the whole day or between two times of the host's day: "200" or "50@08:00-18:00". Where several hold, the
-lowest counts. They take the place of those before; without any, nothing is limited. Running tasks keep what they started with.`,
+lowest counts. They take the place of those before; without any, nothing is limited. Each task
+has the limit for itself, on a share or in a bucket as well, and running ones keep what they started with.`,
     options: [],
     client: true,
     examples: ['tidemark repository limit main 50@08:00-18:00 400', 'tidemark repository limit main'],

@@ -21,7 +21,12 @@ export const oplogStanding = z.object({
   chain: z.string().nullable(),
   through: v.optime.nullable(),
   lagSeconds: z.number().nullable(),
+  /** The newest moment that a good restore point leads to; null: none does. */
+  restorableTo: v.clusterTime.nullable(),
+  /** Since `restorableTo`. */
   lossIfDisasterNowSeconds: z.number().nullable(),
+  /** Nothing of what is archived now can be restored before a new restore point is there. */
+  needsBase: z.boolean(),
   /** Archived in the last second that was told of; null while nothing is followed. */
   entriesPerSecond: z.number().nullable(),
   /** How long each member's oplog covers an archive that stands still: what it holds, and what it will hold when it is full at the pace so far. */

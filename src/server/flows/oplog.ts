@@ -14,6 +14,7 @@ import * as z from 'zod';
 import { describe, isFailure } from '../../base/failure.ts';
 import { compareTimes, showTime } from '../../base/cluster-time.ts';
 import { clusterTime, optime } from '../../contract/values.ts';
+import { afterHearing } from '../../domain/archived-stretches.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { Alarms } from '../alarms.ts';
 import { hostLost } from '../failures.ts';
@@ -26,7 +27,8 @@ import type { ProtectedSets } from '../protected-sets.ts';
 const wish = z.object({ setId: z.string() });
 export type OplogWish = z.infer<typeof wish>;
 
-const chainStatus = z.object({ chain: z.string(), through: optime.nullable(), committed: optime.nullable().optional(), entriesPerSecond: z.number().nullable().default(null) });
+/** `since`: from which checkpoint on a point leads to `through`; services of before do not tell it. */
+const chainStatus = z.object({ chain: z.string(), since: clusterTime.default({ t: 0, i: 0 }), through: optime.nullable(), committed: optime.nullable().optional(), entriesPerSecond: z.number().nullable().default(null) });
 const reachStatus = z.object({ members: z.array(z.object({ member: z.string(), heldSeconds: z.number().nullable(), reachSeconds: z.number().nullable() })) });
 const brokenStatus = z.object({ atMs: z.number(), reason: z.string(), next: z.string(), after: clusterTime });
 /** What an evening's work on a host may take, and an archive must stand. */
@@ -51,8 +53,10 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
       let saidShort: string | undefined;
       const onStatus = async (key: string, value: unknown): Promise<void> => {
         if (key === 'chain') {
-          const { chain, through, committed, entriesPerSecond } = chainStatus.parse(value);
-          await standings.change(setId, { state: 'following', chain, through, committed: committed ?? null, says: null, session, entriesPerSecond });
+          const { chain, since, through, committed, entriesPerSecond } = chainStatus.parse(value);
+          const { stretches } = await standings.now(setId);
+          const known = through === null ? stretches : afterHearing(stretches, { chain, from: since, through: { t: through.t, i: through.i } });
+          await standings.change(setId, { state: 'following', chain, through, committed: committed ?? null, stretches: known, says: null, session, entriesPerSecond });
         } else if (key === 'reach') {
           const { members } = reachStatus.parse(value);
           await standings.change(setId, { members });

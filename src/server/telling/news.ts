@@ -6,7 +6,7 @@ import type { SessionRow } from '../../catalog/sessions.ts';
 import type { Severity, Told } from '../../contract/notifications.ts';
 import type { RuleNews } from '../../domain/notification-rule.ts';
 import { wireFailure } from '../../contract/values.ts';
-import { nextForAlarm } from '../alarms.ts';
+import { isTriedAgainSoon } from '../alarms.ts';
 import { locationOf } from '../archives.ts';
 import type { PolicyPromises } from '../policy-promises.ts';
 import { reportHtml } from './report-html.ts';
@@ -20,11 +20,11 @@ const severityOf: Readonly<Record<string, Severity>> = { success: 'info', warnin
 export type NewsReader = ReturnType<typeof openNewsReader>;
 
 export function openNewsReader({ catalog, reports, policies, server }: { catalog: Catalog; reports: Reports; policies: PolicyPromises; server: () => string }) {
-  /** A backup that answers an alarm is made again while the alarm is open. */
+  /** A backup that answers an alarm is made again while the alarm is open, the first times soon. */
   const forAlarm = async (session: SessionRow): Promise<boolean> => {
     if (session.kind !== 'backup' || session.set_id === null) return false;
     const open = (await catalog.sets.unsettledAlarms()).filter(({ set_id, raised_ms }) => set_id === session.set_id && raised_ms <= session.created_ms);
-    for (const alarm of open) if (nextForAlarm(await catalog.sessions.backupsSince(alarm.set_id, alarm.raised_ms), 0, 0).kind !== 'settled') return true;
+    for (const alarm of open) if (isTriedAgainSoon(await catalog.sessions.backupsSince(alarm.set_id, alarm.raised_ms))) return true;
     return false;
   };
 

@@ -23,14 +23,15 @@ type Options = { catalog: Catalog; points: Points; standings: OplogStandings; cl
 
 export function openReports({ catalog, points, standings, clock, server, reading }: Options) {
   async function standingOf(set: SetRow, fromMs: number, { promised, rows, alarms, verifications }: KnownOfSet): Promise<SetStanding> {
-    const oplog = await standings.view(set.id);
     const there = rows.filter(({ lost, repository }) => lost === 0 && repository === set.repository).map(points.summary);
-    const good = there.filter(({ proof }) => proof?.ok !== false);
+    const good = points.good(rows, set.repository);
+    const oplog = await standings.view(set.id, good);
+    const open = alarms.filter(({ is_settled }) => is_settled === 0);
     const newest = good.at(-1);
     const before = good.filter(({ createdAtMs }) => createdAtMs < fromMs).at(-1);
     const proofs = good.flatMap(({ proof }) => proof ?? []).sort((a, b) => a.atMs - b.atMs);
     const nowMs = clock.now();
-    const judged = judgeProtection({ lastPointMs: newest?.createdAtMs ?? null, newestIsBad: there.at(-1)?.proof?.ok === false, lossSeconds: oplog.lossIfDisasterNowSeconds, oplogState: oplog.state }, promised, nowMs);
+    const judged = judgeProtection({ lastPointMs: newest?.createdAtMs ?? null, newestIsBad: there.at(-1)?.proof?.ok === false, unproved: there.slice(there.findLastIndex(({ id }) => id === newest?.id) + 1).filter(({ proof: made }) => made === null).length, isArchived: oplog.through !== null, lossSeconds: oplog.lossIfDisasterNowSeconds, outOfReach: oplog.needsBase ? { afterMs: oplog.restorableTo === null ? null : oplog.restorableTo.t * 1000, alarm: open[0]?.what ?? null } : null, oplogState: oplog.state }, promised, nowMs);
     const first = good[0];
     const proof = proofs.at(-1);
     return {
@@ -42,14 +43,14 @@ export function openReports({ catalog, points, standings, clock, server, reading
       promisedPointHours: promised.pointHours,
       lossIfDisasterNowSeconds: oplog.lossIfDisasterNowSeconds,
       promisedLossSeconds: promised.lossSeconds,
-      window: first === undefined || newest === undefined ? null : { fromMs: first.checkpoint.t * 1000, toMs: Math.max(newest.top.t, oplog.through?.t ?? 0) * 1000 },
+      window: first === undefined || newest === undefined ? null : { fromMs: first.checkpoint.t * 1000, toMs: (oplog.restorableTo ?? newest.top).t * 1000 },
       points: good.length,
       bytes: newest?.bytes.processed ?? null,
       grownBytes: newest === undefined || before === undefined ? null : newest.bytes.processed - before.bytes.processed,
       storedBytes: there.filter(({ createdAtMs }) => createdAtMs >= fromMs).reduce((sum, { bytes }) => sum + bytes.stored, 0),
       verified: proof === undefined ? null : { atMs: proof.atMs, level: proof.level },
       fullyVerified: lastFull(verifications, there.flatMap(({ proof: found }) => (found?.level === 'full' ? [found] : []))),
-      alarmsOpen: alarms.filter(({ is_settled }) => is_settled === 0).length,
+      alarmsOpen: open.length,
       oplogState: oplog.state,
     };
   }

@@ -61,7 +61,8 @@ export function setHandlers(services: Services): Pick<Handlers, SetRoutes> {
     'set.window': async ({ params, query }) => {
       const set = await setArchive(params.set, query.repository, services);
       const window = await moments.window(set);
-      const oplog = await standings.view(set.id);
+      const own = await catalog.sets.find(set.id);
+      const oplog = await standings.view(set.id, own === undefined ? [] : services.points.good(await services.points.list(set.id), own.repository));
       return { ...window, set: set.name, oplog };
     },
 

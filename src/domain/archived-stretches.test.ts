@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { afterHearing, restorableOf, type ArchivedStretch, type GoodPoint } from './archived-stretches.ts';
+
+const at = (t: number, i = 1): { t: number; i: number } => ({ t, i });
+const stretch = (chain: string, from: number, through: number): ArchivedStretch => ({ chain, from: at(from), through: at(through) });
+const point = (checkpoint: number, isProved = true): GoodPoint => ({ checkpoint: at(checkpoint), top: at(checkpoint + 5), isProved });
+const heard = (...all: ArchivedStretch[]): ArchivedStretch[] => all.reduce<ArchivedStretch[]>(afterHearing, []);
+
+test('a chain that grows is one stretch, and its end is what can be restored', () => {
+  const known = heard(stretch('c1', 10, 20), stretch('c1', 10, 30));
+  assert.deepEqual(known, [stretch('c1', 10, 30)]);
+  assert.deepEqual(restorableOf(known, [point(12)]), { to: at(30), needsBase: false });
+});
+
+test('a new chain counts only once a good point enters it', () => {
+  const known = heard(stretch('c1', 10, 30), stretch('c2', 40, 90));
+  assert.deepEqual(restorableOf(known, [point(12)]), { to: at(30), needsBase: true });
+  assert.deepEqual(restorableOf(known, [point(12), point(50)]), { to: at(90), needsBase: false });
+  assert.deepEqual(restorableOf(heard(...known, stretch('c3', 95, 99)), [point(12), point(50)]), { to: at(90), needsBase: true });
+});
+
+test('a barrier ends what can be restored right before it', () => {
+  const known = heard(stretch('c1', 10, 30), stretch('c1', 35, 60));
+  assert.deepEqual(restorableOf(known, [point(12)]), { to: at(35, 0), needsBase: true });
+  assert.deepEqual(restorableOf(known, [point(12), point(35)]), { to: at(60), needsBase: false });
+});
+
+test('a point whose checkpoint is not archived yet needs no other base, and what was proved can be restored whatever is known', () => {
+  assert.deepEqual(restorableOf([stretch('c1', 10, 30)], [point(40, false)]), { to: null, needsBase: false });
+  assert.deepEqual(restorableOf([stretch('c1', 10, 30)], [point(40)]), { to: at(45), needsBase: false });
+  assert.deepEqual(restorableOf([], [point(12)]), { to: at(17), needsBase: false });
+  assert.deepEqual(restorableOf([stretch('c1', 10, 30)], []), { to: null, needsBase: true });
+});
+
+test('a follower that begins anew takes nothing back, and only the newest stretches are kept', () => {
+  assert.deepEqual(heard(stretch('c1', 20, 30), stretch('c1', 10, 40)), [stretch('c1', 20, 40)]);
+  assert.equal(heard(...Array.from({ length: 40 }, (_, n) => stretch(`c${n}`, n, n))).length, 16);
+});
