@@ -49,7 +49,7 @@ export function setsAndPoints(series: (to: number) => string, policies: number, 
   return `
     insert into repositories (id, name, host, location, sealed_passphrase, sealed_key, is_default, added_ms) values ('r1', 'r1', 'local', '{}', '', '', 1, 1);
     insert into sets (id, name, repository, sealed_target, sign_in, hosts, discovered, added_ms, refreshed_ms) select 'set' || n, 'rs' || n, 'r1', '', 'none', '[]', '${JSON.stringify(found)}', 1, 1 from ${series(policies)};
-    insert into points (id, set_id, repository, created_ms, summary, lost) select 'point' || n, 'set' || n / ${pointsOfSet}, 'r1', ${madeMs}, replace('${JSON.stringify(point)}', '"createdAtMs":0', '"createdAtMs":' || (${madeMs})), 0 from ${series(policies * pointsOfSet)};
+    insert into points (id, set_id, repository, created_ms, summary, lost) select 'point' || n, 'set' || (n / ${pointsOfSet}), 'r1', ${madeMs}, replace('${JSON.stringify(point)}', '"createdAtMs":0', '"createdAtMs":' || (${madeMs})), 0 from ${series(policies * pointsOfSet)};
     insert into oplog_standings (set_id, standing, at_ms) select 'set' || n, '${JSON.stringify(standing)}', ${nowMs} from ${series(policies)};
     insert into policy_objects (object, policy) select 'set' || n, 'p' || n from ${series(policies)};
     insert into verifications (policy, set_id, schedule, counts_from_ms, outcome) select 'p' || n, 'set' || n, '${JSON.stringify([verification.schedule, timeZone])}', ${nowMs}, null from ${series(policies)};

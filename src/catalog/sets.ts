@@ -3,6 +3,7 @@ import { addNews } from './news.ts';
 import type { Tables } from './tables.ts';
 
 export type SetRow = Selectable<Tables['sets']>;
+export type NamedSet = Pick<SetRow, 'id' | 'name' | 'repository'>;
 export type AlarmRow = Selectable<Tables['alarms']>;
 
 /** A statement takes only so many values. */
@@ -12,6 +13,10 @@ export function setStore(db: Kysely<Tables>) {
   return {
     async add(row: SetRow): Promise<void> {
       await db.insertInto('sets').values(row).execute();
+    },
+    /** What policies need to know of sets: what was found of them is long. */
+    async names(): Promise<NamedSet[]> {
+      return await db.selectFrom('sets').select(['id', 'name', 'repository']).orderBy('name').execute();
     },
     async list(): Promise<SetRow[]> {
       return await db.selectFrom('sets').selectAll().orderBy('name').execute();

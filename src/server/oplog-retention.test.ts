@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { systemClock } from '../base/clock.ts';
 import { until } from '../base/deadline.ts';
 import type { Session } from '../contract/sessions.ts';
-import { failWith, makePoint } from '../../test/kit/fake-transport.ts';
+import type { TaskInput } from '../contract/tasks.ts';
+import { failWith, makePoint, untilStopped } from '../../test/kit/fake-transport.ts';
 import { openServerPlatform, type ServerPlatform } from '../../test/kit/server-platform.ts';
 
 const at = (t: number) => ({ t, i: 1 });
@@ -57,4 +58,45 @@ test('oplog that cannot be seen to keeps no space of deleted points back, and th
   const { state, failure } = await applied(platform);
   assert.deepEqual([state, failure?.code], ['failed', 'repository.oplog-damaged']);
   assert.deepEqual([platform.fake.points.map(({ id }) => id), platform.fake.begun.filter(({ kind }) => kind === 'sweep').length], [['old-4', 'old-3', 'old-2'], 1]);
+});
+
+test('a retention whose server is killed behind any of its steps deletes what it would have, each once, and gives the space back', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  const { fake } = platform;
+  for (const age of [9, 4, 3, 2]) fake.points.push({ ...makePoint(fake), id: `old-${age}`, createdAtMs: systemClock.now() - age * 86_400_000, proof: { level: 'open', atMs: 0, ok: true, says: '' } });
+  await platform.ask('set.window', { params: { set: 'rs0' }, query: {} });
+  await platform.ask('policy.add', { body: { name: 'nightly', sets: ['rs0'], schedule: { kind: 'manual' }, retention: { keep: { kind: 'days', days: 5 }, oplog: { kind: 'days', days: 3 } } } });
+  // The repository has deleted the point, and the server dies before it hears of it.
+  let killed: Promise<void> | undefined;
+  let deletions = 0;
+  fake.points.splice = (...given: unknown[]) => {
+    deletions++;
+    killed ??= platform.restartServer();
+    return Array.prototype.splice.apply(fake.points, given as [number, number]) as typeof fake.points;
+  };
+  const kinds = ['sweep', 'tend-oplog'] as const;
+  const gates = new Map(kinds.map((kind) => [kind, Promise.withResolvers<void>()]));
+  for (const kind of kinds) {
+    const usual = fake.scripts[kind] as (...given: unknown[]) => Promise<never>;
+    fake.scripts[kind] = async (input: unknown, voice: Parameters<typeof untilStopped>[0]) => {
+      await Promise.race([gates.get(kind)!.promise, untilStopped(voice)]);
+      return await usual(input, voice);
+    };
+  }
+  const begun = (kind: string): number => fake.begun.filter((task) => task.kind === kind).length;
+  // The server may die before it answers.
+  await platform.ask('retention.run', { params: { set: 'rs0' } }).catch(() => {});
+  for (const kind of kinds) {
+    await until(`the ${kind}`, 20_000, () => (begun(kind) > 0 ? true : undefined), { everyMs: 20 });
+    await killed;
+    await platform.restartServer();
+    gates.get(kind)!.resolve();
+  }
+  const [session, ...others] = (await platform.ask('session.list', { query: { kind: 'retention' } })).sessions;
+  const { state, result } = await platform.ended(session!.id);
+  assert.ok(result?.kind === 'retention' && others.length === 0);
+  const tended = fake.begun.flatMap(({ kind, input }) => (kind === 'tend-oplog' ? [(input as TaskInput<'tend-oplog'>).wish.what] : []));
+  assert.deepEqual([state, result.deleted, deletions, begun('sweep'), tended], ['success', ['old-9'], 1, 1, ['cut', 'merge']]);
+  assert.deepEqual((await platform.ask('point.list', { query: { set: 'rs0' } })).points.map(({ id: point }) => point).sort(), ['old-2', 'old-3', 'old-4']);
 });

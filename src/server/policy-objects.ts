@@ -1,6 +1,6 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { PolicyRow } from '../catalog/policies.ts';
-import type { SetRow } from '../catalog/sets.ts';
+import type { NamedSet } from '../catalog/sets.ts';
 import { policyDocument, type PolicyDocument } from '../contract/policies.ts';
 
 /** By their text: thousands are read each minute and hardly one is another. What is given out is changed by nobody. */
@@ -17,22 +17,22 @@ export function documentOf({ document: text }: Pick<PolicyRow, 'document'>): Pol
 }
 
 /** What policies may name, by ids, read once for however many of them are looked at. */
-export type PolicyObjects = { readonly sets: ReadonlyMap<string, SetRow>; /** The sets of each group. */ readonly groups: ReadonlyMap<string, readonly string[]> };
+export type PolicyObjects = { readonly sets: ReadonlyMap<string, NamedSet>; /** The sets of each group. */ readonly groups: ReadonlyMap<string, readonly string[]> };
 
 export async function policyObjects(catalog: Catalog): Promise<PolicyObjects> {
-  const [sets, memberships] = await Promise.all([catalog.sets.list(), catalog.groups.memberships()]);
+  const [sets, memberships] = await Promise.all([catalog.sets.names(), catalog.groups.memberships()]);
   const groups = new Map([...Map.groupBy(memberships, ({ group_id }) => group_id)].map(([group, of]) => [group, of.map(({ set_id }) => set_id)]));
   return { sets: new Map(sets.map((row) => [row.id, row])), groups };
 }
 
 /** The sets that a policy protects now, by name: its own, and those of its groups that are protected. Both are kept by their ids. */
-export function protectedAmong(document: Pick<PolicyDocument, 'groups' | 'sets'>, { sets, groups }: PolicyObjects): SetRow[] {
+export function protectedAmong(document: Pick<PolicyDocument, 'groups' | 'sets'>, { sets, groups }: PolicyObjects): NamedSet[] {
   const found = new Set([...document.sets, ...document.groups.flatMap((group) => groups.get(group) ?? [])]);
   const rows = [...found].flatMap((id) => sets.get(id) ?? []);
   return rows.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
-export async function protectedBy(document: Pick<PolicyDocument, 'groups' | 'sets'>, catalog: Catalog): Promise<SetRow[]> {
+export async function protectedBy(document: Pick<PolicyDocument, 'groups' | 'sets'>, catalog: Catalog): Promise<NamedSet[]> {
   return protectedAmong(document, await policyObjects(catalog));
 }
 

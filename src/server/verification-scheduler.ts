@@ -5,10 +5,11 @@
  *
  * The session is opened before the set counts on: killed in between, the next round meets the claim (docs/design/verification.md).
  */
+import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import type { Catalog } from '../catalog/catalog.ts';
 import { alreadyBegun, laneTaken } from '../catalog/failures.ts';
 import type { PolicyRow } from '../catalog/policies.ts';
-import type { SetRow } from '../catalog/sets.ts';
+import type { NamedSet } from '../catalog/sets.ts';
 import { describe, isFailure } from '../base/failure.ts';
 import { nextRun } from '../domain/schedule.ts';
 import { documentOf, policyObjects, protectedAmong } from './policy-objects.ts';
@@ -16,9 +17,11 @@ import { keepRounds, type Rounds, type RoundsOptions } from './rounds.ts';
 import { lanePrefix, type Verifications } from './verifications.ts';
 
 type Options = RoundsOptions & { catalog: Catalog; verifications: Verifications };
-type Due = { readonly policy: PolicyRow; readonly set: SetRow; readonly schedule: string; readonly dueMs: number };
+type Due = { readonly policy: PolicyRow; readonly set: NamedSet; readonly schedule: string; readonly dueMs: number };
 
 const mostAtOnce = 4;
+/** Others have their turn between so many policies. */
+const lot = 500;
 /** When a set is due next: a schedule says the same of the same moment, and ten thousand are asked each minute. */
 type Reckoned = { readonly schedule: string; readonly fromMs: number; readonly dueMs: number | null };
 
@@ -63,7 +66,8 @@ async function lookAtSchedules({ catalog, clock }: Pick<Options, 'catalog' | 'cl
   const due: Due[] = [];
   let waitMs = Infinity;
   const objects = await policyObjects(catalog);
-  for (const policy of await catalog.policies.list()) {
+  for (const [at, policy] of (await catalog.policies.list()).entries()) {
+    if (at % lot === lot - 1) await turnOfLoop();
     const { verification, timeZone, ...document } = documentOf(policy);
     const schedule = policy.is_enabled === 1 ? JSON.stringify([verification.schedule, timeZone]) : none;
     for (const set of protectedAmong(document, objects)) {

@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { PolicyRow } from '../catalog/policies.ts';
 import type { SessionRow } from '../catalog/sessions.ts';
-import type { SetRow } from '../catalog/sets.ts';
+import type { NamedSet } from '../catalog/sets.ts';
 import { verificationOutcome, type OwnCheck, type VerificationOutcome } from '../contract/checks.ts';
 import { chooseRestore } from '../domain/restore-choice.ts';
 import { momentAtShare } from '../domain/random-moment.ts';
@@ -39,7 +39,7 @@ export function openVerifications({ catalog, moments, random = () => randomInt(f
     },
 
     /** Fails with catalog.already-begun for a claim that was met before, and with catalog.lane-taken while another one of the set is open. */
-    async start(policy: PolicyRow, set: SetRow, { reason, claim }: { reason: string; claim?: string }): Promise<SessionRow> {
+    async start(policy: PolicyRow, set: NamedSet, { reason, claim }: { reason: string; claim?: string }): Promise<SessionRow> {
       const { verification } = documentOf(policy);
       const wish: VerifyWish = { repository: set.repository, setId: set.id, point: null, level: 'full', at: null, checks: verification.checks, policy: policy.id };
       return await engine().start({ kind: 'verify', object: { kind: 'set', id: set.id, name: set.name }, setId: set.id, lane: `${lanePrefix}${set.id}`, wish, reason, ...(claim !== undefined && { claim }) });

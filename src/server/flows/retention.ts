@@ -3,12 +3,13 @@
  *
  *   what is there ─▶ plan ─▶ each point that goes: may it still? ─▶ its manifest ─▶ forgotten ─▶ sweep, when one went ─▶ oplog
  *
- * The plan is not kept: a flow that runs again plans anew, from the rules and points as they are then. What was deleted
- * is noted, so that the sweep is not left out.
+ * The plan is not kept: a flow that runs again plans anew, from the rules and points as they are then. What is deleted
+ * is noted before and behind it, so that the sweep is not left out.
  */
 import * as z from 'zod';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { describe } from '../../base/failure.ts';
+import { isLost } from '../../catalog/points.ts';
 import { smallestLeapMs } from '../../domain/believed-time.ts';
 import type { Archives } from '../archives.ts';
 import type { Flow, FlowContext } from '../flow.ts';
@@ -36,22 +37,31 @@ export function retentionFlow(services: RetentionServices): Flow<RetentionWish> 
       await context.tell(`${plan.goes.length} restore points go and ${plan.stays.length} stay, by ${plan.rules.join(', ') || 'no rule'}`);
       if (plan.doubtedMs > smallestLeapMs) await context.tell(`the clock is ${Math.round(plan.doubtedMs / 3_600_000)} h ahead of the time that this server was there; until it has stood for as long, no restore point grows older by that`, 'warning');
       const deleted = await context.note('deleted', (): string[] => []);
+      const begun = await context.note('deleting', (): string | null => null);
+      // The server died before it heard what became of it.
+      if (begun !== null && !deleted.includes(begun) && (await points.list(setId)).every(({ id, lost }) => id !== begun || lost === isLost)) await wasDeleted(begun, deleted, services, context);
       const refused: { point: string; why: string }[] = [];
       for (const id of plan.goes) {
+        await context.setNote('deleting', id);
         const why = await remove(id, host, services, context);
         if (why !== undefined) {
           refused.push({ point: id, why });
           await context.tell(`restore point ${id} stays: ${why}`, 'warning');
           continue;
         }
-        deleted.push(id);
-        await context.setNote('deleted', deleted);
-        await context.tell(`restore point ${id} is deleted`);
+        await wasDeleted(id, deleted, services, context);
       }
       const { freedBytes, oplog } = await giveBack({ host, repository, setId, isDeleted: deleted.length > 0 }, async () => await tending.tend(set, await retention.oplogRuleOf(setId), null, context), context);
       return { state: refused.length === 0 ? 'success' : 'warning', result: { kind: 'retention', deleted, refused, freedBytes, oplogBytes: oplog.freedBytes, oplogWaiting: oplog.waiting, oplogMerged: oplog.merged } };
     },
   };
+}
+
+async function wasDeleted(id: string, deleted: string[], { catalog }: RetentionServices, context: FlowContext): Promise<void> {
+  deleted.push(id);
+  await context.setNote('deleted', deleted);
+  await catalog.points.remove(id);
+  await context.tell(`restore point ${id} is deleted`);
 }
 
 /** Deletes one point, or says why it stays: what has been decided since the plan counts. */
@@ -67,6 +77,5 @@ async function remove(id: string, host: string, { retention, archives, catalog }
     context.signal.throwIfAborted();
     return describe(error);
   }
-  await catalog.points.remove(id);
   return undefined;
 }

@@ -28,7 +28,7 @@ test('what is read for all sets is what is asked for each of them, in a fixed nu
     all.set(set.id, known);
     assert.equal((await standings.view(set.id, [])).chain, set.id === 's3' ? 'c9' : null);
   }
-  assert.deepEqual(asked.sort(), ['groups.memberships', 'points.ofSets', 'policies.list', 'sets.alarmsOf', 'sets.list', 'sets.list', 'sets.standings', 'verifications.list']);
+  assert.deepEqual(asked.sort(), ['groups.memberships', 'points.ofSets', 'policies.list', 'sets.alarmsOf', 'sets.list', 'sets.names', 'sets.standings', 'verifications.list']);
   assert.deepEqual([...all.keys()], ['s1', 's2', 's3']);
   for (const [id, known] of all) assert.deepEqual(known, await reading.one(id), id);
 });

@@ -1,5 +1,5 @@
 import { laneTaken } from '../../../catalog/failures.ts';
-import type { SetRow } from '../../../catalog/sets.ts';
+import type { NamedSet } from '../../../catalog/sets.ts';
 import { isFailure } from '../../../base/failure.ts';
 import type { SetVerification } from '../../../contract/routes/checks.ts';
 import { nextRun } from '../../../domain/schedule.ts';
@@ -12,7 +12,7 @@ import type { Handlers } from '../app.ts';
 export function checkHandlers(services: Services): Pick<Handlers, 'check.list' | 'policy.verify'> {
   const { catalog, clock, engine, policies, sets, verifications, viewSession } = services;
 
-  async function list(only: SetRow | undefined): Promise<SetVerification[]> {
+  async function list(only: NamedSet | undefined): Promise<SetVerification[]> {
     const [rows, outcomes] = [await catalog.verifications.list(), await verifications.outcomes()];
     const found: SetVerification[] = [];
     const objects = await policyObjects(catalog);
@@ -41,7 +41,7 @@ export function checkHandlers(services: Services): Pick<Handlers, 'check.list' |
     },
   };
 
-  async function startOn<T>(set: SetRow, start: () => Promise<T>): Promise<T> {
+  async function startOn<T>(set: NamedSet, start: () => Promise<T>): Promise<T> {
     try {
       return await start();
     } catch (error) {
