@@ -6,7 +6,7 @@
  * What a killed test left behind is cleared by the next one. Needs root, systemd, iproute2 and util-linux.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { cpSync, existsSync, globSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, globSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { runProgram, type Finished } from '../../src/base/child-process.ts';
 import { until, withDeadline } from '../../src/base/deadline.ts';
@@ -188,7 +188,8 @@ async function openHost(network: Network, number: number, options: WholeHostOpti
     },
     write(to, text, mode = 0o644) {
       mkdirSync(dirname(inside(to)), { recursive: true });
-      writeFileSync(inside(to), text, { mode });
+      writeFileSync(inside(to), text);
+      chmodSync(inside(to), mode);
     },
     read: (from) => readFileSync(inside(from), 'utf8'),
     async reboot() {
