@@ -6,6 +6,7 @@ export type Tally = { passed: number; failed: number; skipped: number };
 type TestPass = EventData.TestPass;
 type TestFail = EventData.TestFail;
 type FileRun = Tally & { problems: string[]; skips: string[]; output: string[]; startedMs: number; endedMs: number };
+export type Say = (line: string) => void;
 /** `file` is where a test stands, `entryFile` the file whose run it belongs to; what is said of that file itself has only the first. */
 type Placed = { readonly file?: string; readonly entryFile?: string };
 
@@ -15,13 +16,13 @@ const fileDeadlineMs = 10 * 60_000;
  * Runs test files, each in a process of its own, and says one line for each when it ends; for a failed one, what
  * failed, why, and what it printed. A file that ends without a test has failed: nothing was shown by it.
  */
-export async function runFiles(root: string, files: readonly string[], concurrency: number, say: (line: string) => void): Promise<Tally> {
+export async function runFiles(root: string, files: readonly string[], concurrency: number, say: Say): Promise<Tally> {
   const total: Tally = { passed: 0, failed: 0, skipped: 0 };
   if (files.length === 0) return total;
   const runs = new Map<string, FileRun>();
   const runOf = ({ file, entryFile = file }: Placed): FileRun => {
     const name = entryFile === undefined ? '(no file)' : relative(root, entryFile);
-    const known = runs.get(name) ?? { passed: 0, failed: 0, skipped: 0, problems: [], skips: [], output: [], startedMs: performance.now(), endedMs: Number.NaN };
+    const known = runs.get(name) ?? newRun();
     runs.set(name, known);
     return known;
   };
@@ -35,13 +36,7 @@ export async function runFiles(root: string, files: readonly string[], concurren
   stream.on('test:dequeue', (event) => void runOf(event));
   stream.on('test:complete', (event) => void (runOf(event).endedMs = performance.now()));
   const finish = (name: string): void => {
-    const result = runOf({ file: join(root, name) });
-    if (result.passed + result.failed + result.skipped === 0) {
-      result.failed = 1;
-      result.problems.push('the file ended without a test');
-    }
-    report(name, result, say);
-    for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += result[key];
+    addTo(total, close(name, runOf({ file: join(root, name) }), say));
     finished.add(name);
   };
   stream.on('test:summary', ({ file }) => void (file !== undefined && finish(relative(root, file))));
@@ -51,6 +46,63 @@ export async function runFiles(root: string, files: readonly string[], concurren
   // Nothing that failed may be lost, wherever the runner says that it belongs.
   for (const name of runs.keys()) if (!finished.has(name)) finish(name);
   return total;
+}
+
+/**
+ * Runs test files several to a process (test-lot.ts), and says the same of each. A file of which nothing was heard has failed,
+ * as it does when another one of its lot ended the process.
+ */
+export async function runLots(root: string, lots: readonly (readonly string[])[], concurrency: number, say: Say): Promise<Tally> {
+  const total: Tally = { passed: 0, failed: 0, skipped: 0 };
+  const waiting = [...lots];
+  const lane = async (): Promise<void> => {
+    for (let lot = waiting.shift(); lot !== undefined; lot = waiting.shift()) addTo(total, await runLot(root, lot, say));
+  };
+  await Promise.all(Array.from({ length: concurrency }, lane));
+  return total;
+}
+
+async function runLot(root: string, files: readonly string[], say: Say): Promise<Tally> {
+  const total: Tally = { passed: 0, failed: 0, skipped: 0 };
+  const runs = new Map<string, FileRun>();
+  const output: string[] = [];
+  let told = newRun();
+  // What is no file's own: the end of the process itself, or a test that is in no file's suite.
+  const stray = newRun();
+  const tell = (event: TestPass | TestFail): void => {
+    if (event.nesting > 0) return count(told, event);
+    if (event.details.type !== 'suite' || !files.includes(event.name)) return count(stray, event);
+    // It did not load, or a hook of its own failed: the tests of a file are told before the suite that is the file.
+    if ('error' in event.details && told.failed === 0) fail(told, event as TestFail);
+    runs.set(event.name, { ...told, startedMs: 0, endedMs: event.details.duration_ms });
+    told = newRun();
+  };
+  const stream = run({ files: [join(import.meta.dirname, 'test-lot.ts')], argv: files, timeout: fileDeadlineMs, cwd: root });
+  stream.on('test:pass', tell);
+  stream.on('test:fail', tell);
+  for (const name of ['test:stdout', 'test:stderr'] as const) stream.on(name, (event) => output.push(event.message));
+  for await (const _ of stream);
+  for (const file of files) addTo(total, close(file, { ...(runs.get(file) ?? newRun()), output }, say));
+  if (stray.passed + stray.failed + stray.skipped > 0) addTo(total, close(`the lot that begins with ${files[0]}`, { ...stray, output }, say));
+  return total;
+}
+
+function newRun(): FileRun {
+  return { passed: 0, failed: 0, skipped: 0, problems: [], skips: [], output: [], startedMs: performance.now(), endedMs: Number.NaN };
+}
+
+export function addTo(total: Tally, part: Tally): void {
+  for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += part[key];
+}
+
+/** Says what has come of a file; one that showed nothing has failed. */
+function close(name: string, result: FileRun, say: Say): FileRun {
+  if (result.passed + result.failed + result.skipped === 0) {
+    result.failed = 1;
+    result.problems.push('the file ended without a test');
+  }
+  report(name, result, say);
+  return result;
 }
 
 function count(file: FileRun, event: TestPass | TestFail): void {
@@ -66,12 +118,15 @@ function count(file: FileRun, event: TestPass | TestFail): void {
     file.passed++;
     return;
   }
-  file.failed++;
-  const { error } = event.details as TestFail['details'];
-  file.problems.push(`${event.name}\n${inspect(error.cause ?? error, { colors: false, depth: 6 })}`);
+  fail(file, event as TestFail);
 }
 
-function report(name: string, result: FileRun, say: (line: string) => void): void {
+function fail(file: FileRun, { name, details: { error } }: TestFail): void {
+  file.failed++;
+  file.problems.push(`${name}\n${inspect(error.cause ?? error, { colors: false, depth: 6 })}`);
+}
+
+function report(name: string, result: FileRun, say: Say): void {
   const ms = (Number.isNaN(result.endedMs) ? performance.now() : result.endedMs) - result.startedMs;
   const counts = [`${result.passed} passed`, ...(result.failed > 0 ? [`${result.failed} failed`] : []), ...(result.skipped > 0 ? [`${result.skipped} skipped`] : [])];
   say(`${result.failed > 0 ? 'FAIL' : 'ok  '}  ${name}  ${counts.join(', ')}  ${(ms / 1000).toFixed(1)} s`);

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 
 const root = join(import.meta.dirname, '..');
 const place = mkdtempSync(join(tmpdir(), 'tidemark-runner-'));
@@ -17,14 +18,32 @@ const files: Record<string, string> = {
   'crashes.test.ts': "throw new Error('broke before its first test');\n",
   'leaves.test.ts': `${head}test('is cut off', () => process.exit(7));\n`,
   'empty.test.ts': 'export {};\n',
+  'hooked.test.ts': `${head}import { after, before } from 'node:test';\nbefore(() => console.log('begins here'));\nafter(() => console.log('ends here'));\ntest('between', () => {});\n`,
+  'unhooked.test.ts': `${head}import { after } from 'node:test';\nafter(() => { throw new Error('did not clear up'); });\ntest('three', () => {});\n`,
   'suite.ts': `${head}export const suite = () => test('of the suite', () => assert.equal(1, 2));\n`,
   'borrows.test.ts': `${head}import { suite } from './suite.ts';\nsuite();\ntest('its own', () => assert.ok(true));\n`,
 };
 
-function runTests(...names: string[]): { status: number | null; lines: string[]; last: string } {
+type Run = { status: number | null; lines: string[]; last: string };
+
+function runTests(...names: string[]): Run {
   for (const name of names) writeFileSync(join(place, name), files[name]!);
+  return ran(join(root, 'scripts/test.ts'), '--no-setup', ...names.map((name) => join(place, name)));
+}
+
+/** All of them in one process, as the tests beside the sources are run. */
+function runLot(...names: string[]): Run {
+  for (const name of names) writeFileSync(join(place, name), files[name]!);
+  const { href } = pathToFileURL(join(root, 'scripts/test-report.ts'));
+  const program = `import { runLots } from '${href}';
+const { passed, failed, skipped } = await runLots(import.meta.dirname, [process.argv.slice(2)], 1, (line) => console.log(line));
+console.log(passed + ' passed, ' + failed + ' failed, ' + skipped + ' skipped');`;
+  writeFileSync(join(place, 'lot.mjs'), program);
+  return ran(join(place, 'lot.mjs'), ...names);
+}
+
+function ran(...args: string[]): Run {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const args = [join(root, 'scripts/test.ts'), '--no-setup', ...names.map((name) => join(place, name))];
   const { status, stdout } = spawnSync(process.execPath, args, { encoding: 'utf8', env, timeout: 60_000 });
   const lines = stdout.trimEnd().split('\n');
   return { status, lines, last: lines.at(-1)! };
@@ -62,3 +81,29 @@ test('a test of a suite that another file declares is counted by the file that r
   const told = lines.filter((line) => /^(ok|FAIL) /.test(line)).map((line) => line.replace(/ +\S*\//, ' ').replace(/ +[\d.]+ s$/, ''));
   assert.deepEqual(told.sort(), ['FAIL borrows.test.ts  1 passed, 1 failed', 'ok good.test.ts  2 passed']);
 });
+
+test('files that share a process are told of each for itself, with their own hooks, and what fails or skips in one is not the others', () => {
+  const { last, lines } = runLot('good.test.ts', 'bad.test.ts', 'skips.test.ts', 'hooked.test.ts');
+  assert.equal(last, '4 passed, 1 failed, 1 skipped');
+  assert.deepEqual(lines.filter((line) => /^(ok|FAIL) /.test(line)).map((line) => line.replace(/ +[\d.]+ s$/, '')), [
+    'ok    good.test.ts  2 passed',
+    'FAIL  bad.test.ts  1 passed, 1 failed',
+    'ok    skips.test.ts  0 passed, 1 skipped',
+    'ok    hooked.test.ts  1 passed',
+  ]);
+  assert.match(lines.join('\n'), /failed {3}says why\n.*1 !== 2/s);
+  assert.match(lines.join('\n'), /a line it printed\n *begins here\n *ends here/, 'hooks are run with their file, after those before it');
+});
+
+for (const [name, found] of [
+  ['crashes.test.ts', /^3 passed, 1 failed/],
+  ['empty.test.ts', /^3 passed, 1 failed/],
+  ['unhooked.test.ts', /^4 passed, 1 failed/],
+  // What a process that ends itself had not told yet is lost as well.
+  ['leaves.test.ts', /^(0 passed, 4|2 passed, 3) failed/],
+] as const) {
+  test(`a file that shows nothing or ends its process fails in a shared one too, and so does what was not heard of after it: ${name}`, () => {
+    const { last } = runLot('good.test.ts', name, 'hooked.test.ts');
+    assert.match(last, found);
+  });
+}

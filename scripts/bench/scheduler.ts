@@ -1,13 +1,14 @@
 /**
  * The catalog of a large server, on SQLite and on PostgreSQL: 10,000 policies, 100,000 sessions of history with their events, and the runs that they were of.
  * What a server asks all day: the list of sessions as people see it, which policies are due and when the next one is, and the next session to run.
+ * And what it does each minute with one set for each policy, of 7 points (server-rounds.ts).
  */
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
 import { openCatalogAt, type Catalog, type CatalogPlace } from '../../src/catalog/catalog.ts';
-import { policyDocument } from '../../src/contract/policies.ts';
 import { openPostgres } from '../../test/kit/postgres.ts';
 import type { Measured, Run } from './run.ts';
+import { policyOf, setsAndPoints, timeRounds } from './server-rounds.ts';
 
 const times = 200;
 const waiting = 400;
@@ -38,11 +39,11 @@ function onSqlite(path: string, text: string): void {
 
 /** Statements that both dialects take; `series` is numbers from 0. */
 function history(series: (to: number) => string, { policies, sessions, events }: Counts): string {
-  const document = JSON.stringify(policyDocument.parse({ name: 'NAME', sets: ['set0'], schedule: { kind: 'daily', at: '02:30' }, timeZone: 'Europe/Copenhagen' }));
+  const document = JSON.stringify(policyOf('NUMBER'));
   const kind = "case n % 4 when 0 then 'verify' when 1 then 'oplog-find' else 'backup' end";
   const id = "'01a0' || substr('00000000' || n, -8) || 'abcdef012345'";
   return `
-    insert into policies (id, name, document, is_enabled, counts_from_ms, next_ms, follows, added_ms) select 'p' || n, 'policy ' || n, '${document}', 1, 1790000000000, ${nowMs} + ${dayMs / 10_000} * (n - ${dueAtOnce}), null, 1 from ${series(policies)};
+    insert into policies (id, name, document, is_enabled, counts_from_ms, next_ms, follows, added_ms) select 'p' || n, 'policy-' || n, replace('${document}', 'NUMBER', '' || n), 1, 1790000000000, ${nowMs} + ${dayMs / 10_000} * (n - ${dueAtOnce}), null, 1 from ${series(policies)};
     insert into policy_runs (id, policy, state, why, due_ms, missed, skipped, opens_ms, closes_ms, full_read, stopping, added_ms, ended_ms, says) select ${id}, 'p' || n % ${policies}, case when n >= ${sessions - openRuns} then 'open' else 'success' end, 'its schedule', 1790000000000, 0, 0, 1790000000000, null, 0, 0, 1790000000000, 1790000000000, '1 success' from ${series(sessions)};
     insert into policy_parts (run, set_id, set_name, state, attempt, not_before_ms, session, says) select ${id}, 'set' || n % 10000, 'rs', case when n >= ${sessions - openRuns} then 'running' else 'success' end, 0, 1, ${id}, null from ${series(sessions)};
     insert into sessions (id, kind, object_kind, object_id, object_name, set_id, lane, state, stopping, sealed_wish, created_ms, started_ms, ended_ms, warnings, result, server)
@@ -53,7 +54,7 @@ function history(series: (to: number) => string, { policies, sessions, events }:
 
 async function measure(name: 'sqlite' | 'postgres', { place, execute }: Filled, series: (to: number) => string, counts: Counts, run: Run): Promise<Record<string, number>> {
   await (await openCatalogAt(place)).close();
-  const text = history(series, counts);
+  const text = history(series, counts) + setsAndPoints(series, counts.policies, nowMs);
   execute(name === 'sqlite' ? text : `${text.replaceAll("substr('00000000' || n, -8)", "lpad(n::text, 8, '0')").replaceAll("substr('00000000' || (n / 4), -8)", "lpad((n / 4)::text, 8, '0')")} analyze;`);
   if (name === 'sqlite') execute('analyze');
   await using catalog = await openCatalogAt(place);
@@ -67,6 +68,7 @@ async function measure(name: 'sqlite' | 'postgres', { place, execute }: Filled, 
   note('list', await median(async (n) => void (await catalog.sessions.list(asked(n)))));
   note('next_run', await median(async () => await nextRun(catalog)));
   note('policies', await median(async () => void (await catalog.policies.list()), 20));
+  await timeRounds(catalog, nowMs, note);
   // Opened by a server that is gone: each is there to be claimed.
   await open(catalog, waiting);
   await catalog.servers.leave();

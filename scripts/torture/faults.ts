@@ -27,6 +27,8 @@ export const FAULTS: readonly Fault[] = [
   { name: 'the mover is killed', says: /mover|task/i, inflict: async ({ platform }) => await killed(platform, 'mover') },
   { name: 'the transport is killed', says: /transport|mover|task/i, inflict: async ({ platform }) => await killed(platform, 'transport') },
   { name: 'the server is killed', says: /server|transport|mover|task/i, inflict: async ({ platform }) => await killed(platform, 'server') },
+  { name: 'the mount is killed', says: /mount|mongod/i, inflict: async ({ platform }) => await killed(platform, 'mount') },
+  { name: 'the guardian of a lock is killed', says: /guardian|lock|mover|task/i, inflict: async ({ platform }) => await killed(platform, 'guardian') },
   { name: 'a secondary is killed', says: /member|mongod|connection|copy|127\.0\.0\.1/i, inflict: async ({ set, random }) => await memberKilled(set, random.pick(await set.secondaries())) },
   { name: 'the primary is killed', says: /member|mongod|connection|copy|127\.0\.0\.1/i, inflict: async ({ set }) => await memberKilled(set, await set.primary()) },
   {

@@ -77,6 +77,7 @@ export async function truth(options: TruthOptions): Promise<TruthResult> {
 async function tryFault(trial: Trial, kind: (typeof KINDS)[number], fault: Fault): Promise<string> {
   const { bed } = trial;
   const newest = await newestGood(bed.platform);
+  const alarms = await alarmsOf(bed.platform);
   const id = await started(bed, kind, newest);
   await systemClock.wait(bed.random.int(kind === 'restore' ? 3_000 : 2_500));
   const undo = await fault.inflict(bed);
@@ -85,6 +86,7 @@ async function tryFault(trial: Trial, kind: (typeof KINDS)[number], fault: Fault
   await judge(trial, { kind, fault: undo === undefined ? FAULTS[0]! : fault, ended, newest });
   if (fault.damages === true) await undo?.();
   await judgeWindow(trial);
+  if (fault.says === null) for (const says of await alarmsOf(bed.platform)) if (!alarms.includes(says)) trial.untrue(`an alarm that nothing caused: ${says}`);
   return undo === undefined ? `${ended.state} before it` : ended.state;
 }
 
@@ -179,6 +181,13 @@ function judgeLedger(trial: Trial, { checked, missing, later, wrong }: Awaited<R
 /** A point that failed its proof is followed by a new one without anybody asking. */
 async function newestGood(platform: Platform): Promise<Point> {
   return await until('a good point', newPointMs, async () => (await pointsOf(platform)).findLast((point) => point.proof?.ok === true), { everyMs: 500 });
+}
+
+async function alarmsOf(platform: Platform): Promise<string[]> {
+  return await until('the alarms to be told', 120_000, async () => {
+    const { code, json } = await platform.tidemark('set', 'show', SET);
+    return code === 0 ? (json.alarms as { what: string; says: string }[]).map(({ what, says }) => `${what}: ${says}`) : undefined;
+  }, { everyMs: 500 });
 }
 
 async function pointsOf(platform: Platform): Promise<Point[]> {

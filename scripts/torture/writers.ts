@@ -52,11 +52,13 @@ export async function startStorm(set: ReplicaSet, ledger: Ledger, seed: string):
   return running(hands, client);
 }
 
-/** Documents of the ledger alone, by three writers. */
+const unhurriedMs = 100;
+
+/** Documents of the ledger alone, by three writers who leave the machine to what is tried on it. */
 export async function startDocuments(set: ReplicaSet, ledger: Ledger, seed: string): Promise<Storm> {
   const client = await set.client(options);
   await prepare(client.db(DATABASE));
-  return running([0, 1, 2].map((number) => documentHand(client, ledger, openRandom(seed, 'documents', number), `w${number}-`)), client);
+  return running([0, 1, 2].map((number) => ({ ...documentHand(client, ledger, openRandom(seed, 'documents', number), `w${number}-`), everyMs: unhurriedMs })), client);
 }
 
 async function prepare(db: Db): Promise<void> {

@@ -8,6 +8,7 @@ import { atOnce } from '../base/at-once.ts';
 import { showTime } from '../base/cluster-time.ts';
 import { bringTo, type NewSet } from '../mongo/native-replay.ts';
 import type { ArchiveReader } from '../repository/archive.ts';
+import { layingHeldUpBy } from './bottleneck.ts';
 import { copyDirectory } from './directory-copy.ts';
 import { requireChunks, sayMoment, type Moment } from './moment.ts';
 import { replayOf } from './reach.ts';
@@ -58,7 +59,7 @@ async function layFiles(reader: ArchiveReader, moment: Moment, directory: string
     context.signal.throwIfAborted();
     counts.processed += more;
     counts.stored += more;
-    context.progress(counts, bytes, 'repository write');
+    context.progress(counts, bytes, layingHeldUpBy(reader.slowest(), moment.access));
   };
   await mkdir(join(directory, 'journal'), { recursive: true });
   const files = [...moment.point.files].sort((a, b) => b.bytes - a.bytes);

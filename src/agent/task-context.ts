@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import type { TaskEvent } from '../contract/tasks.ts';
+import type { Bottleneck, TaskEvent } from '../contract/tasks.ts';
 
 /** How to start the other programs of this installation: the command and its first arguments. */
 export type Programs = { readonly mover: string; readonly mount: string; readonly guardian: string; readonly node: readonly string[] };
@@ -25,7 +25,7 @@ export type TaskContext = {
   readonly log: Log;
   step(step: string): void;
   say(text: string, level?: 'info' | 'warning' | 'error'): void;
-  progress(counts: ByteCounts, expected: number | null, bottleneck?: Extract<TaskEvent, { kind: 'progress' }>['bottleneck']): void;
+  progress(counts: ByteCounts, expected: number | null, bottleneck?: Bottleneck | null): void;
   status(key: string, value: unknown): void;
 };
 

@@ -6,6 +6,7 @@ import { copyBeforeUpgrade, demandBackup } from './before-upgrade.ts';
 import { copyStore } from './copies.ts';
 import { catalogNewer, migrationFailed } from './failures.ts';
 import { groupStore } from './groups.ts';
+import { historyStore } from './history.ts';
 import { hostAlarmStore } from './host-alarms.ts';
 import { hostStore } from './hosts.ts';
 import { hookStore } from './hooks.ts';
@@ -25,6 +26,7 @@ import { setStore } from './sets.ts';
 import { serverStore, type CatalogKind, type Fence } from './servers.ts';
 import { snapshotStore } from './snapshot.ts';
 import { sqliteDialect } from './sqlite.ts';
+import { sweepStore } from './sweeps.ts';
 import type { Tables } from './tables.ts';
 import { rereadStore, verificationStore } from './verifications.ts';
 import { countedByPostgres, countOwnWrites, type CountWrites } from './writes.ts';
@@ -34,7 +36,7 @@ export type Catalog = Awaited<ReturnType<typeof openCatalog>>;
 /** An embedded one for one server, or one that several share. */
 export type CatalogPlace = { readonly kind: 'sqlite'; readonly path: string } | ({ readonly kind: 'postgres' } & PostgresPlace);
 
-export type CatalogOptions = { readonly eventsKept?: number };
+export type CatalogOptions = { readonly eventsKept?: number; readonly newestKept?: number };
 
 export async function openCatalog(path: string) {
   return await openCatalogAt({ kind: 'sqlite', path });
@@ -95,10 +97,12 @@ async function opened({ kind, plain, db, leases, listeners, writes }: { kind: Ca
     policies: policyStore(db),
     points: pointStore(db),
     sessions: sessionStore(db, fence, options.eventsKept),
+    history: historyStore(db, fence, options.newestKept),
     publications: publicationStore(db),
     hooks: hookStore(db),
     verifications: verificationStore(db),
     rereads: rereadStore(db),
+    sweeps: sweepStore(db),
     news: newsStore(db),
     notifications: notificationStore(db),
     close,

@@ -46,9 +46,10 @@ export function newsStore(db: Kysely<Tables>) {
     async find(id: string): Promise<NewsRow | undefined> {
       return await db.selectFrom('news').selectAll().where('id', '=', id).executeTakeFirst();
     },
-    /** The newest of these kinds about something. */
-    async newest(kinds: readonly string[], ref: string): Promise<NewsRow | undefined> {
-      return await db.selectFrom('news').selectAll().where('kind', 'in', [...kinds]).where('ref', '=', ref).orderBy('id', 'desc').limit(1).executeTakeFirst();
+    /** The newest of these kinds, by what it is about. */
+    async newestOf(kinds: readonly string[]): Promise<ReadonlyMap<string, NewsRow>> {
+      const newest = db.selectFrom('news').select((row) => row.fn.max('id').as('id')).where('kind', 'in', kinds).groupBy('ref');
+      return new Map((await db.selectFrom('news').selectAll().where('id', 'in', newest).execute()).map((row) => [row.ref, row]));
     },
     async tellings(notification: string, state: string, limit: number): Promise<TellingRow[]> {
       return await db.selectFrom('tellings').selectAll().where('notification', '=', notification).where('state', '=', state).orderBy('news').limit(limit).execute();

@@ -3,6 +3,9 @@ import type { Tables } from './tables.ts';
 
 export type PointRow = Selectable<Tables['points']> & { readonly hold_since_ms: number | null; readonly hold_reason: string | null };
 
+/** A statement takes only so many values. */
+const atOnce = 1_000;
+
 /** Of the column `lost`; 0 is a point that is there. */
 export const isLost = 1;
 export const isHurt = 2;
@@ -33,6 +36,21 @@ export function pointStore(db: Kysely<Tables>) {
     async list(setId?: string): Promise<PointRow[]> {
       const query = setId === undefined ? all() : all().where('points.set_id', '=', setId);
       return await query.orderBy('points.created_ms').orderBy('points.id').execute();
+    },
+    /** Of each of some protected sets the newest that is there, where its backups go; by set. */
+    async newestOf(setIds: readonly string[]): Promise<ReadonlyMap<string, PointRow>> {
+      const found = new Map<string, PointRow>();
+      for (let from = 0; from < setIds.length; from += atOnce) {
+        const newest = db.selectFrom('sets').where('sets.id', 'in', setIds.slice(from, from + atOnce)).select((of) =>
+          of.selectFrom('points as one').select('one.id').whereRef('one.set_id', '=', 'sets.id').whereRef('one.repository', '=', 'sets.repository').where('one.lost', '=', 0).orderBy('one.created_ms', 'desc').orderBy('one.id', 'desc').limit(1).as('point'),
+        );
+        for (const row of await all().where('points.id', 'in', newest).execute()) found.set(row.set_id, row);
+      }
+      return found;
+    },
+    /** Those of some sets, in the order of `list`. */
+    async ofSets(setIds: readonly string[]): Promise<PointRow[]> {
+      return setIds.length === 0 ? [] : await all().where('points.set_id', 'in', setIds).orderBy('points.created_ms').orderBy('points.id').execute();
     },
     async find(id: string): Promise<PointRow | undefined> {
       return await all().where('points.id', '=', id).executeTakeFirst();

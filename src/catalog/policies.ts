@@ -58,8 +58,7 @@ export function policyBook(db: Kysely<Tables>) {
       const runs = await db.selectFrom('policy_runs').selectAll().where('state', '=', 'open').orderBy('id').execute();
       if (runs.length === 0) return [];
       const parts = await db.selectFrom('policy_parts').innerJoin('policy_runs', 'policy_runs.id', 'policy_parts.run').selectAll('policy_parts').where('policy_runs.state', '=', 'open').orderBy('policy_parts.set_name').execute();
-      const of = Map.groupBy(parts, ({ run }) => run);
-      return runs.map((run) => ({ run, parts: of.get(run.id) ?? [] }));
+      return together(runs, parts);
     },
     async changeRun(id: string, change: Partial<Pick<RunRow, 'opens_ms' | 'closes_ms' | 'added_ms' | 'stopping'>>): Promise<void> {
       await db.updateTable('policy_runs').set(change).where('id', '=', id).where('state', '=', 'open').execute();
@@ -82,6 +81,11 @@ export function policyBook(db: Kysely<Tables>) {
   };
 }
 
+function together(runs: readonly RunRow[], parts: readonly PartRow[]): OpenedRun[] {
+  const of = Map.groupBy(parts, ({ run }) => run);
+  return runs.map((run) => ({ run, parts: of.get(run.id) ?? [] }));
+}
+
 async function countIn(db: Kysely<Tables> | Transaction<Tables>, { policy, wasMs, fromMs, nextMs }: Counting): Promise<boolean> {
   const { numUpdatedRows } = await db.updateTable('policies').set({ counts_from_ms: fromMs, next_ms: nextMs }).where('id', '=', policy).where('counts_from_ms', '=', wasMs).executeTakeFirst();
   return numUpdatedRows > 0n;
@@ -100,15 +104,23 @@ async function putOrphans(tx: Kysely<Tables>, orphans: readonly OrphanRow[]): Pr
   for (const row of orphans) await tx.insertInto('orphans').values(row).onConflict((on) => on.columns(['set_id', 'policy', 'retention', 'time_zone']).doUpdateSet({ policy_name: row.policy_name })).execute();
 }
 
+/** So that the policies of a set are found without reading the documents of all. */
+async function putObjects(tx: Transaction<Tables>, policy: string, document: string): Promise<void> {
+  const { groups = [], sets = [] } = JSON.parse(document) as { groups?: string[]; sets?: string[] };
+  await tx.deleteFrom('policy_objects').where('policy', '=', policy).execute();
+  for (const object of new Set([...groups, ...sets])) await tx.insertInto('policy_objects').values({ object, policy }).execute();
+}
+
 export function policyStore(db: Kysely<Tables>) {
   return {
     ...policyBook(db),
     async list(): Promise<PolicyRow[]> {
       return await db.selectFrom('policies').selectAll().orderBy('name').execute();
     },
-    /** Those whose document has one of the ids anywhere in it. */
+    /** Those that have one of the groups or sets as an object. */
     async naming(ids: readonly string[]): Promise<PolicyRow[]> {
-      return await db.selectFrom('policies').selectAll().where((or) => or.or(ids.map((id) => or('document', 'like', `%"${id}"%`)))).orderBy('name').execute();
+      const named = db.selectFrom('policy_objects').select('policy').where('object', 'in', ids);
+      return await db.selectFrom('policies').selectAll().where('id', 'in', named).orderBy('name').execute();
     },
     async find(nameOrId: string): Promise<PolicyRow | undefined> {
       return await db.selectFrom('policies').selectAll().where((or) => or.or([or('id', '=', nameOrId), or('name', '=', nameOrId)])).executeTakeFirst();
@@ -116,12 +128,14 @@ export function policyStore(db: Kysely<Tables>) {
     async add(row: PolicyRow): Promise<void> {
       await db.transaction().execute(async (tx) => {
         await tx.insertInto('policies').values(row).execute();
+        await putObjects(tx, row.id, row.document);
       });
     },
     /** `orphans`: of the sets that it has no more. */
     async update(id: string, change: Partial<Omit<PolicyRow, 'id' | 'added_ms'>>, orphans: readonly OrphanRow[] = []): Promise<void> {
       await db.transaction().execute(async (tx) => {
         await tx.updateTable('policies').set(change).where('id', '=', id).execute();
+        if (change.document !== undefined) await putObjects(tx, id, change.document);
         await putOrphans(tx, orphans);
       });
     },
@@ -129,11 +143,19 @@ export function policyStore(db: Kysely<Tables>) {
     async remove(id: string, orphans: readonly OrphanRow[]): Promise<void> {
       await db.transaction().execute(async (tx) => {
         await tx.deleteFrom('policies').where('id', '=', id).execute();
+        await tx.deleteFrom('policy_objects').where('policy', '=', id).execute();
         await putOrphans(tx, orphans);
       });
     },
     async runs(policy: string, limit: number): Promise<RunRow[]> {
       return await db.selectFrom('policy_runs').selectAll().where('policy', '=', policy).orderBy('id', 'desc').limit(limit).execute();
+    },
+    /** The last run of each policy that had one. */
+    async lastRuns(): Promise<OpenedRun[]> {
+      const last = () => db.selectFrom('policies').select((of) => of.selectFrom('policy_runs').select('policy_runs.id').whereRef('policy_runs.policy', '=', 'policies.id').orderBy('policy_runs.id', 'desc').limit(1).as('run'));
+      const runs = await db.selectFrom('policy_runs').selectAll().where('id', 'in', last()).execute();
+      const parts = await db.selectFrom('policy_parts').selectAll().where('run', 'in', last()).orderBy('set_name').execute();
+      return together(runs, parts);
     },
     async run(id: string): Promise<RunRow | undefined> {
       return await db.selectFrom('policy_runs').selectAll().where('id', '=', id).executeTakeFirst();

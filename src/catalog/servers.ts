@@ -87,6 +87,13 @@ export function serverStore(db: Kysely<Tables>, fence: Fence, leases: Kysely<Tab
         if (address !== null) await tx.insertInto('server_addresses').values({ name, ...address, seen_ms: now }).execute();
       });
     },
+    /** The other servers of this catalog by name, and where hosts reach each: those at work, and those that are not but may come back. */
+    async others(): Promise<{ name: string; host: string | null }[]> {
+      const told = await db.selectFrom('server_addresses').select(['name', 'orders_host']).where('name', '!=', own.name).orderBy('name').execute();
+      const atWork = await db.selectFrom('servers').select('name').where('name', '!=', own.name).orderBy('name').execute();
+      const silent = atWork.filter(({ name }) => !told.some((one) => one.name === name));
+      return [...told.map(({ name, orders_host }) => ({ name, host: orders_host })), ...silent.map(({ name }) => ({ name, host: null }))];
+    },
     async places(): Promise<ServerPlace[]> {
       return await db.selectFrom('server_addresses').select(['enrolment_host', 'enrolment_port', 'orders_host', 'orders_port']).orderBy('name').execute();
     },

@@ -78,10 +78,14 @@ function records(db: Kysely<Tables>, fence: Fence, append: Append) {
       return await db.selectFrom('sessions').selectAll().where('kind', '=', kind).where('state', 'in', ['waiting', 'working']).orderBy('id').execute();
     },
 
-    /** How many there are of each kind and state. */
+    /** How many there are of each kind and state, and of those that have ended how many there ever were. */
     async counts(): Promise<{ kind: string; state: string; count: number }[]> {
-      const rows = await db.selectFrom('sessions').select((row) => ['kind', 'state', row.fn.countAll<number>().as('count')] as const).groupBy(['kind', 'state']).orderBy('kind').orderBy('state').execute();
-      return rows.map(({ kind, state, count }) => ({ kind, state, count: Number(count) }));
+      const rows = [
+        ...(await db.selectFrom('session_tallies').selectAll().execute()),
+        ...(await db.selectFrom('sessions').select((row) => ['kind', 'state', row.fn.countAll<number>().as('count')] as const).groupBy(['kind', 'state']).execute()),
+      ];
+      const sums = [...Map.groupBy(rows, ({ kind, state }) => `${kind} ${state}`).values()].map((alike) => ({ kind: alike[0]!.kind, state: alike[0]!.state, count: alike.reduce((sum, { count }) => sum + Number(count), 0) }));
+      return sums.sort((a, b) => (`${a.kind} ${a.state}` < `${b.kind} ${b.state}` ? -1 : 1));
     },
 
     /** Those that ended in a span of time, oldest first. */
@@ -177,8 +181,14 @@ function progress(db: Kysely<Tables>, fence: Fence) {
     async updateTask(taskId: string, change: Partial<Pick<TaskRow, 'is_accepted' | 'after' | 'outcome'>>): Promise<void> {
       await asOwner(db, fence, async (tx) => await tx.updateTable('session_tasks').set(change).where('task_id', '=', taskId).execute());
     },
-    async dropTask(taskId: string): Promise<void> {
-      await asOwner(db, fence, async (tx) => await tx.deleteFrom('session_tasks').where('task_id', '=', taskId).execute());
+    /** Removes a piece of work that is over: the task of this name, those that served it, and what was noted for them, whose names all go on with `: `. */
+    async dropWork(session: string, name: string): Promise<void> {
+      const under = `${name}: `;
+      await asOwner(db, fence, async (tx) => {
+        for (const table of ['session_tasks', 'session_notes'] as const) {
+          await tx.deleteFrom(table).where('session', '=', session).where((row) => row.or([row('name', '=', name), row(row.fn<string>('substr', ['name', row.lit(1), row.lit(under.length)]), '=', under)])).execute();
+        }
+      });
     },
     /** Tasks of sessions that are open: those a host is still to run. */
     async openTasks(): Promise<TaskRow[]> {

@@ -5,6 +5,9 @@ import type { Tables } from './tables.ts';
 export type SetRow = Selectable<Tables['sets']>;
 export type AlarmRow = Selectable<Tables['alarms']>;
 
+/** A statement takes only so many values. */
+const atOnce = 1_000;
+
 export function setStore(db: Kysely<Tables>) {
   return {
     async add(row: SetRow): Promise<void> {
@@ -12,6 +15,12 @@ export function setStore(db: Kysely<Tables>) {
     },
     async list(): Promise<SetRow[]> {
       return await db.selectFrom('sets').selectAll().orderBy('name').execute();
+    },
+    /** Those of these ids that are there. */
+    async some(ids: readonly string[]): Promise<SetRow[]> {
+      const found: SetRow[] = [];
+      for (let from = 0; from < ids.length; from += atOnce) found.push(...(await db.selectFrom('sets').selectAll().where('id', 'in', ids.slice(from, from + atOnce)).execute()));
+      return found;
     },
     async find(nameOrId: string): Promise<SetRow | undefined> {
       return await db.selectFrom('sets').selectAll().where((or) => or.or([or('id', '=', nameOrId), or('name', '=', nameOrId)])).executeTakeFirst();
@@ -37,6 +46,12 @@ export function setStore(db: Kysely<Tables>) {
       return await db.selectFrom('oplog_standings').select(['standing', 'at_ms']).where('set_id', '=', setId).executeTakeFirst();
     },
 
+    /** By set. */
+    async standings(setIds: readonly string[]): Promise<ReadonlyMap<string, { standing: string; at_ms: number }>> {
+      const rows = setIds.length === 0 ? [] : await db.selectFrom('oplog_standings').selectAll().where('set_id', 'in', setIds).execute();
+      return new Map(rows.map(({ set_id, ...row }) => [set_id, row]));
+    },
+
     /** False when this very alarm is known already: what raised it was told twice. */
     async raiseAlarm(row: AlarmRow): Promise<boolean> {
       return await db.transaction().execute(async (tx) => {
@@ -54,6 +69,11 @@ export function setStore(db: Kysely<Tables>) {
     },
     async alarms(setId: string, limit = 20): Promise<AlarmRow[]> {
       return await db.selectFrom('alarms').selectAll().where('set_id', '=', setId).orderBy('at_ms', 'desc').limit(limit).execute();
+    },
+    /** The newest of each of some sets, as `alarms` has them. */
+    async alarmsOf(setIds: readonly string[], limit = 20): Promise<ReadonlyMap<string, AlarmRow[]>> {
+      const rows = setIds.length === 0 ? [] : await db.selectFrom('alarms').selectAll().where('set_id', 'in', setIds).orderBy('at_ms', 'desc').execute();
+      return new Map([...Map.groupBy(rows, ({ set_id }) => set_id)].map(([set, of]) => [set, of.slice(0, limit)]));
     },
     async unsettledAlarms(): Promise<AlarmRow[]> {
       return await db.selectFrom('alarms').selectAll().where('is_settled', '=', 0).orderBy('raised_ms').execute();

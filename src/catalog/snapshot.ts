@@ -15,7 +15,7 @@ import type { CountWrites } from './writes.ts';
 export type CatalogSnapshot = { readonly migration: string; readonly tables: Readonly<Record<string, readonly Record<string, unknown>[]>> };
 
 /** Told again by hosts, of the moment, or of this server alone. */
-const leftOut: ReadonlySet<string> = new Set(['servers', 'server_addresses', 'duties', 'sessions', 'session_events', 'session_notes', 'session_tasks', 'publications', 'oplog_standings', 'alarms', 'host_alarms', 'audit', 'sign_in_failures', 'tokens']);
+const leftOut: ReadonlySet<string> = new Set(['servers', 'server_addresses', 'duties', 'sessions', 'session_events', 'session_notes', 'session_tasks', 'session_tallies', 'publications', 'oplog_standings', 'alarms', 'host_alarms', 'audit', 'sign_in_failures', 'tokens']);
 const sessionsKept = 1_000;
 /** Whose rows come of the work: they are in a snapshot, and are no reason for one. */
 const restless: ReadonlySet<string> = new Set(['points', 'user_tokens', 'enrolments', 'policy_runs', 'policy_parts', 'news', 'tellings', 'host_alarms', 'verifications']);

@@ -91,6 +91,8 @@ export type Tables = {
   copies: { id: string; set_id: string; repository: string; keep: string; schedule: string; counts_from_ms: number; added_ms: number };
   /** What is protected by itself: `document` is one of the contract; it runs at `next_ms`, the first moment of its schedule after `counts_from_ms`. */
   policies: { id: string; name: string; document: string; is_enabled: number; counts_from_ms: number; next_ms: number | null; /** The policy it runs after. */ follows: string | null; added_ms: number };
+  /** What the document of each policy names: groups and sets, by their ids. */
+  policy_objects: { object: string; policy: string };
   /** `missed` are moments that this run makes up for; `skipped` those that passed while it was open. `closes_ms` null: it has no window. */
   policy_runs: { id: string; policy: string; state: string; why: string; due_ms: number; missed: number; skipped: number; opens_ms: number; closes_ms: number | null; full_read: number; stopping: number; added_ms: number; ended_ms: number | null; says: string | null };
   policy_parts: { run: string; set_id: string; set_name: string; state: string; attempt: number; not_before_ms: number; session: string | null; says: string | null };
@@ -100,6 +102,8 @@ export type Tables = {
   verifications: { policy: string; set_id: string; schedule: string; counts_from_ms: number; outcome: string | null };
   /** `days` 0: it is not re-read. `at` is a time of the day; `parts` is a document: when each part is due, and was read. */
   rereads: { repository: string; days: number; at: string; counts_from_ms: number; parts: string };
+  /** `days` 0: not by itself. `begun_ms`: when the last one of its schedule began; `wanted_ms`: when something was deleted last. */
+  sweeps: { repository: string; days: number; at: string; counts_from_ms: number; begun_ms: number; wanted_ms: number | null };
   archives: { repository: string; set_id: string; set_name: string; sealed_key: string };
   sets: {
     id: string;
@@ -165,6 +169,8 @@ export type Tables = {
     /** What it was begun for, once: `RUN/SET/TRY` of a policy. */
     claim: string | null;
   };
+  /** How many there were of those that are not kept any more. */
+  session_tallies: { kind: string; state: string; count: number };
   session_events: { session: string; number: number; at_ms: number; event: string };
   /** What a session has decided and done so far, by name: read again when the server takes it up after a restart. */
   session_notes: { session: string; name: string; sealed_value: string };

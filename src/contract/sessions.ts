@@ -1,13 +1,13 @@
 /** Sessions: everything long. A session is started by a route, watched by its events, and ends in a true state. */
 import * as z from 'zod';
 import { packageName } from './packages.ts';
+import { sessionKinds, sessionStates, type SessionKind, type SessionState } from './session-kinds.ts';
 import * as v from './values.ts';
 import { rescanResult } from './groups.ts';
-import { taskKinds } from './tasks.ts';
+import { bottleneck, taskKinds } from './tasks.ts';
 
-export const sessionKinds = ['backup', 'verify', 'publish', 'restore-set', 'restore-collections', 'check', 'test', 'sweep', 'oplog-find', 'oplog', 'deploy', 'update', 'configure', 'uninstall', 'rescan', 'copy', 'copy-oplog', 'repair', 'retention'] as const;
+export type { SessionKind, SessionState };
 export const sessionKind = z.enum(sessionKinds);
-export type SessionKind = (typeof sessionKinds)[number];
 
 /** They work on a host's services, one at a time on each host, and need no transport to be connected. */
 export const hostSessionKinds: ReadonlySet<SessionKind> = new Set<SessionKind>(['deploy', 'update', 'configure', 'uninstall']);
@@ -15,10 +15,7 @@ export const hostSessionKinds: ReadonlySet<SessionKind> = new Set<SessionKind>([
 /** They go on for as long as what they keep is there. */
 export const endlessSessionKinds: ReadonlySet<string> = new Set<SessionKind>(['oplog', 'copy-oplog']);
 
-export const sessionState = z.enum(['waiting', 'working', 'success', 'warning', 'failed', 'stopped']);
-export type SessionState = z.infer<typeof sessionState>;
-
-export const bottleneck = z.enum(['source read', 'hash', 'network', 'repository write']);
+export const sessionState = z.enum(sessionStates);
 
 /** Bytes so far. Rate and time left are the server's reckoning over the last seconds. */
 export const sessionProgress = z

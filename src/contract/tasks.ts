@@ -9,6 +9,10 @@ import * as z from 'zod';
 import { checkOutcome, ownCheck } from './checks.ts';
 import * as v from './values.ts';
 
+/** What holds a task up, measured over the last seconds: the stage that is busiest of what it could be. */
+export const bottleneck = z.enum(['source read', 'hash', 'network', 'repository write', 'repository read', 'decompress', 'target write']);
+export type Bottleneck = z.infer<typeof bottleneck>;
+
 /** What a running task says, in order. `status` replaces the last one of its key, everything else adds up. */
 export const taskEvent = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('step'), atMs: z.number(), step: z.string() }),
@@ -22,7 +26,7 @@ export const taskEvent = z.discriminatedUnion('kind', [
     transferred: z.number(),
     stored: z.number(),
     expected: z.number().nullable(),
-    bottleneck: z.enum(['source read', 'hash', 'network', 'repository write']).nullable(),
+    bottleneck: bottleneck.nullable(),
   }),
   z.object({ kind: z.literal('status'), atMs: z.number(), key: z.string(), value: z.unknown() }),
 ]);

@@ -121,6 +121,8 @@ export const archiveAccess = z.object({
   keyHex: z.string().regex(/^[0-9a-f]{64}$/),
   /** Nothing is written: the repository is attached, and is somebody else's. */
   isReadOnly: z.boolean().optional(),
+  /** Of a place that whoever works with it opens itself; of a channel they stand with it. */
+  limits: z.array(bandwidthLimit).optional(),
 });
 
 /** How long copies stay: for days, or so many of them. Never fewer than three. */

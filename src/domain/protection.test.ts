@@ -5,7 +5,7 @@ import type { PolicySchedule } from './schedule.ts';
 
 const hourMs = 3_600_000;
 const nowMs = 1_000 * hourMs;
-const good = { lastPointMs: nowMs - hourMs, newestIsBad: false, isArchived: true, lossSeconds: 12, outOfReach: null, oplogState: 'following' };
+const good = { lastPointMs: nowMs - hourMs, newestIsBad: false, unproved: 0, isArchived: true, lossSeconds: 12, outOfReach: null, oplogState: 'following' };
 
 test('a set with a young good point and archived oplog keeps its promise', () => {
   assert.deepEqual(judgeProtection(good, usualPromise, nowMs), { isProtected: true, reasons: [] });
@@ -17,6 +17,7 @@ test('each way to break the promise has its sentence, and several are all told',
   assert.deepEqual(why({ lastPointMs: null }), ['there is no good restore point']);
   assert.deepEqual(why({ lastPointMs: nowMs - 30 * hourMs }), ['the newest good restore point is 30 h old; promised are 25 h']);
   assert.deepEqual(why({ lossSeconds: 1_000 }), ['16 min would be lost now; promised are 15 min']);
+  assert.deepEqual(why({ lastPointMs: nowMs - 30 * hourMs, unproved: 2 }), ['the newest good restore point is 30 h old; promised are 25 h, and 2 newer ones were never opened to prove them']);
   assert.deepEqual(why({ isArchived: false, lossSeconds: null, newestIsBad: true }), ['the newest restore point did not open when it was proved', 'no oplog is archived']);
   assert.deepEqual(why({ outOfReach: { afterMs: 0, alarm: 'oplog barrier' } }), ['nothing written after 1970-01-01T00:00:00.000Z can be restored before a new restore point is there (oplog barrier)']);
   assert.deepEqual(why({ outOfReach: { afterMs: null, alarm: null } }), ['nothing of the archived oplog can be restored before a new restore point is there']);

@@ -52,10 +52,12 @@ export function strictest(promises: readonly Promised[], usual: Promised): Promi
 }
 
 export type ProtectionFacts = {
-  /** The newest point that is there and whose proof, if it has one, held. */
+  /** The newest point that is there and that was opened. */
   readonly lastPointMs: number | null;
   /** The newest point there is failed its proof. */
   readonly newestIsBad: boolean;
+  /** Points of after it that nobody has opened. */
+  readonly unproved: number;
   /** Anything of its oplog. */
   readonly isArchived: boolean;
   /** Since the newest moment that a good point leads to. */
@@ -68,8 +70,9 @@ export type Protection = { readonly isProtected: boolean; readonly reasons: read
 
 export function judgeProtection(facts: ProtectionFacts, promised: Promised, nowMs: number): Protection {
   const reasons: string[] = [];
-  if (facts.lastPointMs === null) reasons.push('there is no good restore point');
-  else if (nowMs - facts.lastPointMs > promised.pointHours * 3_600_000) reasons.push(`the newest good restore point is ${showAge(nowMs - facts.lastPointMs)} old; promised are ${promised.pointHours} h`);
+  const unproved = facts.unproved === 0 ? '' : `, and ${facts.unproved} newer ${facts.unproved === 1 ? 'one was' : 'ones were'} never opened to prove them`;
+  if (facts.lastPointMs === null) reasons.push(`there is no good restore point${unproved}`);
+  else if (nowMs - facts.lastPointMs > promised.pointHours * 3_600_000) reasons.push(`the newest good restore point is ${showAge(nowMs - facts.lastPointMs)} old; promised are ${promised.pointHours} h${unproved}`);
   if (facts.newestIsBad) reasons.push('the newest restore point did not open when it was proved');
   if (!facts.isArchived) reasons.push('no oplog is archived');
   if (facts.outOfReach !== null && facts.lastPointMs !== null) reasons.push(showOutOfReach(facts.outOfReach));

@@ -20,6 +20,13 @@ test('a member of the last point that is primary now gives way to a secondary, w
   assert.deepEqual(choice, { kind: 'chosen', address: 'db2:27017', says: 'source: db2:27017, a secondary 1.2 s behind (db1:27017 of the last point is primary now; the only one that is fit)' });
 });
 
+test('what keeps the member of the last point from being kept is said', () => {
+  const set = [primary, member(2, { lagSeconds: 31 }), member(3)];
+  for (const [last, why] of [['db1:27017', 'is primary, which is not allowed as a source'], ['db2:27017', 'is 31 s behind']]) {
+    assert.deepEqual(chooseSource(set, { ...wishes, last }), { kind: 'chosen', address: 'db3:27017', says: `source: db3:27017, a secondary 1.2 s behind (${last} of the last point ${why}; the only one that is fit)` });
+  }
+});
+
 test('a preferred member that is not fit is passed over with its reason', () => {
   const choice = chooseSource([primary, member(2, { state: 'recovering' }), member(3)], { ...wishes, preferred: 'db2:27017' });
   assert.deepEqual(choice, { kind: 'chosen', address: 'db3:27017', says: 'source: db3:27017, a secondary 1.2 s behind (the preferred db2:27017 is recovering; the only one that is fit)' });

@@ -57,6 +57,8 @@ export function chooseSource(members: readonly SourceMember[], wishes: SourceWis
 
   const secondaries = fit.filter(({ state }) => state === 'secondary');
   const last = find(wishes.last);
+  const gone = judged.find(({ member }) => member.address === wishes.last)?.unfit;
+  if (gone !== undefined) notes.push(`${wishes.last} of the last point ${gone}`);
   if (last !== undefined && (last.state === 'secondary' || secondaries.length === 0)) return chosen(last, ['same node as the last point', ...notes].join('; '));
   if (last !== undefined) notes.push(`${last.address} of the last point is primary now`);
 

@@ -11,6 +11,7 @@ import { openLayPool, type LayPool } from './lay-pool.ts';
 import type { PackStore } from './pack-store.ts';
 import { plainFrames } from './plain-frames.ts';
 import type { PointManifest, StoredFile } from './points.ts';
+import type { Stage } from './stages.ts';
 
 export type OpenedFile = {
   readonly bytes: number;
@@ -24,6 +25,8 @@ export type ArchiveReader = {
   layFile(file: StoredFile, to: string, onBytes?: (bytes: number) => void): Promise<void>;
   /** Chunks that the index, the packs' names or a header say are not there. Reads no data. */
   missingChunks(point: PointManifest): Promise<ChunkId[]>;
+  /** What holds the laying down up: the repository, opening what comes from it, or where the files go. */
+  slowest(): Stage | null;
   close(): Promise<void>;
 };
 
@@ -89,6 +92,7 @@ export async function openArchiveReader(parts: ArchiveParts, options: ReaderOpti
       }
       return missing;
     },
+    slowest: () => pool?.stages.slowest() ?? null,
     async close() {
       await pool?.close();
     },

@@ -30,6 +30,7 @@ import { plainFrames } from './plain-frames.ts';
 import type { CopiedFrom, PointManifest, StoredFile } from './points.ts';
 import { openRecent } from './recent.ts';
 import { readRetired } from './retired.ts';
+import type { Stage } from './stages.ts';
 import { openStorePool } from './store-pool.ts';
 
 export type WriterProgress = Readonly<WriterCounts>;
@@ -75,6 +76,8 @@ export type ArchiveWriter = {
   /** The moment the point exists. Flushes first. */
   publish(point: PointToPublish, how?: HowToPublish): Promise<PointManifest>;
   readonly counts: WriterProgress;
+  /** What holds the storing up: reading the source, hashing and sealing, or the repository. */
+  slowest(): Stage | null;
   close(): Promise<void>;
 };
 
@@ -208,6 +211,7 @@ export async function openArchiveWriter(parts: ArchiveParts, options: WriterOpti
 
   return {
     counts,
+    slowest: () => pool.stages.slowest(),
     async storeFile(file) {
       requireUsable();
       const handle = await open(file.from, 'r').catch((error: unknown) => {

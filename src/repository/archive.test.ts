@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
+import { memoryStorage } from '../../test/kit/memory-storage.ts';
+import { systemClock } from '../base/clock.ts';
 import { isFailure } from '../base/failure.ts';
 import { openArchive, type Archive, type StoredFile } from './archive.ts';
 import { pointMissing } from './failures.ts';
@@ -151,4 +153,24 @@ test('a file that is changed again and again, by ranges or by reading all, alway
     await reader.close();
   });
   await fc.assert(property, { seed, numRuns: 12 });
+});
+
+test('where the repository is slow, the repository is what holds a storing up', async (t) => {
+  const { path } = await makeRoom(t);
+  const storage = memoryStorage();
+  const slow: typeof storage = { ...storage, create: async (name) => {
+    const writer = await storage.create(name);
+    return { ...writer, append: async (bytes) => {
+      await systemClock.wait(400);
+      await writer.append(bytes);
+    } };
+  } };
+  const { key } = await makeArchive(storage, randomKey(), setId, 'rs0');
+  const archive = await openArchive(slow, setId, key);
+  await writeFile(path('source'), randomBytes(8 * MiB));
+  const seen = new Set<string | null>();
+  const writer = await archive.openWriter({ level: 'balanced', workers: 1, onProgress: () => void seen.add(writer.slowest()) });
+  t.after(async () => await writer.close());
+  await writer.storeFile({ path: 'a.wt', from: path('source'), bytes: 8 * MiB, mode: 0o640 });
+  assert.deepEqual([...seen].filter((stage) => stage !== null), ['write']);
 });

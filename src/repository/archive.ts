@@ -19,6 +19,7 @@ import { isFailure } from '../base/failure.ts';
 
 export type { ArchiveReader, OpenedFile, ReaderOptions } from './archive-reader.ts';
 export type { ByteRange } from './chunk.ts';
+export type { Stage } from './stages.ts';
 export type { ArchiveWriter, FileToStore, PointToPublish, WriterOptions, WriterProgress } from './archive-writer.ts';
 export type { CheckReport } from './check.ts';
 export type { Level } from './frame-codec.ts';

@@ -133,10 +133,10 @@ export function openChunkWriter(parts: Parts): ChunkWriter {
   /** Seals what is new and puts the chunk into the slot's pack. Gives the slot back. */
   const bring = async (slot: StoreSlot, id: ChunkId, bytes: number, hashes: Buffer, known: readonly (Frame | undefined)[]): Promise<void> => {
     const wanted = known.reduce((mask, frame, at) => (frame === undefined ? mask | (1 << at) : mask), 0);
-    const { filling, ordered } = await line.enter(slot, async () => await slot.seal(bytes, wanted));
+    const { filling, ordered } = await pool.stages.timed('write', async () => await line.enter(slot, async () => await slot.seal(bytes, wanted)));
     try {
       const sealed = await ordered;
-      await filling.pack.append(sealed.offset, sealed.bytes);
+      await pool.stages.timed('write', async () => await filling.pack.append(sealed.offset, sealed.bytes));
       counts.transferred += sealed.bytes.length;
       filling.pack.addChunk(id, { bytes, frames: placed(known, hashes, sealed) });
     } finally {
@@ -167,7 +167,7 @@ export function openChunkWriter(parts: Parts): ChunkWriter {
       const base = await baseOf(baseId);
       const known = knownFrames(hashes, bytes, (frame) => reference(base, frame, bytes));
       const wanted = known.flatMap((frame, at) => (frame === undefined ? [at] : []));
-      for (const [at, plain] of (await read(wanted)).entries()) {
+      for (const [at, plain] of (await pool.stages.timed('read', async () => await read(wanted))).entries()) {
         if (plain === undefined) continue;
         counts.read += plain.copy(slot.plain, at * frameBytes);
       }

@@ -9,25 +9,27 @@
  *                                      out of the source the same cut, begun where the target's chain ends
  *
  * A slice keeps its header to the byte, and with it its hash, so the copied chain proves itself as the source's does. A slice
- * that is there already is the same one. Whoever is killed leaves a shorter chain.
+ * that is there already is the same one. Whoever is killed leaves a shorter chain. Either side may have merged slices, each with borders of its
+ * own (docs/design/oplog-merging.md): ends are compared by their moment and hash.
  *
- * A chain is complete when it is older than the newest one in the target and ends there with the same slice as in the source:
- * nobody writes to it any more. One that broke off at a damaged slice, or that is not the same chain any more, is told by
+ * A chain is complete when it is older than the newest one in the target and ends there as in the source: nobody writes to it any more. One that broke off at a damaged slice, or that is not the same chain any more, is told by
  * every run, until it is whole or not needed.
  */
-import { compareTimes, sameTime, timeFromKey, type ClusterTime } from '../base/cluster-time.ts';
+import { compareTimes, latest, sameTime, timeFromKey, type ClusterTime } from '../base/cluster-time.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { isFailure } from '../base/failure.ts';
 import type { ArchiveParts } from './archive-parts.ts';
+import { entered, isComplete, isOutlived, joinEnds, lastDayOf, otherChain, requireReached } from './copy-oplog-ends.ts';
 import { damageOf } from './damage.ts';
 import { oplogDamaged } from './failures.ts';
 import { takeLease, type Lease } from './lease.ts';
-import { dayOf, lastPart } from './object-names.ts';
+import { lastPart } from './object-names.ts';
 import { chainRoot, readChain, type StoredChain } from './oplog-chain.ts';
 import { listChains, type Chain } from './oplog-archive.ts';
+import { haveSameEntries, openSliceView } from './oplog-compare.ts';
 import { openCut, putCut } from './oplog-cuts.ts';
-import { inOrder, listSlices, listUnder, openLink, openSlice, readPart, requireFollowing, wayFrom, type Link } from './oplog-reader.ts';
-import { openSliceBody, sealSlice, type OpenedSlice, type SliceName } from './oplog-slice.ts';
+import { entriesOf, goneSlice, openLink, openSlice, readPart, requireFollowing, wayFrom, type Link } from './oplog-reader.ts';
+import { mergedName, openSliceBody, openSliceEncoder, sealSlice, type OpenedSlice, type SliceName } from './oplog-slice.ts';
 import { openObject, sealObject } from './sealed-object.ts';
 
 export type OplogCopying = {
@@ -81,28 +83,34 @@ async function copyChains(copying: Run, chains: readonly Chain[]): Promise<Oplog
   return report;
 }
 
-/** Whether it has nothing that is needed. */
-async function isOutlived({ source, from }: OplogCopying, chain: Chain, lastDay: number): Promise<boolean> {
-  const end = await endIn(source, chain.id, chain.start.after, lastDay);
-  return end === undefined || (from !== null && compareTimes(end.through, from) < 0);
-}
-
-async function isComplete({ source, target }: OplogCopying, chain: Chain, lastDay: number): Promise<boolean> {
-  const [first, second] = [await endIn(source, chain.id, chain.start.after, lastDay), await endIn(target, chain.id, chain.start.after, lastDay)];
-  if (first === undefined || second === undefined) return first === second;
-  return first.isCut || second.isCut ? compareTimes(first.through, second.through) <= 0 : first.name === second.name;
-}
-
+/** What went while it was at work is in a merged slice now: its place is looked for again, once for each slice. */
 async function copyChain(copying: Run, chain: string, lastDay: number, report: OplogCopied): Promise<ClusterTime> {
+  const gone = new Set<string>();
+  for (;;) {
+    try {
+      return await copyFromEnd(copying, chain, lastDay, report);
+    } catch (error) {
+      const name = goneSlice(error);
+      if (name === undefined || gone.has(name)) throw error;
+      gone.add(name);
+    }
+  }
+}
+
+async function copyFromEnd(copying: Run, chain: string, lastDay: number, report: OplogCopied): Promise<ClusterTime> {
   const { source, target, signal } = copying;
   const stored = await readChain(source, chain);
   const name = target.names.chainStart(chain);
   await target.storage.put(name, sealObject(target.keys.object, name, stored), 'new');
-  const { end, fresh } = await joinEnds(copying, chain, stored, lastDay);
+  const { end, around, fresh } = await joinEnds(copying, chain, stored, lastDay);
   let before = end === undefined ? undefined : await openLink(target, chain, end);
   let through: ClusterTime = end?.through ?? stored.start.after;
-  const way = wayFrom(entered(fresh, through), through, undefined);
+  const way = wayFrom(entered(fresh, around?.through ?? through), around?.through ?? through, undefined);
   await copyBarriers(source, target, chain);
+  if (around !== undefined) {
+    before = await copyRest(copying, chain, { end: end!, link: before!, around }, report);
+    through = around.through;
+  }
   for (const slice of way) {
     signal?.throwIfAborted();
     if (slice.isCut) {
@@ -112,39 +120,40 @@ async function copyChain(copying: Run, chain: string, lastDay: number, report: O
     }
     const { bytes, opened } = await reseal(source, target, chain, slice);
     requireFollowing(chain, stored, slice, opened, before);
-    await copying.lease.confirm();
-    await target.storage.put(slice.name, bytes, 'new');
+    await put(copying, slice.name, bytes, report);
     before = opened;
     through = slice.through;
-    report.slices += 1;
-    report.bytes += bytes.length;
-    copying.onSlice?.(bytes.length);
   }
-  await requireReached(source, chain, through, lastDay);
+  await requireReached(source, chain, stored.start.after, through, lastDay);
   return through;
 }
 
-/** The slice that the target's chain goes on behind, and what the source has from where that one starts. */
-async function joinEnds({ source, target }: OplogCopying, chain: string, stored: StoredChain, lastDay: number): Promise<{ end: SliceName | undefined; fresh: SliceName[] }> {
-  const start = stored.start.after;
-  const end = await endIn(target, chain, start, lastDay);
-  const fresh = await slicesFrom(source, chain, end?.after ?? start, lastDay);
-  // What was cut from the end of a copy is not copied again.
-  if (end?.isCut === true && fresh.every(({ through }) => compareTimes(through, end.through) <= 0)) return { end, fresh: [] };
-  // What leads on from its end is proved by its hash when it is copied.
-  const isIn = (cut: SliceName): boolean => cut.isCut && end !== undefined && compareTimes(cut.after, end.through) <= 0 && compareTimes(end.through, cut.through) <= 0;
-  if (end === undefined || fresh.some((part) => part.name === end.name || sameTime(part.after, end.through) || isIn(part))) return { end, fresh };
-  // Of two writers at once both may take their slice back; one of them writes another from the same moment, which leads on.
-  if (fresh.some(({ after }) => sameTime(after, end.after))) return { end: (await listSlices(target, chain)).find(({ through }) => sameTime(through, end.after)), fresh };
-  // It is taken back, and nothing is written in its place yet.
-  const last = await endIn(source, chain, start, lastDay);
-  if (fresh.length === 0 && sameTime(last?.through ?? start, end.after)) return { end, fresh };
-  throw oplogDamaged({ chain, slice: lastPart(end.name), what: "the target's chain is another one, which this slice ends: the source does not have it" });
+async function put({ target, lease, onSlice }: Run, name: string, bytes: Buffer, report: OplogCopied): Promise<void> {
+  await lease.confirm();
+  await target.storage.put(name, bytes, 'new');
+  report.slices += 1;
+  report.bytes += bytes.length;
+  onSlice?.(bytes.length);
 }
 
-/** Where the target's chain ends inside a cut of the source, that cut begins there. */
-function entered(fresh: readonly SliceName[], at: ClusterTime): SliceName[] {
-  return fresh.map((part) => (part.isCut && compareTimes(part.after, at) < 0 && compareTimes(at, part.through) < 0 ? { ...part, after: at } : part));
+/**
+ * The target's chain ends inside a merged slice of the source. That it is the same chain is shown by the entries of its last slice; what
+ * follows in the merged one is written behind it, and carries the hash that what comes next in the source goes on from.
+ */
+async function copyRest(copying: Run, chain: string, { end, link, around }: { end: SliceName; link: Link; around: SliceName }, report: OplogCopied): Promise<Link> {
+  const { source, target } = copying;
+  const from = latest(end.after, around.after);
+  const [theirs, ours] = [await openSliceView(source, chain, around), await openSliceView(target, chain, end)];
+  const isSame = await haveSameEntries(theirs.entries(from, end.through), ours.entries(from, end.through));
+  const isEnd = sameTime(around.through, end.through);
+  if (!isSame || (isEnd && theirs.opened.hash !== link.hash)) throw otherChain(chain, end);
+  if (isEnd) return link;
+  const name = mergedName(target.names, chain, end.through, around.through);
+  const encoder = openSliceEncoder(target.keys);
+  for await (const batch of entriesOf(source, chain, around, theirs.opened, end.through, around.through)) encoder.add(batch);
+  const { bytes, hash, through } = encoder.finish(name, link.header.through, link.hash, theirs.opened.hash);
+  await put(copying, name, bytes, report);
+  return { header: { after: link.header.through, through, previous: link.hash }, hash };
 }
 
 async function copyCut({ source, target, lease }: Pick<Run, 'source' | 'target' | 'lease'>, chain: string, stored: StoredChain, cut: SliceName, before: Link | undefined): Promise<Link> {
@@ -156,15 +165,6 @@ async function copyCut({ source, target, lease }: Pick<Run, 'source' | 'target' 
   return { header: { ...header, after: from.through, previous: from.hash }, hash };
 }
 
-/** A slice of the source that stands behind a missing one is not copied, and that is told. */
-async function requireReached(source: ArchiveParts, chain: string, through: ClusterTime, lastDay: number): Promise<void> {
-  const end = await endIn(source, chain, through, lastDay);
-  if (end === undefined || compareTimes(end.after, through) <= 0) return;
-  // Its writer may have gone on since it was listed.
-  const behind = await slicesFrom(source, chain, through, lastDay);
-  if (wayFrom(entered(behind, through), through, undefined).length === 0) throw oplogDamaged({ chain, slice: lastPart(end.name), what: 'a slice before it is missing' });
-}
-
 /** A slice of the source, every block of it proved, as it is written into the target. */
 export async function reseal(source: ArchiveParts, target: ArchiveParts, chain: string, slice: SliceName): Promise<{ bytes: Buffer; opened: OpenedSlice }> {
   const opened = await openSlice(source, chain, slice);
@@ -174,38 +174,6 @@ export async function reseal(source: ArchiveParts, target: ArchiveParts, chain: 
     bodies.push(openSliceBody(opened, chain, slice.name, index, sealed).body);
   }
   return { bytes: sealSlice(target.keys, slice.name, opened.json, bodies), opened };
-}
-
-/** Slices stand in the folder of the day that they start after. */
-const daysAhead = 1;
-
-/** No chain is written to when the next one has begun. */
-function lastDayOf(next: Chain | undefined, clock: Clock): number {
-  const seconds = next === undefined ? clock.now() / 1000 : Math.max(next.start.after.t, next.startedAtMs / 1000);
-  return dayOf(seconds) + daysAhead;
-}
-
-/** The last slice of a chain, found by day from the newest one on, or the cut behind it. */
-async function endIn(parts: ArchiveParts, chain: string, start: ClusterTime, lastDay: number): Promise<SliceName | undefined> {
-  const cut = (await listUnder(parts, parts.names.cuts(chain))).sort((a, b) => compareTimes(a.through, b.through)).at(-1);
-  if (!(await hasAny(parts, parts.names.slices(chain)))) return cut;
-  for (let day = Math.max(lastDay, dayOf(start.t)); day >= dayOf(start.t); day--) {
-    const last = (await listUnder(parts, parts.names.day(chain, day))).at(-1);
-    if (last !== undefined) return cut !== undefined && compareTimes(cut.through, last.through) >= 0 ? cut : last;
-  }
-  return cut;
-}
-
-async function hasAny({ storage }: ArchiveParts, prefix: string): Promise<boolean> {
-  for await (const _ of storage.list(prefix)) return true;
-  return false;
-}
-
-async function slicesFrom(parts: ArchiveParts, chain: string, after: ClusterTime, lastDay: number): Promise<SliceName[]> {
-  const found: SliceName[] = [];
-  for (let day = dayOf(after.t); day <= Math.max(lastDay, dayOf(after.t)); day++) found.push(...(await listUnder(parts, parts.names.day(chain, day))));
-  const cuts = (await listUnder(parts, parts.names.cuts(chain))).filter(({ through }) => compareTimes(through, after) > 0);
-  return [...cuts, ...found.filter((slice) => compareTimes(slice.after, after) >= 0)].sort(inOrder);
 }
 
 /** Those that the target lacks, or only `anew` in the place of one that is damaged there. One whose record is damaged stays a barrier: its moment stands in its name. */

@@ -41,8 +41,10 @@ export async function layFile(parts: Parts, file: StoredFile, ids: readonly Chun
     }
     await Promise.all(laying);
     if (failed !== undefined) throw failed as Error;
-    await writeBack.settled();
-    await finish(handle, file);
+    await parts.pool.stages.timed('write', async () => {
+      await writeBack.settled();
+      await finish(handle, file);
+    });
   } catch (error) {
     await Promise.allSettled([...laying, writeBack.settled()]);
     throw isFailure(error) ? error : targetUnwritable({ path: to, why: String(error) }, error);
@@ -80,11 +82,15 @@ export async function layChunk({ packs, keys, plain, pool }: Parts, id: ChunkId,
   let ordered = false;
   try {
     await plain.retrying(id, async (chunk) => {
-      const order = await orderOf(packs, keys, id, chunk, where);
+      const order = await pool.stages.timed('read', async () => await orderOf(packs, keys, id, chunk, where));
       if (ordered) await pool.room();
       ordered = true;
       const answer = await pool.run(order);
       if (answer.kind === 'failed') throw targetUnwritable({ path: to, why: answer.why });
+      if (answer.kind === 'laid') {
+        pool.stages.spend('work', answer.workMs);
+        pool.stages.spend('write', answer.writeMs);
+      }
       if (answer.kind === 'damaged') throw frameDamaged({ pack: chunk.header.frames[answer.frame]?.pack ?? chunk.pack, chunk: id, frame: answer.frame });
     });
   } finally {

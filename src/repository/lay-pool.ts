@@ -1,9 +1,11 @@
 import { Worker } from 'node:worker_threads';
 import { workerFailed } from './failures.ts';
 import { obeyLayOrder, type LayAnswer, type LayOrder } from './lay-work.ts';
+import { openStages, type Stages } from './stages.ts';
 import { endWorker } from './worker-end.ts';
 
 export type LayPool = {
+  readonly stages: Stages;
   /** Waits until few enough orders are under way, and takes a place; `run` or `leave` gives it back. */
   room(): Promise<void>;
   leave(): void;
@@ -16,6 +18,7 @@ const ordersPerWorker = 4;
 
 /** With no workers the work is done in this thread. */
 export function openLayPool(workers: number): LayPool {
+  const atOnce = Math.max(1, workers);
   const threads: { worker: Worker; busy: number }[] = [];
   const waiting = new Map<number, { resolve(answer: LayAnswer): void; reject(error: Error): void }>();
   const queue: (() => void)[] = [];
@@ -46,8 +49,9 @@ export function openLayPool(workers: number): LayPool {
     threads.push(thread);
   }
   return {
+    stages: openStages({ read: atOnce * ordersPerWorker, work: atOnce, write: atOnce }),
     async room() {
-      while (underWay >= Math.max(1, workers) * ordersPerWorker && broken === undefined) await new Promise<void>((resolve) => queue.push(resolve));
+      while (underWay >= atOnce * ordersPerWorker && broken === undefined) await new Promise<void>((resolve) => queue.push(resolve));
       if (broken !== undefined) throw broken;
       underWay += 1;
     },

@@ -21,7 +21,7 @@ export type LayFrame = {
 };
 /** Without `fd` the frames are only proved. */
 export type LayOrder = { readonly number: number; readonly fd: number | undefined; readonly position: number; readonly bytes: number; readonly runs: readonly Uint8Array[]; readonly frames: readonly LayFrame[] };
-export type LayAnswer = { kind: 'laid'; number: number } | { kind: 'damaged'; number: number; frame: number } | { kind: 'failed'; number: number; why: string };
+export type LayAnswer = { kind: 'laid'; number: number; workMs: number; writeMs: number } | { kind: 'damaged'; number: number; frame: number } | { kind: 'failed'; number: number; why: string };
 
 const plain = Buffer.allocUnsafeSlow(chunkBytes);
 
@@ -54,12 +54,14 @@ function isZero(bytes: Buffer, at: number, length: number): boolean {
 }
 
 function lay({ number, fd, position, bytes, runs, frames }: LayOrder): LayAnswer {
+  const startedMs = performance.now();
   for (const frame of frames) {
     const start = frame.at * frameBytes;
     const sealed = runs[frame.run]!.subarray(frame.from, frame.from + frame.bytes);
     const isRight = openFrame({ how: frame.how, offset: frame.offset, sealed, hash: frame.hash }, frame.key, plain.subarray(start, start + frameLength(bytes, frame.at)));
     if (!isRight) return { kind: 'damaged', number, frame: frame.at };
   }
+  const openedMs = performance.now();
   for (let first = 0; fd !== undefined && first < frames.length; first++) {
     let last = first;
     while (last + 1 < frames.length && frames[last + 1]!.at === frames[last]!.at + 1) last += 1;
@@ -68,7 +70,7 @@ function lay({ number, fd, position, bytes, runs, frames }: LayOrder): LayAnswer
     writeSparsely(fd, plain.subarray(start, end), position + start);
     first = last;
   }
-  return { kind: 'laid', number };
+  return { kind: 'laid', number, workMs: openedMs - startedMs, writeMs: performance.now() - openedMs };
 }
 
 export function obeyLayOrder(order: LayOrder): LayAnswer {

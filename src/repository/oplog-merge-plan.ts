@@ -15,7 +15,7 @@ import type { SliceName } from './oplog-slice.ts';
 import type { TrimStretch } from './oplog-trim.ts';
 
 /** Stored bytes of a group at most; a slice of more than half of it stays alone. */
-const groupBytes = 32 << 20;
+export const groupBytes = 32 << 20;
 const fewestInOpenDay = 16;
 const askedAtOnce = 16;
 

@@ -55,15 +55,15 @@ export async function mergeOplog(parts: ArchiveParts, options: MergeOptions = {}
 async function mergeGroup(run: Run, group: readonly SliceName[], report: MergeReport): Promise<string | undefined> {
   if (group.length < 2) return undefined;
   run.signal?.throwIfAborted();
-  const made = await encodeMerged(run, group);
+  const { parts, chain, lease } = run;
+  const [first, end] = [group[0]!, group.at(-1)!];
+  const name = mergedName(parts.names, chain, first.after, end.through);
+  const made = await encodeMerged(run, name, group);
   if ('hurt' in made) {
     report.stays.push({ object: group[made.hurt]!.name, why: made.why });
     const before = await mergeGroup(run, group.slice(0, made.hurt), report);
     return (await mergeGroup(run, group.slice(made.hurt + 1), report)) ?? before;
   }
-  const { parts, chain, lease } = run;
-  const [first, end] = [group[0]!, group.at(-1)!];
-  const name = mergedName(parts.names, chain, first.after, end.through);
   await lease.confirm();
   if ((await parts.storage.put(name, made.bytes, 'new')) === 'exists') return undefined;
   const why = await differenceOf(run, parseSliceName(name, made.bytes.length)!, group);
@@ -81,8 +81,8 @@ async function mergeGroup(run: Run, group: readonly SliceName[], report: MergeRe
 }
 
 /** One slice of all of them, each proved to continue the one before it; or the place of the first that is not sound. */
-async function encodeMerged({ parts, chain, stored, signal }: Run, group: readonly SliceName[]): Promise<{ bytes: Buffer } | { hurt: number; why: string }> {
-  const encoder = openSliceEncoder(parts.keys, mergedName(parts.names, chain, group[0]!.after, group.at(-1)!.through));
+async function encodeMerged({ parts, chain, stored, signal }: Run, name: string, group: readonly SliceName[]): Promise<{ bytes: Buffer } | { hurt: number; why: string }> {
+  const encoder = openSliceEncoder(parts.keys);
   let first: OpenedSlice | undefined;
   let before: OpenedSlice | undefined;
   for (const [at, slice] of group.entries()) {
@@ -98,7 +98,7 @@ async function encodeMerged({ parts, chain, stored, signal }: Run, group: readon
       return { hurt: at, why: error.message };
     }
   }
-  return { bytes: encoder.finish(first!.header.after, first!.header.previous, before!.hash).bytes };
+  return { bytes: encoder.finish(name, first!.header.after, first!.header.previous, before!.hash).bytes };
 }
 
 async function differenceOf({ parts, chain }: Run, merged: SliceName, group: readonly SliceName[]): Promise<string | undefined> {

@@ -72,11 +72,13 @@ export function parseSliceName(name: string, bytes: number): SliceName | undefin
 export type SliceEncoder = {
   /** Joined with others to blocks of about 1 MiB; a batch is never cut. */
   add(batch: OplogBatch): void;
-  finish(after: Optime, previous: string, end?: string): { bytes: Buffer; hash: string; through: Optime };
+  /** Sealed so far. */
+  readonly bytes: number;
+  finish(name: string, after: Optime, previous: string, end?: string): { bytes: Buffer; hash: string; through: Optime };
 };
 
 /** Holds what is sealed so far, and one block in the open. */
-export function openSliceEncoder(keys: ArchiveKeys, name: string): SliceEncoder {
+export function openSliceEncoder(keys: ArchiveKeys): SliceEncoder {
   const salt = randomBytes(saltBytes);
   const key = keys.slice(salt);
   const sealed: Buffer[] = [];
@@ -98,12 +100,15 @@ export function openSliceEncoder(keys: ArchiveKeys, name: string): SliceEncoder 
     size = 0;
   };
   return {
+    get bytes() {
+      return offset;
+    },
     add(batch) {
       if (size > 0 && size + batch.bytes.length > blockBytes) close();
       open.push(batch);
       size += batch.bytes.length;
     },
-    finish(after, previous, end) {
+    finish(name, after, previous, end) {
       close();
       const through = blocks.at(-1)?.last ?? after;
       const header: SliceHeader = { after, through, previous, blocks, ...(end !== undefined && { end }) };
@@ -114,9 +119,9 @@ export function openSliceEncoder(keys: ArchiveKeys, name: string): SliceEncoder 
 }
 
 export function encodeSlice(keys: ArchiveKeys, name: string, after: Optime, previous: string, batches: readonly OplogBatch[]): { bytes: Buffer; hash: string; through: Optime } {
-  const encoder = openSliceEncoder(keys, name);
+  const encoder = openSliceEncoder(keys);
   for (const batch of batches) encoder.add(batch);
-  return encoder.finish(after, previous);
+  return encoder.finish(name, after, previous);
 }
 
 /** A slice of a plain header and its blocks as they are compressed. Under another archive's key it has the same hash. */

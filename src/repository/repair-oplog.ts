@@ -1,7 +1,8 @@
 /**
  * Heals the archived oplog from another archive of the set: the start of a chain, its barriers, and its slices where a check
  * found them damaged or missing. A slice is the same one to the byte, because its name is the same and its header continues
- * the one that stands before it here; whatever does not fit is left as it is.
+ * the one that stands before it here; whatever does not fit is left as it is. Where the other archive has other borders, its entries are
+ * written anew (repair-oplog-anew.ts).
  */
 import { compareTimes, sameTime } from '../base/cluster-time.ts';
 import { isFailure } from '../base/failure.ts';
@@ -10,8 +11,10 @@ import type { CheckReport } from './check.ts';
 import { copyBarriers, reseal } from './copy-oplog.ts';
 import { readChain, type StoredChain } from './oplog-chain.ts';
 import { listChains } from './oplog-archive.ts';
-import { listUnder, openSlice, requireFollowing } from './oplog-reader.ts';
+import { listParts, listUnder, openSlice, requireFollowing, wayFrom } from './oplog-reader.ts';
 import type { OpenedSlice, SliceName } from './oplog-slice.ts';
+import { isInside } from './oplog-trim.ts';
+import { healAnew } from './repair-oplog-anew.ts';
 import { sealObject } from './sealed-object.ts';
 
 export async function repairOplog(parts: ArchiveParts, from: ArchiveParts, { hurtOplog, damage }: CheckReport, healed: (object: string) => void, goesOn: () => void): Promise<void> {
@@ -21,13 +24,19 @@ export async function repairOplog(parts: ArchiveParts, from: ArchiveParts, { hur
     if (stored === undefined) continue;
     await healStart(parts, chain, stored, damaged, healed);
     await healBarriers(parts, from, chain, damaged, healed);
-    const slices = await listUnder(from, from.names.slices(chain));
-    for (const slice of slices) {
+    const merged = (await listUnder(parts, parts.names.slices(chain))).filter(({ name, isMerged }) => isMerged && damaged.has(name));
+    for (const slice of wayFrom(await listParts(from, chain), stored.start.after, undefined)) {
       goesOn();
+      // A damaged merged slice would stand before it.
+      if (slice.isCut || merged.some((one) => one.name !== slice.name && isInside(slice, one))) continue;
       const isHurt = hurtOplog.some(({ after, through }) => compareTimes(after, slice.after) <= 0 && compareTimes(slice.through, through) <= 0);
       if (!isHurt || (!damaged.has(slice.name) && (await parts.storage.stat(slice.name)) !== undefined)) continue;
-      if ((await healSlice(parts, from, chain, stored, slice).catch(passBy)) === true) healed(damaged.has(slice.name) ? slice.name : parts.names.slices(chain));
+      if ((await healSlice(parts, from, chain, stored, slice).catch(passBy)) === true) {
+        healed(damaged.has(slice.name) ? slice.name : parts.names.slices(chain));
+        damaged.delete(slice.name);
+      }
     }
+    if (hurtOplog.length > 0) await healAnew({ parts, from, chain, stored }, damaged, healed, goesOn);
   }
 }
 

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { noise, openScene, setId, type Scene } from '../../test/kit/archive-scene.ts';
 import { memoryStorage, type MemoryStorage } from '../../test/kit/memory-storage.ts';
+import { batchOf, readAll, requireSound, time, writeSlices } from '../../test/kit/oplog-scene.ts';
 import { systemClock } from '../base/clock.ts';
 import { openArchive, type Archive } from './archive.ts';
 import { copyOplog } from './copy-oplog.ts';
 import { copyPoint } from './copy-point.ts';
+import { mergeOplog, removeMerged } from './oplog-merge.ts';
 import { repairArchive, type RepairReport } from './repair.ts';
 import { makeArchive } from './repository.ts';
 
@@ -146,4 +148,49 @@ test('a check and a repair that go on say so in every step, whether they read or
   for (const at of steps) assert.equal(typeof said[at + 1], 'object', `${String(said[at])}: nothing was said of how it goes on`);
   const read = said.flatMap((one) => (typeof one === 'string' ? [] : [one.read]));
   assert.ok(read.every((bytes, at) => at === 0 || bytes >= read[at - 1]!), 'what was read is counted through all looks');
+});
+
+test('a slice, merged ones or a missing stretch are healed from an archive with other borders, and nothing is put where another chain stands', async () => {
+  const [main, other] = [memoryStorage(), memoryStorage()];
+  const [source, target] = [await openUnder(main, 1), await openUnder(other, 2)];
+  const day = Math.floor(systemClock.now() / 86_400_000 - 3) * 86_400;
+  const chain = await source.oplog.startChain({ why: 'the first', after: time(day), previous: null });
+  await writeSlices(source, chain, [1, 2, 3, 4, 5, 6, 7, 8].map((t) => day + 10 * t), 'x'.repeat(2000));
+  const copied = async (): Promise<void> => void (await copyOplog({ source: source.parts, target: target.parts, from: time(0) }, (await source.oplog.chains()).chains));
+  await copied();
+  const merge = async (archive: Archive, few: number): Promise<void> => void (await removeMerged(archive.parts, (await mergeOplog(archive.parts, { limits: { groupBytes: few, fewest: 2 } })).full));
+  await merge(target, 1 << 20);
+  const unmerged = main.copy();
+  const slices = namesOf(main, 'oplog').filter((name) => name.includes('/slices/'));
+  const bytes = main.objects.get(slices[0]!)!.bytes.length;
+  await merge(source, 3 * bytes + 20);
+  const whole = await readAll(target, chain, time(day), time(day + 80, 3));
+  const harms: ((storage: MemoryStorage, name: string) => void)[] = [(storage, name) => flip(storage, name, 0.9), (storage, name) => flip(storage, name, 0.1), (storage, name) => void storage.objects.delete(name)];
+  for (const before of [unmerged, main]) {
+    const names = namesOf(before, 'oplog').filter((name) => name.includes('/slices/'));
+    for (const [from, count] of [[0, 1], [1, 1], [1, 2]] as const) {
+      for (const harm of harms) {
+        const hurt = before.copy();
+        for (const name of names.slice(from, from + count)) harm(hurt, name);
+        const report = await repair(hurt, other);
+        const where = `${names.length} slices, ${count} from ${from}, harm ${harms.indexOf(harm)}`;
+        assert.deepEqual([report.ok, report.hurtOplog], [true, []], `${where}: ${JSON.stringify(report.objects)}`);
+        const archive = await openUnder(hurt, 1);
+        await requireSound(archive, where);
+        assert.ok(whole.equals(await readAll(archive, chain, time(day), time(day + 80, 3))), where);
+      }
+    }
+  }
+  const foreign = memoryStorage();
+  const { parts } = await openUnder(foreign, 2);
+  await copyOplog({ source: source.parts, target: parts, from: time(0) }, (await source.oplog.chains()).chains);
+  const hurt = unmerged.copy();
+  for (const name of [...foreign.objects.keys()]) if (name.includes('/slices/')) foreign.objects.delete(name);
+  const writer = await (await openUnder(foreign, 2)).oplog.openChainWriter(chain, 'a:1');
+  writer.append(batchOf([5, 10, 15, 20, 25, 30, 40, 80].map((t) => time(day + t, 3))));
+  await writer.flush();
+  await writer.close();
+  flip(hurt, slices[1]!, 0.9);
+  const report = await repair(hurt, foreign);
+  assert.deepEqual([report.ok, report.hurtOplog.length], [false, 1], JSON.stringify(report.objects));
 });

@@ -3,6 +3,7 @@ import { chunkBytes, framesPerChunk } from './chunk.ts';
 import { sourceUnreadable, workerFailed } from './failures.ts';
 import { sealedFrameBytes, type Level } from './frame-codec.ts';
 import { openStoreWork, type RegionToHash, type SealedPart, type StoreAnswer, type StoreOrder, type StoreWorkerData } from './store-work.ts';
+import { openStages, type Stages } from './stages.ts';
 import { endWorker } from './worker-end.ts';
 
 /** Chunks on their way at once in each worker: one at work, the others waiting for an answer of the index or the disk. */
@@ -25,6 +26,7 @@ export type StoreSlot = {
 
 export type StorePool = {
   readonly workers: number;
+  readonly stages: Stages;
   acquire(): Promise<StoreSlot>;
   close(): Promise<void>;
 };
@@ -36,6 +38,8 @@ type Waiting = { resolve(answer: StoreAnswer): void; reject(error: Error): void 
 
 /** With no workers the work is done in this thread, between other things: for a few chunks, and for tests. */
 export function openStorePool(workers: number, level: Level): StorePool {
+  const atOnce = Math.max(1, workers);
+  const stages = openStages({ read: atOnce, work: atOnce, write: atOnce * slotsPerWorker });
   const threads: Worker[] = [];
   const free: StoreSlot[] = [];
   const queue: { resolve(slot: StoreSlot): void; reject(error: Error): void }[] = [];
@@ -69,12 +73,15 @@ export function openStorePool(workers: number, level: Level): StorePool {
       async hash({ path, fd, from, bytes, wanted, free }) {
         const answer = await ask({ kind: 'hash', slot, fd, from, bytes, wanted, free });
         if (answer.kind !== 'hashed') throw sourceUnreadable({ path, why: answer.kind === 'failed' ? answer.why : answer.kind });
+        stages.spend('read', answer.readMs);
+        stages.spend('work', answer.workMs);
         return { hashes: Buffer.from(answer.hashes.buffer), read: answer.read };
       },
       startPack: (key) => hand.post({ kind: 'pack', key }),
       async seal(bytes, wanted) {
         const answer = await ask({ kind: 'seal', slot, bytes, wanted });
         if (answer.kind !== 'sealed') throw workerFailed({ why: answer.kind === 'failed' ? answer.why : answer.kind });
+        stages.spend('work', answer.workMs);
         const total = answer.parts.reduce((sum, part) => sum + part.bytes, 0);
         return { offset: answer.offset, parts: answer.parts, bytes: sealedMemory.subarray(0, total) };
       },
@@ -103,10 +110,11 @@ export function openStorePool(workers: number, level: Level): StorePool {
     threads.push(worker);
     return { post: (order) => worker.postMessage(order) };
   };
-  for (let worker = 0; worker < Math.max(1, workers); worker++) start(worker);
+  for (let worker = 0; worker < atOnce; worker++) start(worker);
 
   return {
     workers,
+    stages,
     async acquire() {
       if (broken !== undefined) throw broken;
       const slot = takeLeastBusy(free);

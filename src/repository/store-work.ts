@@ -28,8 +28,8 @@ export type StoreOrder =
 export type SealedPart = { readonly frame: number; readonly how: 'plain' | 'zstd'; readonly bytes: number };
 
 export type StoreAnswer =
-  | { kind: 'hashed'; slot: number; hashes: Uint8Array; read: number }
-  | { kind: 'sealed'; slot: number; offset: number; parts: SealedPart[] }
+  | { kind: 'hashed'; slot: number; hashes: Uint8Array; read: number; readMs: number; workMs: number }
+  | { kind: 'sealed'; slot: number; offset: number; parts: SealedPart[]; workMs: number }
   | { kind: 'failed'; slot: number; why: string };
 
 /** Reads as much as there is; what a file that became shorter no longer has is zeros. */
@@ -56,27 +56,31 @@ export function openStoreWork({ level, plain, sealed }: StoreWorkerData): (order
     const memory = plainSlots[slot]!;
     const count = frameCount(bytes);
     const hashes = new Uint8Array(count * idBytes);
-    let read = 0;
+    const startedMs = performance.now();
+    let [read, readMs] = [0, 0];
     for (let first = 0; first < count; first++) {
       if ((wanted & (1 << first)) === 0) continue;
       let last = first;
       while (last + 1 < count && (wanted & (1 << (last + 1))) !== 0) last += 1;
       const end = last * frameBytes + frameLength(bytes, last);
       const start = first * frameBytes;
+      const readFromMs = performance.now();
       read += readRegion(fd, memory.subarray(start, end), from + start);
+      readMs += performance.now() - readFromMs;
       for (const range of free) memory.fill(0, Math.max(range.from, start), Math.max(start, Math.min(range.from + range.bytes, end)));
       for (; first <= last; first++) {
         const at = first * frameBytes;
         hashes.set(hashFrame(memory.subarray(at, at + frameLength(bytes, first))), first * idBytes);
       }
     }
-    return { kind: 'hashed', slot, hashes, read };
+    return { kind: 'hashed', slot, hashes, read, readMs, workMs: performance.now() - startedMs - readMs };
   }
 
   function sealChunk({ slot, bytes, wanted }: Extract<StoreOrder, { kind: 'seal' }>): StoreAnswer {
     const memory = plainSlots[slot]!;
     const to = sealedSlots[slot]!;
     const offset = pack.offset;
+    const startedMs = performance.now();
     const parts: SealedPart[] = [];
     let filled = 0;
     for (let frame = 0; frame < frameCount(bytes); frame++) {
@@ -87,7 +91,7 @@ export function openStoreWork({ level, plain, sealed }: StoreWorkerData): (order
       filled += part.bytes;
     }
     pack.offset += filled;
-    return { kind: 'sealed', slot, offset, parts };
+    return { kind: 'sealed', slot, offset, parts, workMs: performance.now() - startedMs };
   }
 
   function obey(order: StoreOrder): StoreAnswer | undefined {

@@ -87,11 +87,10 @@ async function reach(name: string, kind: TaskKind, at: ArchiveReach, isOver: boo
   return { access: async () => await archives.access(at.repository, at.setId), lost: new AbortController().signal, end: async () => await Promise.resolve() };
 }
 
+/** What is kept for a task beside it has its name and `: ` in front: it goes with the task (`dropTask`). */
 const dataTaskOf = (name: string): string => `${name}: data`;
 const gatewayTaskOf = (name: string): string => `${name}: gateway`;
 const fromOf = (name: string): string => `${name}: from`;
-/** Every name under which a task and what it needs are kept. */
-export const namesOfTask = (name: string): string[] => [name, fromOf(name)].flatMap((each) => [each, dataTaskOf(each), gatewayTaskOf(each)]);
 
 type Reached = {
   access(): Promise<ArchiveAccess>;

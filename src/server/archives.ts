@@ -8,10 +8,11 @@ import { bandwidthLimit, immutable as immutableForm, repositoryLocation, type Ar
 import type { Repository } from '../contract/routes/repositories.ts';
 import { archiveUnknown, repositoryAttached } from './copy-failures.ts';
 import { repositoryExists, repositoryUnknown } from './failures.ts';
-import { showPlace } from '../contract/repository-place.ts';
+import { isOpenedStraight, showPlace } from '../contract/repository-place.ts';
 import { nameGateways, type Gateways } from './gateways.ts';
 import type { Rereads } from './rereads.ts';
 import type { Sealer } from './sealing.ts';
+import type { Sweeps } from './sweeps.ts';
 import type { Links } from './links.ts';
 import { localHost } from './hosts.ts';
 
@@ -35,8 +36,8 @@ export function locationOf(row: RepositoryRow): RepositoryLocation {
 
 export type Archives = ReturnType<typeof openArchives>;
 
-export function openArchives(options: { catalog: Catalog; sealer: Sealer; links: Links; clock: Clock; rereads: Rereads }) {
-  const { catalog, sealer, links, clock, rereads } = options;
+export function openArchives(options: { catalog: Catalog; sealer: Sealer; links: Links; clock: Clock; rereads: Rereads; sweeps: Sweeps }) {
+  const { catalog, sealer, links, clock, rereads, sweeps } = options;
   const { repositories } = catalog;
 
   async function find(nameOrId: string): Promise<RepositoryRow> {
@@ -102,6 +103,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
         limits: limitsOf(row),
         gateways: nameGateways(row, hosts),
         reread: row.is_attached === 1 ? null : rereads.view(await rereads.of(row)),
+        sweeps: row.is_attached === 1 ? null : sweeps.view(await sweeps.of(row)),
         addedAtMs: row.added_ms,
         passphraseFile: row.passphrase_file,
         archives: archives.map(({ set_id, set_name }) => ({
@@ -191,7 +193,9 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
       const repository = await find(repositoryId);
       const archive = await repositories.archive(repositoryId, setId);
       if (archive === undefined) throw repositoryUnknown({ repository: `${repository.name} (archive of ${setId})` });
-      return { location: locationOf(repository), secret: secretOf(repository), setId, keyHex: sealer.open(archive.sealed_key, `archives.key:${repositoryId}:${setId}`), ...(repository.is_attached === 1 && { isReadOnly: true }) };
+      const location = locationOf(repository);
+      const limits = isOpenedStraight(location) ? limitsOf(repository) : [];
+      return { location, secret: secretOf(repository), setId, keyHex: sealer.open(archive.sealed_key, `archives.key:${repositoryId}:${setId}`), ...(repository.is_attached === 1 && { isReadOnly: true }), ...(limits.length > 0 && { limits }) };
     },
   };
 }

@@ -1,5 +1,7 @@
 /** Backup copies as the server runs them: where the work is done and with which archives, when, and what retention may take. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { until } from '../base/deadline.ts';
 import type { TaskInput } from '../contract/tasks.ts';
@@ -59,6 +61,18 @@ test('an immediate copy runs after each backup, follows the oplog, and ends with
   await until('no copy to be running', 10_000, async () => ((await platform.ask('copy.show', { params: { copy: 'rs0' } })).lastRun?.state === 'success' ? true : undefined));
   await platform.ask('copy.remove', { params: { copy: 'rs0' } });
   assert.deepEqual((await keepers()).map(({ state }) => state), ['stopped']);
+});
+
+test('an immediate copy from another host leaves nothing of the rounds that are over, however many there were', async () => {
+  const { platform, vault } = await openCopied('vault', { copyEveryMs: 5 });
+  await using _ = platform;
+  await platform.ask('copy.add', { body: { set: 'rs0', to: 'second', schedule: { kind: 'immediate' } } });
+  await until('the oplog to be copied six times', 10_000, () => (begun(vault, 'copy').length >= 6 ? true : undefined));
+  const catalog = new DatabaseSync(join(platform.data, 'server', 'catalog.sqlite'), { readOnly: true });
+  const rows = (table: string) => catalog.prepare(`select name from ${table} where session in (select id from sessions where kind = 'copy-oplog')`).all().map(({ name }) => String(name));
+  const [notes, tasks] = [rows('session_notes'), rows('session_tasks')];
+  catalog.close();
+  assert.ok(notes.length <= 4 && tasks.length <= 2, [...notes, ...tasks].join(', '));
 });
 
 test('retention takes what the task says is too much, leaves what is held, and gives the space back', async () => {

@@ -91,7 +91,7 @@ export const sessionEnded = failure<{ session: string; state: string }>('server.
 });
 
 export const sessionNotFailed = failure<{ session: string; state: string }>('server.session-not-failed', {
-  says: ({ session, state }) => `session ${session} is ${state}, and only a failed or stopped one is retried`,
+  says: ({ session, state }) => `session ${session} is ${state}; only one that failed or was stopped is retried, and of a rescan or check with warnings what failed of it`,
   hint: 'Start a new one with the command that started this one.',
   retry: 'never',
 });

@@ -40,7 +40,7 @@ export type FlowContext = {
   task<K extends ArchiveTaskKind>(name: string, kind: K, at: ArchiveReach, input: () => Promise<WithoutArchive<K>>, onStatus?: OnStatus, side?: Side): Promise<TaskOutput<K>>;
   /** A task that needs no archive. `evenWhenStopped` is for ending what was begun: it runs though the session is to stop. */
   hostTask<K extends HostTaskKind>(name: string, kind: K, host: string, input: HostTaskInput<K>, side: Side & { readonly evenWhenStopped?: true }): Promise<TaskOutput<K>>;
-  /** Removes the record of a task that is over: for a flow that goes round. */
+  /** Removes the record of a task that is over, and every note whose name is the task's and `: ` and more: for a flow that goes round. */
   dropTask(name: string): Promise<void>;
 };
 
@@ -56,4 +56,11 @@ export const fastCounts = 'fast counts (estimatedDocumentCount, collStats) are t
 export type Finished = { readonly state: 'success' | 'warning'; readonly result: SessionResult };
 
 /** `wish` is the schema of what the flow was asked for, as it is kept. */
-export type Flow<W = never> = { readonly wish: z.ZodType<W>; run(wish: W, context: FlowContext): Promise<Finished> };
+export type Flow<W = never> = {
+  readonly wish: z.ZodType<W>;
+  run(wish: W, context: FlowContext): Promise<Finished>;
+  /** What asks for those alone that failed of a session which ended with a warning; null: none did. Without it such a session is not tried again. */
+  failedOnly?(wish: W, result: SessionResult): unknown;
+  /** What it has for itself, where that is not the same for all of its kind. */
+  laneOf?(wish: W): string | null;
+};

@@ -18,6 +18,13 @@ const hasty: Clock = {
     await systemClock.wait(ms / 50, signal);
   },
 };
+/** Names of what open sessions have noted. */
+function keptNotes({ data }: ServerPlatform): string[] {
+  const catalog = new DatabaseSync(join(data, 'server', 'catalog.sqlite'), { readOnly: true });
+  const rows = catalog.prepare("select name from session_notes join sessions on sessions.id = session where state = 'working'").all();
+  catalog.close();
+  return rows.map(({ name }) => String(name));
+}
 const status = (key: string, value: unknown) => ({ kind: 'status' as const, atMs: systemClock.now(), key, value });
 
 test('adding a set follows its oplog at once, and the standing says how far', async () => {
@@ -77,6 +84,8 @@ test('a follower that archived something before it died is back after a second, 
   await platform.ask('set.add', { body: { target } });
   await until('eight rounds', 10_000, () => (rounds === 8 ? true : undefined), { everyMs: 10 });
   assert.deepEqual(waits.filter((ms) => ms % 1_000 === 0 && ms < 60_000).slice(0, 7), [1_000, 1_000, 1_000, 1_000, 2_000, 4_000, 8_000]);
+  const names = keptNotes(platform);
+  assert.ok(names.length <= 3, `a keeper leaves nothing of the rounds that are over: ${names.join(', ')}`);
 });
 
 test('a server that restarts goes on with the same follower; a transport that restarts gets one new one', async () => {

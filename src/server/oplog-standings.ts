@@ -30,10 +30,13 @@ export type OplogStandings = ReturnType<typeof openOplogStandings>;
 export function openOplogStandings(catalog: Catalog, clock: Clock) {
   const live = new Map<string, { standing: KeptStanding; keptMs: number; heardMs: number }>();
 
+  /** What was read for many at once, while these are looked at. */
+  const ahead = new Map<string, { standing: string; at_ms: number } | undefined>();
+
   async function now(setId: string): Promise<KeptStanding> {
     const known = live.get(setId);
     if (known !== undefined) return known.standing;
-    const row = await catalog.sets.standing(setId);
+    const row = ahead.has(setId) ? ahead.get(setId) : await catalog.sets.standing(setId);
     if (row === undefined) return nothing;
     const standing = kept.parse(JSON.parse(row.standing));
     const isOfAnother = catalog.kind === 'postgres' && clock.now() - row.at_ms < believedMs;
@@ -42,6 +45,13 @@ export function openOplogStandings(catalog: Catalog, clock: Clock) {
 
   return {
     now,
+    /** Reads at once what is kept of some sets: until it is disposed of, that is what they are asked about. */
+    async readAhead(setIds: readonly string[]): Promise<Disposable> {
+      const ids = setIds.filter((id) => !live.has(id));
+      const rows = await catalog.sets.standings(ids);
+      for (const id of ids) ahead.set(id, rows.get(id));
+      return { [Symbol.dispose]: () => ids.forEach((id) => ahead.delete(id)) };
+    },
     /** When the host last told of it, on the monotonic clock; undefined before the first time. */
     heardMs: (setId: string): number | undefined => live.get(setId)?.heardMs,
     async change(setId: string, change: Partial<KeptStanding>): Promise<void> {

@@ -59,7 +59,7 @@ async function lostMoments(going: readonly PointRow[], { moments }: Services): P
   return lost.sort((a, b) => compareTimes(a.after, b.after));
 }
 
-async function carryOut(going: readonly PointRow[], plan: Deletion, { links, archives, catalog, log }: Services): Promise<Deletion> {
+async function carryOut(going: readonly PointRow[], plan: Deletion, { links, archives, catalog, sweeps, log }: Services): Promise<Deletion> {
   const deleted: string[] = [];
   const refused = [...plan.refused];
   for (const { id, repository, set_id } of going) {
@@ -67,6 +67,7 @@ async function carryOut(going: readonly PointRow[], plan: Deletion, { links, arc
       const { host } = await archives.find(repository);
       await links.of(host).call('point.delete', { archive: await archives.access(repository, set_id), point: id });
       await catalog.points.remove(id);
+      await sweeps.want(repository);
       deleted.push(id);
     } catch (error) {
       if (going.length === 1) throw error;

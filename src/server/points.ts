@@ -46,8 +46,8 @@ export function openPoints(options: { catalog: Catalog; archives: Archives }) {
       if (row === undefined) throw pointUnknown({ point: `${point} in ${(await archives.find(repository)).name}` });
       return row;
     },
-    /** Of a set's points in one repository those that are there and that nobody has found bad, oldest first. */
-    good: (rows: readonly PointRow[], place: string): PointSummary[] => rows.filter(({ lost, repository }) => lost === 0 && repository === place).map(summary).filter(({ proof }) => proof?.ok !== false),
+    /** Of a set's points in one repository those that are there and that were opened, oldest first. */
+    good: (rows: readonly PointRow[], place: string): PointSummary[] => rows.filter(({ lost, repository }) => lost === 0 && repository === place).map(summary).filter(({ proof }) => proof?.ok === true),
     list: async (setId?: string): Promise<PointRow[]> => await catalog.points.list(setId),
     add: async (repository: string, point: PointSummary): Promise<void> => await catalog.points.add(rowOf(repository, point)),
     async setProof(id: string, proof: Proof): Promise<void> {

@@ -1,6 +1,6 @@
 /** Policies: added, changed and shown; what their runs work with is in policy-sessions.ts (docs/design/policies.md). */
 import type { Catalog } from '../catalog/catalog.ts';
-import type { PolicyRow, RunRow } from '../catalog/policies.ts';
+import type { OpenedRun, PolicyRow, RunRow } from '../catalog/policies.ts';
 import type { Clock } from '../base/clock.ts';
 import { sortableId } from '../base/ids.ts';
 import type { Policy, PolicyDocument, PolicyRun } from '../contract/policies.ts';
@@ -12,7 +12,8 @@ import { documentOf, policyObjects, protectedAmong, protectedBy, type PolicyObje
 
 export type Policies = ReturnType<typeof openPolicies>;
 /** What the documents of policies name, by ids. */
-type Around = PolicyObjects & { readonly groups: readonly { id: string; name: string }[]; readonly policies: readonly PolicyRow[] };
+type Around = { readonly objects: PolicyObjects; readonly groups: Names; readonly policies: Names };
+type Names = ReadonlyMap<string, { readonly name: string }>;
 export type PreviewedRun = { readonly atMs: number; /** When its window lets it begin, and has it end; null: no window. */ readonly opensAtMs: number; readonly closesAtMs: number | null };
 
 export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Clock }) {
@@ -53,12 +54,12 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
 
   async function around(): Promise<Around> {
     const [groups, policies, objects] = await Promise.all([catalog.groups.list(), store.list(), policyObjects(catalog)]);
-    return { groups, policies, ...objects };
+    return { objects, groups: byId(groups), policies: byId(policies) };
   }
 
-  function named(row: PolicyRow, { groups, sets, policies }: Around): PolicyDocument {
+  function named(row: PolicyRow, { groups, objects: { sets }, policies }: Around): PolicyDocument {
     const document = documentOf(row);
-    const nameIn = (rows: readonly { id: string; name: string }[], id: string): string => rows.find((one) => one.id === id)?.name ?? id;
+    const nameIn = (rows: Names, id: string): string => rows.get(id)?.name ?? id;
     return {
       ...document,
       groups: document.groups.map((id) => nameIn(groups, id)),
@@ -68,8 +69,7 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
     };
   }
 
-  async function viewRun(run: RunRow): Promise<PolicyRun> {
-    const parts = await store.parts(run.id);
+  function viewOpened({ run, parts }: OpenedRun): PolicyRun {
     return {
       id: run.id, state: run.state as PolicyRun['state'], why: run.why, dueAtMs: run.due_ms, missed: run.missed, skipped: run.skipped,
       opensAtMs: run.opens_ms, closesAtMs: run.closes_ms, beganAtMs: run.added_ms, endedAtMs: run.ended_ms, says: run.says,
@@ -77,9 +77,10 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
     };
   }
 
-  async function view(row: PolicyRow, known: Around): Promise<Policy> {
-    const [run] = await store.runs(row.id, 1);
-    return { id: row.id, isEnabled: row.is_enabled === 1, document: named(row, known), addedAtMs: row.added_ms, nextRunAtMs: row.is_enabled === 1 ? row.next_ms : null, protects: protectedAmong(documentOf(row), known).map(({ name }) => name), lastRun: run === undefined ? null : await viewRun(run) };
+  const viewRun = async (run: RunRow): Promise<PolicyRun> => viewOpened({ run, parts: await store.parts(run.id) });
+
+  function view(row: PolicyRow, known: Around, last: OpenedRun | undefined): Policy {
+    return { id: row.id, isEnabled: row.is_enabled === 1, document: named(row, known), addedAtMs: row.added_ms, nextRunAtMs: row.is_enabled === 1 ? row.next_ms : null, protects: protectedAmong(documentOf(row), known.objects).map(({ name }) => name), lastRun: last === undefined ? null : viewOpened(last) };
   }
 
   async function add(given: PolicyDocument): Promise<PolicyRow> {
@@ -143,13 +144,18 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
       });
     },
 
-    view: async (row: PolicyRow): Promise<Policy> => await view(row, await around()),
+    async view(row: PolicyRow): Promise<Policy> {
+      const [run] = await store.runs(row.id, 1);
+      return view(row, await around(), run === undefined ? undefined : { run, parts: await store.parts(run.id) });
+    },
     async viewAll(): Promise<Policy[]> {
-      const known = await around();
-      return await Promise.all(known.policies.map(async (row) => await view(row, known)));
+      const [rows, known, last] = [await store.list(), await around(), new Map((await store.lastRuns()).map((one) => [one.run.policy, one]))];
+      return rows.map((row) => view(row, known, last.get(row.id)));
     },
   };
 }
+
+const byId = <T extends { readonly id: string }>(rows: readonly T[]): ReadonlyMap<string, T> => new Map(rows.map((row) => [row.id, row]));
 
 function unfit({ name }: PolicyDocument, why: string): never {
   throw policyUnfit({ policy: name, why });

@@ -49,6 +49,8 @@ test('the strictest of the enabled policies of a set is its promise', async () =
   await scene.add({ name: 'off', sets: ['s1'], promise: { pointHours: 1 } }, false);
   await scene.add({ name: 'other', sets: ['s2'], promise: { pointHours: 1 } });
   assert.deepEqual(await scene.policies.promisedTo('s1'), { lossSeconds: 60, pointHours: 6 });
+  const all = await scene.policies.promisedToAll();
+  assert.deepEqual([all('s1'), all('s2')], [{ lossSeconds: 60, pointHours: 6 }, usual], 'read for all it is the same; one that is not protected has no policy');
 });
 
 test('a session names the policy that began it, a backup and a verification alike', async () => {

@@ -35,7 +35,7 @@ async function openScene(given: Partial<GivenPolicy> = {}) {
     sets: async (policy) => await Promise.resolve(policy.sets.map((id) => ({ id, name: id }))),
     asked: async () => await Promise.resolve(asked),
     beginAsked: async (one) => await Promise.resolve(void begunFor.push(one.set)),
-    places: async (ids) => await Promise.resolve(new Map(ids.map((id) => [id, { host: id, repository: 'r' }]))),
+    places: async (wanted) => await Promise.resolve(wanted.map(({ set }) => ({ host: set, repository: 'r' }))),
     running: async () => await Promise.resolve([...begunFor]),
     async begin(part, run) {
       const claim = `${run.id}/${part.set_id}/${part.attempt}`;

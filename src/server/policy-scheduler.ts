@@ -17,6 +17,8 @@ import type { CountingPolicy } from './policy-wish.ts';
 
 export type Begun = { readonly kind: 'begun'; readonly session: string } | { readonly kind: 'busy' } | { readonly kind: 'refused'; readonly says: string };
 
+/** A set, and the policy that copies it; null: none does, or nobody knows. */
+export type PlaceAsked = { readonly set: string; readonly policy: PolicyDocument | null };
 /** A backup that no run asks for: the new base that an alarm needs. `policy`: the one whose node rules and compression it has. */
 export type AskedBackup = { readonly set: string; readonly policy: CountingPolicy | undefined; readonly sinceMs: number; readonly reason: string };
 
@@ -25,8 +27,8 @@ export type PolicyWork = {
   documentOf(row: PolicyRow): PolicyDocument;
   /** The protected sets of a policy, as they are now. */
   sets(document: PolicyDocument): Promise<readonly { readonly id: string; readonly name: string }[]>;
-  /** Where each is copied from and to, by what its policy says of the node; a set that is not protected any more has no place. */
-  places(sets: readonly string[], policies: ReadonlyMap<string, PolicyDocument>): Promise<ReadonlyMap<string, Place>>;
+  /** Where each is copied from and to, by what its policy says of the node, in the order asked; a set that is not protected any more has no place. */
+  places(asked: readonly PlaceAsked[]): Promise<readonly (Place | undefined)[]>;
   /** Sets of which a copy is made now, whoever asked for it. */
   running(): Promise<readonly string[]>;
   asked(): Promise<readonly AskedBackup[]>;
@@ -160,19 +162,27 @@ async function begin(open: readonly OpenedRun[], nowMs: number, options: Schedul
   const own = new Map(open.flatMap(({ run, parts }) => parts.filter(({ state }) => state === 'running').map((part) => [part.set_id, run.policy] as const)));
   const busy = [...new Set([...own.keys(), ...(await work.running())])];
   const policies = await documentsOf([...own.values(), ...ready.map(({ run }) => run.policy)], options);
-  const bySet = new Map<string, PolicyDocument>();
-  for (const [set, policy] of [...own, ...ready.map(({ part, run }) => [part.set_id, run.policy] as const)]) if (policies.has(policy)) bySet.set(set, policies.get(policy)!);
-  for (const { set, policy } of asked) if (policy !== undefined) bySet.set(set, policy.document);
-  const places = await work.places([...new Set([...busy, ...ready.map(({ part }) => part.set_id), ...asked.map(({ set }) => set)])], bySet);
+  const documentFor = (policy: string | undefined): PolicyDocument | null => (policy === undefined ? null : (policies.get(policy) ?? null));
+  const places = await work.places([
+    ...ready.map(({ run, part }) => ({ set: part.set_id, policy: documentFor(run.policy) })),
+    ...asked.map(({ set, policy }) => ({ set, policy: policy?.document ?? null })),
+    ...busy.map((set) => ({ set, policy: documentFor(own.get(set)) })),
+  ]);
   const candidates: Waiting[] = [];
-  for (const { run, part } of ready) {
-    const [place, document] = [places.get(part.set_id), policies.get(run.policy)];
+  for (const [at, { run, part }] of ready.entries()) {
+    const [place, document] = [places[at], policies.get(run.policy)];
     if (place === undefined || document === undefined) await move(part, { state: 'failed', says: place === undefined ? 'the set is not protected any more' : 'the policy is not there any more' }, book);
     else candidates.push({ policy: run.policy, isHigh: document.highPriority, dueMs: run.due_ms, set: part.set_id, place, run, part, document });
   }
   // A set that nothing leads on in comes before one whose next point is only due.
-  for (const one of asked) if (places.has(one.set)) candidates.push({ policy: one.policy?.row.id ?? '', isHigh: true, dueMs: one.sinceMs, set: one.set, place: places.get(one.set)!, asked: one });
-  const taken = busy.flatMap((set) => (places.has(set) ? [{ ...places.get(set)!, policy: own.get(set) ?? null, set }] : []));
+  for (const [at, one] of asked.entries()) {
+    const place = places[ready.length + at];
+    if (place !== undefined) candidates.push({ policy: one.policy?.row.id ?? '', isHigh: true, dueMs: one.sinceMs, set: one.set, place, asked: one });
+  }
+  const taken = busy.flatMap((set, at) => {
+    const place = places[ready.length + asked.length + at];
+    return place === undefined ? [] : [{ ...place, policy: own.get(set) ?? null, set }];
+  });
   for (const one of chooseParts(candidates, taken, limits)) {
     if ('part' in one) await beginPart(one, nowMs, options);
     else await work.beginAsked(one.asked).catch((error: unknown) => log.warn('an alarm could not be answered', { set: one.set, why: describe(error) }));

@@ -2,6 +2,8 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import { alreadyBegun, laneTaken } from '../catalog/failures.ts';
 import type { PartRow, RunRow } from '../catalog/policies.ts';
+import type { PointRow } from '../catalog/points.ts';
+import type { SetRow } from '../catalog/sets.ts';
 import type { Clock } from '../base/clock.ts';
 import { describe, isFailure } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
@@ -23,7 +25,9 @@ import type { Retention, RetentionSet } from './retention.ts';
 import { keepRounds, type Rounds, type RoundsOptions } from './rounds.ts';
 import { laneOf, type SessionEngine } from './session-engine.ts';
 
-type WorkOptions = { catalog: Catalog; engine: SessionEngine; sets: ProtectedSets; points: Points; placement: Placement; alarms: Pick<Alarms, 'asking' | 'look'>; wake: () => void };
+type WorkOptions = { catalog: Catalog; engine: Pick<SessionEngine, 'start' | 'stop' | 'ended'>; sets: Pick<ProtectedSets, 'find'>; points: Pick<Points, 'summary'>; placement: Pick<Placement, 'near' | 'ofMember'>; alarms: Pick<Alarms, 'asking' | 'look'>; wake: () => void };
+
+type Reckoned = { readonly place: Place };
 
 export function openPolicyWork({ catalog, engine, sets, points, placement, alarms, wake }: WorkOptions): PolicyWork {
   const watched = new Set<string>();
@@ -37,12 +41,12 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, alarm
     });
   };
 
-  async function placeOf(setId: string, policy: PolicyDocument | undefined): Promise<Place | undefined> {
-    const row = await catalog.sets.find(setId);
-    if (row === undefined) return undefined;
+  /** Places of those that were asked about last, and what they were reckoned from: while thousands of parts wait, rounds follow each other closely. */
+  let reckoned = new Map<string, Reckoned>();
+
+  /** As its session would choose it by what was seen last. */
+  async function reckon(row: SetRow, node: BackupWish['node'], last: PointRow | undefined): Promise<Place> {
     const found = discovered.parse(JSON.parse(row.discovered));
-    const { node } = policy === undefined ? plainBackup(setId) : wishBy(policy, setId);
-    const last = (await points.list(setId)).filter(({ lost, repository }) => lost === 0 && repository === row.repository).at(-1);
     const choice = chooseSource(membersOf(found), { last: last === undefined ? undefined : points.summary(last).source, ...node, preferred: node.preferred ?? undefined });
     return { repository: row.repository, host: choice.kind === 'chosen' ? placement.ofMember(found, choice.address) : await placement.near(row) };
   }
@@ -81,9 +85,25 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, alarm
     asked: async () => await Promise.all((await alarms.asking()).map(async ({ setId, ...asked }) => ({ ...asked, set: setId, policy: await policyFor(setId, catalog) }))),
     beginAsked,
     sets: async (document) => await protectedBy(document, catalog),
-    async places(ids, policies) {
-      const found = await Promise.all(ids.map(async (id) => [id, await placeOf(id, policies.get(id))] as const));
-      return new Map(found.flatMap(([id, place]) => (place === undefined ? [] : [[id, place] as const])));
+    async places(asked) {
+      const ids = [...new Set(asked.map(({ set }) => set))];
+      const [rows, newest] = [new Map((await catalog.sets.some(ids)).map((row) => [row.id, row])), await catalog.points.newestOf(ids)];
+      const [before, now] = [reckoned, new Map<string, Reckoned>()];
+      const places: (Place | undefined)[] = [];
+      for (const { set, policy } of asked) {
+        const row = rows.get(set);
+        if (row === undefined) {
+          places.push(undefined);
+          continue;
+        }
+        const { node } = policy === null ? plainBackup(set) : wishBy(policy, set);
+        const from = JSON.stringify([row.repository, row.refreshed_ms, newest.get(set)?.id, node]);
+        const known = now.get(`${set} ${from}`) ?? before.get(`${set} ${from}`) ?? { place: await reckon(row, node, newest.get(set)) };
+        now.set(`${set} ${from}`, known);
+        places.push(known.place);
+      }
+      reckoned = now;
+      return places;
     },
     running: async () => (await catalog.sessions.unfinishedOf('backup')).flatMap(({ set_id }) => set_id ?? []),
     begin,

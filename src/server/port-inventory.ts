@@ -1,5 +1,5 @@
 /**
- * The machines of this installation as the port plan wants them: the server's own, which is the host `local`, the hosts that
+ * The machines of this installation as the port plan wants them: the server's own, which is the host `local`, those of other servers on its catalog, the hosts that
  * have enrolled or are expected, the members of protected sets and of those that groups have
  * found. All that is known of hosts comes in here and nowhere else.
  */
@@ -12,7 +12,7 @@ import type { OrderGiven, OrderName, OrderOutput } from '../contract/orders.ts';
 import type { CallOptions } from '../contract/link/caller.ts';
 import type { DirectorySettings } from '../contract/directory.ts';
 import { discovered, hostAndPort } from '../contract/values.ts';
-import { isLoopback, usualSettings, type Inventory, type OutsideService, type PlannedHost, type PlannedDirectory, type PlannedSet, type RepositoryWay } from '../domain/port-inventory.ts';
+import { isLoopback, usualSettings, type Inventory, type Machine, type OutsideService, type PlannedHost, type PlannedDirectory, type PlannedSet, type RepositoryWay } from '../domain/port-inventory.ts';
 import { gatewaysOf, nameGateways } from './gateways.ts';
 import { lookOf } from './groups.ts';
 import { localHost } from './hosts.ts';
@@ -90,12 +90,23 @@ export async function inventoryOf({ sets, hosts, links, catalog, hostKeys, distr
   }
   const settings = { ...usualSettings, restPort: Number(new URL(url).port || 443), ...hostPorts, isDepotHere: depot?.isLocal === true, stores, dnsServers: outsideServers(await nameServers()), directory: await directoryOf(await directory.settings()), postgresql: catalogAt === undefined ? null : { name: catalogAt.host, dial: catalogAt.host, addresses: await addressesOf(catalogAt.host), port: catalogAt.port }, ...(await receiversOf(notifications, addressesOf)) };
   return {
-    inventory: { servers: [{ ...machine, name: hostname() }], hosts: plannedHosts, sets: planned, settings },
+    inventory: { servers: [{ ...machine, name: hostname() }, ...(await otherServers(catalog))], hosts: plannedHosts, sets: planned, settings },
     linkOf: (host) => {
       const row = known.find(({ name, state }) => name === host.name && state === 'enrolled');
       return row === undefined ? undefined : links.of(row.id);
     },
   };
+}
+
+/** Servers on the same catalog: each may do at any time what this one does. A server's name is its machine and its data directory; two on one machine are one. */
+async function otherServers(catalog: Known['catalog']): Promise<Machine[]> {
+  const found = new Map<string, Machine>();
+  for (const { name: full, host } of await catalog.servers.others()) {
+    const name = full.slice(0, full.indexOf(':'));
+    const dial = host ?? name;
+    if (name !== hostname() && !found.has(name)) found.set(name, { name, dial, addresses: await addressesOf(dial) });
+  }
+  return [...found.values()];
 }
 
 /** UDP is for finding a server, and ours are named. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import { declaredFailures } from '../base/failure.ts';
 import { isSameMachine, usualSettings, type PlannedHost } from '../domain/port-inventory.ts';
@@ -31,6 +32,27 @@ test('the plan has the members of protected sets on the ports they were found on
   assert.equal(members.length, platform.fake.discovered.members.length);
   assert.deepEqual((await platform.ask('ports.matrix', { query: { host: 'local' } })).rows, rows, 'the host local is the server\'s machine, which every row comes from');
   assert.equal((await platform.refused('ports.matrix', { query: { host: 'mars' } })).code, 'server.host-unknown');
+});
+
+test('the machines of all servers on the catalog are in the plan and in the export, two on one machine once, and one that no host was told of by its name', async () => {
+  const before = (await platform.ask('ports.matrix', { query: {} })).rows;
+  const catalog = new DatabaseSync(join(platform.data, 'server', 'catalog.sqlite'));
+  const place = catalog.prepare("insert into server_addresses values (?, ?, 10002, ?, 10006, 1)");
+  for (const name of ['tide2:/srv/a', 'tide2:/srv/b', `${hostname()}:/elsewhere`]) place.run(name, '192.0.2.50', '192.0.2.50');
+  catalog.prepare("insert into servers values ('id3', 'tide3.test:/srv/a', '1', 1, 9e15)").run();
+  try {
+    const { rows } = await platform.ask('ports.matrix', { query: {} });
+    const from = (name: string) => rows.filter((row) => row.from.name === name).map(({ row, to }) => `${row} ${to.name}`);
+    const toMembers = before.filter(({ row }) => row === 11 || row === 12).map(({ row, to }) => `${row} ${to.name}`);
+    for (const each of toMembers) assert.ok(from('tide2').includes(each) && from('tide3.test').includes(each), each);
+    assert.equal(rows.find((row) => row.from.name === 'tide2')!.from.dial, '192.0.2.50');
+    assert.ok(rows.some(({ to }) => to.name === 'tide2'), 'hosts that renew their certificates, and operators, reach it as well');
+    const { texts } = await platform.ask('ports.export', { query: { format: 'nftables' } });
+    assert.deepEqual(texts.map(({ machine }) => machine).filter((machine) => machine?.startsWith('tide')), ['tide2', 'tide3.test']);
+  } finally {
+    catalog.exec("delete from server_addresses where name like 'tide%' or name like '%:/elsewhere'; delete from servers where id = 'id3'");
+    catalog.close();
+  }
 });
 
 test('a check asks the host that is the server\'s machine, and is not ok when a row is not', async () => {

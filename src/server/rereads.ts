@@ -23,6 +23,9 @@ const nightly = (at: string): PolicySchedule => ({ kind: 'daily', at, days: week
 /** Since when all of the repository was read; null: not yet, or not at all. */
 export const readSinceBy = ({ days, parts }: RereadRow): number | null => (days === 0 ? null : readSince(partsOf(parts)));
 
+/** One re-read of a repository at a time. */
+export const rereadLane = (repository: string): string => `reread:${repository}`;
+
 export type Rereads = ReturnType<typeof openRereads>;
 
 export function openRereads({ catalog, clock, timeZone = ownTimeZone() }: { catalog: Catalog; clock: Clock; timeZone?: string }) {
@@ -46,8 +49,8 @@ export function openRereads({ catalog, clock, timeZone = ownTimeZone() }: { cata
     async start(row: RepositoryRow, reread: RereadRow, nightMs: number, engine: SessionEngine): Promise<void> {
       const parts = partsOfNight(partsOf(reread.parts), nightMs);
       if (parts.length === 0) return;
-      const wish: CheckWish = { repository: row.id, readDataPercent: 0, slice: { of: reread.days, parts }, nightMs };
-      await engine.start({ kind: 'check', object: { kind: 'repository', id: row.id, name: row.name }, setId: null, lane: `reread:${row.id}`, wish, reason: `re-read, ${parts.length} of ${reread.days} parts`, claim: `reread/${row.id}/${nightMs}` });
+      const wish: CheckWish = { repository: row.id, readDataPercent: 0, slice: { of: reread.days, parts }, nightMs, only: null };
+      await engine.start({ kind: 'check', object: { kind: 'repository', id: row.id, name: row.name }, setId: null, lane: rereadLane(row.id), wish, reason: `re-read, ${parts.length} of ${reread.days} parts`, claim: `reread/${row.id}/${nightMs}` });
     },
     /** A slice of another round than the one that is counted now counts for nothing. */
     async wasRead(repository: string, slice: { of: number; parts: readonly number[] }, nightMs: number): Promise<void> {

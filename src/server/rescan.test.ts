@@ -89,6 +89,13 @@ test('a host that is down and one that hangs stop no other, and each says why', 
   assert.match(computers[1]!.says!, /nobody answers/);
   const offline = await platform.ask('host.list', { query: { filter: 'unmanaged' } });
   assert.deepEqual([offline.hosts, offline.found.map(({ name, group }) => [name, group])], [[], [[at(1), 'shop'], [at(2), 'shop']]]);
+  assert.equal((await platform.refused('session.retry', { params: { session: (await platform.ask('session.list', { query: { kind: 'deploy' } })).sessions[0]!.id } })).code, 'server.session-not-failed');
+  const looked = simulated.hosts[0]!.contacts.looks;
+  simulated.hosts[1]!.ssh = async () => await Promise.reject(failWith('ssh.host-not-reached', 'still nobody answers'));
+  simulated.hosts[2]!.ssh = simulated.hosts[1]!.ssh;
+  const again = await platform.ended((await platform.ask('session.retry', { params: { session: session.id } })).id);
+  assert.equal(again.failure?.code, 'server.rescan-reached-nothing', 'those that failed alone are tried again, and none of them was reached');
+  assert.equal(simulated.hosts[0]!.contacts.looks, looked);
   simulated.hosts[2]!.ssh = async () => await Promise.resolve();
   const tested = await platform.ask('group.test', { params: { group: 'shop' } });
   assert.deepEqual(tested.computers.map(({ ok, way }) => [ok, way]), [[true, 'link'], [false, null], [true, 'ssh']]);

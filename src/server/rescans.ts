@@ -16,7 +16,7 @@ export function openRescans(engine: SessionEngine): Rescans {
   let listener = (): void => {};
   return {
     async start(group, { computer = null, set = null, reason } = {}) {
-      const wish: RescanWish = { group: group.id, computer, set };
+      const wish: RescanWish = { group: group.id, computer, set, only: null };
       return await engine.start({ kind: 'rescan', object: { kind: 'group', id: group.id, name: group.name }, setId: null, lane: laneOf('rescan', group.id), wish, reason });
     },
     wake: () => listener(),

@@ -40,20 +40,27 @@ export function openRetention({ catalog, archives, points, tending, clock, belie
     return (await catalog.sessions.unfinishedOf('copy')).find(({ set_id }) => set_id === setId)?.id;
   }
 
-  async function boundBy(row: PointRow): Promise<string[]> {
-    const [user, copy] = [await engine().userOf(row.id), await copyAtWork(row.set_id)];
-    return [
-      ...(row.hold_reason === null ? [] : [`it is held: ${row.hold_reason}`]),
-      ...(user === undefined ? [] : [`session ${user} works with it`]),
-      ...(copy === undefined ? [] : [`session ${copy} copies points of the set`]),
-      ...((await archives.find(row.repository)).is_attached === 1 ? ['its repository is only read'] : []),
-    ];
+  /** What binds points of a set in a repository now, read once for however many are asked about. */
+  async function bindings({ id, repository }: Pick<RetentionSet, 'id' | 'repository'>): Promise<(row: PointRow) => string[]> {
+    const [users, copy, isAttached] = [await engine().users(), await copyAtWork(id), (await archives.find(repository)).is_attached === 1];
+    return (row) => {
+      const user = users.get(row.id);
+      return [
+        ...(row.hold_reason === null ? [] : [`it is held: ${row.hold_reason}`]),
+        ...(user === undefined ? [] : [`session ${user} works with it`]),
+        ...(copy === undefined ? [] : [`session ${copy} copies points of the set`]),
+        ...(isAttached ? ['its repository is only read'] : []),
+      ];
+    };
   }
+
+  const boundBy = async (row: PointRow): Promise<string[]> => (await bindings({ id: row.set_id, repository: row.repository }))(row);
 
   async function plan({ id, repository }: RetentionSet): Promise<RetentionPlan & { readonly rules: readonly string[]; /** How far the clock is ahead of the time that is believed. */ readonly doubtedMs: number }> {
     const rows = (await points.list(id)).filter((row) => row.lost === 0 && row.repository === repository);
     const rules = await rulesOf(id);
-    const known = await Promise.all(rows.map(async (row) => ({ id: row.id, createdAtMs: row.created_ms, ok: points.summary(row).proof?.ok ?? null, bound: await boundBy(row) })));
+    const bound = await bindings({ id, repository });
+    const known = rows.map((row) => ({ id: row.id, createdAtMs: row.created_ms, ok: points.summary(row).proof?.ok ?? null, bound: bound(row) }));
     const nowMs = await believed.now();
     return { ...planRetention(known, rules, nowMs), doubtedMs: Math.max(0, clock.now() - nowMs), rules: rules.map(({ name }) => name) };
   }
@@ -62,7 +69,7 @@ export function openRetention({ catalog, archives, points, tending, clock, belie
     return await engine().start({ kind: 'retention', object: { kind: 'set', id: set.id, name: set.name }, setId: set.id, lane: laneOf('retention', set.id), wish: { setId: set.id, name: set.name, repository: set.repository }, reason });
   }
 
-  /** Every set that a rule is about: those that are protected, and those of removed policies that are not any more. */
+  /** Every protected set, because slices of its oplog are merged without a rule too; and those of removed policies that are not protected any more, while a rule is about them. */
   async function sets(): Promise<RetentionSet[]> {
     const known = await catalog.sets.list();
     const orphans = new Set((await catalog.policies.orphans()).map(({ set_id }) => set_id).filter((of) => !known.some(({ id }) => id === of)));
@@ -72,8 +79,8 @@ export function openRetention({ catalog, archives, points, tending, clock, belie
         return [...new Set(own.map(({ repository }) => repository))].map((repository) => ({ id: set_id, name: points.summary(own[0]!).setName, repository }));
       }),
     );
-    const ruled: RetentionSet[] = [];
-    for (const { id, name, repository } of [...known, ...left.flat()]) if ((await rulesOf(id)).length > 0) ruled.push({ id, name, repository });
+    const ruled: RetentionSet[] = known.map(({ id, name, repository }) => ({ id, name, repository }));
+    for (const { id, name, repository } of left.flat()) if ((await rulesOf(id)).length > 0) ruled.push({ id, name, repository });
     return ruled;
   }
 

@@ -47,6 +47,7 @@ import { openHosts, type Hosts } from './hosts.ts';
 import { openInStep } from './in-step.ts';
 import { openInstallers } from './installers.ts';
 import { keepIdentities } from './identities.ts';
+import { keepHistoryShort } from './history.ts';
 import { keepTasksTidy } from './janitor.ts';
 import { keepLocksUndone } from './left-locks.ts';
 import { openLinks, type Links, type LinkTiming } from './links.ts';
@@ -85,6 +86,7 @@ import { viewSession } from './session-view.ts';
 import { openServiceVersions, type ServiceVersions } from './service-versions.ts';
 import { ensureOwnToken, openGate } from './sign-in.ts';
 import { openPolicyPromises } from './policy-promises.ts';
+import { keepRepositoriesSwept, openSweeps } from './sweeps.ts';
 import { openTelling } from './telling/telling.ts';
 import { keepSetsVerified } from './verification-scheduler.ts';
 import { openVerifications } from './verifications.ts';
@@ -217,10 +219,12 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   services.copies.onChange(copiesDue.wake);
   const schedules = { catalog, clock, log, isMine, signal: ends.signal };
   believed.keep(isMine, ends.signal);
+  keepHistoryShort({ ...schedules, believed });
   const policyRounds = keepPoliciesRunning(services.policyRuns, schedules);
   const wakes = [policyRounds, keepSetsVerified({ ...schedules, verifications: services.verifications })];
   services.policies.onChange(() => wakes.forEach(({ wake }) => wake()));
   services.rereads.onChange(keepRepositoriesReread({ ...schedules, rereads: services.rereads, engine }).wake);
+  services.sweeps.onChange(keepRepositoriesSwept({ ...schedules, sweeps: services.sweeps, engine }).wake);
   keepRetentionApplied({ catalog, retention: services.retention, tending: services.tending, clock, log, isMine, signal: ends.signal });
   const tells = telling.run(ends.signal, isMine);
   keepConfigurationCopied({ catalog, archives: services.archives, links, sealer, secrets: { masterKeyHex: sealer.masterKeyHex, authority: authority.secret }, installation: authority.fingerprint.slice(0, 16), version, clock, log, isMine, everyMs: timing.configurationEveryMs, signal: ends.signal });
@@ -244,7 +248,8 @@ type Base = { data: string; caPem: string; catalog: Catalog; clock: Clock; log: 
 function compose(base: Base, about: Services['about']) {
   const { catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing } = base;
   const rereads = openRereads({ catalog, clock });
-  const archives = openArchives({ catalog, sealer, links, clock, rereads });
+  const sweeps = openSweeps({ catalog, clock });
+  const archives = openArchives({ catalog, sealer, links, clock, rereads, sweeps });
   const credentials = openCredentials({ catalog, sealer, clock });
   const hostKeys = openHostKeys({ catalog, clock });
   const people = openPeople({ catalog, clock, log, sealer, data: base.data }, base.people);
@@ -294,7 +299,7 @@ function compose(base: Base, about: Services['about']) {
   const telling = openTelling({ catalog, sealer, points, standings, policies: openPolicyPromises({ catalog, clock }), clock, log, fingerprint: () => about().caFingerprint, server: () => about().url, everyMs: timing.tellEveryMs });
   const services: Services = {
     ...telling.services, hooks,
-    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, verifications, rereads, tending, standings, oplogModes: openOplogModes({ catalog, engine, keepOplog, clock }), moments, engine, sessionLog, keepOplog, nameServers, about,
+    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, verifications, rereads, sweeps, tending, standings, oplogModes: openOplogModes({ catalog, engine, keepOplog, clock }), moments, engine, sessionLog, keepOplog, nameServers, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms, telling, believed };

@@ -22,6 +22,7 @@ import type { Points } from './points.ts';
 import type { Policies } from './policies.ts';
 import type { PolicyScheduler } from './policy-scheduler.ts';
 import type { Rereads } from './rereads.ts';
+import type { Sweeps } from './sweeps.ts';
 import type { Retention } from './retention.ts';
 import type { Verifications } from './verifications.ts';
 import type { ProtectedSets } from './protected-sets.ts';
@@ -72,6 +73,7 @@ export type Services = {
   readonly retention: Retention;
   readonly verifications: Verifications;
   readonly rereads: Rereads;
+  readonly sweeps: Sweeps;
   readonly tending: OplogTending;
   readonly standings: OplogStandings;
   readonly oplogModes: OplogModes;

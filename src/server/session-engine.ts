@@ -10,12 +10,12 @@ import { stopped } from '../base/failures.ts';
 import { sortableId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { linkLost } from '../contract/failures.ts';
-import { endlessSessionKinds, hostSessionKinds, type SessionKind } from '../contract/sessions.ts';
+import { endlessSessionKinds, hostSessionKinds, sessionResult, type SessionKind } from '../contract/sessions.ts';
 import { hostLost, hostUnreachable, leaseUnsure, sessionContinuous, sessionEnded, sessionNotFailed, sessionUnknown } from './failures.ts';
 import { chosenMoment, type Finished, type Flow, type FlowContext, type Side } from './flow.ts';
 import type { Sealer } from './sealing.ts';
 import type { SessionLog } from './session-log.ts';
-import { namesOfTask, runArchiveTask } from './archive-task.ts';
+import { runArchiveTask } from './archive-task.ts';
 import type { Archives } from './archives.ts';
 import type { Hosts } from './hosts.ts';
 import type { Links } from './links.ts';
@@ -57,6 +57,8 @@ export type SessionEngine = {
   ended(id: string): Promise<SessionRow>;
   /** An open session that works with this restore point. */
   userOf(point: string): Promise<string | undefined>;
+  /** The same of every point that an open session works with, read once. */
+  users(): Promise<ReadonlyMap<string, string>>;
   /** Takes up open sessions that are nobody's, and hears what was asked of those that are its own at other servers. */
   look(): Promise<void>;
   /** Leaves what runs to run; the next server takes it up. */
@@ -147,6 +149,16 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
     return kept === undefined ? undefined : (JSON.parse(sealer.open(kept, notePlace(row.id, chosenMoment))) as { point: string }).point;
   }
 
+  /** Keepers work with no point, and there is one for each set. */
+  async function users(): Promise<Map<string, string>> {
+    const found = new Map<string, string>();
+    for (const row of await catalog.sessions.unfinished()) {
+      const point = endlessSessionKinds.has(row.kind) ? undefined : await pointOf(row);
+      if (typeof point === 'string' && !found.has(point)) found.set(point, row.id);
+    }
+    return found;
+  }
+
   async function find(id: string): Promise<SessionRow> {
     const row = await catalog.sessions.find(id);
     if (row === undefined) throw sessionUnknown({ session: id });
@@ -212,23 +224,25 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
     async retry(id) {
       const row = await find(id);
       if (endlessSessionKinds.has(row.kind)) throw sessionContinuous({ session: id });
-      if (row.state !== 'failed' && row.state !== 'stopped') throw sessionNotFailed({ session: id, state: row.state });
+      const kind = row.kind as SessionKind;
+      const flow = options.flows[kind] as Flow<unknown>;
+      const wish = openWish(row);
+      const again = wishAgain(row, flow, wish);
+      if (again === null) throw sessionNotFailed({ session: id, state: row.state });
       return await start({
-        kind: row.kind as SessionKind,
+        kind,
         object: { kind: row.object_kind as SessionObject['kind'], id: row.object_id, name: row.object_name },
         setId: row.set_id,
-        lane: laneOf(row.kind as SessionKind, row.object_id),
-        wish: openWish(row),
+        lane: laneOf(kind, row.object_id) ?? flow.laneOf?.(flow.wish.parse(wish)) ?? null,
+        wish: again,
         reason: row.reason ?? undefined,
         retryOf: id,
       });
     },
     wishOf: async (id) => openWish(await find(id)),
     pointOf,
-    async userOf(point) {
-      for (const row of await catalog.sessions.unfinished()) if ((await pointOf(row)) === point) return row.id;
-      return undefined;
-    },
+    users,
+    userOf: async (point) => (await users()).get(point),
     async look() {
       await takeUpAgain();
       for (const id of await catalog.sessions.askedToStop()) running.get(id)?.stop.abort(stopped({ what: `session ${id}` }));
@@ -244,6 +258,12 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
       await Promise.all([...running.values()].map(({ done }) => done));
     },
   };
+}
+
+/** Of one that failed or was stopped everything, of one with a warning what failed; null: it is not tried again. */
+function wishAgain({ state, result }: SessionRow, flow: Flow<unknown>, wish: unknown): unknown {
+  if (state === 'failed' || state === 'stopped') return wish;
+  return state === 'warning' && result !== null ? (flow.failedOnly?.(flow.wish.parse(wish), sessionResult.parse(JSON.parse(result))) ?? null) : null;
 }
 
 /** One of a kind at a time: backups and oplogs of a set, restores into a set, sweeps and repairs of a repository, runs of a copy, rescans of a group; one change of a host's services. */
@@ -353,11 +373,6 @@ async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSigna
       const patience = evenWhenStopped === true ? { stop: side.stop, hostLostMs: timing.stopWithinMs } : {};
       return await followTask(name, kind, host, async () => await Promise.resolve(input), { ...beside(side), ...patience });
     },
-    async dropTask(name) {
-      for (const each of namesOfTask(name)) {
-        const task = await catalog.sessions.task(session, each);
-        if (task !== undefined) await catalog.sessions.dropTask(task.task_id);
-      }
-    },
+    dropTask: async (name) => await catalog.sessions.dropWork(session, name),
   };
 }

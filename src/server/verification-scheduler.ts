@@ -19,10 +19,18 @@ type Options = RoundsOptions & { catalog: Catalog; verifications: Verifications 
 type Due = { readonly policy: PolicyRow; readonly set: SetRow; readonly schedule: string; readonly dueMs: number };
 
 const mostAtOnce = 4;
+/** When a set is due next: a schedule says the same of the same moment, and ten thousand are asked each minute. */
+type Reckoned = { readonly schedule: string; readonly fromMs: number; readonly dueMs: number | null };
+
 /** That of a policy which is disabled: whatever it is when it is enabled again, it counts from then. */
 const none = '';
 
 export function keepSetsVerified(options: Options): Rounds {
+  return keepRounds('the verifications', openVerificationRound(options), options);
+}
+
+/** One look at all of them: begins what is due and may begin, and answers in how many milliseconds the next is. */
+export function openVerificationRound(options: Pick<Options, 'catalog' | 'verifications' | 'clock' | 'log' | 'signal'>): () => Promise<number> {
   const { catalog, verifications, clock, log, signal } = options;
 
   async function begin({ policy, set, schedule, dueMs }: Due): Promise<'begun' | 'busy'> {
@@ -38,18 +46,17 @@ export function keepSetsVerified(options: Options): Rounds {
     return 'begun';
   }
 
-  async function round(): Promise<number> {
-    const { due, waitMs } = await lookAtSchedules(options);
+  const reckoned = new Map<string, Reckoned>();
+  return async () => {
+    const { due, waitMs } = await lookAtSchedules(options, reckoned);
     const open = (await catalog.sessions.unfinishedOf('verify')).filter(({ lane }) => lane?.startsWith(lanePrefix) === true).length;
     let free = mostAtOnce - open;
     for (const one of due.sort((a, b) => a.dueMs - b.dueMs)) if (free > 0 && (await begin(one)) === 'begun') free--;
     return waitMs;
-  }
-
-  return keepRounds('the verifications', round, options);
+  };
 }
 
-async function lookAtSchedules({ catalog, clock }: Options): Promise<{ due: Due[]; waitMs: number }> {
+async function lookAtSchedules({ catalog, clock }: Pick<Options, 'catalog' | 'clock'>, reckoned: Map<string, Reckoned>): Promise<{ due: Due[]; waitMs: number }> {
   const nowMs = clock.now();
   const keyOf = (policy: string, set: string): string => `${policy} ${set}`;
   const known = new Map((await catalog.verifications.list()).map((row) => [keyOf(row.policy, row.set_id), row]));
@@ -65,12 +72,23 @@ async function lookAtSchedules({ catalog, clock }: Options): Promise<{ due: Due[
       // A clock that was set back must not put it to sleep until it has caught up.
       const isFresh = row?.schedule !== schedule || row.counts_from_ms > nowMs;
       if (isFresh) await catalog.verifications.count({ policy: policy.id, set_id: set.id, schedule, counts_from_ms: nowMs });
-      const dueMs = schedule === none ? null : nextRun(verification.schedule, timeZone, isFresh ? nowMs : row.counts_from_ms);
+      const dueMs = schedule === none ? null : nextAfter(isFresh ? nowMs : row.counts_from_ms, keyOf(policy.id, set.id), schedule, (fromMs) => nextRun(verification.schedule, timeZone, fromMs), reckoned);
       if (dueMs === null) continue;
       if (dueMs <= nowMs) due.push({ policy, set, schedule, dueMs });
       else waitMs = Math.min(waitMs, dueMs - nowMs);
     }
   }
-  for (const { policy, set_id } of known.values()) await catalog.verifications.forget(policy, set_id);
+  for (const { policy, set_id } of known.values()) {
+    await catalog.verifications.forget(policy, set_id);
+    reckoned.delete(keyOf(policy, set_id));
+  }
   return { due, waitMs };
+}
+
+function nextAfter(fromMs: number, key: string, schedule: string, reckon: (fromMs: number) => number | null, reckoned: Map<string, Reckoned>): number | null {
+  const before = reckoned.get(key);
+  if (before?.schedule === schedule && before.fromMs === fromMs) return before.dueMs;
+  const dueMs = reckon(fromMs);
+  reckoned.set(key, { schedule, fromMs, dueMs });
+  return dueMs;
 }

@@ -5,6 +5,7 @@ import { isFailure } from '../../src/base/failure.ts';
 import { emptyHead } from '../../src/catalog/audit.ts';
 import { openCatalogAt, openCatalogOn, type Catalog } from '../../src/catalog/catalog.ts';
 import { backupWanted, catalogNewer, catalogPlaceBad, catalogUnreachable, laneTaken, serverReplaced } from '../../src/catalog/failures.ts';
+import type { Lot, Reached } from '../../src/catalog/history.ts';
 import { openPostgres as openDatabase, postgresSettings } from '../../src/catalog/postgres.ts';
 import { sqliteDialect } from '../../src/catalog/sqlite.ts';
 import { until } from '../../src/base/deadline.ts';
@@ -13,6 +14,9 @@ import { openPostgres, whyNoPostgres, type Postgres } from '../kit/postgres.ts';
 
 const session = (id: string, lane: string | null = null) => ({ id, lane, kind: 'backup', object_kind: 'set', object_id: 's1', object_name: 'rs0', set_id: 's1', sealed_wish: '', created_ms: 1_000, reason: null, retry_of: null });
 const repository = { id: 'r1', name: 'r1', host: 'local', location: '{}', sealed_secret: null, sealed_passphrase: '', sealed_key: '', passphrase_file: null, is_default: 1, added_ms: 1, limits: '[]', gateways: '{"through":[],"hosts":null}', is_attached: 0, immutable: null };
+
+/** Of each kind about one object, in place of the usual 20. */
+const newestKept = 3;
 
 function keepsItsPromises(open: () => Promise<Catalog>): void {
   let catalog: Catalog;
@@ -123,6 +127,71 @@ function keepsItsPromises(open: () => Promise<Catalog>): void {
     }
   });
 
+  test('history that is old goes with all that was said in it, but for the newest of each kind and what something still names, and is counted as before', async () => {
+    const { sessions, history } = catalog;
+    const ended = async (id: string, about: Partial<Omit<ReturnType<typeof session>, 'set_id'> & { set_id: string | null }>, endedMs: number): Promise<void> => {
+      await sessions.open({ ...session(id), set_id: 'hs', ...about });
+      await sessions.putNote(id, 'n', 'v');
+      await sessions.addTask({ task_id: id, session: id, name: 't', kind: 'prove', host: 'h' });
+      await sessions.move(id, { kind: 'start' }, 1);
+      await sessions.move(id, { kind: 'end', as: 'success' }, endedMs);
+    };
+    for (let n = 0; n < 8; n++) await ended(`h${n}`, { object_id: 'hs' }, n + 1);
+    for (let n = 0; n < 5; n++) await ended(`hp${n}`, { kind: 'verify', object_kind: 'point', object_id: `point${n}` }, 5);
+    for (let n = 0; n < 5; n++) await ended(`hy${n}`, { kind: 'sweep', object_kind: 'repository', object_id: 'hr', set_id: null }, 50);
+    await sessions.open({ ...session('ho'), object_id: 'hs', set_id: 'hs' });
+    await catalog.sets.add({ id: 'hs', name: 'hs', repository: 'r1', sealed_target: '', sign_in: '', hosts: '', discovered: '{}', added_ms: 1, refreshed_ms: 1, oplog_mode: '{}' });
+    const alarm = { set_id: 'hs', raised_ms: 1, what: 'gap', says: '', is_settled: 1 };
+    await catalog.sets.raiseAlarm({ ...alarm, id: 'ha0', at_ms: 0, backup_session: 'h0', is_settled: 0 });
+    for (let n = 1; n < 6; n++) await catalog.sets.raiseAlarm({ ...alarm, id: `ha${n}`, at_ms: n, backup_session: null });
+    await catalog.publications.add({ id: 'hb', set_id: 'hs', set_name: 'hs', point: 'p', at: '', session: 'h1', started_ms: 1, expires_ms: 2, state: 'ready', uri: null, says: null });
+    const run = { state: 'open', why: '', due_ms: 1, missed: 0, skipped: 0, opens_ms: 1, closes_ms: null, full_read: 0, stopping: 0, added_ms: 1, ended_ms: null, says: null };
+    const part = { set_id: 'hs', set_name: 's', state: 'running', attempt: 0, not_before_ms: 1, session: null, says: null };
+    await catalog.policies.add({ id: 'hq', name: 'hq', document: '{}', is_enabled: 1, counts_from_ms: 1, next_ms: 5, follows: null, added_ms: 1 });
+    for (const policy of ['hq', 'hgone']) {
+      for (let n = 0; n < 5; n++) {
+        await catalog.policies.openRun({ run: { ...run, id: `${policy}${n}`, policy }, parts: [{ ...part, run: `${policy}${n}`, session: `${policy === 'hq' ? 'h' : 'none'}${n}` }] }, null);
+        if (policy === 'hgone' || n < 4) await catalog.policies.endRun(`${policy}${n}`, { state: 'success', ended_ms: n + 1, says: null }, null, []);
+      }
+    }
+    const counts = await sessions.counts();
+    const pass = async (forget: (from: Reached | null) => Promise<Lot>): Promise<number> => {
+      let gone = 0;
+      for (let from: Reached | null = null; ; ) {
+        const lot: Lot = await forget(from);
+        gone += lot.gone;
+        from = lot.reached;
+        if (from === null) return gone;
+      }
+    };
+    assert.equal(await history.forgetSettled(20), 2, 'alarms that are settled, but for the newest three');
+    assert.equal(await pass(async (from) => await history.forgetRuns(20, from, 2)), 2 + 5);
+    assert.deepEqual([(await catalog.policies.runs('hq', 9)).map(({ id }) => id), await catalog.policies.runs('hgone', 9), (await catalog.policies.parts('hq0')).length], [['hq4', 'hq3', 'hq2'], [], 0]);
+    await pass(async (from) => await history.forgetSessions(20, from, 4));
+    const left = await sessions.list({ setId: 'hs', limit: 50 });
+    // h0 is an alarm's, h1 a publication's, h2 to h4 of runs; h6, h7 and the open one are the newest three.
+    assert.deepEqual(left.map(({ id }) => id).filter((id) => !id.startsWith('hp')).sort(), ['h0', 'h1', 'h2', 'h3', 'h4', 'h6', 'h7', 'ho']);
+    assert.deepEqual(left.map(({ id }) => id).filter((id) => id.startsWith('hp')).sort(), ['hp2', 'hp3', 'hp4'], 'of points of a set, not of each point');
+    assert.equal((await sessions.list({ kind: 'sweep', limit: 50 })).length, 5, 'what is young stays');
+    assert.deepEqual([await sessions.events('h5', 0, 9), await sessions.note('h5', 'n'), await sessions.task('h5', 't')], [[], undefined, undefined]);
+    assert.equal(await sessions.note('h4', 'n'), 'v');
+    assert.deepEqual(await sessions.counts(), counts, 'a counter never goes down');
+    assert.equal(await pass(async (from) => await history.forgetSessions(20, from, 4)), 0);
+  });
+
+  test('the policies of a set are found by what their documents name now', async () => {
+    const row = { id: 'n1', name: 'n1', is_enabled: 1, counts_from_ms: 1, next_ms: 5, follows: null, added_ms: 1 };
+    await catalog.policies.add({ ...row, document: JSON.stringify({ groups: ['ng'], sets: ['ns', 'ns'], description: 'nx' }) });
+    const found = async (...ids: string[]) => (await catalog.policies.naming(ids)).map(({ id }) => id);
+    assert.deepEqual([await found('ns', 'ng'), await found('ng'), await found('nx')], [['n1'], ['n1'], []]);
+    await catalog.policies.update('n1', { document: JSON.stringify({ sets: ['nt'] }) });
+    assert.deepEqual([await found('ns', 'ng'), await found('nt')], [[], ['n1']]);
+    await catalog.policies.update('n1', { is_enabled: 0 });
+    assert.deepEqual(await found('nt'), ['n1']);
+    await catalog.policies.remove('n1', []);
+    assert.deepEqual(await found('nt'), []);
+  });
+
   test('a replaced server writes nothing about sessions any more, and its sessions are free for others', async () => {
     await catalog.servers.register('one', '1', 60_000);
     await catalog.sessions.open(session('d1'));
@@ -147,14 +216,14 @@ function keepsItsPromises(open: () => Promise<Catalog>): void {
   });
 }
 
-describe('SQLite', () => keepsItsPromises(async () => await openCatalogOn(sqliteDialect(':memory:'))));
+describe('SQLite', () => keepsItsPromises(async () => await openCatalogOn(sqliteDialect(':memory:'), { newestKept })));
 
 describe('PostgreSQL', { skip: whyNoPostgres() }, () => {
   let postgres: Postgres;
   before(async () => void (postgres = await openPostgres()));
   after(async () => await postgres[Symbol.asyncDispose]());
 
-  describe('the same', () => keepsItsPromises(async () => await openCatalogAt(postgres.create('same'))));
+  describe('the same', () => keepsItsPromises(async () => await openCatalogAt(postgres.create('same'), { newestKept })));
 
   test('two servers that start at once on an empty database migrate it once', async () => {
     const place = postgres.create('twice');

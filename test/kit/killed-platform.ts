@@ -57,10 +57,7 @@ export async function openKilledPlatform(): Promise<KilledPlatform> {
         return code === 0 ? (json.session as string) : undefined;
       }, { everyMs: 300 }),
     async killAt(id, step, part) {
-      await until(`step ${step} of ${id}`, 120_000, async () => {
-        const session = await look(id);
-        return session !== undefined && (session.steps.length >= step || endStates.has(session.state)) ? true : undefined;
-      }, { everyMs: 20 });
+      await platform.steps(id, ({ length }) => length >= step);
       for (const pid of platform.pids(part)) {
         try {
           process.kill(pid, 'SIGKILL');

@@ -1,12 +1,13 @@
 /** The whole product on this machine, as an operator runs it: `tidemark up` in a directory of its own, and the CLI. */
 import { spawn, execFile, type ChildProcess } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { keptCompiled } from '../../src/base/compile-cache.ts';
 import { withDeadline } from '../../src/base/deadline.ts';
+import { openClient } from '../../src/cli/client.ts';
 import { freePort } from './free-port.ts';
 import { openKeptCommands, type KeptCommands } from './kept-commands.ts';
 
@@ -22,6 +23,8 @@ export type Platform = {
   tidemark(...args: string[]): Promise<CliResult>;
   /** The same, and fails the test with the command's own words unless it ends with 0. */
   ok(...args: string[]): Promise<any>;
+  /** The names of a session's steps as they are heard, until they are enough or the session has ended. */
+  steps(session: string, isEnough: (names: readonly string[]) => boolean): Promise<readonly string[]>;
   /** Process ids below `up` whose command line contains `part`: 'server', 'transport', 'mover', 'mount', 'guardian'. */
   pids(part: string): number[];
   /** SIGKILL to `up` and everything below it, as a power cut would. */
@@ -44,6 +47,7 @@ export async function openPlatform(options: PlatformOptions = {}): Promise<Platf
   const [node, ...first] = options.command ?? [process.execPath, program];
   const own = options.dataDir === undefined;
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'tm-platform-')));
+  shareCompiled(dataDir);
   const [rest, link] = [await freePort(), await freePort()];
   let up: ChildProcess | undefined;
   let ready: { url: string; tokenFile: string } | undefined;
@@ -97,6 +101,19 @@ export async function openPlatform(options: PlatformOptions = {}): Promise<Platf
       if (result.code !== 0) throw new Error(`tidemark ${args.join(' ')} ended with ${result.code}: ${result.stderr}${result.stdout}`);
       return result.json;
     },
+    async steps(session, isEnough) {
+      const { url: server, tokenFile } = ready!;
+      const client = openClient({ server, token: readFileSync(tokenFile, 'utf8').trim(), ca: readFileSync(join(dirname(tokenFile), 'ca.pem'), 'utf8') });
+      const names: string[] = [];
+      return await withDeadline(`the steps of session ${session}`, 120_000, async (signal) => {
+        for await (const { event } of client.events(session, 0, signal)) {
+          if (event.kind !== 'step') continue;
+          names.push(event.step);
+          if (isEnough(names)) break;
+        }
+        return names;
+      });
+    },
     pids: (part) => descendants(up!.pid!).filter((pid) => commandLine(pid).some((word) => word.endsWith(`/${part}.ts`) || word.endsWith(`/${part}.js`))),
     async kill9() {
       for (const pid of [up!.pid!, ...descendants(up!.pid!)]) kill(pid);
@@ -114,6 +131,17 @@ export async function openPlatform(options: PlatformOptions = {}): Promise<Platf
       if (own) await rm(dataDir, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/** Each installation keeps its compiled code for itself; those of tests are all of one code, and a first start costs twice a later one. */
+function shareCompiled(dataDir: string): void {
+  mkdirSync(environment.NODE_COMPILE_CACHE, { recursive: true });
+  for (const directory of [dataDir, join(dataDir, 'work')]) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    if (!existsSync(join(directory, 'compiled'))) symlinkSync(environment.NODE_COMPILE_CACHE, join(directory, 'compiled'));
+  }
+  // A directory with something in it is taken by this name only.
+  writeFileSync(join(dataDir, 'up.lock'), '', { flag: 'a', mode: 0o600 });
 }
 
 function kill(pid: number): void {

@@ -72,7 +72,7 @@ export async function simulatePolicies({ policies: count, years, chance, say }: 
     sets: async (document) => await Promise.resolve(document.sets.map((id) => ({ id, name: id }))),
     asked: async () => await Promise.resolve([]),
     beginAsked: async () => await Promise.resolve(),
-    places: async (ids) => await Promise.resolve(new Map(ids.map((id) => [id, world.places.get(id)!]))),
+    places: async (wanted) => await Promise.resolve(wanted.map(({ set }) => world.places.get(set))),
     running: async () => await Promise.resolve(world.running()),
     async begin(part, run) {
       book.strike('before');

@@ -1,6 +1,6 @@
 /** A real server with its catalog, link and REST API, on a fake transport: whole sessions in milliseconds. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { request, type Agent } from 'node:https';
+import { Agent, request } from 'node:https';
 import { join } from 'node:path';
 import { joinServer } from '../../src/agent/join.ts';
 import { openLog, type Log } from '../../src/base/log.ts';
@@ -19,7 +19,7 @@ export type ServerPlatform = {
   readonly fake: FakeTransport;
   readonly server: Server;
   readonly logged: string[];
-  raw(method: string, path: string, options?: { body?: unknown; token?: string | null; headers?: Record<string, string>; /** One that keeps connections, for many questions. */ agent?: Agent }): Promise<RawAnswer>;
+  raw(method: string, path: string, options?: { body?: unknown; token?: string | null; headers?: Record<string, string>; /** In place of the one that keeps this platform's connections. */ agent?: Agent }): Promise<RawAnswer>;
   /** Fails the test unless the route answers with its own status and schema. */
   ask<N extends RouteName>(name: N, asked: RouteAsked<N>): Promise<RouteAnswer<N>>;
   /** The failure a route answers with. */
@@ -49,6 +49,8 @@ export async function openServerPlatform(timing: ServerOptions['timing'] = {}, m
   const start = async (): Promise<Server> =>
     await openServer({ dataDirectory, listen: { host: '127.0.0.1', port: 0 }, transport: { host: '127.0.0.1', port }, enrolment: { host: '127.0.0.1', port: enrolmentPort }, agents: { host: '127.0.0.1', port: 0 }, announce: '127.0.0.1', dns: [], version: '9.9.9', log, timing: { alarmEveryMs: 200, link: { shortestWaitMs: 20 }, ...timing }, ...more });
   let server = await start();
+  // A new connection for each question is half of what a question costs.
+  const agent = new Agent({ keepAlive: true });
   const fake = await openFakeTransport({ identityFile: join(data, 'transport.json'), port });
   const failure = await server.repositoryReady;
   if (failure !== null) throw new Error(failure);
@@ -61,7 +63,7 @@ export async function openServerPlatform(timing: ServerOptions['timing'] = {}, m
     const body = options.body === undefined ? undefined : JSON.stringify(options.body);
     const headers = { ...(token === null ? {} : { authorization: `Bearer ${token}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...options.headers };
     return await new Promise((resolve, reject) => {
-      const sent = request(new URL(path, server.url), { method, headers, ca, agent: options.agent ?? false, timeout: 20_000 }, (response) => {
+      const sent = request(new URL(path, server.url), { method, headers, ca, agent: options.agent ?? agent, timeout: 20_000 }, (response) => {
         let text = '';
         response.setEncoding('utf8').on('data', (part: string) => (text += part));
         response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json: text.startsWith('{') ? JSON.parse(text) : undefined }));
@@ -130,6 +132,7 @@ export async function openServerPlatform(timing: ServerOptions['timing'] = {}, m
       await server.repositoryReady;
     },
     async [Symbol.asyncDispose]() {
+      agent.destroy();
       await server.close();
       await Promise.all([fake, ...others].map(async (one) => await one.close()));
       await rm(data, { recursive: true, force: true });

@@ -102,7 +102,7 @@ export async function openStruckHosts(options: { isHasty?: boolean } = {}): Prom
       await until('bytes to arrive', 60_000, async () => ((await stored()) > first + 1.5e6 ? true : undefined), { everyMs: 50 });
     },
     async holdProof() {
-      const pid = await until('the database of the proof', 120_000, async () => proofOn(db), { everyMs: 20 });
+      const pid = await until('the database of the proof', 120_000, async () => proofOn(db), { everyMs: 60 });
       process.kill(pid, 'SIGSTOP');
       return () => {
         // It may have died with the services that had started it.

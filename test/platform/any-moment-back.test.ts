@@ -21,7 +21,7 @@ before(async () => {
   work = await mkdtemp(join(tmpdir(), 'tm-any-moment-'));
   set = await openReplicaSet({ members: 3 });
   client = await set.client();
-  platform = await openPlatform();
+  platform = await openPlatform({ keptIn: [process.execPath] });
 });
 after(async () => {
   await platform?.[Symbol.asyncDispose]();

@@ -33,7 +33,7 @@ before(async () => {
   client = await set.client();
   await client.db('shop').collection('orders').insertMany(Array.from({ length: 5_000 }, (_, n) => ({ n, text: `order ${n}`, noise: randomBytes(400) })));
   ports = { enrolmentPort: await freePort(), agentPort: await freePort() };
-  platform = await openPlatform({ args: ['--hosts', '127.0.0.1', '--enrolment-port', String(ports.enrolmentPort), '--agent-port', String(ports.agentPort), '--no-depot'] });
+  platform = await openPlatform({ keptIn: [process.execPath], args: ['--hosts', '127.0.0.1', '--enrolment-port', String(ports.enrolmentPort), '--agent-port', String(ports.agentPort), '--no-depot'] });
   vault = await openTransportHost(platform, { name: 'vault', ...ports, dataPorts: '32500-32540' });
   await vault.connected();
   const passphrase = join(base, 'passphrase');

@@ -1,13 +1,12 @@
 /**
  * The rights of the transport's unit are enough, and no more than it needs: on a whole host, as its own user, it finds
- * the mongod of another user, makes a restore point of it and proves the point on a FUSE mount.
+ * the mongod of another user, makes a restore point of it and proves the point on a FUSE mount, and runs hooks, which can do less.
  */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { MongoClient } from 'mongodb';
 import { systemClock } from '../../src/base/clock.ts';
 import { compareTimes, type ClusterTime } from '../../src/base/cluster-time.ts';
 import { until } from '../../src/base/deadline.ts';
@@ -17,33 +16,37 @@ import type { Caller } from '../../src/contract/link/caller.ts';
 import { dialOrders } from '../../src/contract/link/dial.ts';
 import { taskKinds, type TaskKind, type TaskOutput } from '../../src/contract/tasks.ts';
 import { openAuthority } from '../../src/server/authority.ts';
-import { findMongod } from '../kit/mongod.ts';
+import { putHook, showingHook, startMongodOn } from '../kit/mongod-on-host.ts';
 import { openPackages } from '../kit/packages.ts';
 import { openWholeHosts, whyNoWholeHosts, type WholeHost } from '../kit/whole-host.ts';
 
-async function runTask<K extends TaskKind>(transport: Caller, kind: K, input: unknown): Promise<TaskOutput<K>> {
+async function runTask<K extends TaskKind>(transport: Caller, kind: K, input: unknown, said: string[] = []): Promise<TaskOutput<K>> {
   const taskId = randomId();
   await transport.call('task.start', { taskId, kind, input });
-  const said: string[] = [];
   const state = await transport.call('task.watch', { taskId, after: 0 }, { onEvent: ({ event }) => void (event.kind === 'line' && said.push(event.text)) });
   if (state.state === 'failed') throw Object.assign(fromWire(state.failure), { said });
   return taskKinds[kind].output.parse(state.state === 'finished' ? state.output : undefined) as TaskOutput<K>;
 }
 
-/** A set of one member, run by a user of its own whose files nobody else may read. */
-async function startMongod(host: WholeHost): Promise<void> {
-  host.copyIn((await findMongod()).path, '/usr/bin/mongod');
-  await host.ok('useradd', ['--system', '--no-create-home', 'mongod']);
-  await host.ok('install', ['-d', '-o', 'mongod', '-m', '700', '/srv/mongod']);
-  await host.ok('systemd-run', ['--quiet', '--unit=mongod', '--uid=mongod', 'mongod', '--dbpath', '/srv/mongod', '--port', '27117', '--bind_ip_all', '--replSet', 'rs0', '--wiredTigerCacheSizeGB', '0.25', '--setParameter', 'diagnosticDataCollectionEnabled=false']);
-  const client = await until('mongod', 30_000, async () => await MongoClient.connect(`mongodb://${host.address}:27117/?directConnection=true`, { serverSelectionTimeoutMS: 1_000 }).catch(() => undefined));
-  try {
-    await client.db('admin').command({ replSetInitiate: { _id: 'rs0', members: [{ _id: 0, host: `${host.address}:27117` }] } });
-    await until('a primary', 20_000, async () => ((await client.db('admin').command({ hello: 1 }))['isWritablePrimary'] === true ? true : undefined));
-    await client.db('shop').collection('orders').insertMany(Array.from({ length: 1_000 }, (_, n) => ({ n, text: 'x'.repeat(200) })), { writeConcern: { w: 'majority', journal: true } });
-  } finally {
-    await client.close();
-  }
+/** What docs/design/hooks.md says that a hook may do under the unit. */
+async function hooksRun(host: WholeHost, transport: Caller): Promise<void> {
+  const run = async (program: string, deadlineSeconds = 20): Promise<{ ok: boolean; status: string; said: string[] }> => {
+    const said: string[] = [];
+    return { ...(await runTask(transport, 'run-hook', { program, args: ['a b'], environment: { TIDEMARK_HOOK: 'before', TIDEMARK_SET: 'rs0' }, deadlineSeconds }, said)), said: said.map((line) => line.replace(/^[^:]+: /, '').trim()) };
+  };
+  const shown = await run(putHook(host, 'show', showingHook));
+  assert.deepEqual([shown.ok, shown.status], [true, 'exit code 0']);
+  assert.deepEqual(shown.said, [
+    'user tidemark, moment before, set rs0, state , argument a b', 'CapEff: 0000000000000000 CapBnd: 0000000000280004 NoNewPrivs: 1',
+    'not /etc/tidemark', 'not /usr/local', 'not /opt/tidemark', 'not /root', 'not /home', 'not /srv', 'not /var/lib', 'writes /var/lib/tidemark-transport', 'writes /run/tidemark-transport', 'writes /tmp',
+    'does not read the data',
+  ]);
+  assert.equal((await host.run('test', ['-e', '/tmp/from-a-hook'])).code, 1, 'its /tmp is that of the service');
+  const late = await run(putHook(host, 'late', 'sleep 100'), 1);
+  assert.deepEqual([late.ok, late.status], [false, 'it was not done within 1 s']);
+  assert.deepEqual((await run(putHook(host, 'fails', 'exit 3'))).status, 'exit code 3');
+  putHook(host, 'loose', 'exit 0', 0o777);
+  await assert.rejects(run('loose'), { code: 'agent.hook-not-trusted' });
 }
 
 test('a transport under its unit backs up the mongod of another user and opens what it made on a mount', { skip: whyNoWholeHosts(), timeout: 90_000 }, async (context) => {
@@ -57,7 +60,7 @@ test('a transport under its unit backs up the mongod of another user and opens w
 
   host.copyIn(deb, '/root/transport.deb');
   await host.ok('dpkg', ['-i', '/root/transport.deb'], { deadlineMs: 60_000 });
-  await startMongod(host);
+  await startMongodOn(host);
   const { keyPem, certificatePem, caPem } = await authority.issue({ part: 'transport', name: host.name, hosts: [host.address] });
   host.write('/var/lib/tidemark-transport/identity.json', JSON.stringify({ keyPem, certificatePem, caPem }), 0o600);
   await host.ok('chown', ['tidemark', '/var/lib/tidemark-transport/identity.json']);
@@ -90,6 +93,7 @@ test('a transport under its unit backs up the mongod of another user and opens w
     context.diagnostic(`method ${point.method}, mount ${proof.mount}`);
     assert.equal(proof.collections.find(({ ns }) => ns === 'shop.orders')?.documents, 1_000);
     assert.equal(proof.mount, 'fuse');
+    await hooksRun(host, transport);
   } finally {
     transport.close();
   }

@@ -25,6 +25,7 @@ import { sortableId } from '../../base/ids.ts';
 import { openArchiveAt } from '../archive-access.ts';
 import { dataBytesOf, requireBackupRoom } from '../backup-room.ts';
 import { chooseBase, type BasePoint } from '../base-point.ts';
+import { storingHeldUpBy } from '../bottleneck.ts';
 import { aboutOf, type PointAbout } from '../point-about.ts';
 import { summaryOf, surveyChains } from '../window.ts';
 import type { TaskContext } from '../task-context.ts';
@@ -48,9 +49,9 @@ export async function backUp(input: Input, context: TaskContext): Promise<TaskOu
   const chosen: BasePoint = input.fullRead ? { kind: 'full-read', why: 'it was asked for' } : await chooseBase(archive, source);
   if (chosen.kind === 'full-read') context.say(`everything is read: ${chosen.why}`);
   const base = chosen.kind === 'base' ? chosen.point : undefined;
-  const writer = await archive.openWriter({ level: input.compression, clock: context.clock });
+  const writer = await archive.openWriter({ level: input.compression, clock: context.clock, onProgress: () => files.onProgress() });
+  const files = storing(writer, base, input.archive, context);
   try {
-    const files = storing(writer, base, context);
     const copy = await takeCopy(
       {
         client,
@@ -117,22 +118,25 @@ async function summarised(archive: Archive, point: PointManifest): Promise<TaskO
 const filesAtOnce = 4;
 
 /** Stores passes of files; a file of a later pass replaces the same path of an earlier one, and is compared with it. */
-function storing(writer: ArchiveWriter, base: PointManifest | undefined, context: TaskContext) {
+function storing(writer: ArchiveWriter, base: PointManifest | undefined, archive: Input['archive'], context: TaskContext) {
+  let expected: number | null = null;
+  const onProgress = (): void => context.progress(writer.counts, expected, storingHeldUpBy(writer.slowest(), archive));
   const before = new Map(base?.files.map((file) => [file.path, file]));
   const stored = new Map<string, StoredFile>();
-  const one = async (file: FileToRead, expected: number): Promise<boolean> => {
+  const one = async (file: FileToRead): Promise<boolean> => {
     context.signal.throwIfAborted();
     const from = stored.get(file.path) ?? before.get(file.path);
     const changed = file.unchanged === true ? [] : file.changed;
     const free = file.unchanged === true ? undefined : await file.free?.();
     const answer = await writer.storeFile({ path: file.path, from: file.from, bytes: file.bytes, mode: file.mode, base: from, changed: from === undefined ? undefined : changed, free });
     if (answer.kind === 'stored') stored.set(file.path, answer.file);
-    context.progress(writer.counts, expected);
+    onProgress();
     return answer.kind === 'stored';
   };
   return {
+    onProgress,
     async store(files: readonly FileToRead[], pass: 'pre' | 'final', wanted: AbortSignal): Promise<readonly string[]> {
-      const expected = files.reduce((sum, file) => sum + file.bytes, 0);
+      expected = files.reduce((sum, file) => sum + file.bytes, 0);
       context.step(pass === 'pre' ? `pre-copy ${files.length} files` : `store ${files.length} files`);
       const gone: string[] = [];
       // The big files first: the last one to end decides how long all take.
@@ -140,7 +144,7 @@ function storing(writer: ArchiveWriter, base: PointManifest | undefined, context
       const lane = async (): Promise<void> => {
         for (const file of queue) {
           wanted.throwIfAborted();
-          if (!(await one(file, expected))) gone.push(file.path);
+          if (!(await one(file))) gone.push(file.path);
         }
       };
       await Promise.all(Array.from({ length: filesAtOnce }, lane));

@@ -20,6 +20,8 @@ import * as oplogMode from './0021-oplog-mode.ts';
 import * as verifications from './0022-verifications.ts';
 import * as orphans from './0023-orphans.ts';
 import * as serverAddresses from './0025-server-addresses.ts';
+import * as history from './0027-history.ts';
+import * as sweeps from './0028-sweeps.ts';
 
 /** By name, in alphabetical order. A migration that was released is never changed; the next one mends it. */
 export const migrations: Record<string, Migration> = {
@@ -44,4 +46,6 @@ export const migrations: Record<string, Migration> = {
   '0022-verifications': verifications,
   '0023-orphans': orphans,
   '0025-server-addresses': serverAddresses,
+  '0027-history': history,
+  '0028-sweeps': sweeps,
 };

@@ -10,6 +10,7 @@ import { hoursFrom, numberOf, usageOf } from '../numbers.ts';
 import { readPlace } from '../repository-place.ts';
 import { readFileOf } from '../secret-file.ts';
 import { showReread } from './repository-reread.ts';
+import { showSweeps } from './repository-sweeps.ts';
 import { answerWithSession } from '../session-answer.ts';
 import { showFields, showTable } from '../table.ts';
 
@@ -128,6 +129,7 @@ function describeRepository(repository: Repository, timeZone: string): string {
       ['limits', showLimits(repository.limits)],
       ['gateways', showGateways(repository.gateways)],
       ['re-read', showReread(repository.reread, timeZone)],
+      ['sweep', showSweeps(repository.sweeps, timeZone)],
     ]),
     ...(archives.length === 0 ? ['no archive yet'] : ['archives', ...archives]),
   ].join('\n');

@@ -64,7 +64,7 @@ database hashes are taken. The point itself is not changed; what was found is ke
     takes: '<restore-point>...',
     summary: 'Delete restore points, and the oplog that only they needed.',
     text: `Without --apply it prints the plan and changes nothing: what would go, what depends on it, the moments that could no
-longer be reached. Space comes back at the next sweep, not at once.`,
+longer be reached. Space comes back in the next night, when the repository is swept, not at once.`,
     options: [apply],
     client: true,
     examples: ['tidemark point delete 0193f2a1c0de5eed01020304', 'tidemark point delete 0193f2a1c0de5eed01020304 --apply'],

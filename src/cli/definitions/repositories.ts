@@ -102,7 +102,8 @@ Without a name, the default repository.`,
     takes: '<repository> [limit]...',
     summary: 'Limit how fast data goes between a repository and other hosts, by the hours of the day.',
     text: `A limit is Mbit/s, for the whole day or between two times of the host's day: "200" or "50@08:00-18:00". Where several hold, the
-lowest counts. They take the place of those before; without any, nothing is limited. Running tasks keep what they started with.`,
+lowest counts. They take the place of those before; without any, nothing is limited. Each task
+has the limit for itself, on a share or in a bucket as well, and running ones keep what they started with.`,
     options: [],
     client: true,
     examples: ['tidemark repository limit main 50@08:00-18:00 400', 'tidemark repository limit main'],
@@ -193,6 +194,21 @@ Without a name, the default repository.`,
     exits: { 5: 'another sweep works on it' },
     see: ['tidemark point delete'],
     load: async () => (await import('../commands/repository.ts')).sweepRepository,
+  },
+  {
+    name: 'repository sweeps',
+    takes: '<repository>',
+    summary: 'Have the space of a repository given back by itself.',
+    text: `At least every so many days, and in the next night where points were deleted, a backup or a copy failed or was stopped, or the
+last sweep did. It begins up to an hour after its time, each repository always at the same. Without options it is shown.`,
+    options: [
+      { flags: '--days <days>', says: 'at least every so many (7); 0: not by itself' },
+      { flags: '--at <time>', says: 'when it begins, by the server\'s clock (04:00)' },
+    ],
+    client: true,
+    examples: ['tidemark repository sweeps main', 'tidemark repository sweeps main --days 1 --at 23:00', 'tidemark repository sweeps main --days 0'],
+    see: ['tidemark repository sweep', 'tidemark repository show'],
+    load: async () => (await import('../commands/repository-sweeps.ts')).sweepRepositoryByItself,
   },
   {
     name: 'repository open',

@@ -1,7 +1,5 @@
+import { sessionKinds, sessionStates } from '../../contract/session-kinds.ts';
 import type { CommandDefinition } from '../command.ts';
-
-const kinds = ['backup', 'verify', 'publish', 'restore-set', 'restore-collections', 'check', 'test', 'sweep', 'oplog-find', 'oplog', 'deploy', 'update', 'configure', 'uninstall', 'rescan', 'copy', 'copy-oplog', 'repair'] as const;
-const states = ['waiting', 'working', 'success', 'warning', 'failed', 'stopped'] as const;
 
 export const sessionCommands: readonly CommandDefinition[] = [
   {
@@ -10,8 +8,8 @@ export const sessionCommands: readonly CommandDefinition[] = [
     summary: 'List sessions, newest first.',
     options: [
       { flags: '--set <set>', says: 'only of this set' },
-      { flags: '--kind <kind>', says: 'only of this kind', choices: kinds },
-      { flags: '--state <state>', says: 'only in this state', choices: states },
+      { flags: '--kind <kind>', says: 'only of this kind', choices: sessionKinds },
+      { flags: '--state <state>', says: 'only in this state', choices: sessionStates },
       { flags: '--limit <n>', says: 'so many (50)' },
       { flags: '--before <session>', says: 'the page after this session' },
     ],
@@ -56,7 +54,7 @@ export const sessionCommands: readonly CommandDefinition[] = [
   {
     name: 'session retry',
     takes: '<session>',
-    summary: 'Start a failed or stopped session again, as a new one.',
+    summary: 'Start a failed or stopped session again, as a new one; of a rescan or a check with warnings, what failed of it.',
     options: [],
     client: true,
     long: true,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
+import { basename } from 'node:path';
 import { test } from 'node:test';
 import { parseAddress, parseNameServer, requireFreePort } from './address.ts';
 import { findPortOwner } from '../../base/port-owner.ts';
@@ -11,7 +12,7 @@ for (const host of ['127.0.0.1', '::1']) {
     const failed = await Promise.race([once(server, 'listening').then(() => undefined), once(server, 'error')]);
     if (failed !== undefined) return context.skip(`this machine has no ${host}`);
     const { port } = server.address() as AddressInfo;
-    const name = 'node address.test.ts';
+    const name = `node ${basename(process.argv[1]!)}`;
     assert.deepEqual(await findPortOwner(port), { pid: process.pid, name });
     await assert.rejects(requireFreePort({ host, port }, '--transport-listen'), { hint: 'Stop it, or choose another port with --transport-listen.', code: 'cli.port-in-use', message: `port ${port} is in use by pid ${process.pid} (${name})` });
     await new Promise((resolve) => server.close(resolve));

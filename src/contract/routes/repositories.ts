@@ -31,6 +31,17 @@ export const reread = z
   .meta({ id: 'Reread' });
 export type Reread = z.infer<typeof reread>;
 
+export const sweeps = z
+  .object({
+    /** At least every so many days; null: only when somebody asks for it. */
+    days: z.int().nullable(),
+    /** By the clock of the server, and up to an hour later. */
+    at: v.timeOfDay,
+    nextAtMs: z.number().nullable(),
+  })
+  .meta({ id: 'Sweeps' });
+export type Sweeps = z.infer<typeof sweeps>;
+
 export const repository = z
   .object({
     id: z.string(),
@@ -48,6 +59,8 @@ export const repository = z
     gateways: repositoryGateways,
     /** Null: it is only read, and not by itself. */
     reread: reread.nullable(),
+    /** When space comes back by itself. Null: it is only read. */
+    sweeps: sweeps.nullable(),
     addedAtMs: z.number(),
     /** Where the passphrase was written when the server made it up; null when an operator chose it. */
     passphraseFile: z.string().nullable(),
@@ -159,6 +172,17 @@ export const repositoryRoutes = {
     summary: 'Have every object of the repository read and its digest compared within so many days, a slice each night; or not.',
     params: repositoryParam,
     body: z.object({ days: z.int().min(0).max(3_650).meta({ description: '0: not at all' }), at: v.timeOfDay.default('01:00') }),
+    status: 200,
+    answer: repository,
+    failures: ['server.repository-unknown', 'server.repository-attached'],
+  },
+  'repository.sweeps': {
+    method: 'PUT',
+    path: '/api/v1/repositories/:repository/sweeps',
+    permission: 'repositories.write',
+    summary: 'Have space given back by itself every so many days, and in the next night where points were deleted or a backup failed; or not.',
+    params: repositoryParam,
+    body: z.object({ days: z.int().min(0).max(365).meta({ description: '0: not by itself' }), at: v.timeOfDay.default('04:00') }),
     status: 200,
     answer: repository,
     failures: ['server.repository-unknown', 'server.repository-attached'],

@@ -8,7 +8,7 @@ import type { Archives } from '../archives.ts';
 import type { Flow, FlowContext } from '../flow.ts';
 import type { Points } from '../points.ts';
 import { recordProof } from '../proving.ts';
-import type { Rereads } from '../rereads.ts';
+import { rereadLane, type Rereads } from '../rereads.ts';
 
 const wish = z.object({
   repository: z.string(),
@@ -16,6 +16,8 @@ const wish = z.object({
   /** Of a re-read, and the night that it is for. */
   slice: checkSlice.nullable().default(null),
   nightMs: z.number().nullable().default(null),
+  /** The archives of these sets alone: those that were damaged before. */
+  only: z.array(z.string()).nullable().default(null),
 });
 export type CheckWish = z.infer<typeof wish>;
 
@@ -29,10 +31,10 @@ export function checkFlow(services: CheckServices): Flow<CheckWish> {
   const { archives, rereads } = services;
   return {
     wish,
-    async run({ repository, readDataPercent, slice, nightMs }, context) {
+    async run({ repository, readDataPercent, slice, nightMs, only }, context) {
       const found = [];
       const { host } = await archives.find(repository);
-      for (const { setId, setName } of await context.note('archives', async () => await archives.list(repository))) {
+      for (const { setId, setName } of await context.note('archives', async () => (await archives.list(repository)).filter(({ setName }) => only?.includes(setName) ?? true))) {
         await context.step(`check the archive of ${setName}`);
         const output = await context.task(`check ${setId}`, 'check', { host, repository, setId, right: 'append' }, async () => Promise.resolve({ readDataPercent, slice }));
         if (!output.ok) await context.say(`the archive of ${setName} is damaged: ${output.damage.length} objects, ${output.hurtPoints.length} restore points hurt`, 'warning');
@@ -46,6 +48,12 @@ export function checkFlow(services: CheckServices): Flow<CheckWish> {
       const ok = found.every((archive) => archive.ok);
       return { state: ok ? 'success' : 'warning', result: { kind: 'check', ok, archives: found } };
     },
+    failedOnly(asked, result): CheckWish | null {
+      const damaged = result.kind === 'check' ? result.archives.filter(({ ok }) => !ok).map(({ set }) => set) : [];
+      // The night was counted as read.
+      return damaged.length === 0 ? null : { ...asked, nightMs: null, only: damaged };
+    },
+    laneOf: ({ repository, slice }) => (slice === null ? null : rereadLane(repository)),
   };
 }
 

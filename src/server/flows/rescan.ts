@@ -26,7 +26,9 @@ import type { ServiceVersions } from '../service-versions.ts';
 import type { LookAtSet } from '../set-looks.ts';
 import { visitComputer, type Visit, type VisitDeadlines, type VisitServices } from '../computer-visit.ts';
 
-const wish = z.object({ group: z.string(), computer: z.string().nullable(), set: z.string().nullable() });
+/** `only`: those alone, by their names: what failed before. */
+const only = z.object({ computers: z.array(z.string()), sets: z.array(z.string()) });
+const wish = z.object({ group: z.string(), computer: z.string().nullable(), set: z.string().nullable(), only: only.nullable().default(null) });
 export type RescanWish = z.infer<typeof wish>;
 
 export type RescanServices = VisitServices & { groups: Groups; lookAtSet: LookAtSet; lookAtNames: LookAtNames; sets: ProtectedSets; placement: Placement; versions: ServiceVersions; rescanMs?: Partial<VisitDeadlines> };
@@ -43,10 +45,10 @@ export function rescanFlow(services: RescanServices): Flow<RescanWish> {
       const group = await groups.find(asked.group);
       const unseen = optionsOf(group).updateServices ? await services.versions.look(0) : null;
       if (unseen !== null) await context.tell(`whether there are newer packages is not known: ${unseen}`, 'warning');
-      const sets = asked.computer === null ? (await catalog.groups.sets(group.id)).filter(({ set_id }) => asked.set === null || set_id === asked.set) : [];
+      const sets = asked.computer === null ? (await catalog.groups.sets(group.id)).filter((set) => (asked.set === null || set.set_id === asked.set) && (asked.only?.sets.includes(lookOf(set).name) ?? true)) : [];
       const scope = async (): Promise<GroupComputerRow[]> => {
         const ofSet = asked.set === null ? null : lookOf(await groups.findSet(group, asked.set)).members.map(({ host }) => host);
-        return (await catalog.groups.computers(group.id)).filter(({ name, in_scope }) => (asked.computer === null ? in_scope === 1 && (ofSet?.includes(name) ?? true) : name === asked.computer));
+        return (await catalog.groups.computers(group.id)).filter(({ name }) => asked.only?.computers.includes(name) ?? true).filter(({ name, in_scope }) => (asked.computer === null ? in_scope === 1 && (ofSet?.includes(name) ?? true) : name === asked.computer));
       };
       const visited = new Map<string, ComputerOutcome>();
       const visit = async (step: string, computers: readonly GroupComputerRow[]): Promise<void> => {
@@ -62,6 +64,11 @@ export function rescanFlow(services: RescanServices): Flow<RescanWish> {
       await sayNames(await scope(), context, services);
       const there = new Set((await catalog.groups.computers(group.id)).map(({ name }) => name));
       return conclude(group, [...visited.values()].filter(({ computer }) => there.has(computer)), seen);
+    },
+    failedOnly(asked, result): RescanWish | null {
+      if (result.kind !== 'rescan') return null;
+      const [computers, sets] = [result.computers.filter(({ ok }) => !ok).map(({ computer }) => computer), result.sets.filter(({ ok }) => !ok).map(({ set }) => set)];
+      return computers.length + sets.length === 0 ? null : { ...asked, only: { computers, sets } };
     },
   };
 }

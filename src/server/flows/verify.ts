@@ -19,7 +19,7 @@ import type { Placement } from '../placement.ts';
 import type { Points } from '../points.ts';
 import { condemnsMoment, isElsewhere, provePoint, type Proving } from '../proving.ts';
 import { verificationFailed } from '../verification-failures.ts';
-import type { Verifications } from '../verifications.ts';
+import { lanePrefix, type Verifications } from '../verifications.ts';
 
 const wish = z.object({
   repository: z.string(),
@@ -40,6 +40,7 @@ export function verifyFlow(services: VerifyServices): Flow<VerifyWish> {
   const { archives, placement, points } = services;
   return {
     wish,
+    laneOf: ({ policy, setId }) => (policy === null ? null : `${lanePrefix}${setId}`),
     async run(asked, context) {
       const { repository, setId, level, checks } = asked;
       const isByChance = asked.point === null;

@@ -10,7 +10,7 @@ import type { Reports } from './reports.ts';
 type Sample = Metric['samples'][number];
 
 export async function metricsText({ catalog, reports, links, about }: { catalog: Catalog; reports: Reports; links: Links; about: { version: string; startedAtMs: number } }): Promise<string> {
-  const sets = await reports.all(0);
+  const sets = await reports.recent();
   const of = (value: (standing: SetStanding) => number | null): Sample[] => sets.flatMap((standing) => {
     const found = value(standing);
     return found === null ? [] : [{ labels: { set: standing.set }, value: found }];
@@ -23,6 +23,7 @@ export async function metricsText({ catalog, reports, links, about }: { catalog:
   const waiting = new Map((await catalog.news.waiting()).map(({ notification, count }) => [notification, count]));
   const hosts = (await catalog.hosts.list()).filter(({ state }) => state === 'enrolled');
   const alarms = await standingHostAlarms(catalog);
+  const readings = await readingsOf(catalog);
   const told = (value: (row: (typeof notifications)[number]) => number): Sample[] => notifications.map((row) => ({ labels: { notification: row.name }, value: value(row) }));
 
   return expositionOf([
@@ -45,18 +46,21 @@ export async function metricsText({ catalog, reports, links, about }: { catalog:
     counter('sessions_ended_total', 'Sessions that have ended.', sessions.filter(({ isOpen }) => !isOpen)),
     gauge('host_connected', 'Whether orders reach the host.', hosts.map(({ id, name }) => ({ labels: { host: name }, value: Number(links.standing(id)?.state === 'connected') }))),
     gauge('host_alarms_open', 'Alarms of the warden of the host that still stand.', hosts.map(({ name }) => ({ labels: { host: name }, value: alarms.filter(({ host }) => host === name).length }))),
-    gauge('repository_read_since_timestamp_seconds', 'Since when every object of the repository was read at least once.', await readSinceOf(catalog)),
+    gauge('repository_read_since_timestamp_seconds', 'Since when every object of the repository was read at least once.', readings.flatMap(({ labels, sinceMs }) => (sinceMs === null ? [] : [{ labels, value: sinceMs / 1000 }]))),
+    gauge('repository_promised_read_seconds', 'Within how long every object of the repository is to be read.', readings.map(({ labels, days }) => ({ labels, value: days * 86_400 }))),
     gauge('notification_waiting', 'News that the notification has not heard yet.', told(({ id }) => waiting.get(id) ?? 0)),
     counter('notification_told_total', 'News that the notification has heard.', told((row) => row.told)),
     counter('notification_given_up_total', 'News that could not be told.', told(({ given_up }) => given_up)),
   ]);
 }
 
-/** Absent while some part was not read yet, and where a repository is not re-read. */
-async function readSinceOf(catalog: Catalog): Promise<Sample[]> {
+type Reading = { readonly labels: { readonly repository: string }; readonly days: number; /** Null while some part was not read yet. */ readonly sinceMs: number | null };
+
+/** Of repositories that are re-read. */
+async function readingsOf(catalog: Catalog): Promise<Reading[]> {
   const names = new Map((await catalog.repositories.list()).map(({ id, name }) => [id, name]));
   return (await catalog.rereads.list()).flatMap((row) => {
-    const [name, since] = [names.get(row.repository), readSinceBy(row)];
-    return name === undefined || since === null ? [] : [{ labels: { repository: name }, value: since / 1000 }];
+    const name = names.get(row.repository);
+    return name === undefined || row.days === 0 ? [] : [{ labels: { repository: name }, days: row.days, sinceMs: readSinceBy(row) }];
   });
 }

@@ -44,7 +44,7 @@ export function openNotifications({ catalog, sealer, clock, fingerprint }: { cat
   async function demandObjects({ about }: NotificationRule): Promise<void> {
     for (const object of about) {
       const [kind, name] = [object.slice(0, object.indexOf(':')), object.slice(object.indexOf(':') + 1)];
-      const found = { set: async () => await catalog.sets.find(name), group: async () => await catalog.groups.find(name), repository: async () => await catalog.repositories.find(name), host: async () => (await catalog.hosts.list()).find((host) => host.name === name) }[kind];
+      const found = { set: async () => await catalog.sets.find(name), group: async () => await catalog.groups.find(name), repository: async () => await catalog.repositories.find(name), host: async () => (await catalog.hosts.list()).find((host) => host.name === name), policy: async () => await catalog.policies.find(name) }[kind];
       if ((await found?.()) === undefined) throw notificationUnfit({ why: `there is no ${kind} ${name}` });
     }
   }

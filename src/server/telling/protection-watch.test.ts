@@ -13,13 +13,15 @@ test('a set that is not as promised for 15 minutes is told once, again after a w
   const directory = mkdtempSync(join(tmpdir(), 'tm-watch-'));
   const catalog = await openCatalog(join(directory, 'catalog.sqlite'));
   try {
-    const set = { id: 's1', name: 'shop', repository: 'r', sealed_target: '', sign_in: 'none', hosts: '[]', discovered: '{}', added_ms: 0, refreshed_ms: 0, oplog_mode: '{}' };
-    const withSet = { ...catalog, sets: { ...catalog.sets, list: async () => await Promise.resolve([set]) } };
     const minuteMs = 60_000;
     const turned = { ...systemClock, nowMs: 1e12, elapsedMs: 0, now: () => turned.nowMs, monotonicMs: () => turned.elapsedMs };
     let isProtected = false;
-    const reports = { standing: async () => await Promise.resolve({ isProtected, reasons: [] }) } as unknown as Reports;
-    const watch = openProtectionWatch({ catalog: withSet, reports, clock: turned, log: silentLog });
+    const reports = {
+      each: async function* () {
+        yield await Promise.resolve({ id: 's1', standing: { set: 'shop', isProtected, reasons: [] } });
+      },
+    } as unknown as Reports;
+    const watch = openProtectionWatch({ catalog, reports, clock: turned, log: silentLog });
     const lookAfter = async (ms: number): Promise<string[]> => {
       turned.nowMs += ms;
       turned.elapsedMs += ms;

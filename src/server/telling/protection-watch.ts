@@ -15,20 +15,20 @@ export function openProtectionWatch({ catalog, reports, clock, log, everyMs = 60
   const since = new Map<string, number>();
 
   async function look(): Promise<void> {
-    for (const set of await catalog.sets.list()) {
-      const { isProtected, reasons } = await reports.standing(set, 0);
-      const last = await catalog.news.newest(['unprotected', 'protected'], set.id);
+    const told = await catalog.news.newestOf(['unprotected', 'protected']);
+    for await (const { id, standing: { set, isProtected, reasons } } of reports.each(0)) {
+      const last = told.get(id);
       if (isProtected) {
-        since.delete(set.id);
-        if (last?.kind === 'unprotected') await catalog.news.add({ kind: 'protected', ref: set.id, at_ms: clock.now() });
+        since.delete(id);
+        if (last?.kind === 'unprotected') await catalog.news.add({ kind: 'protected', ref: id, at_ms: clock.now() });
         continue;
       }
-      const beganMs = since.get(set.id) ?? clock.monotonicMs();
-      since.set(set.id, beganMs);
+      const beganMs = since.get(id) ?? clock.monotonicMs();
+      since.set(id, beganMs);
       const isTold = last?.kind === 'unprotected' && clock.now() - last.at_ms < againMs;
       if (isTold || clock.monotonicMs() - beganMs < patience) continue;
-      log.error('a set is not protected as promised', { set: set.name, why: reasons.join('; ') });
-      await catalog.news.add({ kind: 'unprotected', ref: set.id, at_ms: clock.now() });
+      log.error('a set is not protected as promised', { set, why: reasons.join('; ') });
+      await catalog.news.add({ kind: 'unprotected', ref: id, at_ms: clock.now() });
     }
   }
 

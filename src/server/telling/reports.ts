@@ -2,24 +2,27 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { SessionRow } from '../../catalog/sessions.ts';
 import type { SetRow } from '../../catalog/sets.ts';
+import type { VerificationRow } from '../../catalog/verifications.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Report, SetStanding } from '../../contract/reports.ts';
 import { verificationOutcome } from '../../contract/checks.ts';
 import { sessionProgress } from '../../contract/sessions.ts';
 import { wireFailure } from '../../contract/values.ts';
-import { judgeProtection, type Promised } from '../../domain/protection.ts';
+import { judgeProtection } from '../../domain/protection.ts';
 import type { OplogStandings } from '../oplog-standings.ts';
 import type { Points, Proof } from '../points.ts';
+import type { KnownOfSet, SetReading } from './set-reading.ts';
 
 export type Reports = ReturnType<typeof openReports>;
 
 const mostSessions = 500;
+const slowMs = 500;
+const slowAgain = 10;
 
-type Options = { catalog: Catalog; points: Points; standings: OplogStandings; clock: Clock; server: () => string; promisedTo: (setId: string) => Promise<Promised> };
+type Options = { catalog: Catalog; points: Points; standings: OplogStandings; clock: Clock; server: () => string; reading: SetReading };
 
-export function openReports({ catalog, points, standings, clock, server, promisedTo }: Options) {
-  async function standing(set: SetRow, fromMs: number): Promise<SetStanding> {
-    const [promised, rows, alarms] = [await promisedTo(set.id), await points.list(set.id), await catalog.sets.alarms(set.id)];
+export function openReports({ catalog, points, standings, clock, server, reading }: Options) {
+  async function standingOf(set: SetRow, fromMs: number, { promised, rows, alarms, verifications }: KnownOfSet): Promise<SetStanding> {
     const there = rows.filter(({ lost, repository }) => lost === 0 && repository === set.repository).map(points.summary);
     const good = points.good(rows, set.repository);
     const oplog = await standings.view(set.id, good);
@@ -28,7 +31,7 @@ export function openReports({ catalog, points, standings, clock, server, promise
     const before = good.filter(({ createdAtMs }) => createdAtMs < fromMs).at(-1);
     const proofs = good.flatMap(({ proof }) => proof ?? []).sort((a, b) => a.atMs - b.atMs);
     const nowMs = clock.now();
-    const judged = judgeProtection({ lastPointMs: newest?.createdAtMs ?? null, newestIsBad: there.at(-1)?.proof?.ok === false, isArchived: oplog.through !== null, lossSeconds: oplog.lossIfDisasterNowSeconds, outOfReach: oplog.needsBase ? { afterMs: oplog.restorableTo === null ? null : oplog.restorableTo.t * 1000, alarm: open[0]?.what ?? null } : null, oplogState: oplog.state }, promised, nowMs);
+    const judged = judgeProtection({ lastPointMs: newest?.createdAtMs ?? null, newestIsBad: there.at(-1)?.proof?.ok === false, unproved: there.slice(there.findLastIndex(({ id }) => id === newest?.id) + 1).filter(({ proof: made }) => made === null).length, isArchived: oplog.through !== null, lossSeconds: oplog.lossIfDisasterNowSeconds, outOfReach: oplog.needsBase ? { afterMs: oplog.restorableTo === null ? null : oplog.restorableTo.t * 1000, alarm: open[0]?.what ?? null } : null, oplogState: oplog.state }, promised, nowMs);
     const first = good[0];
     const proof = proofs.at(-1);
     return {
@@ -46,30 +49,55 @@ export function openReports({ catalog, points, standings, clock, server, promise
       grownBytes: newest === undefined || before === undefined ? null : newest.bytes.processed - before.bytes.processed,
       storedBytes: there.filter(({ createdAtMs }) => createdAtMs >= fromMs).reduce((sum, { bytes }) => sum + bytes.stored, 0),
       verified: proof === undefined ? null : { atMs: proof.atMs, level: proof.level },
-      fullyVerified: await lastFull(set.id, there.flatMap(({ proof: found }) => (found?.level === 'full' ? [found] : []))),
+      fullyVerified: lastFull(verifications, there.flatMap(({ proof: found }) => (found?.level === 'full' ? [found] : []))),
       alarmsOpen: open.length,
       oplogState: oplog.state,
     };
   }
 
   /** By a policy, or by hand on a point: the later of both. */
-  async function lastFull(setId: string, onPoints: readonly Proof[]): Promise<SetStanding['fullyVerified']> {
-    const kept = (await catalog.verifications.ofSet(setId)).flatMap(({ outcome }) => (outcome === null ? [] : [verificationOutcome.parse(JSON.parse(outcome))]));
+  function lastFull(verifications: readonly VerificationRow[], onPoints: readonly Proof[]): SetStanding['fullyVerified'] {
+    const kept = verifications.flatMap(({ outcome }) => (outcome === null ? [] : [verificationOutcome.parse(JSON.parse(outcome))]));
     const last = [...kept, ...onPoints].sort((a, b) => a.atMs - b.atMs).at(-1);
     if (last === undefined) return null;
     const { atMs, ok, says, checks = [] } = last;
     return { atMs, ok, says, checks: checks.length, failed: checks.filter((check) => !check.ok).map(({ name }) => name) };
   }
 
+  async function* each(fromMs: number): AsyncGenerator<{ readonly id: string; readonly standing: SetStanding }> {
+    for await (const { set, known } of reading.all()) yield { id: set.id, standing: await standingOf(set, fromMs, known) };
+  }
+
   async function all(fromMs: number): Promise<SetStanding[]> {
     const list: SetStanding[] = [];
-    for (const set of await catalog.sets.list()) list.push(await standing(set, fromMs));
+    for await (const { standing } of each(fromMs)) list.push(standing);
     return list;
   }
 
+  const standing = async (set: SetRow, fromMs: number): Promise<SetStanding> => await standingOf(set, fromMs, await reading.one(set.id));
+
+  let recent: { readonly sets: Promise<SetStanding[]>; readonly untilMs: number } | undefined;
+
   return {
     standing,
+    each,
     all,
+    /** As they stand now. Where that takes more than half a second to find out, for at most ten times as long the same answer is given. */
+    async recent(): Promise<SetStanding[]> {
+      if (recent !== undefined && clock.monotonicMs() < recent.untilMs) return await recent.sets;
+      const fromMs = clock.monotonicMs();
+      const asked = { sets: all(0), untilMs: Infinity };
+      recent = asked;
+      try {
+        const sets = await asked.sets;
+        const tookMs = clock.monotonicMs() - fromMs;
+        asked.untilMs = tookMs > slowMs ? clock.monotonicMs() + slowAgain * tookMs : 0;
+        return sets;
+      } catch (error) {
+        asked.untilMs = 0;
+        throw error;
+      }
+    },
     async daily(fromMs: number, toMs: number): Promise<Report> {
       const ended = await catalog.sessions.endedBetween(fromMs, toMs, mostSessions + 1);
       return { kind: 'daily', server: server(), fromMs, toMs, sets: await all(fromMs), sessions: ended.slice(0, mostSessions).map(viewReported).reverse(), isCut: ended.length > mostSessions, steps: [], bytes: null };

@@ -188,8 +188,12 @@ test('a receiver is in the port plan, on its port, unless it is on this machine'
   assert.deepEqual(rows.filter(({ row }) => [23, 24, 25, 31].includes(row)).map(({ row, to, protocol, ports, service }) => [row, to.name, protocol, ports[0]!.from, service]), [[23, '192.0.2.5', 'tcp', 587, 'smtp'], [24, '192.0.2.6', 'tcp', 6514, 'tcp'], [25, '192.0.2.7', 'udp', 162, 'silent'], [31, '192.0.2.8', 'tcp', 8443, 'https']]);
 });
 
-test('a rule about what is not there, and a password without TLS, are refused', async () => {
+test('a rule about what is not there, and a password without TLS, are refused; one about a policy that is there is kept', async () => {
+  await platform.ask('policy.add', { body: { name: 'seldom', schedule: { kind: 'manual' } } });
+  const { rule } = await platform.ask('notification.add', { body: { name: 'of-seldom', channel: { kind: 'webhook', url: url(), secret }, rule: { about: ['policy:seldom'] } } });
+  assert.deepEqual(rule.about, ['policy:seldom']);
   const refusal = async (channel: object, rule: object): Promise<string> => (await platform.refused('notification.add', { body: { name: 'unfit', channel: channel as never, rule } })).message;
   assert.match(await refusal({ kind: 'webhook', url: url(), secret }, { about: ['set:nowhere'] }), /there is no set nowhere/);
+  assert.match(await refusal({ kind: 'webhook', url: url(), secret }, { about: ['policy:nowhere'] }), /there is no policy nowhere/);
   assert.match(await refusal({ kind: 'mail', host: 'm', from: 'a@b.test', to: ['c@d.test'], security: 'none', signIn: { user: 'u', password: 'p' } }, {}), /not sent without TLS/);
 });

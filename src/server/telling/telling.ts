@@ -10,13 +10,14 @@ import { openNewsReader } from './news.ts';
 import { openNotifications } from './notifications.ts';
 import { openProtectionWatch } from './protection-watch.ts';
 import { openReports } from './reports.ts';
+import { openSetReading } from './set-reading.ts';
 import { openTeller } from './teller.ts';
 
 type Options = { catalog: Catalog; sealer: Sealer; points: Points; standings: OplogStandings; clock: Clock; log: Log; fingerprint: () => string; server: () => string; policies: PolicyPromises; everyMs?: number | undefined };
 
 export function openTelling({ catalog, sealer, points, standings, clock, log, fingerprint, server, policies, everyMs }: Options) {
   const notifications = openNotifications({ catalog, sealer, clock, fingerprint });
-  const reports = openReports({ catalog, points, standings, clock, server, promisedTo: policies.promisedTo });
+  const reports = openReports({ catalog, points, standings, clock, server, reading: openSetReading({ catalog, policies, standings }) });
   const reader = openNewsReader({ catalog, reports, policies, server });
   const teller = openTeller({ catalog, notifications, reader, clock, log, server, ...(everyMs !== undefined && { everyMs }) });
   const watch = openProtectionWatch({ catalog, reports, clock, log });

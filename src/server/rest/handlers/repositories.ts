@@ -16,7 +16,7 @@ import { laneOf } from '../../session-engine.ts';
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 
-type RepositoryRoutes = 'repository.add' | 'repository.import' | 'repository.adopt' | 'repository.repair' | 'repository.list' | 'repository.show' | 'repository.limit' | 'repository.immutable' | 'repository.gateway' | 'repository.reread' | 'repository.check' | 'repository.test' | 'repository.sweep';
+type RepositoryRoutes = 'repository.add' | 'repository.import' | 'repository.adopt' | 'repository.repair' | 'repository.list' | 'repository.show' | 'repository.limit' | 'repository.immutable' | 'repository.gateway' | 'repository.reread' | 'repository.sweeps' | 'repository.check' | 'repository.test' | 'repository.sweep';
 
 export function repositoryHandlers(services: Services): Pick<Handlers, RepositoryRoutes> {
   const { archives, catalog, engine, viewSession } = services;
@@ -48,9 +48,14 @@ export function repositoryHandlers(services: Services): Pick<Handlers, Repositor
       await services.rereads.set(row, body);
       return await archives.view(row);
     },
+    'repository.sweeps': async ({ params, body }) => {
+      const row = await archives.writable(params.repository);
+      await services.sweeps.set(row, body);
+      return await archives.view(row);
+    },
     'repository.check': async ({ params, body }) => {
       const row = await archives.find(params.repository);
-      return await start(row, 'check', { repository: row.id, readDataPercent: body.readDataPercent, slice: null, nightMs: null });
+      return await start(row, 'check', { repository: row.id, readDataPercent: body.readDataPercent, slice: null, nightMs: null, only: null });
     },
     'repository.test': async ({ params, body }) => {
       const row = await archives.writable(params.repository);
