@@ -69,7 +69,8 @@ there, with the group's credential for it.`,
     summary: 'Make one restore point now, and prove it by opening it.',
     text: `Takes the copy in the way that disturbs the database least, stores what the repository does not have yet, and
 opens the new point with a real mongod. Node and compression are those of the set's policy, if it has one, unless
-given here; the command does not wait for the limits of policies. Ctrl-C asks the session to stop; what was stored is used by the next run.`,
+given here; the command does not wait for the limits of policies. Ctrl-C asks the session to stop; what was stored is
+used by the next run.`,
     options: [
       { flags: '--full-read', says: 'read and hash everything again, whatever is known to be unchanged' },
       { flags: '--repository <name>', says: 'must be the set\'s repository' },
