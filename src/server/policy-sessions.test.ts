@@ -23,7 +23,6 @@ test('the host that a part counts for is that of the node which its policy wishe
     alarms: { asking: unasked, look: () => {} },
     sets: { find: unasked },
     points: { summary: ({ summary }) => JSON.parse(summary) },
-    alarms: { asking: unasked, look: () => {} },
     placement: { near: async () => await Promise.resolve('near'), ofMember: ({ local }, address) => local.find((one) => one.member === address)?.host ?? 'none' },
   });
   const policy = (given: object) => policyDocument.parse({ name: 'p', sets: ['s1'], ...given });
