@@ -2,19 +2,22 @@
  * Heals stretches of archived oplog from an archive whose slices have other borders (docs/design/oplog-merging.md#repair).
  *
  * The other archive proves its entries by its own chain. Here they become merged slices: `previous` is the hash that stands before the stretch here, `end`
- * the one that what comes behind it carries. Where both archives have a border, the hashes there must be the same; of a damaged slice whose
- * header can be read, each block must have the hash that it had.
+ * the one that what comes behind it carries. A host can add slices, so no slice is believed because of the moment that it ends at: where both archives have a
+ * border there, the hashes must be the same; where they have not, its entries must be those of the other archive. Of a damaged slice whose header
+ * can be read, each block must have the hash that it had. One that can be read as a whole is not damaged: what it does not continue is.
  */
 import { blake3 } from '@napi-rs/blake-hash';
-import { compareTimes, sameTime, type ClusterTime, type Optime } from '../base/cluster-time.ts';
+import { compareTimes, sameTime, showTime, type ClusterTime, type Optime } from '../base/cluster-time.ts';
 import { isFailure } from '../base/failure.ts';
 import type { ArchiveParts } from './archive-parts.ts';
+import { objectRetained } from './failures.ts';
 import { chainRoot, isSameEntry, type StoredChain } from './oplog-chain.ts';
+import { haveSameEntries, plainOf } from './oplog-compare.ts';
 import { groupBytes } from './oplog-merge-plan.ts';
-import { listParts, openLink, openSlice, readEntries, wayFrom } from './oplog-reader.ts';
+import { listParts, openLink, openSlice, readBlock, readEntries, wayFrom, type Link } from './oplog-reader.ts';
 import { mergedName, openSliceEncoder, type SliceName } from './oplog-slice.ts';
 
-export type OplogHealing = { readonly parts: ArchiveParts; readonly from: ArchiveParts; readonly chain: string; readonly stored: StoredChain };
+export type OplogHealing = { readonly parts: ArchiveParts; readonly from: ArchiveParts; readonly chain: string; readonly stored: StoredChain; /** Stored bytes of a piece; a group's by default. */ readonly pieceBytes?: number };
 
 type Stretch = { readonly after: ClusterTime; through: ClusterTime; readonly damaged: SliceName[] };
 
@@ -29,7 +32,8 @@ export async function healAnew(healing: OplogHealing, damaged: ReadonlySet<strin
 }
 
 /** What of the chain is damaged or missing here; what stands side by side is one stretch. */
-async function hurtStretches({ parts, chain, stored }: OplogHealing, damaged: ReadonlySet<string>): Promise<Stretch[]> {
+async function hurtStretches(healing: OplogHealing, damaged: ReadonlySet<string>): Promise<Stretch[]> {
+  const { parts, chain, stored } = healing;
   const found: Stretch[] = [];
   const add = (after: ClusterTime, through: ClusterTime, slices: readonly SliceName[]): void => {
     const last = found.at(-1);
@@ -41,7 +45,7 @@ async function hurtStretches({ parts, chain, stored }: OplogHealing, damaged: Re
   let at: ClusterTime = stored.start.after;
   for (;;) {
     for (const slice of wayFrom(left, at, undefined)) {
-      if (damaged.has(slice.name) && !slice.isCut) add(slice.after, slice.through, [slice]);
+      if (damaged.has(slice.name) && !slice.isCut && !(await isWhole(healing, slice))) add(slice.after, slice.through, [slice]);
       at = slice.through;
     }
     const from = at;
@@ -53,64 +57,117 @@ async function hurtStretches({ parts, chain, stored }: OplogHealing, damaged: Re
   }
 }
 
-/** False: it cannot be shown that the entries belong there. */
+/** False: it cannot be shown that the entries belong there, or what is damaged is locked and stands before what would heal it. */
 async function writeAnew(healing: OplogHealing, stretch: Stretch, goesOn: () => void): Promise<boolean> {
   const { parts, from, chain } = healing;
-  const edges = await edgesOf(healing, stretch);
+  const ours = await listParts(parts, chain);
+  const edges = await edgesOf(healing, stretch, ours);
   if (edges === undefined || !(await areTheEntries(healing, stretch))) return false;
-  const names: string[] = [];
+  // A piece that began where a slice begins would stand before that one.
+  const begun = new Set(ours.map(({ after }) => showTime(after)));
+  const pieces: { name: string; through: Optime }[] = [];
   let { through: after, hash: previous } = edges.before;
   let encoder = openSliceEncoder(parts.keys);
+  let first: Buffer | undefined;
   const write = async (through: ClusterTime, end?: string): Promise<void> => {
     const name = mergedName(parts.names, chain, after, through);
     const made = encoder.finish(name, after, previous, end);
-    await parts.storage.put(name, made.bytes, 'replace');
-    names.push(name);
+    pieces.push({ name, through: made.through });
+    if (first === undefined) first = made.bytes;
+    else await parts.storage.put(name, made.bytes, 'replace');
     [after, previous] = [made.through, made.hash];
     encoder = openSliceEncoder(parts.keys);
   };
-  for await (const batch of readEntries(from, chain, stretch.after, stretch.through)) {
-    goesOn();
-    encoder.add(batch);
-    // A piece of a long stretch: its hash is its own.
-    if (encoder.bytes >= groupBytes && compareTimes(batch.last, stretch.through) < 0) await write(batch.last);
+  try {
+    for await (const batch of readEntries(from, chain, stretch.after, stretch.through)) {
+      goesOn();
+      encoder.add(batch);
+      // A piece of a long stretch: its hash is its own.
+      if (encoder.bytes >= (healing.pieceBytes ?? groupBytes) && compareTimes(batch.last, stretch.through) < 0 && !begun.has(showTime(batch.last))) await write(batch.last);
+    }
+    await write(stretch.through, edges.end);
+    // The first one last: until it is there the way is what it was, and from then on all of them are on it.
+    await parts.storage.put(pieces[0]!.name, first!, 'replace');
+  } catch (error) {
+    for (const { name } of pieces.slice(1)) await deleted(parts, name).catch(() => false);
+    throw error;
   }
-  await write(stretch.through, edges.end);
-  for (const { name } of stretch.damaged) if (!names.includes(name)) await parts.storage.delete(name);
-  return true;
+  return await removeDamaged(parts, stretch, pieces);
+}
+
+/** Only what could not be read goes. One that is locked stays beside what heals it, which readers prefer but where it is a longer merged one. */
+async function removeDamaged(parts: ArchiveParts, stretch: Stretch, pieces: readonly { name: string; through: ClusterTime }[]): Promise<boolean> {
+  let isHealed = true;
+  for (const slice of stretch.damaged) {
+    if (pieces.some(({ name }) => name === slice.name) || (await deleted(parts, slice.name))) continue;
+    if (slice.isMerged && sameTime(slice.after, stretch.after) && compareTimes(slice.through, pieces[0]!.through) > 0) isHealed = false;
+  }
+  return isHealed;
+}
+
+async function deleted(parts: ArchiveParts, name: string): Promise<boolean> {
+  try {
+    await parts.storage.delete(name);
+    return true;
+  } catch (error) {
+    if (!isFailure(error, objectRetained)) throw error;
+    return false;
+  }
 }
 
 type Edge = { readonly through: Optime; readonly hash: string };
 
 /** What stands before the stretch, and the hash that it ends with. Undefined where nobody knows, or the two archives have other hashes there. */
-async function edgesOf(healing: OplogHealing, { after, through }: Stretch): Promise<{ before: Edge; end: string } | undefined> {
+async function edgesOf(healing: OplogHealing, stretch: Stretch, ours: readonly SliceName[]): Promise<{ before: Edge; end: string } | undefined> {
   const { parts, from, chain, stored } = healing;
-  const [ours, theirs] = [await listParts(parts, chain), await listParts(from, chain)];
-  const root = sameTime(after, stored.start.after) ? { through: stored.start.after, hash: chainRoot(chain, stored) } : undefined;
-  const [before, there] = [root ?? (await edgeAt(parts, chain, ours, after)), root ?? (await edgeAt(from, chain, theirs, after))];
-  const [behind, endThere] = [await carriedAt(parts, chain, ours, through), (await edgeAt(from, chain, theirs, through))?.hash];
-  if (before !== undefined && there !== undefined && (before.hash !== there.hash || !isSameEntry(before.through, there.through))) return undefined;
-  if (behind !== undefined && endThere !== undefined && behind !== endThere) return undefined;
-  const [start, end] = [before ?? there, behind ?? endThere];
-  return start === undefined || end === undefined ? undefined : { before: start, end };
+  const { after, through } = stretch;
+  const theirs = await listParts(from, chain);
+  const before = sameTime(after, stored.start.after) ? { through: stored.start.after, hash: chainRoot(chain, stored) } : await edgeBefore(healing, stretch, ours, theirs);
+  const carried = new Set((await linksOf(parts, chain, ours.filter((slice) => sameTime(slice.after, through)))).map(({ link }) => link.header.previous));
+  const ends = (await linksOf(from, chain, theirs.filter((slice) => sameTime(slice.through, through)))).map(({ link }) => link.hash);
+  // Of several that say something else nobody knows which one is right.
+  const end = ends.length > 0 ? ends.find((hash) => carried.size === 0 || carried.has(hash)) : carried.size === 1 ? [...carried][0] : undefined;
+  return before === undefined || end === undefined ? undefined : { before, end };
 }
 
-/** The hash of a whole slice or cut that ends at this moment. */
-async function edgeAt(parts: ArchiveParts, chain: string, slices: readonly SliceName[], at: ClusterTime): Promise<Edge | undefined> {
-  for (const slice of slices.filter(({ through }) => sameTime(through, at))) {
-    const link = await openLink(parts, chain, slice).catch(passBy);
-    if (link !== undefined) return { through: link.header.through, hash: link.hash };
+/** Of what ends where the stretch starts, the one that is the other archive's too: by its hash or, where that has no border there, by its entries. */
+async function edgeBefore(healing: OplogHealing, { after }: Stretch, ours: readonly SliceName[], theirs: readonly SliceName[]): Promise<Edge | undefined> {
+  const { parts, from, chain } = healing;
+  const endsThere = (slice: SliceName): boolean => sameTime(slice.through, after);
+  const there = (await linksOf(from, chain, theirs.filter(endsThere))).map(({ link }) => ({ through: link.header.through, hash: link.hash }));
+  const here = await linksOf(parts, chain, ours.filter(endsThere));
+  if (here.length === 0) return there[0];
+  for (const { slice, link } of here) {
+    const isTheirs = there.length > 0 ? there.some(({ hash, through }) => hash === link.hash && isSameEntry(through, link.header.through)) : await hasTheirEntries(healing, slice);
+    if (isTheirs) return { through: link.header.through, hash: link.hash };
   }
   return undefined;
 }
 
-/** The hash that a whole slice or cut which starts at this moment carries. */
-async function carriedAt(parts: ArchiveParts, chain: string, slices: readonly SliceName[], at: ClusterTime): Promise<string | undefined> {
-  for (const slice of slices.filter(({ after }) => sameTime(after, at))) {
-    const link = await openLink(parts, chain, slice).catch(passBy);
-    if (link !== undefined) return link.header.previous;
+/** Over a data channel nobody puts a cut or a merged slice; of any other one the other archive must have what is in it. */
+async function hasTheirEntries({ parts, from, chain }: OplogHealing, slice: SliceName): Promise<boolean> {
+  if (slice.isCut || slice.isMerged) return true;
+  async function* theirs(): AsyncGenerator<Uint8Array> {
+    for await (const { bytes } of readEntries(from, chain, slice.after, slice.through)) yield bytes;
   }
-  return undefined;
+  return (await haveSameEntries(plainOf(parts, chain, [slice]), theirs()).catch(passBy)) ?? false;
+}
+
+/** Of those that are sound. */
+async function linksOf(parts: ArchiveParts, chain: string, slices: readonly SliceName[]): Promise<{ slice: SliceName; link: Link }[]> {
+  const found: { slice: SliceName; link: Link }[] = [];
+  for (const slice of slices) {
+    const link = await openLink(parts, chain, slice).catch(passBy);
+    if (link !== undefined) found.push({ slice, link });
+  }
+  return found;
+}
+
+async function isWhole({ parts, chain }: OplogHealing, slice: SliceName): Promise<boolean> {
+  const opened = await openSlice(parts, chain, slice).catch(passBy);
+  if (opened === undefined) return false;
+  for (let index = 0; index < opened.header.blocks.length; index++) if ((await readBlock(parts, chain, slice, opened, index).catch(passBy)) === undefined) return false;
+  return true;
 }
 
 /** Of a damaged slice whose header can be read: whether the other archive has what was in each of its blocks. */
