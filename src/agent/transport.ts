@@ -20,7 +20,8 @@ import { removeStaleMounts } from '../mount/stale.ts';
 import { holdersOf } from '../repository/holders.ts';
 import { keepConfiguration } from '../repository/configurations.ts';
 import { raiseImmutable } from '../repository/immutable.ts';
-import { planMerge } from '../repository/oplog-merge-plan.ts';
+import { planMerge, usualMergeLimits } from '../repository/oplog-merge-plan.ts';
+import { listOnce } from '../repository/oplog-reader.ts';
 import { planTrim } from '../repository/oplog-trim.ts';
 import { listArchives, makeArchive } from '../repository/repository.ts';
 import { readWardenAlarms } from '../repository/storage/warden-line.ts';
@@ -121,8 +122,9 @@ export async function openTransport(options: { workDirectory: string; programs: 
     'archive.oplog-plan': async ({ archive, ...wish }) =>
       await withArchiveHere(archive, async (opened) => {
         const { isNeeded, says } = await neededIn(opened, wish, systemClock.now());
-        const { goes, full, retainedBytes, retainedUntilMs } = await planTrim(opened.parts, isNeeded);
-        const merges = (await planMerge(opened.parts)).reduce((sum, { groups, full: others }) => sum + groups.flat().length + others.length, 0);
+        const list = listOnce(opened.parts);
+        const { goes, full, retainedBytes, retainedUntilMs } = await planTrim(opened.parts, isNeeded, list);
+        const merges = (await planMerge(opened.parts, usualMergeLimits, list)).reduce((sum, { groups, full: others }) => sum + groups.flat().length + others.length, 0);
         return { goes: [...goes], retainedBytes, retainedUntilMs, says, full: full.length, merges };
       }),
     'point.delete': async ({ archive, point }) => {

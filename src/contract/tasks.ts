@@ -198,9 +198,9 @@ export const taskKinds = {
       /** `full`: every gap whose bytes are still there. */
       v.oplogGoing.extend({ what: z.literal('cut'), full: z.array(v.oplogStretch) }),
       z.object({ what: z.literal('empty'), freedBytes: z.number(), slices: z.int(), chains: z.int() }),
-      /** `slices` became `into`; `full`: every merged slice that others still stand inside of. `files`: the slices of the archive, those others included. */
-      z.object({ what: z.literal('merge'), slices: z.int(), into: z.int(), bytes: z.number(), files: z.int(), full: z.array(v.oplogStretch) }),
-      z.object({ what: z.literal('remove-merged'), freedBytes: z.number(), slices: z.int() }),
+      /** `slices` became `into`; `full`: every merged slice that others still stand inside of. `files`: the slices of the archive, those others included. `left`: slices for later runs; `held`: why it was not more; `stays`: what cannot be merged. */
+      z.object({ what: z.literal('merge'), slices: z.int(), into: z.int(), bytes: z.number(), files: z.int(), full: z.array(v.oplogStretch), left: z.int().default(0), held: z.string().nullable().default(null), stays: z.int().default(0) }),
+      z.object({ what: z.literal('remove-merged'), freedBytes: z.number(), slices: z.int(), stays: z.int().default(0) }),
     ]),
   },
   /** Brings what a set's archive holds, points and oplog, into its archive in another repository, under that one's key. */

@@ -10,7 +10,7 @@ import type { ArchiveParts } from './archive-parts.ts';
 import { dayOf } from './object-names.ts';
 import { listChains } from './oplog-archive.ts';
 import { readChain, type StoredChain } from './oplog-chain.ts';
-import { listParts, wayFrom } from './oplog-reader.ts';
+import { listParts, wayFrom, type ListChain } from './oplog-reader.ts';
 import type { SliceName } from './oplog-slice.ts';
 import type { TrimStretch } from './oplog-trim.ts';
 
@@ -22,10 +22,49 @@ const askedAtOnce = 16;
 export type MergeLimits = { readonly groupBytes: number; readonly fewest: number };
 export const usualMergeLimits: MergeLimits = { groupBytes, fewest: fewestInOpenDay };
 
-export type ChainMerge = { readonly chain: string; readonly stored: StoredChain; readonly groups: readonly (readonly SliceName[])[]; /** Merged slices that others are inside of. */ readonly full: readonly TrimStretch[]; /** Slices of the chain, whatever they are. */ readonly files: number };
+export type ChainMerge = { readonly chain: string; readonly stored: StoredChain; readonly groups: readonly (readonly SliceName[])[]; /** Merged slices that others are inside of. */ readonly full: readonly TrimStretch[]; /** Bytes of those others. */ readonly fullBytes: number; /** Slices of the chain, whatever they are. */ readonly files: number };
+
+/** What one run may merge, so that a store never holds much twice and a lease is held for minutes. */
+export type MergeLot = { readonly bytes: number; readonly groups: number; /** Left free for everybody else. */ readonly reserveBytes: number };
+export const usualLot: MergeLot = { bytes: 1 << 30, groups: 64, reserveBytes: 512 << 20 };
+
+function bytesOf(slices: readonly SliceName[]): number {
+  return slices.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** What is left of a lot while its run goes on. */
+export type MergeRoom = {
+  hasRoomFor(group: readonly SliceName[]): boolean;
+  /** A group that could not be merged takes nothing. */
+  took(group: readonly SliceName[]): void;
+  /** Why it ended before the lot was full; null: it did not. */
+  readonly held: string | null;
+};
+
+export function roomFor(plans: readonly ChainMerge[], lot: MergeLot, freeBytes: number | null): MergeRoom {
+  const waiting = plans.reduce((sum, { fullBytes }) => sum + fullBytes, 0);
+  const [mayWrite, space] = [lot.bytes - waiting, freeBytes === null ? Number.POSITIVE_INFINITY : freeBytes - lot.reserveBytes];
+  let [written, groups] = [0, 0];
+  let held: string | null = null;
+  return {
+    hasRoomFor(group) {
+      const bytes = written + bytesOf(group);
+      if (bytes > space) held = `the storage has ${freeBytes} bytes free, and ${lot.reserveBytes} are left to others`;
+      else if (bytes > mayWrite && waiting > 0) held = `${waiting} bytes that were merged before are still to go`;
+      return groups < lot.groups && bytes <= Math.min(mayWrite, space);
+    },
+    took(group) {
+      written += bytesOf(group);
+      groups += 1;
+    },
+    get held() {
+      return held;
+    },
+  };
+}
 
 /** Of every chain whose start can be read. */
-export async function planMerge(parts: ArchiveParts, limits: MergeLimits = usualMergeLimits): Promise<ChainMerge[]> {
+export async function planMerge(parts: ArchiveParts, limits: MergeLimits = usualMergeLimits, list: ListChain = async (chain) => await listParts(parts, chain)): Promise<ChainMerge[]> {
   const plans: ChainMerge[] = [];
   const chains = await listChains(parts);
   for (const chain of chains) {
@@ -34,13 +73,15 @@ export async function planMerge(parts: ArchiveParts, limits: MergeLimits = usual
       return undefined;
     });
     if (stored === undefined) continue;
-    const all = await listParts(parts, chain);
+    const all = await list(chain);
     const way = wayFrom(all, stored.start.after, undefined);
     const isNewest = chain === chains.at(-1);
     const wanted = groupsOf(way, isNewest, limits);
     const retained = await firstRetained(parts, wanted.flat());
     const groups = retained === undefined ? wanted : groupsOf(way.slice(0, way.indexOf(retained)), false, limits, openDayOf(way, isNewest));
-    plans.push({ chain, stored, groups, full: fullOf(all, way).map(({ merged: { after, through } }) => ({ chain, after, through })), files: all.filter(({ isCut }) => !isCut).length });
+    const full = fullOf(all, way);
+    const fullBytes = full.reduce((sum, { inside }) => sum + bytesOf(inside), 0);
+    plans.push({ chain, stored, groups, full: full.map(({ merged: { after, through } }) => ({ chain, after, through })), fullBytes, files: all.filter(({ isCut }) => !isCut).length });
   }
   return plans;
 }

@@ -119,6 +119,30 @@ test('a damaged slice is told and stays alone, and what stands beside it is merg
   assert.deepEqual((await archive.oplog.slices(chain)).map(({ through }) => through.t), [40, 50, day + 10, day + 20]);
 });
 
+test('a run merges a lot and says what is left; what still stands inside merged slices counts, and the free space bounds it', async () => {
+  const { storage, archive, chain } = await begin([...Array.from({ length: 6 }, (_, at) => moments(8, at * day + 20)).flat(), 6 * day + 20]);
+  const bytes = slicesOf(storage).map((name) => storage.objects.get(name)!.bytes.length);
+  const aDay = bytes.slice(0, 8).reduce((sum, one) => sum + one, 0);
+  const whole = await readAll(archive, chain, time(10), at(6 * day + 20));
+  // A group that cannot be merged takes nothing of the lot.
+  storage.objects.get(slicesOf(storage)[0]!)!.bytes.fill(0, -5);
+  const lot = { bytes: 2.5 * aDay + 100, groups: 64, reserveBytes: 0 };
+  const first = await mergeOplog(archive.parts, { lot });
+  assert.deepEqual([first.into >= 2, first.left > 0, first.held], [true, true, null]);
+  const none = await mergeOplog(archive.parts, { lot: { ...lot, bytes: first.full.length * aDay } });
+  assert.deepEqual([none.into, none.left > 0, /are still to go/.test(none.held ?? '')], [0, true, true]);
+  await removeMerged(archive.parts, none.full);
+  storage.freeBytes = async () => await Promise.resolve(1000 + aDay / 2);
+  const tight = await merge(archive, { lot: { ...lot, reserveBytes: 1000 } });
+  assert.deepEqual([tight.into, tight.left > 0, /bytes free/.test(tight.held ?? '')], [0, true, true]);
+  storage.freeBytes = async () => await Promise.resolve(null);
+  let runs = 0;
+  for (let left = 1; left > 0; runs++) ({ left } = await merge(archive, { lot: { ...lot, groups: 1 } }));
+  assert.ok(runs >= 3, `${runs} runs of one group each`);
+  assert.deepEqual(await mergeOplog(archive.parts).then(({ into, left, full }) => [into, left, full.length]), [0, 0, 0]);
+  assert.ok(whole.subarray(-200).equals((await readAll(archive, chain, at(20), at(6 * day + 20))).subarray(-200)));
+});
+
 test('nothing is merged across a cut, with the last slice, or with one that is retained', async () => {
   let now = Date.now();
   const { archive, chain } = await begin(moments(12), memoryStorage(() => now, { days: 3, mode: null }));

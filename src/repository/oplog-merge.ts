@@ -1,7 +1,8 @@
 /**
  * Merges archived slices so that files stay few (docs/design/oplog-merging.md).
  *
- *   mergeOplog     writes a slice in the place of several, reads it back and compares; from then on readers take it, and everything else is still there
+ *   mergeOplog     writes a slice in the place of several, reads it back and compares; from then on readers take it, and everything else is still there.
+ *                  A run does a lot of them and says what is left
  *   removeMerged   what stands inside a merged slice goes, oldest first, when its entries are the same byte for byte
  *
  * Between the two the caller makes sure that nobody who began before the first still reads. Both hold a sweep's lease. A kill at any write leaves
@@ -19,32 +20,40 @@ import { awaitListed } from './fresh-list.ts';
 import type { Lease } from './lease.ts';
 import { readChain, type StoredChain } from './oplog-chain.ts';
 import { haveSameEntries, openSliceView, plainOf } from './oplog-compare.ts';
-import { fullOf, planMerge, usualMergeLimits, type MergeLimits } from './oplog-merge-plan.ts';
+import { fullOf, planMerge, roomFor, usualLot, usualMergeLimits, type MergeLimits, type MergeLot } from './oplog-merge-plan.ts';
 import { listParts, openLink, openSlice, readBlock, requireFollowing, wayFrom } from './oplog-reader.ts';
 import { mergedName, openSliceEncoder, parseSliceName, type OpenedSlice, type SliceName } from './oplog-slice.ts';
 import { remove, type TrimOptions, type TrimStretch } from './oplog-trim.ts';
 import { withSweepLease } from './sweep-lease.ts';
 
-export type MergeOptions = TrimOptions & { readonly limits?: MergeLimits };
+export type MergeOptions = TrimOptions & { readonly limits?: MergeLimits; readonly lot?: MergeLot };
 
 /** Slices that stay as they are, and why. */
 export type Unmerged = { readonly object: string; readonly why: string };
 
-/** `slices` became `into`, of so many bytes; `files`: the slices of the archive now; `full`: merged ones that others still stand inside of. */
-export type MergeReport = { slices: number; into: number; bytes: number; files: number; stays: Unmerged[]; full: TrimStretch[] };
+/** `slices` became `into`, of so many bytes; `files`: the slices of the archive now; `full`: merged ones that others still stand inside of; `left`: slices for later runs; `held`: why the lot was not filled. */
+export type MergeReport = { slices: number; into: number; bytes: number; files: number; stays: Unmerged[]; full: TrimStretch[]; left: number; held: string | null };
 
 type Run = { readonly parts: ArchiveParts; readonly lease: Lease; readonly signal: AbortSignal | undefined; readonly chain: string; readonly stored: StoredChain };
 
 export async function mergeOplog(parts: ArchiveParts, options: MergeOptions = {}): Promise<MergeReport> {
   const clock = options.clock ?? systemClock;
   return await withSweepLease(parts, clock, async (lease) => {
-    const report: MergeReport = { slices: 0, into: 0, bytes: 0, files: 0, stays: [], full: [] };
+    const plans = await planMerge(parts, options.limits ?? usualMergeLimits);
+    const room = roomFor(plans, options.lot ?? usualLot, await parts.storage.freeBytes());
+    const report: MergeReport = { slices: 0, into: 0, bytes: 0, files: plans.reduce((sum, { files }) => sum + files, 0), stays: [], full: plans.flatMap(({ full }) => [...full]), left: 0, held: null };
     let last: string | undefined;
-    for (const { chain, stored, groups, full, files } of await planMerge(parts, options.limits ?? usualMergeLimits)) {
-      report.full.push(...full);
-      report.files += files;
-      for (const group of groups) last = (await mergeGroup({ parts, lease, signal: options.signal, chain, stored }, group, report)) ?? last;
+    for (const { chain, stored, groups } of plans) {
+      for (const group of groups) {
+        if (report.left > 0 || !room.hasRoomFor(group)) report.left += group.length;
+        else {
+          const before = report.into;
+          last = (await mergeGroup({ parts, lease, signal: options.signal, chain, stored }, group, report)) ?? last;
+          if (report.into > before) room.took(group);
+        }
+      }
     }
+    report.held = room.held;
     // Whoever begins from now on finds it in his list, and with it all the others.
     if (last !== undefined) await awaitListed(parts.storage, [last], { clock, ...(options.signal !== undefined && { signal: options.signal }) });
     return report;

@@ -28,6 +28,19 @@ export async function listParts(parts: ArchiveParts, chain: string): Promise<Sli
   return [...(await listUnder(parts, parts.names.cuts(chain))), ...(await listUnder(parts, parts.names.slices(chain)))].sort(inOrder);
 }
 
+/** How somebody lists the slices and cuts of a chain. */
+export type ListChain = (chain: string) => Promise<SliceName[]>;
+
+/** Each chain once, for two who look at the same. */
+export function listOnce(parts: ArchiveParts): ListChain {
+  const known = new Map<string, Promise<SliceName[]>>();
+  return async (chain) => {
+    const listed = known.get(chain) ?? listParts(parts, chain);
+    known.set(chain, listed);
+    return [...(await listed)];
+  };
+}
+
 /** The slices and cuts of a chain that continue one another from its start; what a killed writer left beside them is not among them. */
 export async function listSlices(parts: ArchiveParts, chain: string): Promise<SliceName[]> {
   const { start } = await readChain(parts, chain);

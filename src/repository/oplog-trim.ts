@@ -22,7 +22,7 @@ import { lastPart } from './object-names.ts';
 import { listChains } from './oplog-archive.ts';
 import { chainRoot, readChain, type StoredChain } from './oplog-chain.ts';
 import { putCut, type Cut } from './oplog-cuts.ts';
-import { listParts, openLink, wayFrom, type Link } from './oplog-reader.ts';
+import { listParts, openLink, wayFrom, type Link, type ListChain } from './oplog-reader.ts';
 import type { SliceName } from './oplog-slice.ts';
 import { withSweepLease } from './sweep-lease.ts';
 
@@ -44,8 +44,8 @@ export type IsNeeded = (after: ClusterTime, through: ClusterTime) => boolean;
 type Run = { readonly first: number; readonly last: number };
 type ChainPlan = { readonly chain: string; readonly stored: StoredChain; readonly way: readonly SliceName[]; readonly runs: readonly Run[]; readonly full: readonly TrimStretch[]; readonly retained: { bytes: number; untilMs: number | null } };
 
-export async function planTrim(parts: ArchiveParts, isNeeded: IsNeeded): Promise<TrimPlan> {
-  return planOf(await planChains(parts, isNeeded));
+export async function planTrim(parts: ArchiveParts, isNeeded: IsNeeded, list?: ListChain): Promise<TrimPlan> {
+  return planOf(await planChains(parts, isNeeded, list));
 }
 
 /** `stays`: stretches that would go, and why they cannot be cut out. */
@@ -97,7 +97,7 @@ function planOf(plans: readonly ChainPlan[]): TrimPlan {
 }
 
 /** Chains whose start can be read; of another one nobody knows where it leads. */
-async function planChains(parts: ArchiveParts, isNeeded: IsNeeded): Promise<ChainPlan[]> {
+async function planChains(parts: ArchiveParts, isNeeded: IsNeeded, list: ListChain = async (chain) => await listParts(parts, chain)): Promise<ChainPlan[]> {
   const plans: ChainPlan[] = [];
   const chains = await listChains(parts);
   for (const chain of chains) {
@@ -105,13 +105,12 @@ async function planChains(parts: ArchiveParts, isNeeded: IsNeeded): Promise<Chai
       if (!isFailure(error) || !/^repository\.(object-damaged|chain-missing)$/.test(error.code)) throw error;
       return undefined;
     });
-    if (stored !== undefined) plans.push(await planChain(parts, chain, stored, chain === chains.at(-1), isNeeded));
+    if (stored !== undefined) plans.push(await planChain({ parts, chain, stored, all: await list(chain), isNewest: chain === chains.at(-1), isNeeded }));
   }
   return plans;
 }
 
-async function planChain(parts: ArchiveParts, chain: string, stored: StoredChain, isNewest: boolean, isNeeded: IsNeeded): Promise<ChainPlan> {
-  const all = await listParts(parts, chain);
+async function planChain({ parts, chain, stored, all, isNewest, isNeeded }: { parts: ArchiveParts; chain: string; stored: StoredChain; all: readonly SliceName[]; isNewest: boolean; isNeeded: IsNeeded }): Promise<ChainPlan> {
   const way = wayFrom(all, stored.start.after, undefined);
   const mayGo = way.map(({ after, through, isCut }, at) => isCut || !(isNeeded(after, through) || (isNewest && at === way.length - 1)));
   const retained = await keepRetained(parts, way, mayGo);

@@ -100,3 +100,56 @@ test('a retention whose server is killed behind any of its steps deletes what it
   assert.deepEqual([state, result.deleted, deletions, begun('sweep'), tended], ['success', ['old-9'], 1, 1, ['cut', 'merge']]);
   assert.deepEqual((await platform.ask('point.list', { query: { set: 'rs0' } })).points.map(({ id: point }) => point).sort(), ['old-2', 'old-3', 'old-4']);
 });
+
+test('slices are merged in lots; what fails there is a warning of the session, and what was freed is told', async () => {
+  await using platform = await openServerPlatform({}, { hostVersion: '9.9.9' });
+  await platform.addSet();
+  const { fake } = platform;
+  fake.points.push({ ...makePoint(fake), id: 'old' });
+  await platform.ask('set.window', { params: { set: 'rs0' }, query: {} });
+  await platform.ask('policy.add', { body: { name: 'nightly', sets: ['rs0'], schedule: { kind: 'manual' }, retention: { oplog: { kind: 'days', days: 3 } } } });
+  const tended = (): string[] => fake.begun.splice(0).flatMap(({ kind, input }) => (kind === 'tend-oplog' ? [(input as TaskInput<'tend-oplog'>).wish.what] : []));
+  const messages = async ({ id }: Session): Promise<string> => JSON.stringify(await platform.events(id));
+  const usual = fake.scripts['tend-oplog'];
+  const full = [{ chain: 'c1', after: at(950), through: at(990) }];
+  let left = [200, 100, 0];
+  fake.scripts['tend-oplog'] = async (input, voice) => {
+    const { wish } = input;
+    if (wish.what === 'merge') return { what: 'merge', slices: 64, into: 2, bytes: 500, files: 300, full, left: left.shift() ?? 0, held: null, stays: 0 };
+    if (wish.what === 'remove-merged') return { what: 'remove-merged', slices: 64, freedBytes: 1000, stays: 0 };
+    return await usual(input, voice);
+  };
+  const inLots = await applied(platform);
+  assert.ok(inLots.result?.kind === 'retention');
+  assert.deepEqual([inLots.state, inLots.result.oplogMerged, tended()], ['success', { slices: 192, into: 6, files: 236 }, ['cut', 'merge', 'remove-merged', 'merge', 'remove-merged', 'merge', 'remove-merged']]);
+
+  left = Array.from({ length: 99 }, () => 100);
+  const much = await applied(platform);
+  assert.equal(tended().filter((what) => what === 'merge').length, 16);
+  assert.match(await messages(much), /100 more slices of oplog are merged by the next run/);
+
+  fake.oplogGoes.push({ chain: 'c1', after: at(100), through: at(900), slices: 4, bytes: 1234 });
+  fake.scripts['tend-oplog'] = async (input, voice) => (input.wish.what === 'merge' ? await Promise.reject(failWith('agent.order-not-understood', 'it knows no merge')) : await usual(input, voice));
+  const failed = await applied(platform);
+  assert.ok(failed.result?.kind === 'retention');
+  assert.deepEqual([failed.state, failed.result.oplogBytes, failed.result.oplogMerged], ['warning', 33, null]);
+  assert.match(await messages(failed), /the oplog was not merged: it knows no merge/);
+  fake.oplogGoes.push({ chain: 'c1', after: at(100), through: at(900), slices: 4, bytes: 1234 });
+  fake.scripts['tend-oplog'] = async (input, voice) => (input.wish.what === 'merge' ? await Promise.reject(failWith('repository.sweep-running', 'a sweep works')) : await usual(input, voice));
+  const swept = await applied(platform);
+  assert.ok(swept.result?.kind === 'retention');
+  assert.deepEqual([swept.state, swept.result.oplogBytes, swept.result.oplogMerged], ['success', 33, null]);
+});
+
+test('no oplog is merged before every host runs services as new as the server', async () => {
+  await using platform = await openServerPlatform({}, { hostVersion: '9.9.8' });
+  await platform.addSet();
+  platform.fake.points.push({ ...makePoint(platform.fake), id: 'old' });
+  await platform.ask('set.window', { params: { set: 'rs0' }, query: {} });
+  platform.fake.oplogParts = 16;
+  const { id, state, result } = await applied(platform);
+  assert.ok(result?.kind === 'retention');
+  assert.deepEqual([state, result.oplogMerged], ['success', null]);
+  assert.match(JSON.stringify(await platform.events(id)), /not merged before every host runs services as new as this server \(9\.9\.9\)/);
+  assert.ok(platform.fake.begun.every(({ kind, input }) => kind !== 'tend-oplog' || (input as TaskInput<'tend-oplog'>).wish.what !== 'merge'));
+});

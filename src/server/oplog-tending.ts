@@ -1,27 +1,28 @@
 /**
  * How long the archived oplog of a set is kept, and who reads it now (docs/design/oplog-retention.md).
  *
- *   cut (task) ─▶ who reads? ─▶ empty what nobody reads (task) ─▶ merge slices (task) ─▶ who reads? ─▶ remove what is merged and nobody reads (task)
+ *   cut (task) ─▶ who reads? ─▶ empty what nobody reads (task) ─▶ merge slices (oplog-merges.ts)
  *
  * A session that reads either is seen here, or begins later and finds the gap, or the merged slice (docs/design/oplog-merging.md).
  */
 import { compareTimes, type ClusterTime } from '../base/cluster-time.ts';
 import { isFailure } from '../base/failure.ts';
+import { deadlinePassed } from '../base/failures.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { OrderOutput } from '../contract/orders.ts';
 import type { SessionKind } from '../contract/sessions.ts';
-import type { TaskOutput } from '../contract/tasks.ts';
 import type { OplogGoing, OplogMerged, OplogRule, OplogStretch } from '../contract/values.ts';
 import type { Archives } from './archives.ts';
 import type { Believed } from './believed-time.ts';
 import type { FlowContext } from './flow.ts';
 import type { Links } from './links.ts';
+import { openOplogMerges } from './oplog-merges.ts';
 import type { Points } from './points.ts';
 import type { SessionEngine } from './session-engine.ts';
+import { asDone, type TendedArchive } from './tended-archive.ts';
 
 export type OplogTending = ReturnType<typeof openOplogTending>;
-export type TendedArchive = { readonly id: string; readonly repository: string };
-export type Tended = { readonly slices: number; readonly freedBytes: number; /** Gaps whose bytes wait until sessions have ended. */ readonly waiting: number; /** Null: nothing is known of it. */ readonly merged: OplogMerged | null };
+export type Tended = { readonly slices: number; readonly freedBytes: number; /** Gaps whose bytes wait until sessions have ended. */ readonly waiting: number; /** Null: nothing is known of it. */ readonly merged: OplogMerged | null; /** The session is to say so by its state. */ readonly isMergeFailed: boolean };
 
 /** They read archived oplog; of other kinds none does, or only what is newer than any gap. */
 const readers: ReadonlySet<string> = new Set<SessionKind>(['verify', 'publish', 'restore-set', 'restore-collections', 'oplog-find', 'copy']);
@@ -30,9 +31,11 @@ const sweepRunning = { code: 'repository.sweep-running' };
 
 type OplogPlan = OrderOutput<'archive.oplog-plan'>;
 
-type Options = { catalog: Catalog; archives: Archives; points: Points; links: Links; believed: Believed };
+type Options = { catalog: Catalog; archives: Archives; points: Points; links: Links; believed: Believed; version: string };
 
-export function openOplogTending({ catalog, archives, points, links, believed }: Options, engine: () => SessionEngine) {
+export function openOplogTending({ catalog, archives, points, links, believed, version }: Options, engine: () => SessionEngine) {
+  const merges = openOplogMerges({ catalog, archives, links, version });
+
   /** Points that sessions work with, and sessions that may read anything. */
   async function readersOf({ id, repository }: TendedArchive, besides: string | null): Promise<{ busy: string[]; anything: string[] }> {
     const [busy, anything]: [string[], string[]] = [[], []];
@@ -64,7 +67,7 @@ export function openOplogTending({ catalog, archives, points, links, believed }:
     return await links.of(host).call('archive.oplog-plan', { archive: await archives.access(repository, id), rule, nowMs: await believed.now(), busy, without: [...without], keepFrom: null });
   };
 
-  async function giveBack(archive: TendedArchive, at: Place, rule: OplogRule | null, keepFrom: ClusterTime | null, context: FlowContext): Promise<Omit<Tended, 'merged'>> {
+  async function giveBack(archive: TendedArchive, at: Place, rule: OplogRule | null, keepFrom: ClusterTime | null, context: FlowContext): Promise<Omit<Tended, 'merged' | 'isMergeFailed'>> {
     await context.step('apply the retention of the oplog');
     const cut = asDone('cut', await context.task('cut oplog', 'tend-oplog', at, async () => ({ wish: { what: 'cut' as const, rule, nowMs: await believed.now(), busy: (await readersOf(archive, context.session)).busy, keepFrom } })));
     if (cut.retainedUntilMs !== null) await context.tell(`${cut.retainedBytes} bytes of oplog that is not needed any more are locked, the first of them until ${new Date(cut.retainedUntilMs).toISOString()}`);
@@ -76,22 +79,17 @@ export function openOplogTending({ catalog, archives, points, links, believed }:
     return { slices, freedBytes, waiting };
   }
 
-  async function merge(archive: TendedArchive, at: Place, context: FlowContext): Promise<OplogMerged> {
-    await context.step('merge slices of the oplog');
-    const { slices, into, files, full } = asDone('merge', await context.task('merge oplog', 'tend-oplog', at, async () => Promise.resolve({ wish: { what: 'merge' } })));
-    const free = await unread(full, archive, context);
-    if (free.length < full.length) await context.tell(`what ${full.length - free.length} merged slices of oplog were made of waits for sessions that may read it`);
-    const removed = free.length === 0 ? 0 : asDone('remove-merged', await context.task('remove merged oplog', 'tend-oplog', at, async () => Promise.resolve({ wish: { what: 'remove-merged', merged: free } }))).slices;
-    if (slices > 0) await context.tell(`${slices} slices of oplog became ${into}`);
-    await context.tell(`the archived oplog is ${files - removed} slices`);
-    return { slices, into, files: files - removed };
-  }
-
   return {
     /** Whether a session would find anything to do. */
     async isDue(archive: TendedArchive, rule: OplogRule | null): Promise<boolean> {
-      const { goes, full, merges } = await planFor(archive, rule, []);
-      return goes.length + full + merges > 0;
+      try {
+        const { goes, full, merges: found } = await planFor(archive, rule, []);
+        return goes.length + full > 0 || (await merges.isDue(archive, found));
+      } catch (error) {
+        // An archive so large that a look takes longer than an order may is the one that needs it most.
+        if (isFailure(error, deadlinePassed)) return true;
+        throw error;
+      }
     },
 
     /** What would go, when these points have gone. */
@@ -106,20 +104,15 @@ export function openOplogTending({ catalog, archives, points, links, believed }:
       const at: Place = { host, repository: archive.repository, setId: archive.id, right: 'append' };
       try {
         const given = await giveBack(archive, at, rule, keepFrom, context);
-        return { ...given, merged: await merge(archive, at, context) };
+        const due = async (): Promise<number> => (await planFor(archive, rule, [])).merges;
+        return { ...given, ...(await merges.merge({ archive, at, unread: async (stretches) => await unread(stretches, archive, context), due }, context)) };
       } catch (error) {
         if (!isFailure(error, sweepRunning)) throw error;
         await context.tell('a sweep works on the archive: its oplog is seen to the next time');
-        return { slices: 0, freedBytes: 0, waiting: 0, merged: null };
+        return { slices: 0, freedBytes: 0, waiting: 0, merged: null, isMergeFailed: false };
       }
     },
   };
 }
+
 type Place = { readonly host: string; readonly repository: string; readonly setId: string; readonly right: 'append' };
-
-type Done = TaskOutput<'tend-oplog'>;
-
-function asDone<W extends Done['what']>(what: W, output: Done): Extract<Done, { what: W }> {
-  if (output.what !== what) throw new Error(`a task that was to ${what} did something else`);
-  return output as Extract<Done, { what: W }>;
-}

@@ -175,7 +175,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const shown = { identity: identities.server(), catalog, authority, admission, links, deployers, clock, log };
   const enrolment = options.enrolment === null ? undefined : await openEnrolment({ ...options.enrolment, ...shown });
   const agents = options.agents === null ? undefined : await listenForLinks({ ...options.agents, identity: identities.server(), admit: admission.anyOf(['transport', 'deployer']), role: 'caller', version, log, onChannel: (channel) => (channel.peer.part === 'deployer' ? deployers : links).accept(channel.peer.name, openCaller(channel)) });
-  const { services, engine, alarms, telling, believed } = compose({ data, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, identity: identities.server, windowsInstaller: options.windowsInstaller ?? '', dns: options.dns, people: options.people, sureness: { isSure: () => membership.isSure(), sure: () => membership.sure() } }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.catalog?.kind === 'postgres' && { catalogAt: databaseAt(options.catalog.url) }), ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
+  const { services, engine, alarms, telling, believed } = compose({ data, version, caPem: authority.caPem, catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing, contact: options.contact, identity: identities.server, windowsInstaller: options.windowsInstaller ?? '', dns: options.dns, people: options.people, sureness: { isSure: () => membership.isSure(), sure: () => membership.sure() } }, () => ({ version, startedAtMs, url, caFingerprint: authority.fingerprint, ...(options.catalog?.kind === 'postgres' && { catalogAt: databaseAt(options.catalog.url) }), ...(options.announce !== undefined && { announced: options.announce }), hostPorts: { ...(enrolment !== undefined && { enrolmentPort: enrolment.port }), ...(agents !== undefined && { agentControlPort: agents.port }), ...(distribution.at !== null && { depotPort: distribution.at.apiPort, installerPort: distribution.at.installerPort }) } }));
   for (const kind of [links, deployers]) kind.onConnect((caller, link) => void hosts.learn(link.id, caller.channel.hello.platform).catch((error: unknown) => log.warn('what a host runs was not kept', { host: link.host, why: describe(error) })));
   keepTasksTidy({ links, catalog, log, signal: ends.signal });
   keepHostAlarms({ links, catalog, clock, log, signal: ends.signal });
@@ -243,7 +243,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   return { url, tokenFile: files.token, caFile: files.ca, repositoryReady, replaced: membership.lost, close, [Symbol.asyncDispose]: close };
 }
 
-type Base = { data: string; caPem: string; catalog: Catalog; clock: Clock; log: Log; links: Links; deployers: Links; distribution: Distribution; versions: ServiceVersions; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']>; contact: HostContact | undefined; identity: () => LinkIdentity; windowsInstaller: string; dns: readonly NameServerAddress[] | undefined; people: PeopleOptions | undefined; sureness: Sureness };
+type Base = { data: string; version: string; caPem: string; catalog: Catalog; clock: Clock; log: Log; links: Links; deployers: Links; distribution: Distribution; versions: ServiceVersions; hosts: Hosts; sealer: Awaited<ReturnType<typeof openSealer>>; timing: NonNullable<ServerOptions['timing']>; contact: HostContact | undefined; identity: () => LinkIdentity; windowsInstaller: string; dns: readonly NameServerAddress[] | undefined; people: PeopleOptions | undefined; sureness: Sureness };
 
 function compose(base: Base, about: Services['about']) {
   const { catalog, clock, log, links, deployers, distribution, versions, hosts, sealer, timing } = base;
@@ -273,7 +273,7 @@ function compose(base: Base, about: Services['about']) {
   const alarms = openAlarms({ catalog, clock, log, baseOf, everyMs: timing.alarmEveryMs, retry: timing.alarmRetry });
   const copies = openCopies({ catalog, archives, sets, points, clock, log }, () => engine);
   const believed = openBelievedTime({ catalog, clock, log });
-  const tending = openOplogTending({ catalog, archives, points, links, believed }, () => engine);
+  const tending = openOplogTending({ catalog, archives, points, links, believed, version: base.version }, () => engine);
   const retention = openRetention({ catalog, archives, points, tending, clock, believed, log }, () => engine);
   const verifications = openVerifications({ catalog, moments }, () => engine);
   const policies = openPolicies({ catalog, clock });

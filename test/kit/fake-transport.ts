@@ -340,12 +340,12 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
       }
       if (wish.what === 'merge') {
         const slices = fakeOf().oplogParts;
-        return { what: 'merge', slices, into: slices === 0 ? 0 : 1, bytes: 500, files: 3 + slices + (slices === 0 ? 0 : 1), full: slices === 0 ? [] : [{ chain: 'c1', after: { t: 950, i: 1 }, through: { t: 990, i: 1 } }] };
+        return { what: 'merge', slices, into: slices === 0 ? 0 : 1, bytes: 500, files: 3 + slices + (slices === 0 ? 0 : 1), full: slices === 0 ? [] : [{ chain: 'c1', after: { t: 950, i: 1 }, through: { t: 990, i: 1 } }], left: 0, held: null, stays: 0 };
       }
       if (wish.what === 'remove-merged') {
         const slices = fakeOf().oplogParts;
         fakeOf().oplogParts = 0;
-        return { what: 'remove-merged', slices, freedBytes: 1000 };
+        return { what: 'remove-merged', slices, freedBytes: 1000, stays: 0 };
       }
       for (const cut of wish.cuts) oplogCut.splice(oplogCut.findIndex(({ through }) => through.t === cut.through.t), 1);
       return { what: 'empty', freedBytes: 33 * wish.cuts.length, slices: 2 * wish.cuts.length, chains: 0 };

@@ -39,7 +39,7 @@ export type ServerPlatform = {
 export const target = { hosts: [{ host: '127.0.0.1', port: 27017 }], credential: { kind: 'scram' as const, user: 'tide', password: 'very-secret-password', authSource: 'admin' } };
 
 
-export async function openServerPlatform(timing: ServerOptions['timing'] = {}, more: Pick<ServerOptions, 'contact' | 'windowsInstaller' | 'clock' | 'distribution' | 'dns' | 'people'> = {}): Promise<ServerPlatform> {
+export async function openServerPlatform(timing: ServerOptions['timing'] = {}, { hostVersion, ...more }: Pick<ServerOptions, 'contact' | 'windowsInstaller' | 'clock' | 'distribution' | 'dns' | 'people'> & { /** Of the host's services. */ hostVersion?: string } = {}): Promise<ServerPlatform> {
   const data = await mkdtemp(join(scratch, 'tm-server-'));
   // The same after a restart: a kit that is under way names it.
   const [port, enrolmentPort] = [await freePort(), await freePort()];
@@ -51,7 +51,7 @@ export async function openServerPlatform(timing: ServerOptions['timing'] = {}, m
   let server = await start();
   // A new connection for each question is half of what a question costs.
   const agent = new Agent({ keepAlive: true });
-  const fake = await openFakeTransport({ identityFile: join(data, 'transport.json'), port });
+  const fake = await openFakeTransport({ identityFile: join(data, 'transport.json'), port, ...(hostVersion !== undefined && { version: hostVersion }) });
   const failure = await server.repositoryReady;
   if (failure !== null) throw new Error(failure);
   const others: FakeTransport[] = [];

@@ -27,15 +27,16 @@ export async function tendOplog(input: TaskInput<'tend-oplog'>, context: TaskCon
     context.step('merge slices of oplog');
     const { stays, ...merged } = await mergeOplog(archive.parts, { clock, signal });
     tellUnmerged(stays, context);
+    if (merged.left > 0) context.say(`${merged.left} slices of oplog are for later runs${merged.held === null ? '' : `: ${merged.held}`}`);
     if (merged.into > 0) context.say(`${merged.slices} slices of oplog are merged into ${merged.into}, ${merged.bytes} bytes`);
-    return { what: 'merge', ...merged };
+    return { what: 'merge', ...merged, stays: stays.length };
   }
   if (wish.what === 'remove-merged') {
     context.step('remove slices of oplog that are merged');
     const { stays, ...removed } = await removeMerged(archive.parts, wish.merged, { clock, signal });
     tellUnmerged(stays, context);
     context.say(`${removed.slices} slices of oplog removed that are merged, ${removed.freedBytes} bytes`);
-    return { what: 'remove-merged', ...removed };
+    return { what: 'remove-merged', ...removed, stays: stays.length };
   }
   context.step('see which oplog is needed');
   let says: string | null = null;

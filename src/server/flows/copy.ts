@@ -55,7 +55,7 @@ export function copyFlow(services: CopyServices): Flow<CopyWish> {
       if (!isAllCopied && surplus.length > 0) await context.say('no copy is deleted by this run, because restore points could not be copied');
       const deleted = await applyRetention(isAllCopied ? surplus : [], row, target, services, context);
       const lighter = isAllCopied ? await freed({ row, target, oplogFrom, isDeleted: deleted.length > 0 }, tending, context) : undefined;
-      const isWhole = done.failed.length === 0 && outOfReach.length === 0 && done.oplog.damaged.length === 0;
+      const isWhole = done.failed.length === 0 && outOfReach.length === 0 && done.oplog.damaged.length === 0 && lighter?.oplog.isMergeFailed !== true;
       return { state: isWhole ? 'success' : 'warning', result: { kind: 'copy', ...done, repository: target.name, points: copied.map(({ id }) => id), deleted, freedBytes: lighter?.freedBytes ?? 0, oplogMerged: lighter?.oplog.merged ?? null } };
     },
   };

@@ -5,7 +5,7 @@ import type { Tended } from '../oplog-tending.ts';
 /** `isDeleted`: points of it were. */
 type Lighter = { readonly host: string; readonly repository: string; readonly setId: string; readonly isDeleted: boolean };
 
-const nothing: Tended = { slices: 0, freedBytes: 0, waiting: 0, merged: null };
+const nothing: Tended = { slices: 0, freedBytes: 0, waiting: 0, merged: null, isMergeFailed: false };
 
 /** The space of deleted points and of oplog that is not needed. Neither keeps the other from coming back: what fails is thrown when both were tried. */
 export async function giveBack({ isDeleted, ...at }: Lighter, tend: () => Promise<Tended>, context: FlowContext): Promise<{ freedBytes: number; oplog: Tended }> {

@@ -52,7 +52,7 @@ export function retentionFlow(services: RetentionServices): Flow<RetentionWish> 
         await wasDeleted(id, deleted, services, context);
       }
       const { freedBytes, oplog } = await giveBack({ host, repository, setId, isDeleted: deleted.length > 0 }, async () => await tending.tend(set, await retention.oplogRuleOf(setId), null, context), context);
-      return { state: refused.length === 0 ? 'success' : 'warning', result: { kind: 'retention', deleted, refused, freedBytes, oplogBytes: oplog.freedBytes, oplogWaiting: oplog.waiting, oplogMerged: oplog.merged } };
+      return { state: refused.length === 0 && !oplog.isMergeFailed ? 'success' : 'warning', result: { kind: 'retention', deleted, refused, freedBytes, oplogBytes: oplog.freedBytes, oplogWaiting: oplog.waiting, oplogMerged: oplog.merged } };
     },
   };
 }

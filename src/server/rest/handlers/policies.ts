@@ -6,7 +6,7 @@ import { isTimeZone } from '../../../domain/rescan-schedule.ts';
 import type { RouteAnswer, RouteQuestion } from '../../../contract/routes.ts';
 import { retention as retentionShape, type PolicyRun } from '../../../contract/policies.ts';
 import type { Handlers } from '../app.ts';
-import type { TendedArchive } from '../../oplog-tending.ts';
+import type { TendedArchive } from '../../tended-archive.ts';
 import type { Services } from '../../services.ts';
 import { startOnSet } from './sets.ts';
 
