@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { afterHearing, restorableOf, type ArchivedStretch, type GoodPoint } from './archived-stretches.ts';
+import { afterCuts, afterHearing, restorableOf, type ArchivedStretch, type GoodPoint, type HeardStretch, type OplogCut } from './archived-stretches.ts';
 
 const at = (t: number, i = 1): { t: number; i: number } => ({ t, i });
 const stretch = (chain: string, from: number, through: number): ArchivedStretch => ({ chain, from: at(from), through: at(through) });
 const point = (checkpoint: number, isProved = true): GoodPoint => ({ checkpoint: at(checkpoint), top: at(checkpoint + 5), isProved });
-const heard = (...all: ArchivedStretch[]): ArchivedStretch[] => all.reduce<ArchivedStretch[]>(afterHearing, []);
+const heard = (...all: (ArchivedStretch & Partial<HeardStretch>)[]): ArchivedStretch[] => all.reduce<ArchivedStretch[]>((known, next) => afterHearing(known, { isBehindBarrier: false, cuts: [], ...next }), []);
+const cut = (chain: string, after: number, through: number): OplogCut => ({ chain, after: at(after), through: at(through) });
 
 test('a chain that grows is one stretch, and its end is what can be restored', () => {
   const known = heard(stretch('c1', 10, 20), stretch('c1', 10, 30));
@@ -21,7 +22,7 @@ test('a new chain counts only once a good point enters it', () => {
 });
 
 test('a barrier ends what can be restored right before it', () => {
-  const known = heard(stretch('c1', 10, 30), stretch('c1', 35, 60));
+  const known = heard(stretch('c1', 10, 30), { ...stretch('c1', 35, 60), isBehindBarrier: true });
   assert.deepEqual(restorableOf(known, [point(12)]), { to: at(35, 0), needsBase: true });
   assert.deepEqual(restorableOf(known, [point(12), point(35)]), { to: at(60), needsBase: false });
 });
@@ -36,4 +37,23 @@ test('a point whose checkpoint is not archived yet needs no other base, and what
 test('a follower that begins anew takes nothing back, and only the newest stretches are kept', () => {
   assert.deepEqual(heard(stretch('c1', 20, 30), stretch('c1', 10, 40)), [stretch('c1', 20, 40)]);
   assert.equal(heard(...Array.from({ length: 40 }, (_, n) => stretch(`c${n}`, n, n))).length, 16);
+});
+
+test('a cut ends what leads into it, and what is behind it is of use to points behind it', () => {
+  const known = heard(stretch('c1', 10, 90));
+  for (const told of [afterCuts(known, [cut('c1', 30, 50)]), heard(stretch('c1', 10, 90), { ...stretch('c1', 50, 95), cuts: [cut('c1', 30, 50)] })]) {
+    assert.deepEqual(told.map(({ from, through }) => [from.t, through.t]), [[10, 30], [50, told.at(-1)!.through.t]]);
+    assert.deepEqual(restorableOf(told, [point(12)]), { to: at(30), needsBase: true });
+    assert.deepEqual(restorableOf(told, [point(12), point(50)]), { to: told.at(-1)!.through, needsBase: false });
+    assert.deepEqual(afterCuts(told, [cut('c1', 30, 50)]), told, 'once more');
+  }
+  assert.deepEqual(afterCuts(known, [cut('c1', 5, 40)]), [stretch('c1', 40, 90)]);
+  assert.deepEqual(afterCuts(known, [cut('c1', 5, 95)]), []);
+  assert.deepEqual(afterCuts(known, [cut('c2', 30, 50), cut('c1', 90, 95), cut('c1', 5, 10)]), known, 'of another chain, or beside it');
+});
+
+test('what is not known to be a barrier makes no stretch longer, and a cut that nobody was told of counts in front of a barrier', () => {
+  assert.deepEqual(heard(stretch('c1', 10, 30), stretch('c1', 50, 60)), [stretch('c1', 10, 30), stretch('c1', 50, 60)]);
+  const known = heard(stretch('c1', 10, 30), { ...stretch('c1', 80, 90), isBehindBarrier: true, cuts: [cut('c1', 40, 60)] });
+  assert.deepEqual(known, [stretch('c1', 10, 40), { chain: 'c1', from: at(60), through: at(80, 0) }, stretch('c1', 80, 90)]);
 });

@@ -16,14 +16,35 @@ export type GoodPoint = { readonly checkpoint: ClusterTime; readonly top: Cluste
 
 const mostStretches = 16;
 
+/** Archived oplog of (after, through] that retention removed. */
+export type OplogCut = Pick<ArchivedStretch, 'chain' | 'through'> & { readonly after: ClusterTime };
+
+/** The stretch that grows, as the follower tells of it. `isBehindBarrier`: up to right before it the chain is whole. */
+export type HeardStretch = ArchivedStretch & { readonly isBehindBarrier: boolean; /** Of this chain. */ readonly cuts: readonly OplogCut[] };
+
 /** What is known after the follower has told of the stretch that grows, oldest first. */
-export function afterHearing(known: readonly ArchivedStretch[], heard: ArchivedStretch): ArchivedStretch[] {
+export function afterHearing(before: readonly ArchivedStretch[], { isBehindBarrier, cuts, ...heard }: HeardStretch): ArchivedStretch[] {
+  const known = afterCuts(before, cuts);
   const last = known.at(-1);
   if (last === undefined || last.chain !== heard.chain) return [...known, heard].slice(-mostStretches);
   const order = compareTimes(heard.from, last.from);
   if (order <= 0) return [...known.slice(0, -1), { ...heard, from: last.from }];
-  // The chain goes on over a barrier: up to right before it, the stretch in front of it is whole.
-  return [...known.slice(0, -1), { ...last, through: latest(last.through, justBefore(heard.from)) }, heard].slice(-mostStretches);
+  // What is not known to be a barrier may be a cut, and then nobody knows up to where the stretch in front of it is whole.
+  const through = isBehindBarrier ? latest(last.through, justBefore(heard.from)) : last.through;
+  // Nobody may have been told of a cut between the two.
+  return afterCuts([...known.slice(0, -1), { ...last, through }, heard], cuts);
+}
+
+/** What leads into a cut ends where it starts, and what is behind it is another stretch. */
+export function afterCuts(known: readonly ArchivedStretch[], cuts: readonly OplogCut[]): ArchivedStretch[] {
+  return cuts.reduce<readonly ArchivedStretch[]>((stretches, cut) => stretches.flatMap((stretch) => around(stretch, cut)), known).slice(-mostStretches);
+}
+
+function around(stretch: ArchivedStretch, { chain, after, through }: OplogCut): ArchivedStretch[] {
+  if (stretch.chain !== chain || compareTimes(through, stretch.from) <= 0 || compareTimes(after, stretch.through) >= 0) return [stretch];
+  const inFront = compareTimes(stretch.from, after) < 0 ? [{ ...stretch, through: { t: after.t, i: after.i } }] : [];
+  const behind = compareTimes(through, stretch.through) < 0 ? [{ ...stretch, from: { t: through.t, i: through.i } }] : [];
+  return [...inFront, ...behind];
 }
 
 export type Restorable = {

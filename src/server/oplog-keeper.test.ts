@@ -185,13 +185,13 @@ test('a barrier leaves the moments behind it out of reach until a new base is th
   const copy = platform.fake.scripts.backup;
   platform.fake.through = { t: secondsNow - 10, i: 1, term: 1 };
   const barrier = { t: secondsNow - 5, i: 7 };
-  const follow = (voice: Parameters<typeof platform.fake.scripts.oplog>[1], since: { t: number; i: number }) => voice.emit(status('chain', { chain: 'c1', since, through: platform.fake.through, committed: platform.fake.through }));
+  const follow = (voice: Parameters<typeof platform.fake.scripts.oplog>[1], since: { t: number; i: number }, isBehindBarrier = false) => voice.emit(status('chain', { chain: 'c1', since, isBehindBarrier, through: platform.fake.through, committed: platform.fake.through }));
   platform.fake.scripts.oplog = async (_input, voice) => {
     follow(voice, { t: 1000, i: 1 });
     await raise.promise;
     voice.emit(status('barrier', { at: barrier, what: 'setFeatureCompatibilityVersion', chain: 'c1' }));
     platform.fake.through = { t: secondsNow, i: 1, term: 1 };
-    follow(voice, barrier);
+    follow(voice, barrier, true);
     await untilStopped(voice);
     return { through: null };
   };

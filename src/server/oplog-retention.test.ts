@@ -153,3 +153,22 @@ test('no oplog is merged before every host runs services as new as the server', 
   assert.match(JSON.stringify(await platform.events(id)), /not merged before every host runs services as new as this server \(9\.9\.9\)/);
   assert.ok(platform.fake.begun.every(({ kind, input }) => kind !== 'tend-oplog' || (input as TaskInput<'tend-oplog'>).wish.what !== 'merge'));
 });
+
+test('what leads into oplog that was cut leads nowhere else, while the follower goes on and after a restart of the server', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  const { fake } = platform;
+  fake.points.push({ ...makePoint(fake, { t: 1505, i: 1, term: 1 }), id: 'old', proof: { level: 'open', atMs: 0, ok: true, says: '' } });
+  await platform.ask('set.window', { params: { set: 'rs0' }, query: {} });
+  const standing = async () => (await platform.ask('set.show', { params: { set: 'rs0' } })).oplog;
+  assert.deepEqual([(await standing()).restorableTo?.t, (await standing()).needsBase], [2000, false]);
+  fake.oplogGoes.push({ chain: 'c1', after: at(1600), through: at(1900), slices: 4, bytes: 1234 });
+  await applied(platform);
+  fake.through = { t: 2010, i: 1, term: 1 };
+  await until('the follower to tell of more', 10_000, async () => ((await standing()).through?.t === 2010 ? true : undefined), { everyMs: 20 });
+  assert.deepEqual([(await standing()).restorableTo?.t, (await standing()).needsBase], [1600, true]);
+  await platform.restartServer();
+  fake.through = { t: 2020, i: 1, term: 1 };
+  await until('the follower to tell of more', 10_000, async () => ((await standing()).through?.t === 2020 ? true : undefined), { everyMs: 20 });
+  assert.deepEqual([(await standing()).restorableTo?.t, (await standing()).needsBase], [1600, true]);
+});

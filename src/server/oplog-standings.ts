@@ -4,7 +4,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { Clock } from '../base/clock.ts';
 import type { OplogStanding } from '../contract/routes/sets.ts';
 import { clusterTime, optime, type PointSummary } from '../contract/values.ts';
-import { restorableOf } from '../domain/archived-stretches.ts';
+import { afterCuts, restorableOf, type OplogCut } from '../domain/archived-stretches.ts';
 
 const kept = z.object({
   state: z.enum(['starting', 'following', 'waiting', 'broken', 'paused', 'resting']),
@@ -54,14 +54,20 @@ export function openOplogStandings(catalog: Catalog, clock: Clock) {
     },
     /** When the host last told of it, on the monotonic clock; undefined before the first time. */
     heardMs: (setId: string): number | undefined => live.get(setId)?.heardMs,
-    async change(setId: string, change: Partial<KeptStanding>): Promise<void> {
+    /** A change that is made of what is known is made at once: nobody else's comes between. */
+    async change(setId: string, change: Partial<KeptStanding> | ((known: KeptStanding) => Partial<KeptStanding>)): Promise<void> {
       const before = await now(setId);
-      const standing = { ...before, ...change };
+      const standing = { ...before, ...(typeof change === 'function' ? change(before) : change) };
       const last = live.get(setId)?.keptMs ?? Number.NEGATIVE_INFINITY;
       const isNews = standing.state !== before.state || hasMoved(before, standing) || standing.chain !== before.chain || standing.says !== before.says || standing.session !== before.session;
       const isDue = isNews || clock.monotonicMs() - last >= keptEveryMs[catalog.kind];
       live.set(setId, { standing, keptMs: isDue ? clock.monotonicMs() : last, heardMs: clock.monotonicMs() });
       if (isDue) await catalog.sets.putStanding(setId, JSON.stringify(standing), clock.now());
+    },
+    /** Retention has removed archived oplog. Where another server keeps the set its follower tells of it in the next minute. */
+    cut(setId: string, cuts: readonly OplogCut[]): void {
+      const known = live.get(setId);
+      if (known !== undefined && cuts.length > 0) live.set(setId, { ...known, keptMs: Number.NEGATIVE_INFINITY, standing: { ...known.standing, stretches: afterCuts(known.standing.stretches, cuts) } });
     },
     /** Its keeper has ended here: what another server keeps is believed from now on. */
     async leave(setId: string): Promise<void> {

@@ -17,6 +17,7 @@ import type { Believed } from './believed-time.ts';
 import type { FlowContext } from './flow.ts';
 import type { Links } from './links.ts';
 import { openOplogMerges } from './oplog-merges.ts';
+import type { OplogStandings } from './oplog-standings.ts';
 import type { Points } from './points.ts';
 import type { SessionEngine } from './session-engine.ts';
 import { asDone, type TendedArchive } from './tended-archive.ts';
@@ -31,9 +32,9 @@ const sweepRunning = { code: 'repository.sweep-running' };
 
 type OplogPlan = OrderOutput<'archive.oplog-plan'>;
 
-type Options = { catalog: Catalog; archives: Archives; points: Points; links: Links; believed: Believed; version: string };
+type Options = { catalog: Catalog; archives: Archives; points: Points; links: Links; believed: Believed; standings: Pick<OplogStandings, 'cut'>; version: string };
 
-export function openOplogTending({ catalog, archives, points, links, believed, version }: Options, engine: () => SessionEngine) {
+export function openOplogTending({ catalog, archives, points, links, believed, standings, version }: Options, engine: () => SessionEngine) {
   const merges = openOplogMerges({ catalog, archives, links, version });
 
   /** Points that sessions work with, and sessions that may read anything. */
@@ -70,6 +71,8 @@ export function openOplogTending({ catalog, archives, points, links, believed, v
   async function giveBack(archive: TendedArchive, at: Place, rule: OplogRule | null, keepFrom: ClusterTime | null, context: FlowContext): Promise<Omit<Tended, 'merged' | 'isMergeFailed'>> {
     await context.step('apply the retention of the oplog');
     const cut = asDone('cut', await context.task('cut oplog', 'tend-oplog', at, async () => ({ wish: { what: 'cut' as const, rule, nowMs: await believed.now(), busy: (await readersOf(archive, context.session)).busy, keepFrom } })));
+    // A copy has the same chains, and its cuts are its own.
+    if ((await catalog.sets.find(archive.id))?.repository === archive.repository) standings.cut(archive.id, [...cut.goes, ...cut.full]);
     if (cut.retainedUntilMs !== null) await context.tell(`${cut.retainedBytes} bytes of oplog that is not needed any more are locked, the first of them until ${new Date(cut.retainedUntilMs).toISOString()}`);
     const free = await unread(cut.full, archive, context);
     const waiting = cut.full.length - free.length;

@@ -273,7 +273,7 @@ function compose(base: Base, about: Services['about']) {
   const alarms = openAlarms({ catalog, clock, log, baseOf, everyMs: timing.alarmEveryMs, retry: timing.alarmRetry });
   const copies = openCopies({ catalog, archives, sets, points, clock, log }, () => engine);
   const believed = openBelievedTime({ catalog, clock, log });
-  const tending = openOplogTending({ catalog, archives, points, links, believed, version: base.version }, () => engine);
+  const tending = openOplogTending({ catalog, archives, points, links, believed, standings, version: base.version }, () => engine);
   const retention = openRetention({ catalog, archives, points, tending, clock, believed, log }, () => engine);
   const verifications = openVerifications({ catalog, moments }, () => engine);
   const policies = openPolicies({ catalog, clock });

@@ -9,7 +9,7 @@
  * A barrier (an entry that cannot be replayed over) does not break the chain: it is recorded in it, and a new base is
  * asked for, because no moment behind it can be reached from a point before it.
  */
-import { latest, showTime, type ClusterTime, type Optime } from '../../base/cluster-time.ts';
+import { showTime, type ClusterTime, type Optime } from '../../base/cluster-time.ts';
 import { describe } from '../../base/failure.ts';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { barrierOf, entriesOf } from '../../mongo/oplog-entry.ts';
@@ -19,6 +19,7 @@ import type { OplogArchive } from '../../repository/archive.ts';
 import { openArchiveAt } from '../archive-access.ts';
 import { lookAtSet } from '../set-look.ts';
 import type { TaskContext } from '../task-context.ts';
+import { followStretch } from './followed-stretch.ts';
 
 type Writer = Awaited<ReturnType<OplogArchive['openChainWriter']>>;
 type Input = TaskInput<'oplog'>;
@@ -104,7 +105,7 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
   let saidMs = Number.NEGATIVE_INFINITY;
   let entries = 0;
   let node = '';
-  let since = await startOfStretch(oplog, chain);
+  using stretch = await followStretch(oplog, chain, context);
   const flush = async (): Promise<void> => {
     if (writer.pendingBytes > 0) await writer.flush();
     flushedMs = clock.monotonicMs();
@@ -114,12 +115,13 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
     if (elapsedMs < statusEveryMs) return;
     const entriesPerSecond = Number.isFinite(elapsedMs) ? Math.round((entries * 1000) / elapsedMs) : 0;
     const lagSeconds = committed === null ? null : Math.max(0, committed.t - writer.through.t);
-    context.status('chain', { state, chain, since, through: writer.through, committed, lagSeconds, node, entriesPerSecond, why, atMs: clock.now() });
+    context.status('chain', { state, chain, ...stretch.told(), through: writer.through, committed, lagSeconds, node, entriesPerSecond, why, atMs: clock.now() });
     saidMs = clock.monotonicMs();
     entries = 0;
   };
   const archiveBatch = async (batch: OplogBatch): Promise<void> => {
-    since = (await recordBarriers(oplog, chain, batch, context)) ?? since;
+    const barrier = await recordBarriers(oplog, chain, batch, context);
+    if (barrier !== undefined) stretch.barrier(barrier);
     writer.append(batch);
     entries += batch.count;
     if (writer.pendingBytes >= sliceBytes) await flush();
@@ -155,14 +157,6 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
 function sayNode(event: Extract<TailEvent, { kind: 'switched' }>, context: TaskContext): string {
   context.say(event.from === null ? `reading from ${event.to}` : `switched from ${event.from} to ${event.to}: ${event.why}`);
   return event.to;
-}
-
-/** From which checkpoint on a point leads to the chain's newest entry: its start, the last barrier or the last cut in it. */
-async function startOfStretch(oplog: OplogArchive, chain: string): Promise<ClusterTime> {
-  const [{ chains }, slices, { barriers }] = [await oplog.chains(), await oplog.slices(chain), await oplog.barriers(chain)];
-  const starts = [...chains.filter(({ id }) => id === chain).map(({ start }) => start.after), ...slices.filter(({ isCut }) => isCut).map(({ through }) => through), ...barriers.map(({ at }) => at)];
-  const { t, i } = starts.reduce<ClusterTime>(latest, { t: 0, i: 0 });
-  return { t, i };
 }
 
 /** The last one, if there is any. */

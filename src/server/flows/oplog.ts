@@ -20,15 +20,15 @@ import type { Alarms } from '../alarms.ts';
 import { hostLost } from '../failures.ts';
 import type { Flow, FlowContext } from '../flow.ts';
 import { blameOf, oplogModeOf } from '../oplog-mode.ts';
-import type { OplogStandings } from '../oplog-standings.ts';
+import type { KeptStanding, OplogStandings } from '../oplog-standings.ts';
 import type { Placement } from '../placement.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
 
 const wish = z.object({ setId: z.string() });
 export type OplogWish = z.infer<typeof wish>;
 
-/** `since`: from which checkpoint on a point leads to `through`; services of before do not tell it. */
-const chainStatus = z.object({ chain: z.string(), since: clusterTime.default({ t: 0, i: 0 }), through: optime.nullable(), committed: optime.nullable().optional(), entriesPerSecond: z.number().nullable().default(null) });
+/** `since`: from which checkpoint on a point leads to `through`, `cuts`: what retention removed of the chain; services of before do not tell it. */
+const chainStatus = z.object({ chain: z.string(), since: clusterTime.default({ t: 0, i: 0 }), isBehindBarrier: z.boolean().default(false), cuts: z.array(z.object({ after: clusterTime, through: clusterTime })).default([]), through: optime.nullable(), committed: optime.nullable().optional(), entriesPerSecond: z.number().nullable().default(null) });
 const reachStatus = z.object({ members: z.array(z.object({ member: z.string(), heldSeconds: z.number().nullable(), reachSeconds: z.number().nullable() })) });
 const brokenStatus = z.object({ atMs: z.number(), reason: z.string(), next: z.string(), after: clusterTime });
 /** What an evening's work on a host may take, and an archive must stand. */
@@ -53,10 +53,9 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
       let saidShort: string | undefined;
       const onStatus = async (key: string, value: unknown): Promise<void> => {
         if (key === 'chain') {
-          const { chain, since, through, committed, entriesPerSecond } = chainStatus.parse(value);
-          const { stretches } = await standings.now(setId);
-          const known = through === null ? stretches : afterHearing(stretches, { chain, from: since, through: { t: through.t, i: through.i } });
-          await standings.change(setId, { state: 'following', chain, through, committed: committed ?? null, stretches: known, says: null, session, entriesPerSecond });
+          const { chain, since, isBehindBarrier, cuts, through, committed, entriesPerSecond } = chainStatus.parse(value);
+          const after = ({ stretches }: KeptStanding): KeptStanding['stretches'] => (through === null ? stretches : afterHearing(stretches, { chain, from: since, through: { t: through.t, i: through.i }, isBehindBarrier, cuts: cuts.map((cut) => ({ chain, ...cut })) }));
+          await standings.change(setId, (known) => ({ state: 'following', chain, through, committed: committed ?? null, stretches: after(known), says: null, session, entriesPerSecond }));
         } else if (key === 'reach') {
           const { members } = reachStatus.parse(value);
           await standings.change(setId, { members });
