@@ -36,7 +36,7 @@ export async function followSetOplog(input: Input, context: TaskContext): Promis
   context.step('open the archive');
   const archive = await openArchiveAt(input.archive, context);
   using _ = tellReach(input, context);
-  let chain = await newestChain(archive.oplog, input, context);
+  let chain = await newestChain(archive.oplog, async (why, previous) => await startChain(archive.oplog, input, why, previous, context), context);
   for (;;) {
     await using writer = closing(await archive.oplog.openChainWriter(chain, input.setName));
     const broken = await follow(archive.oplog, chain, writer, input, context);
@@ -68,20 +68,27 @@ function tellReach(input: Input, context: TaskContext): Disposable {
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-/** The newest chain there is goes on. One whose start is damaged leads nowhere: the next one begins, and says why. */
-async function newestChain(oplog: OplogArchive, input: Input, context: TaskContext): Promise<string> {
+/**
+ * The newest chain there is goes on. One that leads nowhere, because its start or the place of a barrier in it cannot be read, does not: whatever
+ * is archived behind it, no moment there can be reached. The next one begins, and says why.
+ */
+export async function newestChain(oplog: Pick<OplogArchive, 'chains' | 'slices' | 'barriers'>, begin: (why: string, previous: string | null) => Promise<string>, context: Pick<TaskContext, 'say' | 'status' | 'clock'>): Promise<string> {
   const { chains, hurt } = await oplog.chains();
-  const known = chains.at(-1)?.id;
+  const known = chains.at(-1);
   // Ids sort by the time they were made.
   const lost = hurt.map(({ chain }) => chain).sort().at(-1);
-  if (known !== undefined && (lost === undefined || lost < known)) return known;
-  if (lost === undefined) return await startChain(oplog, input, 'first chain of this set', null, context);
-  const why = `the start of oplog chain ${lost} is damaged, and nothing of it can be used`;
-  context.say(why, 'error');
-  const next = await startChain(oplog, input, why, lost, context);
-  const after = chains.length === 0 ? { t: 0, i: 0 } : ((await oplog.slices(known!)).at(-1)?.through ?? chains.at(-1)!.start.after);
-  context.status('broken', { atMs: context.clock.now(), reason: why, chain: lost, next, after });
-  return next;
+  if (known === undefined && lost === undefined) return await begin('first chain of this set', null);
+  const end = async (): Promise<ClusterTime> => (known === undefined ? { t: 0, i: 0 } : ((await oplog.slices(known.id)).at(-1)?.through ?? known.start.after));
+  const goOnBehind = async (chain: string, why: string, after: ClusterTime): Promise<string> => {
+    context.say(why, 'error');
+    const next = await begin(why, chain);
+    context.status('broken', { atMs: context.clock.now(), reason: why, chain, next, after: { t: after.t, i: after.i }, isUseless: true });
+    return next;
+  };
+  if (lost !== undefined && (known === undefined || lost > known.id)) return await goOnBehind(lost, `the start of oplog chain ${lost} is damaged, and nothing of it can be used`, await end());
+  const { id, start } = known!;
+  if ((await oplog.barriers(id)).isWhole) return id;
+  return await goOnBehind(id, `nobody knows where a barrier of oplog chain ${id} is, and nothing of it can be used`, start.after);
 }
 
 function closing(writer: Writer): Writer & AsyncDisposable {

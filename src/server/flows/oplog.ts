@@ -30,7 +30,8 @@ export type OplogWish = z.infer<typeof wish>;
 /** `since`: from which checkpoint on a point leads to `through`; services of before do not tell it. */
 const chainStatus = z.object({ chain: z.string(), since: clusterTime.default({ t: 0, i: 0 }), through: optime.nullable(), committed: optime.nullable().optional(), entriesPerSecond: z.number().nullable().default(null) });
 const reachStatus = z.object({ members: z.array(z.object({ member: z.string(), heldSeconds: z.number().nullable(), reachSeconds: z.number().nullable() })) });
-const brokenStatus = z.object({ atMs: z.number(), reason: z.string(), next: z.string(), after: clusterTime });
+/** `isUseless`: nothing of the chain before can be used, whatever was archived. */
+const brokenStatus = z.object({ atMs: z.number(), reason: z.string(), chain: z.string().nullable().default(null), next: z.string(), after: clusterTime, isUseless: z.boolean().default(false) });
 /** What an evening's work on a host may take, and an archive must stand. */
 const shortSeconds = 3_600;
 /** How often a keeper that has nothing to do looks whether it has. */
@@ -64,8 +65,9 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
           if (short !== undefined && short.member !== saidShort) await context.tell(`at this rate the oplog of ${short.member} covers ${Math.round(short.reachSeconds / 60)} minutes: an archive that stands still for longer loses its chain there; give the oplog more room (replSetResizeOplog)`, 'warning');
           saidShort = short?.member;
         } else if (key === 'broken') {
-          const { atMs, reason, next, after } = brokenStatus.parse(value);
-          await standings.change(setId, { state: 'broken', says: reason, session });
+          const { atMs, reason, chain, next, after, isUseless } = brokenStatus.parse(value);
+          const { stretches } = await standings.now(setId);
+          await standings.change(setId, { state: 'broken', stretches: stretches.filter((stretch) => !isUseless || stretch.chain !== chain), says: reason, session });
           await alarms.raise({ setId, key: `broken:${next}`, atMs, what: 'oplog chain broken', says: `${reason}${blameOf(mode, after.t)}; what happened after ${showTime(after)} until the new chain begins cannot be reached` });
         } else if (key === 'barrier') {
           const { at, what, chain } = barrierStatus.parse(value);
