@@ -136,7 +136,7 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
     flush().catch((error: unknown) => context.log.warn('the archived oplog could not be flushed; it is tried again', { why: describe(error) }));
   }, input.flushSeconds * 1000);
   try {
-    const events = followOplog({ address: input.target, after: writer.through, setId: input.archive.setId, signal: context.signal, log: context.log });
+    const events = followOplog({ address: input.target, after: writer.through, setId: input.archive.setId, rules: input.rules, signal: context.signal, log: context.log });
     for await (const event of events) {
       if (event.kind === 'batch') await archiveBatch(event.batch);
       else if (event.kind === 'caught-up' && input.untilCaughtUp === true) return 'stopped';
@@ -161,6 +161,7 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
 
 function sayNode(event: Extract<TailEvent, { kind: 'switched' }>, context: TaskContext): string {
   context.say(event.from === null ? `reading from ${event.to}` : `switched from ${event.from} to ${event.to}: ${event.why}`);
+  if (event.avoided !== null) context.say(`${event.to} is the primary, which is not allowed as a source; it is read because no other member has the oplog${event.avoided.length === 0 ? '' : `: ${event.avoided.join('; ')}`}`, 'warning');
   return event.to;
 }
 
