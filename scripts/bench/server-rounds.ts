@@ -67,7 +67,7 @@ export async function timeRounds(catalog: Catalog, nowMs: number, note: (what: s
   const verify = openVerificationRound({ catalog, clock, log: silentLog, signal: new AbortController().signal, verifications: { start: nobody } as unknown as Verifications });
   const links = { standing: () => undefined } as unknown as Links;
   const listed = openPolicies({ catalog, clock });
-  const work = () => openPolicyWork({ catalog, wake: () => {}, engine: { start: nobody, stop: nobody, ended: nobody }, sets: { find: nobody }, alarms: { asking: nobody, look: () => {} }, points, placement: { near: nobody, ofMember: (of, member) => of.local.find((one) => one.member === member)?.host ?? '' } });
+  const work = () => openPolicyWork({ catalog, wake: () => {}, engine: { start: nobody, stop: nobody, ended: nobody }, sets: { find: nobody }, alarms: { asking: nobody, look: () => {} }, points, placement: { near: nobody, leftOut: async () => await Promise.resolve([]), ofMember: (of, member) => of.local.find((one) => one.member === member)?.host ?? '' } });
   const all = await catalog.policies.list();
 
   await time('verification_round', verify, note);

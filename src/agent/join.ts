@@ -11,6 +11,7 @@ import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
+import { hostLabel } from '../base/host-label.ts';
 import { ownPlatform } from '../base/host-platform.ts';
 import { writeWhole } from '../base/whole-file.ts';
 import { enrolled, type Enrolled, type EnrolledPart } from '../contract/enrolment.ts';
@@ -19,8 +20,8 @@ import { readIdentity } from '../contract/link/identity-file.ts';
 import { tlsOptions, type LinkIdentity } from '../contract/link/trust.ts';
 import { contractVersion } from '../contract/orders.ts';
 import type { HostKit } from '../contract/routes/hosts.ts';
-import type { HostAndPort } from '../contract/values.ts';
 import { serverNotTrusted, serverNotReached } from './failures.ts';
+import type { KnownServers } from './known-servers.ts';
 
 const answerMs = 20_000;
 const lookEveryMs = 3_600_000;
@@ -40,7 +41,7 @@ export async function joinServer(kit: HostKit, part: EnrolledPart, identityFile:
 }
 
 /** Renews the certificate at two thirds of its life, looked at every hour, until the signal is aborted; by whichever of the servers does it. */
-export async function keepRenewed(options: { servers: () => readonly HostAndPort[]; identityFile: string; clock: Clock; log: Log; signal: AbortSignal; onRenewed: (identity: LinkIdentity) => void }): Promise<void> {
+export async function keepRenewed(options: { servers: Pick<KnownServers, 'enrolments' | 'worked'>; identityFile: string; clock: Clock; log: Log; signal: AbortSignal; onRenewed: (identity: LinkIdentity) => void }): Promise<void> {
   const { servers, identityFile, clock, log, signal } = options;
   for (let waitMs = 0; !signal.aborted; ) {
     await clock.wait(waitMs, signal).catch(() => {});
@@ -48,14 +49,15 @@ export async function keepRenewed(options: { servers: () => readonly HostAndPort
     waitMs = lookEveryMs;
     const held = await readIdentity(identityFile);
     if (held === undefined || !isPastTwoThirds(held.certificatePem, clock.now())) continue;
-    for (const { host: address, port: enrolmentPort } of servers()) {
+    for (const place of servers.enrolments()) {
       waitMs = lookEveryMs;
       try {
-        options.onRenewed(await renewIdentity({ address, enrolmentPort }, held, identityFile));
-        log.info('the certificate was renewed');
+        options.onRenewed(await renewIdentity({ address: place.host, enrolmentPort: place.port }, held, identityFile));
+        log.info('the certificate was renewed', { server: hostLabel(place) });
+        servers.worked(place).catch((error: unknown) => log.warn('the address of a server was not kept', { why: describe(error) }));
         break;
       } catch (error) {
-        log.error('the certificate could not be renewed', { why: describe(error) });
+        log.error('the certificate could not be renewed', { server: hostLabel(place), why: describe(error) });
         waitMs = retryMs;
       }
     }

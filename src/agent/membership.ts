@@ -38,7 +38,7 @@ export async function awaitMembership(options: MembershipOptions): Promise<Membe
     const host = await joinServer(kit, part, identityFile, options.version);
     const { address, enrolmentPort, controlPort } = kit.server;
     const server = hostLabel({ host: address, port: enrolmentPort });
-    await rememberServers(options.workDirectory, { server, dial: kit.dials === 'host' ? hostLabel({ host: address, port: controlPort }) : null, servers: [] });
+    await rememberServers(options.workDirectory, { server, dial: kit.dials === 'host' ? hostLabel({ host: address, port: controlPort }) : null, servers: [], worked: null });
     log.info('enrolled', { host, name: kit.host, server });
   };
   const identity = await until(`the identity file ${identityFile}`, options.ms, async () => {

@@ -13,7 +13,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { showTime, type ClusterTime } from '../base/cluster-time.ts';
-import { fromWire, unexpected } from '../base/failure.ts';
+import { describe, Failure, isFailure, toWire, unexpected } from '../base/failure.ts';
 import type { ArchiveAccess } from '../contract/values.ts';
 import { bringTo, type ReplayOptions } from '../mongo/native-replay.ts';
 import type { Mongod } from '../mongo/mongod.ts';
@@ -30,38 +30,81 @@ export type Reached = { readonly moment: Moment; readonly mongod: Mongod; readon
 
 /** Until a mount process that was killed is known to be gone. */
 const mountEndMs = 1_000;
+/** For the rest of the look at all chunks, which may take minutes: a mongod that has failed is told before that. */
+const chunksMs = 5_000;
+
+/** Failures that a mongod gives, or that are about one: what it stands on may be why. Others have their own reason. */
+const ofMongod = /^(base\.(unexpected|deadline-passed)|mongo\.(unreachable|source-lost|mongod-|command-|replay-(load-failed|not-exact|stop-unclean|history-differs|copy-incomplete))|agent\.(proof-failed|publication-ended))/;
 
 export type ReachAsked = { readonly archive: ArchiveAccess; readonly point: string; /** Null: the point's own time. */ readonly at: ClusterTime | null };
 
 /** What stands below a mongod, and may be why it failed. */
-type Ground = { checked?: Promise<void>; mount?: Mount };
+type Ground = { checked?: Promise<void>; mount?: Pick<Mount, 'broken' | 'troubles'> };
 
 /** The mongod is there while `work` is at work; what it failed of is named where the mount or the repository knows it. */
 export async function atMoment<T>(asked: ReachAsked, context: TaskContext, howFor: (moment: Moment) => ReachHow, work: (reached: Reached) => Promise<T>): Promise<T> {
   const ground: Ground = {};
-  await using undo = new AsyncDisposableStack();
+  return await standing(context, ground, async (undo) => await work(await reach(asked, context, howFor, ground, undo)));
+}
+
+type Standing = Pick<TaskContext, 'clock' | 'signal' | 'log'>;
+
+/** Works on what `work` puts up, and takes it down. */
+export async function standing<T>(context: Standing, ground: Ground, work: (undo: AsyncDisposableStack) => Promise<T>): Promise<T> {
+  const undo = new AsyncDisposableStack();
+  let done: T;
   try {
-    return await work(await reach(asked, context, howFor, ground, undo));
+    done = await work(undo);
   } catch (error) {
-    throw context.signal.aborted ? error : await reasonOf(ground, error, context, undo);
+    const below = await whatIsBelow(ground, error, context);
+    // What could not be taken down is a matter of its own, and never why this failed.
+    await undo.disposeAsync().catch((why: unknown) => context.log.warn('what a mongod stood on was not taken down', { why: describe(why) }));
+    throw below ?? troubleOf(ground, error, context) ?? error;
+  }
+  await undo.disposeAsync();
+  return done;
+}
+
+/** What another mongod answered, a live set for one: nothing below this one is why. */
+export async function apart<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Error) ofOthers.add(error);
+    throw error;
   }
 }
 
-/** A mongod says at most that it could not read. */
-async function reasonOf({ checked, mount }: Ground, error: unknown, { clock }: TaskContext, undo: AsyncDisposableStack): Promise<unknown> {
-  if (mount === undefined) return error;
-  const told = [checked, mount.broken].map(async (promise) => await promise?.then(() => undefined, (why: unknown) => why));
+const ofOthers = new WeakSet<Error>();
+
+const mayBeBelow = (error: unknown, { signal }: Standing): boolean => !signal.aborted && !(error instanceof Error && ofOthers.has(error)) && ofMongod.test(toWire(error).code);
+
+/** A mongod says at most that it could not read: chunks that are missing, or a mount that is gone, are the reason. */
+async function whatIsBelow({ checked, mount }: Ground, error: unknown, context: Standing): Promise<unknown> {
+  if (mount === undefined || !mayBeBelow(error, context)) return undefined;
+  const { clock, signal } = context;
+  const toldWithin = async (promise: Promise<unknown> | undefined, ms: number): Promise<unknown> => {
+    const over = new AbortController();
+    const told = promise?.then(() => undefined, (why: unknown) => why);
+    return await Promise.race([told, clock.wait(ms, AbortSignal.any([signal, over.signal])).catch(() => undefined)]).finally(() => over.abort(new Error('told')));
+  };
   // The end of a mount that was killed may be told after that of the mongod on it.
-  const why = (await told[0]) ?? (await Promise.race([told[1], clock.wait(mountEndMs)]));
-  if (why !== undefined) return why;
-  await undo.disposeAsync();
+  const why = (await toldWithin(checked, chunksMs)) ?? (await toldWithin(mount.broken, mountEndMs));
+  return why === undefined || signal.aborted ? undefined : because(why, error);
+}
+
+/** The first answer of the mount that was an error; all of them are known when it has ended. */
+function troubleOf({ mount }: Ground, error: unknown, context: Standing): Failure | undefined {
+  if (mount === undefined || !mayBeBelow(error, context)) return undefined;
   const known = mount.troubles.find(({ failure }) => failure.code !== unexpected);
-  if (known !== undefined) return fromWire(known.failure);
+  if (known !== undefined) return new Failure(known.failure, error);
   const [first] = mount.troubles;
-  if (first === undefined) return error;
+  if (first === undefined) return undefined;
   const { path, operation, failure } = first;
   return (operation === 'read' ? mountUnreadable : mountUnwritable)({ path, operation, why: failure.message }, error);
 }
+
+const because = (why: unknown, error: unknown): unknown => (isFailure(why) && why.cause === undefined ? new Failure(toWire(why), error) : why);
 
 async function reach({ archive, point, at }: ReachAsked, context: TaskContext, howFor: (moment: Moment) => ReachHow, ground: Ground, undo: AsyncDisposableStack): Promise<Reached> {
   const program = [...context.programs.node, context.programs.mount];

@@ -73,6 +73,11 @@ function records(db: Kysely<Tables>, fence: Fence, append: Append) {
       return await db.selectFrom('sessions').selectAll().where('set_id', '=', setId).where('kind', '=', 'backup').where('created_ms', '>=', sinceMs).orderBy('id', 'desc').limit(20).execute();
     },
 
+    /** Proofs of single points of a set that were asked for at or after a moment, newest first. */
+    async proofsSince(setId: string, sinceMs: number): Promise<SessionRow[]> {
+      return await db.selectFrom('sessions').selectAll().where('set_id', '=', setId).where('kind', '=', 'verify').where('object_kind', '=', 'point').where('created_ms', '>=', sinceMs).orderBy('id', 'desc').limit(20).execute();
+    },
+
     /** Open sessions of a kind. */
     async unfinishedOf(kind: string): Promise<SessionRow[]> {
       return await db.selectFrom('sessions').selectAll().where('kind', '=', kind).where('state', 'in', ['waiting', 'working']).orderBy('id').execute();

@@ -41,10 +41,12 @@ const memberPlace = z.object({ directory: z.string(), host: z.string(), port: z.
 const memberOfAll = memberPlace.extend({ isHere: z.boolean() });
 const restoreId = z.string().regex(/^[0-9a-f]{24}$/);
 
+export const oplogRules = z.object({ primaryAllowed: z.boolean(), hiddenFirst: z.boolean(), lagLimitSeconds: z.number(), preferred: z.string().nullable(), leftOut: z.array(z.string().max(255)) });
+
 export const taskKinds = {
   /** Follows a set's oplog into the archive until stopped. Status key `chain`; notices are lines and status key `broken`. */
   oplog: {
-    input: z.object({ archive: v.archiveAccess, target: v.mongoTarget, setName: z.string(), flushSeconds: z.number().max(10).default(5), /** Ends when all that was there at its begin is archived. */ untilCaughtUp: z.boolean().optional() }),
+    input: z.object({ archive: v.archiveAccess, target: v.mongoTarget, setName: z.string(), flushSeconds: z.number().max(10).default(5), /** Ends when all that was there at its begin is archived. */ untilCaughtUp: z.boolean().optional(), /** What a policy says of the node, and hosts of members that are no source. */ rules: oplogRules.optional() }),
     output: z.object({ through: v.optime.nullable() }),
   },
   /** One restore point of a set, from one member whose mongod runs on this host. */

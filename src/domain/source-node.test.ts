@@ -27,6 +27,12 @@ test('what keeps the member of the last point from being kept is said', () => {
   }
 });
 
+test('a member on a computer that is out of scope is no source, though it is preferred or asked for', () => {
+  const set = [primary, member(2, { isLeftOut: true }), member(3)];
+  assert.match(JSON.stringify(chooseSource(set, { ...wishes, preferred: 'db2:27017', last: 'db2:27017' })), /source: db3.*preferred db2:27017 is on a computer that is out of the scope of its group/);
+  assert.deepEqual(chooseSource(set, { ...wishes, only: 'db2:27017' }), { kind: 'none', reasons: ['db2:27017, which was asked for, is on a computer that is out of the scope of its group'] });
+});
+
 test('a preferred member that is not fit is passed over with its reason', () => {
   const choice = chooseSource([primary, member(2, { state: 'recovering' }), member(3)], { ...wishes, preferred: 'db2:27017' });
   assert.deepEqual(choice, { kind: 'chosen', address: 'db3:27017', says: 'source: db3:27017, a secondary 1.2 s behind (the preferred db2:27017 is recovering; the only one that is fit)' });

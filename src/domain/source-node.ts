@@ -1,6 +1,7 @@
 /**
  * Which member a copy is taken from, and why, in words for the session's log.
  *
+ *   A member on a computer that was taken out of scope is none of these.
  *   0. the one member that an operator asked for, or none
  *   1. the preferred member of a policy, when one is named and fit; when it is not and there is no fail-over, none
  *   2. the member of the last restore point, when fit and not now primary: it keeps what a small increment needs
@@ -24,6 +25,8 @@ export type SourceMember = {
   readonly lagSeconds: number | null;
   /** Whether a copy can be taken there: its host is managed and one way of copying is possible. */
   readonly withinReach: boolean;
+  /** Its computer was taken out of the scope of the set's group. */
+  readonly isLeftOut?: boolean;
   /** By the set's configuration: one that is down is seen in no other way. */
   readonly isArbiter: boolean;
 };
@@ -89,6 +92,7 @@ function unfitness(member: SourceMember, wishes: SourceWishes, primaryAllowed: b
   if (isArbiter(member)) return 'is an arbiter, which has no data';
   if (!member.health || member.state === 'down') return 'is down';
   if (member.state !== 'primary' && member.state !== 'secondary') return `is ${member.state}`;
+  if (member.isLeftOut === true) return 'is on a computer that is out of the scope of its group';
   if (!member.withinReach) return 'runs where no copy can be taken';
   if (member.state === 'primary') return primaryAllowed ? undefined : 'is primary, which is not allowed as a source';
   if (member.delaySeconds > 0) return `is delayed by ${member.delaySeconds} s`;

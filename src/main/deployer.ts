@@ -79,7 +79,7 @@ try {
     server?.renew(next);
   };
   watchIdentity(settings.identity, renewed, ends.signal);
-  void keepRenewed({ servers: known.enrolments, identityFile: settings.identity, clock: systemClock, log, signal: ends.signal, onRenewed: renewed });
+  void keepRenewed({ servers: known, identityFile: settings.identity, clock: systemClock, log, signal: ends.signal, onRenewed: renewed });
   end = async () => {
     ends.abort();
     await server?.close();

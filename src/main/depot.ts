@@ -47,7 +47,7 @@ async function serve(): Promise<void> {
   const depot = await openDepot({ directory, identity, api: bind(values.listen), installer: bind(values.installer), version, log });
   watchIdentity(identityFile, (renewed) => depot.renew(renewed), ends.signal);
   const known = openKnownServers({ workDirectory: directory, known: servers, given: {} });
-  void keepRenewed({ servers: known.enrolments, identityFile, clock: systemClock, log, signal: ends.signal, onRenewed: (renewed) => depot.renew(renewed) });
+  void keepRenewed({ servers: known, identityFile, clock: systemClock, log, signal: ends.signal, onRenewed: (renewed) => depot.renew(renewed) });
   end = async () => {
     ends.abort();
     await depot.close();

@@ -75,7 +75,7 @@ try {
     server?.renew(next);
   };
   watchIdentity(identityFile, renewed, ends.signal);
-  void keepRenewed({ servers: known.enrolments, identityFile, clock: systemClock, log, signal: ends.signal, onRenewed: renewed });
+  void keepRenewed({ servers: known, identityFile, clock: systemClock, log, signal: ends.signal, onRenewed: renewed });
   port = server?.port ?? null;
   state = 'listening';
   end = async () => {

@@ -23,8 +23,9 @@
  *   tidemark.kept.…       live data that `replace` moved away. Back in place when the copy fails, dropped when it is done
  * A killed copy leaves either behind; the next restore into the database names them, with what to do (`leftBehind`).
  */
-import type { Collection, Db, Document, MongoClient } from 'mongodb';
+import type { Collection, Db, Document, FindCursor, MongoClient } from 'mongodb';
 import { randomId } from '../base/ids.ts';
+import { withFailures } from './connect.ts';
 import { insertRaw } from './raw-insert.ts';
 import { cannotStandAside, collectionExists, collectionNotThere, copyDiffers, liveMovedAway, namespaceReserved } from './collection-copy-failures.ts';
 
@@ -60,7 +61,7 @@ export async function planCopy(source: MongoClient, target: MongoClient, from: s
     if (db === 'local' || db === 'config' || db === 'admin') throw namespaceReserved({ ns, why: `database ${db} belongs to the server itself` });
     if (name.startsWith('system.') && name !== 'system.js') throw namespaceReserved({ ns, why: 'collections named system.* are kept by MongoDB' });
   }
-  const shape = await shapeOf(source, from);
+  const shape = await withFailures(source, `the look at ${from}`, async () => await shapeOf(source, from));
   if (shape === undefined) throw collectionNotThere({ ns: from, at, near: await neighbours(source, from) });
   const there = await infoOf(target, to);
   if (there === undefined) return { from, to, shape, existing: 'none', replacesFixed: false, says: plainly(shape, from, to, 'a new collection') };
@@ -146,7 +147,7 @@ async function build(source: MongoClient, db: Db, name: string, plan: CopyPlan, 
   const { shape } = plan;
   if (shape.kind === 'view') return 0;
   const from = splitNamespace(plan.from);
-  const documents = await fill(source.db(from.db).collection(stored(from.name, shape.kind)), db, stored(name, shape.kind), options);
+  const documents = await fill(source, plan.from, source.db(from.db).collection(stored(from.name, shape.kind)), db, stored(name, shape.kind), options);
   const expires = (index: Document): boolean => index['expireAfterSeconds'] !== undefined;
   await createIndexes(db, name, shape.indexes.filter((index) => !expires(index)));
   const count = await db.collection(stored(name, shape.kind)).countDocuments({});
@@ -187,7 +188,16 @@ function stored(name: string, kind: CollectionShape['kind']): string {
   return kind === 'timeseries' ? `system.buckets.${name}` : name;
 }
 
-async function fill(from: Collection, db: Db, name: string, options: CopyRun): Promise<number> {
+/** What the source fails of is said of the source: whoever consumes this fails of its own accord. */
+async function* readAll(source: MongoClient, ns: string, cursor: FindCursor<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* cursor;
+  } catch (error) {
+    await withFailures(source, `the read of ${ns}`, async () => await Promise.reject(error as Error));
+  }
+}
+
+async function fill(source: MongoClient, ns: string, from: Collection, db: Db, name: string, options: CopyRun): Promise<number> {
   const cursor = from.find<Buffer>({}, { raw: true, batchSize: batchDocuments, sort: { $natural: 1 } });
   let batch: Buffer[] = [];
   let bytes = 0;
@@ -202,7 +212,7 @@ async function fill(from: Collection, db: Db, name: string, options: CopyRun): P
     bytes = 0;
   };
   try {
-    for await (const document of cursor) {
+    for await (const document of readAll(source, ns, cursor)) {
       options.signal.throwIfAborted();
       if (bytes + document.length > batchBytes) await send();
       batch.push(document);

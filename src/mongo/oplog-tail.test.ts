@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Optime } from '../base/cluster-time.ts';
-import { orderForOplog, whyLeave } from './oplog-node.ts';
+import { anyNode, isPrimaryAvoided, orderForOplog, whyLeave } from './oplog-node.ts';
 import type { NodeState, Opened } from './oplog-source.ts';
 import { breakOf } from './oplog-tail.ts';
 import type { SetMember } from './topology.ts';
@@ -43,6 +43,25 @@ test('a member is left when it lags and another does not, when its state is bad,
   assert.match(whyLeave([primary, member(2)], 'db1:27017', 60_000) ?? '', /secondary can be read/);
   assert.equal(whyLeave([primary, lagging], 'db1:27017', 60_000), undefined);
   assert.match(whyLeave([primary], 'db9:27017', 0) ?? '', /no longer a member/);
+});
+
+test('where the primary is not allowed it is asked last, but for secondaries that have not the oplog; nobody who is left out is asked', () => {
+  const rules = { ...anyNode, primaryAllowed: false };
+  const order = (members: SetMember[], more: object = {}): number[] => orderForOplog(members, { ...rules, ...more }).map((one) => one.id);
+  assert.deepEqual(order([primary, member(2, { lagSeconds: 90 }), member(3, { lagSeconds: 700 }), member(4)]), [4, 2, 1, 3]);
+  assert.deepEqual(order([primary, member(2, { health: false })]), [1], 'rather than nobody');
+  assert.deepEqual(order([primary, member(2), member(3)], { preferred: 'db3:27017' }), [3, 2, 1]);
+  assert.deepEqual(order([primary, member(2), member(3, { hidden: true })], { hiddenFirst: true }), [3, 2, 1]);
+  assert.deepEqual(order([primary, member(2), member(3)], { leftOut: ['db2', 'db1'] }), [3]);
+  assert.deepEqual([isPrimaryAvoided([primary, member(2)], rules), isPrimaryAvoided([primary, member(6, { state: 'arbiter' })], rules)], [true, false]);
+});
+
+test('a secondary that lags is not left for a primary that is not allowed, before it has not the oplog', () => {
+  const rules = { ...anyNode, primaryAllowed: false };
+  assert.equal(whyLeave([primary, member(2, { lagSeconds: 90 })], 'db2:27017', 0, rules), undefined);
+  assert.match(whyLeave([primary, member(2, { lagSeconds: 700 })], 'db2:27017', 0, rules) ?? '', /700 s behind/);
+  assert.equal(whyLeave([primary, member(2, { lagSeconds: 90 })], 'db1:27017', 60_000, rules), undefined, 'it would have less than is archived');
+  assert.match(whyLeave([primary, member(2)], 'db1:27017', 60_000, rules) ?? '', /secondary can be read/);
 });
 
 test('rolled over means that no data member has the last archived entry any more; silent ones are hoped for for ten minutes', () => {

@@ -20,14 +20,14 @@ import { silentLog, type Log } from '../base/log.ts';
 import { toMember, type MongoAddress } from './connect.ts';
 import { batchOf } from './oplog-entry.ts';
 import type { OplogBatch } from './oplog-batch.ts';
-import { orderForOplog, whyLeave } from './oplog-node.ts';
+import { anyNode, isPrimaryAvoided, orderForOplog, whyLeave, type OplogRules } from './oplog-node.ts';
 import { openOplogSource, type NodeState, type Opened, type OplogSource } from './oplog-source.ts';
 import { discoverAny, type SetMember, type SetView } from './topology.ts';
 
 export { chooseChainStart } from './chain-start.ts';
 
 export type TailEvent =
-  | { readonly kind: 'switched'; readonly from: string | null; readonly to: string; readonly why: string }
+  | { readonly kind: 'switched'; readonly from: string | null; readonly to: string; readonly why: string; /** It is the primary, which is not allowed, and why each of the others is not read. */ readonly avoided: readonly string[] | null }
   | { readonly kind: 'batch'; readonly batch: OplogBatch; readonly node: string }
   /** All that a majority has was read. At least once a second while nothing is written. */
   | { readonly kind: 'caught-up'; readonly committed: Optime; readonly node: string }
@@ -45,8 +45,7 @@ export type TailOptions = {
   readonly after: Optime;
   /** The set that the archive belongs to; another one at the same address is never read. */
   readonly setId?: string;
-  /** Members in the order in which they are asked; the default is `orderForOplog`. */
-  readonly chooser?: (members: readonly SetMember[]) => readonly SetMember[];
+  readonly rules?: OplogRules;
   readonly signal?: AbortSignal;
   readonly log?: Log;
   readonly clock?: Clock;
@@ -83,8 +82,8 @@ export async function* followOplog(options: TailOptions): AsyncGenerator<TailEve
       const from: string | null = node;
       const to: string = source.member.name;
       node = to;
-      if (from !== to) yield { kind: 'switched', from, to, why };
-      for await (const event of read(source, last, clock)) {
+      if (from !== to) yield { kind: 'switched', from, to, why, avoided: found.avoided };
+      for await (const event of read(source, last, clock, options.rules)) {
         if (event.kind === 'batch') last = event.batch.last;
         yield event;
         // The caller may have stopped it while it held the event, before a listener was there to hear it.
@@ -110,7 +109,7 @@ function isAborted(signal: AbortSignal | undefined): boolean {
 class Leave extends Error {}
 
 /** Throws when the member has to be left, or its source was closed. */
-async function* read(source: OplogSource, start: Optime, clock: Clock): AsyncGenerator<TailEvent, void, void> {
+async function* read(source: OplogSource, start: Optime, clock: Clock, rules?: OplogRules): AsyncGenerator<TailEvent, void, void> {
   const node = source.member.name;
   let last = start;
   let statedMs = Number.NEGATIVE_INFINITY;
@@ -132,7 +131,7 @@ async function* read(source: OplogSource, start: Optime, clock: Clock): AsyncGen
     }
     if (clock.monotonicMs() - surveyedMs >= SURVEY_MS) {
       surveyedMs = clock.monotonicMs();
-      const leave = whyLeave((await source.survey()).members, node, surveyedMs - startedMs);
+      const leave = whyLeave((await source.survey()).members, node, surveyedMs - startedMs, rules);
       if (leave !== undefined) throw new Leave(leave);
     }
     if (documents.length === 0) coming = ask(source);
@@ -154,11 +153,11 @@ function told(state: NodeState, last: Optime, node: string): TailEvent {
 }
 
 type Looked =
-  | { readonly kind: 'proved'; readonly source: OplogSource; readonly set: SetView }
+  | { readonly kind: 'proved'; readonly source: OplogSource; readonly set: SetView; readonly avoided: readonly string[] | null }
   | { readonly kind: 'broken'; readonly broken: { reason: BreakReason; resumesAt: Optime | null; node: string } }
   | { readonly kind: 'none'; readonly why: string };
 
-/** Asks members in the chooser's order until one proves that it continues the archive. */
+/** Asks members in the order of the rules until one proves that it continues the archive. */
 async function look(options: TailOptions, last: Optime, lookingMs: number): Promise<Looked> {
   let set: SetView;
   try {
@@ -168,10 +167,14 @@ async function look(options: TailOptions, last: Optime, lookingMs: number): Prom
   }
   if (options.setId !== undefined && set.setId !== options.setId) return { kind: 'none', why: `another replica set (${set.setId}) answers there` };
   const verdicts: { member: SetMember; opened: Opened }[] = [];
-  for (const member of (options.chooser ?? ((members) => orderForOplog(members)))(set.members)) {
+  const { rules = anyNode } = options;
+  for (const member of orderForOplog(set.members, rules)) {
     if (isAborted(options.signal)) break;
     const opened = await openOplogSource(toMember(options.address, member), member, last).catch((error: unknown): Opened => ({ kind: 'unreadable', why: describe(error) }));
-    if (opened.kind === 'proved') return { kind: 'proved', source: opened.source, set };
+    if (opened.kind === 'proved') {
+      const isAvoided = member.state === 'primary' && isPrimaryAvoided(set.members, rules);
+      return { kind: 'proved', source: opened.source, set, avoided: isAvoided ? verdicts.map(({ member: other, opened: answer }) => `${other.name} ${sayOf(answer)}`) : null };
+    }
     verdicts.push({ member, opened });
   }
   const broken = breakOf(verdicts, set, last, lookingMs);

@@ -3,7 +3,12 @@
  *
  *   raised ──no backup of the set runs that may have begun before──▶ answered by a backup ──a good point that leads on──▶ settled
  *                                                                        └ failed, stopped by an operator, or its point does not
- *                                                                          lead on: again after 10 minutes, doubled up to 6 hours
+ *                                                                          lead on or was not proved: again after 10 minutes,
+ *                                                                          doubled up to 6 hours
+ *
+ * The waits are those of the set, counted from its oldest alarm that is open: alarms that come faster than they can be answered begin no count of
+ * their own. Again means another base, unless the one that was made since only lacks its proof and would lead on: then it is that proof,
+ * three times at most, because whatever keeps proofs from being made would keep them from the next base, too.
  *
  * An alarm is recorded before it is answered and has an id made from what it is about: told twice, it is raised once.
  * Any backup that was asked for after the alarm is its answer, so many alarms at once ask for one backup. One of a set that is not
@@ -11,11 +16,13 @@
  */
 import { createHash } from 'node:crypto';
 import type { Catalog } from '../catalog/catalog.ts';
+import { alreadyBegun } from '../catalog/failures.ts';
 import type { SessionRow } from '../catalog/sessions.ts';
 import type { AlarmRow, SetRow } from '../catalog/sets.ts';
 import { sessionResult } from '../contract/sessions.ts';
+import type { PointSummary } from '../contract/values.ts';
 import type { Clock } from '../base/clock.ts';
-import { describe } from '../base/failure.ts';
+import { describe, isFailure } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 
 export type NewAlarm = { readonly setId: string; readonly key: string; readonly atMs: number; readonly what: string; readonly says: string };
@@ -28,25 +35,25 @@ export type Alarms = {
   asking(): Promise<AskingAlarm[]>;
   /** Looks at once, because a backup was begun. */
   look(): void;
-  /** Looks again and again, and wakes who begins backups when one is wanted, until the signal is aborted. */
+  /** Looks again and again, begins the proofs that are wanted and wakes who begins backups when one is, until the signal is aborted. */
   keepAsking(wake: () => void, signal: AbortSignal, isMine?: () => Promise<boolean>): Promise<void>;
 };
 
-export type Backup = Pick<SessionRow, 'id' | 'state' | 'ended_ms' | 'result'>;
+export type Backup = Pick<SessionRow, 'id' | 'state' | 'created_ms' | 'ended_ms' | 'result'>;
+export type Try = Pick<Backup, 'id' | 'ended_ms'>;
 export type Retry = { readonly firstMs: number; readonly mostMs: number };
+type MadePoint = Pick<PointSummary, 'id' | 'createdAtMs'>;
 
 const usualRetry: Retry = { firstMs: 600_000, mostMs: 6 * 3_600_000 };
 const quietFailures = 3;
+const mostProofs = 3;
 
-/** What an alarm asks for now, given the backups that were asked for since it was raised, newest first. */
-export function nextForAlarm(backups: readonly Backup[], isAnswer: (backup: Backup) => boolean, nowMs: number, retry: Retry): { kind: 'start' | 'wait' } | { kind: 'settled'; by: string } {
-  const answer = backups.find((backup) => hasMadePoint(backup) && isAnswer(backup));
-  if (answer !== undefined) return { kind: 'settled', by: answer.id };
-  const last = backups[0];
-  if (last === undefined) return { kind: 'start' };
-  if (last.ended_ms === null) return { kind: 'wait' };
-  const waitMs = Math.min(retry.mostMs, retry.firstMs * 2 ** (backups.length - 1));
-  return { kind: nowMs - last.ended_ms >= waitMs ? 'start' : 'wait' };
+/** Whether the alarms of a set want something done now, given what was tried since the oldest of them was raised. */
+export function isTryDue(tries: readonly Try[], nowMs: number, retry: Retry): boolean {
+  const [last] = [...tries].sort((a, b) => (a.id < b.id ? 1 : -1));
+  if (last === undefined) return true;
+  if (tries.some(({ ended_ms }) => ended_ms === null)) return false;
+  return nowMs - (last.ended_ms ?? nowMs) >= Math.min(retry.mostMs, retry.firstMs * 2 ** (tries.length - 1));
 }
 
 /** Whether another try comes so soon that nobody needs to hear of a failure yet. */
@@ -56,41 +63,83 @@ export function isTriedAgainSoon(backups: readonly Backup[]): boolean {
 
 const hasMadePoint = ({ state }: Backup): boolean => state === 'success' || state === 'warning';
 
-/** The points of a set that count, and whether none of them leads into what is archived now. */
-export type BaseStanding = { readonly good: ReadonlySet<string>; readonly isNeeded: boolean };
+export type BaseStanding = {
+  /** The points of the set that count. */
+  readonly good: readonly MadePoint[];
+  /** None of them leads into what is archived now. */
+  readonly isNeeded: boolean;
+  /** The newest point, if nobody has opened it yet and one would lead there that is good. */
+  readonly unproved: MadePoint | null;
+};
 
-function answersBy({ good, isNeeded }: BaseStanding): (backup: Backup) => boolean {
-  return ({ result }) => {
-    const made = result === null ? undefined : sessionResult.parse(JSON.parse(result));
-    return !isNeeded && made?.kind === 'backup' && good.has(made.point);
-  };
+/** The backup whose point settles an alarm, of those that were asked for since it was raised. */
+export function answerOf<B extends Backup>(backups: readonly B[], { good, isNeeded }: Omit<BaseStanding, 'unproved'>): B | undefined {
+  return isNeeded ? undefined : backups.find((backup) => good.some((point) => isOf(backup, point)));
 }
 
-export function openAlarms(options: { catalog: Catalog; clock: Clock; log: Log; baseOf: (set: SetRow) => Promise<BaseStanding>; everyMs?: number; retry?: Retry }): Alarms {
-  const { catalog, clock, log, baseOf, retry = usualRetry } = options;
+/** One that failed says nothing of its point, which may have been proved since: two backups of a set are never at work at once. */
+function isOf({ result, created_ms, ended_ms }: Backup, { id, createdAtMs }: MadePoint): boolean {
+  const made = result === null ? undefined : sessionResult.parse(JSON.parse(result));
+  if (made !== undefined) return made.kind === 'backup' && made.point === id;
+  return ended_ms !== null && created_ms <= createdAtMs && createdAtMs <= ended_ms;
+}
+
+export type AskedProof = { readonly set: SetRow; readonly point: string; readonly reason: string; /** Begun twice for the same, it is one. */ readonly claim: string };
+
+type Wanted = { readonly kind: 'backup'; readonly asked: AskingAlarm } | { readonly kind: 'proof'; readonly asked: AskedProof };
+
+type AlarmsOptions = { catalog: Catalog; clock: Clock; log: Log; baseOf: (set: SetRow) => Promise<BaseStanding>; prove: (asked: AskedProof) => Promise<unknown>; everyMs?: number; retry?: Retry };
+
+export function openAlarms(options: AlarmsOptions): Alarms {
+  const { catalog, clock, log, baseOf, prove, retry = usualRetry } = options;
   let news = Promise.withResolvers<void>();
 
-  async function nextFor(alarm: AlarmRow): Promise<ReturnType<typeof nextForAlarm>['kind']> {
-    const set = await catalog.sets.find(alarm.set_id);
-    if (set === undefined) {
-      await catalog.sets.answerAlarm(alarm.id, { is_settled: 1 });
-      return 'settled';
+  /** Settles what is answered; answers those that are not. */
+  async function settle(alarms: readonly AlarmRow[], backups: readonly SessionRow[], standing: BaseStanding): Promise<AlarmRow[]> {
+    const open: AlarmRow[] = [];
+    for (const alarm of alarms) {
+      const own = backups.filter(({ created_ms }) => created_ms >= alarm.raised_ms);
+      const answer = answerOf(own, standing);
+      const session = (answer ?? own[0])?.id ?? alarm.backup_session;
+      if (answer !== undefined || session !== alarm.backup_session) await catalog.sets.answerAlarm(alarm.id, { backup_session: session, is_settled: answer === undefined ? 0 : 1 });
+      if (answer === undefined) open.push(alarm);
     }
-    const backups = await catalog.sessions.backupsSince(alarm.set_id, alarm.raised_ms);
-    const next = nextForAlarm(backups, answersBy(await baseOf(set)), clock.now(), retry);
-    const session = next.kind === 'settled' ? next.by : backups[0]?.id;
-    if (next.kind === 'settled' || (session !== undefined && session !== alarm.backup_session)) await catalog.sets.answerAlarm(alarm.id, { backup_session: session ?? null, is_settled: next.kind === 'settled' ? 1 : 0 });
-    return next.kind;
+    return open;
   }
 
-  /** Settles what is answered; of the others those that want a backup now. */
-  async function asking(): Promise<AskingAlarm[]> {
-    const found = new Map<string, AskingAlarm>();
-    for (const alarm of await catalog.sets.unsettledAlarms()) {
-      const { set_id: setId, raised_ms: sinceMs, what, says } = alarm;
-      if ((await nextFor(alarm)) === 'start' && !found.has(setId)) found.set(setId, { setId, sinceMs, reason: `${what}: ${says}` });
+  /** `alarms`: the open ones of a set, oldest first. */
+  async function wantedBy(setId: string, alarms: readonly [AlarmRow, ...AlarmRow[]]): Promise<Wanted | undefined> {
+    const set = await catalog.sets.find(setId);
+    if (set === undefined) {
+      for (const { id } of alarms) await catalog.sets.answerAlarm(id, { is_settled: 1 });
+      return undefined;
     }
-    return [...found.values()];
+    const standing = await baseOf(set);
+    const [oldest] = await settle(alarms, await catalog.sessions.backupsSince(setId, alarms[0].raised_ms), standing);
+    if (oldest === undefined) return undefined;
+    const { raised_ms: sinceMs, what, says } = oldest;
+    const [backups, proofs, reason] = [await catalog.sessions.backupsSince(setId, sinceMs), await catalog.sessions.proofsSince(setId, sinceMs), `${what}: ${says}`];
+    if (!isTryDue([...backups, ...proofs], clock.now(), retry)) return undefined;
+    const { unproved } = standing;
+    const tried = proofs.filter(({ object_id }) => object_id === unproved?.id).length;
+    if (unproved === null || tried >= mostProofs || !backups.some((backup) => isOf(backup, unproved))) return { kind: 'backup', asked: { setId, sinceMs, reason } };
+    return { kind: 'proof', asked: { set, point: unproved.id, reason, claim: `alarm/${oldest.id}/${unproved.id}/${tried}` } };
+  }
+
+  async function look(): Promise<Wanted[]> {
+    const found: Wanted[] = [];
+    for (const [setId, [first, ...others]] of Map.groupBy(await catalog.sets.unsettledAlarms(), (alarm) => alarm.set_id)) {
+      const wanted = first === undefined ? undefined : await wantedBy(setId, [first, ...others]);
+      if (wanted !== undefined) found.push(wanted);
+    }
+    return found;
+  }
+
+  /** Begins the proofs that are wanted; answers how many backups are. */
+  async function answer(): Promise<number> {
+    const wanted = await look();
+    for (const one of wanted) if (one.kind === 'proof') await prove(one.asked).catch((error: unknown) => isFailure(error, alreadyBegun) || log.warn('a proof was not begun', { point: one.asked.point, why: describe(error) }));
+    return wanted.filter(({ kind }) => kind === 'backup').length;
   }
 
   return {
@@ -101,12 +150,12 @@ export function openAlarms(options: { catalog: Catalog; clock: Clock; log: Log; 
       log.error('alarm', { set: setId, what, says });
       news.resolve();
     },
-    asking,
+    asking: async () => (await look()).flatMap((one) => (one.kind === 'backup' ? [one.asked] : [])),
     look: () => news.resolve(),
     async keepAsking(wake, signal, isMine = async () => await Promise.resolve(true)) {
       while (!signal.aborted) {
         news = Promise.withResolvers<void>();
-        const wanted = async (): Promise<number> => ((await isMine()) ? (await asking()).length : 0);
+        const wanted = async (): Promise<number> => ((await isMine()) ? await answer() : 0);
         const count = await wanted().catch((error: unknown) => {
           log.warn('the alarms could not be looked at', { why: describe(error) });
           return 0;

@@ -178,6 +178,34 @@ test('after a break the loss counts from what can be restored, and the set is no
   assert.ok((await set(platform)).oplog.lossIfDisasterNowSeconds! < 60);
 });
 
+test('what a chain of no use had archived counts for nothing', async () => {
+  await using platform = await openServerPlatform({}, { clock: hasty });
+  const [raise, said] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const oplog = platform.fake.scripts.oplog;
+  platform.fake.scripts.oplog = async (input, voice) => {
+    void raise.promise.then(() => {
+      const { through } = platform.fake;
+      platform.fake.spans.splice(0, platform.fake.spans.length, { chain: 'c2', after: through, through });
+      voice.emit(status('broken', { atMs: 5, reason: 'nobody knows where a barrier of oplog chain c1 is', chain: 'c1', next: 'c2', after: { t: 900, i: 1 }, isUseless: true }));
+      said.resolve();
+    });
+    return await oplog(input, voice);
+  };
+  await platform.addSet();
+  assert.equal((await platform.ended((await platform.ask('backup.run', { params: { set: 'rs0' }, body: {} })).id)).state, 'success');
+  const { t } = platform.fake.through;
+  platform.fake.through = { t: t + 50, i: 1, term: 1 };
+  await until('more oplog', 10_000, async () => ((await set(platform)).oplog.restorableTo?.t === t + 50 ? true : undefined), { everyMs: 20 });
+  platform.fake.scripts.backup = async () => await Promise.reject(failWith('mongo.not-reached', 'no member answers'));
+  raise.resolve();
+  await said.promise;
+  const { oplog: shown } = await until('the new chain', 10_000, async () => {
+    const now = await set(platform);
+    return now.oplog.chain === 'c2' && now.alarms.length === 1 ? now : undefined;
+  }, { everyMs: 20 });
+  assert.deepEqual([shown.needsBase, shown.restorableTo], [true, { t, i: 1 }], 'a proof says no more than its own moment');
+});
+
 test('a barrier leaves the moments behind it out of reach until a new base is there', async () => {
   await using platform = await openServerPlatform({}, { clock: hasty });
   const secondsNow = Math.floor(systemClock.now() / 1000);

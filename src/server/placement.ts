@@ -15,6 +15,8 @@ export type Placement = {
   discover(target: MongoTarget): Promise<Discovered>;
   /** Hosts that run a member, by what the last look told; the repository's own first, so that data need not travel. */
   near(set: SetRow, repository?: string): Promise<string>;
+  /** Computers, as members name them, that were taken out of the scope of the set's group: what runs there is no source. */
+  leftOut(setId: string): Promise<readonly string[]>;
   /** The host of one member. */
   ofMember(found: Discovered, member: string): string;
   /** Where a moment of an archive is opened: near the set while it is protected, else on the repository's host. */
@@ -28,6 +30,8 @@ function ofNearest(local: Discovered['local']): Discovered['local'] {
   const elsewhere = new Set(local.filter(({ host = localHost }) => host !== localHost).map(({ member }) => member));
   return local.filter(({ host = localHost, member }) => host !== localHost || !elsewhere.has(member));
 }
+
+const computerOf = (member: string): string => member.slice(0, member.lastIndexOf(':')).replace(/^\[|\]$/g, '');
 
 type Look = { readonly id: string; readonly found: Discovered } | { readonly id: string; readonly why: unknown };
 
@@ -57,10 +61,16 @@ async function lookFromEverywhere(links: Links, target: MongoTarget, log: Log): 
 }
 
 export function openPlacement({ catalog, links, archives, log }: { catalog: Catalog; links: Links; archives: Archives; log: Log }): Placement {
+  async function leftOut(setId: string): Promise<readonly string[]> {
+    const of = await catalog.groups.set(setId);
+    return of === undefined ? [] : (await catalog.groups.computers(of.group_id)).filter(({ in_scope }) => in_scope === 0).map(({ name }) => name);
+  }
+
   async function near(set: SetRow, from = set.repository): Promise<string> {
     const found = discovered.parse(JSON.parse(set.discovered));
-    const repository = await archives.find(from);
-    const hosts = [...new Set(ofNearest(found.local).map(({ host }) => host ?? localHost))];
+    const [repository, out] = [await archives.find(from), new Set(await leftOut(set.id))];
+    const local = ofNearest(found.local).filter(({ member }) => !out.has(computerOf(member)));
+    const hosts = [...new Set(local.map(({ host }) => host ?? localHost))];
     if (hosts.includes(repository.host)) return repository.host;
     const isThere = (id: string): boolean => links.standing(id)?.state === 'connected';
     return hosts.find(isThere) ?? hosts[0] ?? repository.host;
@@ -68,6 +78,7 @@ export function openPlacement({ catalog, links, archives, log }: { catalog: Cata
 
   return {
     near,
+    leftOut,
     async discover(target) {
       const looks = await lookFromEverywhere(links, target, log);
       const told = looks.flatMap((one) => ('found' in one ? [one] : []));

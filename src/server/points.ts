@@ -48,6 +48,11 @@ export function openPoints(options: { catalog: Catalog; archives: Archives }) {
     },
     /** Of a set's points in one repository those that are there and that were opened, oldest first. */
     good: (rows: readonly PointRow[], place: string): PointSummary[] => rows.filter(({ lost, repository }) => lost === 0 && repository === place).map(summary).filter(({ proof }) => proof?.ok === true),
+    /** The newest of a set's points in one repository, if nobody has opened it. */
+    newestUnproved(rows: readonly PointRow[], place: string): PointSummary | null {
+      const newest = rows.filter(({ lost, repository }) => lost === 0 && repository === place).map(summary).reduce<PointSummary | null>((last, point) => (last === null || point.createdAtMs >= last.createdAtMs ? point : last), null);
+      return newest?.proof === null ? newest : null;
+    },
     list: async (setId?: string): Promise<PointRow[]> => await catalog.points.list(setId),
     add: async (repository: string, point: PointSummary): Promise<void> => await catalog.points.add(rowOf(repository, point)),
     async setProof(id: string, proof: Proof): Promise<void> {

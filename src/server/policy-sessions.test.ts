@@ -23,7 +23,7 @@ test('the host that a part counts for is that of the node which its policy wishe
     alarms: { asking: unasked, look: () => {} },
     sets: { find: unasked },
     points: { summary: ({ summary }) => JSON.parse(summary) },
-    placement: { near: async () => await Promise.resolve('near'), ofMember: ({ local }, address) => local.find((one) => one.member === address)?.host ?? 'none' },
+    placement: { near: async () => await Promise.resolve('near'), leftOut: async () => await Promise.resolve([]), ofMember: ({ local }, address) => local.find((one) => one.member === address)?.host ?? 'none' },
   });
   const policy = (given: object) => policyDocument.parse({ name: 'p', sets: ['s1'], ...given });
   const hosts = async (...policies: (ReturnType<typeof policy> | null)[]) => (await work.places(policies.map((one) => ({ set: 's1', policy: one })))).map((place) => place?.host);

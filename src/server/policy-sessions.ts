@@ -25,7 +25,7 @@ import type { Retention, RetentionSet } from './retention.ts';
 import { keepRounds, type Rounds, type RoundsOptions } from './rounds.ts';
 import { laneOf, type SessionEngine } from './session-engine.ts';
 
-type WorkOptions = { catalog: Catalog; engine: Pick<SessionEngine, 'start' | 'stop' | 'ended'>; sets: Pick<ProtectedSets, 'find'>; points: Pick<Points, 'summary'>; placement: Pick<Placement, 'near' | 'ofMember'>; alarms: Pick<Alarms, 'asking' | 'look'>; wake: () => void };
+type WorkOptions = { catalog: Catalog; engine: Pick<SessionEngine, 'start' | 'stop' | 'ended'>; sets: Pick<ProtectedSets, 'find'>; points: Pick<Points, 'summary'>; placement: Pick<Placement, 'near' | 'ofMember' | 'leftOut'>; alarms: Pick<Alarms, 'asking' | 'look'>; wake: () => void };
 
 type Reckoned = { readonly place: Place };
 
@@ -47,7 +47,7 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, alarm
   /** As its session would choose it by what was seen last. */
   async function reckon(row: SetRow, node: BackupWish['node'], last: PointRow | undefined): Promise<Place> {
     const found = discovered.parse(JSON.parse(row.discovered));
-    const choice = chooseSource(membersOf(found), { last: last === undefined ? undefined : points.summary(last).source, ...node, preferred: node.preferred ?? undefined });
+    const choice = chooseSource(membersOf(found, await placement.leftOut(row.id)), { last: last === undefined ? undefined : points.summary(last).source, ...node, preferred: node.preferred ?? undefined });
     return { repository: row.repository, host: choice.kind === 'chosen' ? placement.ofMember(found, choice.address) : await placement.near(row) };
   }
 

@@ -267,10 +267,12 @@ function compose(base: Base, about: Services['about']) {
   const sets = openProtectedSets({ catalog, sealer, links, placement, clock, archives, standings, points });
   const moments = openMoments({ links, archives, points, standings, clock, waitMs: timing.archiveWaitMs });
   const baseOf = async (set: SetRow): Promise<BaseStanding> => {
-    const good = points.good(await points.list(set.id), set.repository);
-    return { good: new Set(good.map(({ id }) => id)), isNeeded: (await standings.view(set.id, good)).needsBase };
+    const rows = await points.list(set.id);
+    const [good, newest] = [points.good(rows, set.repository), points.newestUnproved(rows, set.repository)];
+    const needs = async (some: typeof good): Promise<boolean> => (await standings.view(set.id, some)).needsBase;
+    return { good, isNeeded: await needs(good), unproved: newest === null || (await needs([...good, newest])) ? null : newest };
   };
-  const alarms = openAlarms({ catalog, clock, log, baseOf, everyMs: timing.alarmEveryMs, retry: timing.alarmRetry });
+  const alarms = openAlarms({ catalog, clock, log, baseOf, prove: async (asked) => await verifications.prove(asked), everyMs: timing.alarmEveryMs, retry: timing.alarmRetry });
   const copies = openCopies({ catalog, archives, sets, points, clock, log }, () => engine);
   const believed = openBelievedTime({ catalog, clock, log });
   const tending = openOplogTending({ catalog, archives, points, links, believed, standings, version: base.version }, () => engine);

@@ -7,6 +7,7 @@ import type { NamedSet } from '../catalog/sets.ts';
 import { verificationOutcome, type OwnCheck, type VerificationOutcome } from '../contract/checks.ts';
 import { chooseRestore } from '../domain/restore-choice.ts';
 import { momentAtShare } from '../domain/random-moment.ts';
+import type { AskedProof } from './alarms.ts';
 import type { VerifyWish } from './flows/verify.ts';
 import { factsOf, type ChosenMoment, type Moments, type MomentSource } from './moments.ts';
 import { documentOf, policiesOf } from './policy-objects.ts';
@@ -43,6 +44,12 @@ export function openVerifications({ catalog, moments, random = () => randomInt(f
       const { verification } = documentOf(policy);
       const wish: VerifyWish = { repository: set.repository, setId: set.id, point: null, level: 'full', at: null, checks: verification.checks, policy: policy.id };
       return await engine().start({ kind: 'verify', object: { kind: 'set', id: set.id, name: set.name }, setId: set.id, lane: `${lanePrefix}${set.id}`, wish, reason, ...(claim !== undefined && { claim }) });
+    },
+
+    /** Opens a point that only lacks its proof. Fails with catalog.already-begun for a claim that was met before. */
+    async prove({ set, point, reason, claim }: AskedProof): Promise<SessionRow> {
+      const wish: VerifyWish = { repository: set.repository, setId: set.id, point, level: 'open', at: null, checks: [], policy: null };
+      return await engine().start({ kind: 'verify', object: { kind: 'point', id: point, name: point }, setId: set.id, lane: null, wish, reason, claim });
     },
 
     found: async (policy: string, setId: string, outcome: VerificationOutcome): Promise<void> => await catalog.verifications.found(policy, setId, JSON.stringify(outcome)),

@@ -120,7 +120,7 @@ export async function openFakeTransport(options: { identityFile: string; port: n
     const identity = await awaitIdentity(options.identityFile, 30_000);
     if (options.dial !== undefined) {
       const ends = new AbortController();
-      const servers = openKnownServers({ workDirectory: dirname(options.identityFile), known: { server: '127.0.0.1:1', dial: hostLabel(options.dial), servers: [] }, given: {} });
+      const servers = openKnownServers({ workDirectory: dirname(options.identityFile), known: { server: '127.0.0.1:1', dial: hostLabel(options.dial), servers: [], worked: null }, given: {} });
       const told: OrderHandlers['host.servers'] = async ({ servers: all }) => {
         fake.servers = all;
         await servers.learn(all);

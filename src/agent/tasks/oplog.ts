@@ -37,7 +37,7 @@ export async function followSetOplog(input: Input, context: TaskContext): Promis
   context.step('open the archive');
   const archive = await openArchiveAt(input.archive, context);
   using _ = tellReach(input, context);
-  let chain = await newestChain(archive.oplog, input, context);
+  let chain = await newestChain(archive.oplog, async (why, previous) => await startChain(archive.oplog, input, why, previous, context), context);
   for (;;) {
     await using writer = closing(await archive.oplog.openChainWriter(chain, input.setName));
     const broken = await follow(archive.oplog, chain, writer, input, context);
@@ -69,20 +69,27 @@ function tellReach(input: Input, context: TaskContext): Disposable {
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-/** The newest chain there is goes on. One whose start is damaged leads nowhere: the next one begins, and says why. */
-async function newestChain(oplog: OplogArchive, input: Input, context: TaskContext): Promise<string> {
+/**
+ * The newest chain there is goes on. One that leads nowhere, because its start or the place of a barrier in it cannot be read, does not: whatever
+ * is archived behind it, no moment there can be reached. The next one begins, and says why.
+ */
+export async function newestChain(oplog: Pick<OplogArchive, 'chains' | 'slices' | 'barriers'>, begin: (why: string, previous: string | null) => Promise<string>, context: Pick<TaskContext, 'say' | 'status' | 'clock'>): Promise<string> {
   const { chains, hurt } = await oplog.chains();
-  const known = chains.at(-1)?.id;
+  const known = chains.at(-1);
   // Ids sort by the time they were made.
   const lost = hurt.map(({ chain }) => chain).sort().at(-1);
-  if (known !== undefined && (lost === undefined || lost < known)) return known;
-  if (lost === undefined) return await startChain(oplog, input, 'first chain of this set', null, context);
-  const why = `the start of oplog chain ${lost} is damaged, and nothing of it can be used`;
-  context.say(why, 'error');
-  const next = await startChain(oplog, input, why, lost, context);
-  const after = chains.length === 0 ? { t: 0, i: 0 } : ((await oplog.slices(known!)).at(-1)?.through ?? chains.at(-1)!.start.after);
-  context.status('broken', { atMs: context.clock.now(), reason: why, chain: lost, next, after });
-  return next;
+  if (known === undefined && lost === undefined) return await begin('first chain of this set', null);
+  const end = async (): Promise<ClusterTime> => (known === undefined ? { t: 0, i: 0 } : ((await oplog.slices(known.id)).at(-1)?.through ?? known.start.after));
+  const goOnBehind = async (chain: string, why: string, after: ClusterTime): Promise<string> => {
+    context.say(why, 'error');
+    const next = await begin(why, chain);
+    context.status('broken', { atMs: context.clock.now(), reason: why, chain, next, after: { t: after.t, i: after.i }, isUseless: true });
+    return next;
+  };
+  if (lost !== undefined && (known === undefined || lost > known.id)) return await goOnBehind(lost, `the start of oplog chain ${lost} is damaged, and nothing of it can be used`, await end());
+  const { id, start } = known!;
+  if ((await oplog.barriers(id)).isWhole) return id;
+  return await goOnBehind(id, `nobody knows where a barrier of oplog chain ${id} is, and nothing of it can be used`, start.after);
 }
 
 function closing(writer: Writer): Writer & AsyncDisposable {
@@ -131,7 +138,7 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
     flush().catch((error: unknown) => context.log.warn('the archived oplog could not be flushed; it is tried again', { why: describe(error) }));
   }, input.flushSeconds * 1000);
   try {
-    const events = followOplog({ address: input.target, after: writer.through, setId: input.archive.setId, signal: context.signal, log: context.log });
+    const events = followOplog({ address: input.target, after: writer.through, setId: input.archive.setId, rules: input.rules, signal: context.signal, log: context.log });
     for await (const event of events) {
       if (event.kind === 'batch') await archiveBatch(event.batch);
       else if (event.kind === 'caught-up' && input.untilCaughtUp === true) return 'stopped';
@@ -156,6 +163,7 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
 
 function sayNode(event: Extract<TailEvent, { kind: 'switched' }>, context: TaskContext): string {
   context.say(event.from === null ? `reading from ${event.to}` : `switched from ${event.from} to ${event.to}: ${event.why}`);
+  if (event.avoided !== null) context.say(`${event.to} is the primary, which is not allowed as a source; it is read because no other member has the oplog${event.avoided.length === 0 ? '' : `: ${event.avoided.join('; ')}`}`, 'warning');
   return event.to;
 }
 

@@ -1,11 +1,11 @@
-import type { MongoClient } from 'mongodb';
+import { MongoError, type MongoClient } from 'mongodb';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { stampFor } from '../../base/clock.ts';
 import { showTime } from '../../base/cluster-time.ts';
 import { openClient, withFailures } from '../../mongo/connect.ts';
 import { copyCollection, leftBehind, planCopy, splitNamespace, type CopyPlan } from '../../mongo/collection-copy.ts';
 import { requireRestoreRights } from '../../mongo/refusals.ts';
-import { atMoment, type Reached } from '../reach.ts';
+import { apart, atMoment, type Reached } from '../reach.ts';
 import type { TaskContext } from '../task-context.ts';
 
 /** An index build on the target answers when it is done; the server stops a task that is silent for longer. */
@@ -23,10 +23,10 @@ export async function restoreCollections(input: TaskInput<'restore-collections'>
 async function restoreFrom({ moment, mongod }: Reached, target: MongoClient, input: TaskInput<'restore-collections'>, context: TaskContext, startedMs: number): Promise<TaskOutput<'restore-collections'>> {
   await using source = await mongod.client();
   context.step('look at both sides');
-  await nameLeftBehind(target, input, context);
+  await apart(async () => await nameLeftBehind(target, input, context));
   const at = showTime(moment.at);
   const plans: CopyPlan[] = [];
-  for (const { from, to } of input.namespaces) plans.push(await withFailures(target, `the look at ${to}`, async () => await planCopy(source, target, from, to, input.existing, at)));
+  for (const { from, to } of input.namespaces) plans.push(await onTarget(target, `the look at ${to}`, async () => await planCopy(source, target, from, to, input.existing, at)));
   const plan = plans.map(({ says }) => says);
   for (const line of plan) context.say(line);
   const done = (documents: number | null): TaskOutput<'restore-collections'> => ({
@@ -48,11 +48,16 @@ async function restoreFrom({ moment, mongod }: Reached, target: MongoClient, inp
   for (const copy of plans) {
     context.step(`copy ${copy.from} into ${copy.to}`);
     const run = { onBytes, signal: context.signal, asideSuffix, nowMs: context.clock.now() };
-    const result = await withFailures(target, `the copy into ${copy.to}`, async () => await copyCollection(source, target, copy, run));
+    const result = await onTarget(target, `the copy into ${copy.to}`, async () => await copyCollection(source, target, copy, run));
     documents += result.documents;
     context.say(`${copy.to}: ${result.documents} documents${result.aside === null ? '' : `; the old collection is now ${result.aside}`}`);
   }
   return done(documents);
+}
+
+/** What `work` did not say of the source itself was answered by the target. */
+async function onTarget<T>(target: MongoClient, what: string, work: () => Promise<T>): Promise<T> {
+  return await work().catch(async (error: unknown) => (error instanceof MongoError ? await apart(async () => await withFailures(target, what, async () => await Promise.reject(error))) : await Promise.reject(error as Error)));
 }
 
 /** Both may belong to a restore that is at work: named, never dropped. */

@@ -69,7 +69,7 @@ given with --add-set and is in the group already is reached through that member 
       { flags: '--database-credential <name>', says: 'how to sign in to the sets that are added' },
       { flags: '--remove-set <set>', says: 'a set of the group, which stays protected if it is. May be given several times', many: true },
       { flags: '--computer <name>', says: 'the computer that is changed' },
-      { flags: '--scope <scope>', says: 'whether it belongs to rescans', choices: ['in', 'out'] },
+      { flags: '--scope <scope>', says: 'whether it belongs to rescans, and its members may be sources', choices: ['in', 'out'] },
       { flags: '--address <address>', says: 'where it is connected to' },
       { flags: '--sign-in <credential>', says: 'a host credential of its own; "group": the group\'s; "kit": it enrols with a kit, without SSH' },
       ...settings,

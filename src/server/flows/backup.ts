@@ -100,7 +100,7 @@ async function lookAndChoose(set: SetRow, asked: BackupWish, { sets, points, pla
   const found = await placement.discover(sets.target(set));
   await sets.refresh(set, found);
   const last = (await points.list(set.id)).filter(({ lost, repository }) => lost === 0 && repository === set.repository).at(-1);
-  const choice = chooseSource(membersOf(found), {
+  const choice = chooseSource(membersOf(found, await placement.leftOut(set.id)), {
     only: asked.source ?? undefined,
     last: last === undefined ? undefined : points.summary(last).source,
     ...asked.node,
@@ -110,9 +110,9 @@ async function lookAndChoose(set: SetRow, asked: BackupWish, { sets, points, pla
   return { ...choice, host: placement.ofMember(found, choice.address) };
 }
 
-export function membersOf(found: Discovered): SourceMember[] {
+export function membersOf(found: Discovered, leftOut: readonly string[]): SourceMember[] {
   const within = new Set(found.local.filter(({ methods }) => methods.some(({ possible }) => possible)).map(({ member }) => member));
-  return found.members.map(({ host, port, ...member }) => ({ ...member, address: hostLabel({ host, port }), withinReach: within.has(hostLabel({ host, port })) }));
+  return found.members.map(({ host, port, ...member }) => ({ ...member, address: hostLabel({ host, port }), withinReach: within.has(hostLabel({ host, port })), isLeftOut: leftOut.includes(host) }));
 }
 
 function addressOf(address: string): z.infer<typeof hostAndPort> {

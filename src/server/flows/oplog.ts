@@ -5,6 +5,9 @@
  *        │ host gone: the same task is waited for, without end; two followers of one chain must never be
  *        └ broken, barrier: an alarm, which asks for a new base backup (alarms.ts)
  *
+ *   the node: as the policy that counts for the set says, never on a computer that is out of scope; looked at each minute, and where that has
+ *   changed the task ends and the next one begins
+ *
  *   every N minutes: the task ends when it has caught up, and the next one begins N minutes after it did; while a backup of the set is
  *   open at once, because its point is of no use before the oplog has come as far
  *   paused: nothing is done; whoever pauses or resumes ends this session and begins the next, and where that was cut short the session sees
@@ -13,6 +16,7 @@
 import * as z from 'zod';
 import { describe, isFailure } from '../../base/failure.ts';
 import { compareTimes, showTime } from '../../base/cluster-time.ts';
+import { oplogRules } from '../../contract/tasks.ts';
 import { clusterTime, optime } from '../../contract/values.ts';
 import { afterHearing } from '../../domain/archived-stretches.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
@@ -22,6 +26,7 @@ import type { Flow, FlowContext } from '../flow.ts';
 import { blameOf, oplogModeOf } from '../oplog-mode.ts';
 import type { KeptStanding, OplogStandings } from '../oplog-standings.ts';
 import type { Placement } from '../placement.ts';
+import { policyFor, wishBy } from '../policy-wish.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
 
 const wish = z.object({ setId: z.string() });
@@ -30,7 +35,8 @@ export type OplogWish = z.infer<typeof wish>;
 /** `since`: from which checkpoint on a point leads to `through`, `cuts`: what retention removed of the chain; services of before do not tell it. */
 const chainStatus = z.object({ chain: z.string(), since: clusterTime.default({ t: 0, i: 0 }), isBehindBarrier: z.boolean().default(false), cuts: z.array(z.object({ after: clusterTime, through: clusterTime })).default([]), through: optime.nullable(), committed: optime.nullable().optional(), entriesPerSecond: z.number().nullable().default(null) });
 const reachStatus = z.object({ members: z.array(z.object({ member: z.string(), heldSeconds: z.number().nullable(), reachSeconds: z.number().nullable() })) });
-const brokenStatus = z.object({ atMs: z.number(), reason: z.string(), next: z.string(), after: clusterTime });
+/** `isUseless`: nothing of the chain before can be used, whatever was archived. */
+const brokenStatus = z.object({ atMs: z.number(), reason: z.string(), chain: z.string().nullable().default(null), next: z.string(), after: clusterTime, isUseless: z.boolean().default(false) });
 /** What an evening's work on a host may take, and an archive must stand. */
 const shortSeconds = 3_600;
 /** How often a keeper that has nothing to do looks whether it has. */
@@ -51,6 +57,14 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
       let round = await context.note('round', () => 1);
       let saidLast = '';
       let saidShort: string | undefined;
+      const rulesNow = async (): Promise<OplogRules> => await oplogRulesOf(setId, catalog, placement);
+      let follows: { name: string; host: string; rules: string } | undefined;
+      const endIfChanged = async (): Promise<void> => {
+        if (follows === undefined || JSON.stringify(await rulesNow()) === follows.rules) return;
+        const task = await catalog.sessions.task(session, follows.name);
+        // A host that does not hear it is asked again at its next look.
+        if (task !== undefined) await context.order(follows.host, 'task.stop', { taskId: task.task_id }).catch(() => {});
+      };
       const onStatus = async (key: string, value: unknown): Promise<void> => {
         if (key === 'chain') {
           const { chain, since, isBehindBarrier, cuts, through, committed, entriesPerSecond } = chainStatus.parse(value);
@@ -62,9 +76,11 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
           const short = shortReach(members);
           if (short !== undefined && short.member !== saidShort) await context.tell(`at this rate the oplog of ${short.member} covers ${Math.round(short.reachSeconds / 60)} minutes: an archive that stands still for longer loses its chain there; give the oplog more room (replSetResizeOplog)`, 'warning');
           saidShort = short?.member;
+          await endIfChanged();
         } else if (key === 'broken') {
-          const { atMs, reason, next, after } = brokenStatus.parse(value);
-          await standings.change(setId, { state: 'broken', says: reason, session });
+          const { atMs, reason, chain, next, after, isUseless } = brokenStatus.parse(value);
+          const { stretches } = await standings.now(setId);
+          await standings.change(setId, { state: 'broken', stretches: stretches.filter((stretch) => !isUseless || stretch.chain !== chain), says: reason, session });
           await alarms.raise({ setId, key: `broken:${next}`, atMs, what: 'oplog chain broken', says: `${reason}${blameOf(mode, after.t)}; what happened after ${showTime(after)} until the new chain begins cannot be reached` });
         } else if (key === 'barrier') {
           const { at, what, chain } = barrierStatus.parse(value);
@@ -80,7 +96,9 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
         try {
           const host = await context.note(`${name}: host`, async () => await placement.near(await sets.find(setId)));
           const at = { host, repository: set.repository, setId, right: 'append' } as const;
-          await context.task(name, 'oplog', at, async () => Promise.resolve({ target: sets.target(set), setName: set.name, flushSeconds: 5, untilCaughtUp: mode.everyMinutes !== null }), onStatus);
+          const rules = await context.note(`${name}: rules`, rulesNow);
+          follows = { name, host, rules: JSON.stringify(rules) };
+          await context.task(name, 'oplog', at, async () => Promise.resolve({ target: sets.target(set), setName: set.name, flushSeconds: 5, untilCaughtUp: mode.everyMinutes !== null, rules }), onStatus);
           signal.throwIfAborted();
           if (mode.everyMinutes !== null) {
             dueMs = beganMs + mode.everyMinutes * 60_000;
@@ -91,7 +109,7 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
             waitMs = 500;
             continue;
           }
-          says = 'the task ended by itself';
+          says = follows.rules === JSON.stringify(await rulesNow()) ? 'the task ended by itself' : 'what its policy or its group says of the node has changed';
         } catch (error) {
           signal.throwIfAborted();
           says = describe(error);
@@ -111,6 +129,17 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
       }
     },
   };
+}
+
+type OplogRules = z.infer<typeof oplogRules>;
+
+/** Without a policy nothing is said against a member but that its computer is out of scope. */
+async function oplogRulesOf(setId: string, catalog: Catalog, placement: Placement): Promise<OplogRules> {
+  const leftOut = [...(await placement.leftOut(setId))];
+  const policy = await policyFor(setId, catalog);
+  if (policy === undefined) return { primaryAllowed: true, hiddenFirst: false, lagLimitSeconds: 30, preferred: null, leftOut };
+  const { primaryAllowed, hiddenFirst, lagLimitSeconds, preferred } = wishBy(policy.document, setId).node;
+  return { primaryAllowed, hiddenFirst, lagLimitSeconds, preferred, leftOut };
 }
 
 /** Until it is resumed, or the session is ended by whoever does that. */

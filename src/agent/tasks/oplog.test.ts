@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { noise, openTestArchive } from '../../../test/kit/archive-scene.ts';
+import { memoryStorage } from '../../../test/kit/memory-storage.ts';
+import { turnedClock } from '../../../test/kit/turned-clock.ts';
+import { windowOf } from '../window.ts';
+import { newestChain } from './oplog.ts';
+
+const entry = (t: number) => ({ t, i: 1, term: 1 });
+
+/** An archive with one chain that goes from 100 to 200, with a barrier at 150. */
+async function openScene() {
+  const storage = memoryStorage();
+  const archive = await openTestArchive(storage);
+  const first = await archive.oplog.startChain({ why: 'first', after: entry(100), previous: null });
+  await archive.oplog.addBarrier(first, entry(150), 'an operation');
+  const writer = await archive.oplog.openChainWriter(first, 'n1');
+  writer.append({ first: entry(200), last: entry(200), count: 1, bytes: noise(500, 1) });
+  await writer.flush();
+  await writer.close();
+  const said: { key: string; value: unknown }[] = [];
+  const context = { clock: turnedClock(), say: () => {}, status: (key: string, value: unknown) => void said.push({ key, value }) };
+  const begin = async (why: string, previous: string | null): Promise<string> => await archive.oplog.startChain({ why, after: entry(300), previous });
+  const named = (part: string): string => [...storage.objects.keys()].find((name) => name.includes(part))!;
+  return { storage, archive, first, said, named, follow: async () => await newestChain(archive.oplog, begin, context) };
+}
+
+test('a follower goes on with the newest chain, also over a barrier whose record is damaged', async () => {
+  const scene = await openScene();
+  assert.equal(await scene.follow(), scene.first);
+  scene.storage.objects.get(scene.named('/barriers/'))!.bytes.fill(0);
+  assert.equal(await scene.follow(), scene.first);
+  assert.deepEqual(scene.said, []);
+});
+
+for (const [what, hurt, after] of [
+  ['a barrier has lost its name', ({ storage, named }: Awaited<ReturnType<typeof openScene>>) => {
+    const name = named('/barriers/');
+    storage.objects.set(name.replace(/[^/]+$/, 'lost+found'), storage.objects.get(name)!);
+    storage.objects.delete(name);
+  }, { t: 100, i: 1 }],
+  ['the start is damaged', ({ storage, named }: Awaited<ReturnType<typeof openScene>>) => void storage.objects.get(named('/chains/'))!.bytes.fill(0), { t: 0, i: 0 }],
+] as const) {
+  test(`a chain of which ${what} is of no use: the next one begins, says why, and is one that moments can be reached on`, async () => {
+    const scene = await openScene();
+    hurt(scene);
+    const next = await scene.follow();
+    assert.notEqual(next, scene.first);
+    const { value, ...more } = scene.said[0]! as { key: string; value: Record<string, unknown> };
+    assert.deepEqual([more, value['chain'], value['next'], value['after'], value['isUseless']], [{ key: 'broken' }, scene.first, next, after, true]);
+    assert.match(String(value['reason']), new RegExp(`oplog chain ${scene.first} is.*nothing of it can be used`));
+    assert.deepEqual((await windowOf(scene.archive, 0)).spans.map(({ chain }) => chain), [next], 'the window uses this one alone');
+    assert.equal(await scene.follow(), next, 'a restart goes on with it');
+    assert.equal(scene.said.length, 1);
+  });
+}
