@@ -24,7 +24,11 @@ export function openNewsReader({ catalog, reports, policies, server }: { catalog
   const forAlarm = async (session: SessionRow): Promise<boolean> => {
     if (session.kind !== 'backup' || session.set_id === null) return false;
     const open = (await catalog.sets.unsettledAlarms()).filter(({ set_id, raised_ms }) => set_id === session.set_id && raised_ms <= session.created_ms);
-    for (const alarm of open) if (isTriedAgainSoon(await catalog.sessions.backupsSince(alarm.set_id, alarm.raised_ms))) return true;
+    for (const alarm of open) {
+      // What was begun since says nothing of this one.
+      const tries = (await catalog.sessions.backupsSince(alarm.set_id, alarm.raised_ms)).filter(({ id }) => id <= session.id);
+      if (isTriedAgainSoon(tries)) return true;
+    }
     return false;
   };
 
