@@ -131,7 +131,7 @@ function showRun(run: PolicyRun, timeZone: string): string {
 }
 
 function describeRun(run: PolicyRun, timeZone: string): string {
-  const head = `${run.id}  ${showRun(run, timeZone)}\n  by ${run.why}${run.skipped === 0 ? '' : `; ${plural(run.skipped, 'run')} skipped meanwhile`}`;
+  const head = `${run.id}  ${showRun(run, timeZone)}\n  why: ${run.why}${run.skipped === 0 ? '' : `; ${plural(run.skipped, 'run')} skipped meanwhile`}`;
   const parts = run.parts.map((part) => `  ${part.set}  ${part.state}${part.tries > 1 ? `, try ${part.tries}` : ''}${part.session === null ? '' : `, session ${part.session}`}${part.says === null ? '' : `: ${part.says}`}`);
   return [head, ...parts].join('\n');
 }

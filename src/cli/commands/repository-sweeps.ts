@@ -21,5 +21,5 @@ export function showSweeps(sweeps: Repository['sweeps'], timeZone: string): stri
   if (sweeps === null) return 'not by itself; it is only read';
   if (sweeps.days === null) return 'not by itself';
   const next = sweeps.nextAtMs === null ? '' : `, next at ${showMoment(sweeps.nextAtMs, timeZone)}`;
-  return `at least every ${plural(sweeps.days, 'day')}${next}`;
+  return `about every ${plural(sweeps.days, 'day')}${next}`;
 }

@@ -202,7 +202,7 @@ Without a name, the default repository.`,
     text: `At least every so many days, and in the next night where points were deleted, a backup or a copy failed or was stopped, or the
 last sweep did. It begins up to an hour after its time, each repository always at the same. Without options it is shown.`,
     options: [
-      { flags: '--days <days>', says: 'at least every so many (7); 0: not by itself' },
+      { flags: '--days <days>', says: 'about every so many (7); 0: not by itself' },
       { flags: '--at <time>', says: 'when it begins, by the server\'s clock (04:00)' },
     ],
     client: true,

@@ -73,8 +73,8 @@ ${momentForms}`,
     name: 'publish start',
     takes: '<set>',
     summary: 'Publish a moment: a mongod on a mounted restore point, to look at with any tool.',
-    text: `Prints how to connect as soon as it can be used. Nothing is copied; what is written in it is kept aside and is gone
-when it ends. The set's own users sign in.
+    text: `Prints how to connect as soon as it can be used. Nothing is copied, and nothing can be written in it: the moment stays
+as it was. The set's own users sign in.
 
 ${momentForms}`,
     options: [
@@ -105,7 +105,7 @@ ${momentForms}`,
   {
     name: 'publish stop',
     takes: '<publication>',
-    summary: 'Stop a published moment; what was written in it is gone.',
+    summary: 'Stop a published moment.',
     options: [],
     client: true,
     examples: ['tidemark publish stop 0193f2a1c0de5eed01020304'],

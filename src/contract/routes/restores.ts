@@ -115,7 +115,7 @@ export const restoreRoutes = {
     method: 'DELETE',
     path: '/api/v1/publications/:publication',
     permission: 'restores.run',
-    summary: 'Stop a published moment; what was written in it is gone.',
+    summary: 'Stop a published moment.',
     params: z.object({ publication: z.string().min(1) }),
     status: 202,
     answer: publication,
