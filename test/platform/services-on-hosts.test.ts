@@ -253,6 +253,8 @@ test('an update waits for the session that runs, also when the server is killed 
   await addPackages('1.1.0');
   await until('the newer packages to be noticed', 45_000, async () => ((await nodeOf('db')).outOfDate ? true : undefined), { everyMs: 1_000 });
 
+  // Of the movers that come from now on the first is that of the backup.
+  await until('the oplog to be followed', 60_000, async () => ((await platform.ok('set', 'show', 'rs0')).oplog.state === 'following' ? true : undefined), { everyMs: 300 });
   const movers = async (): Promise<string[]> => (await db.run('pgrep', ['-f', 'lib/main/mover.js'])).stdout.split('\n').filter((line) => line !== '');
   const before = await movers();
   const backup = await platform.ok('backup', 'run', 'rs0', '--detach');
