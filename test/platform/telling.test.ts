@@ -147,7 +147,8 @@ test('the exposition, the alert rules with their tests, the dashboard and the MI
   for (const name of ['set_last_point_timestamp_seconds', 'set_last_verified_timestamp_seconds', 'sessions_ended_total', 'notification_waiting']) assert.ok(known.has(`tidemark_${name}`), name);
   const asked = ['tidemark-rules.yml', 'tidemark-dashboard.json'].flatMap((file) => [...readFileSync(join(cwd, file), 'utf8').matchAll(/\btidemark_[a-z_]+/g)].map(([name]) => name));
   assert.ok(asked.length > 15);
-  assert.deepEqual(asked.filter((name) => !known.has(name)), [], 'rules and dashboard ask for what is there');
+  // Absent until every object of a repository was read once (docs/design/metrics.md).
+  assert.deepEqual([...new Set(asked)].filter((name) => !known.has(name)), ['tidemark_repository_read_since_timestamp_seconds'], 'rules and dashboard ask for what is there');
   const { ok, says } = lint('/usr/bin/smilint', ['-s', '-l', '6', join(root, 'packaging/mibs/TIDEMARK-MIB.txt')], { env: { PATH: '/usr/bin', SMIPATH: join(root, 'node_modules/net-snmp/lib/mibs') } });
   assert.deepEqual([ok, says], [true, '']);
 });
