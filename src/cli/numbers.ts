@@ -23,6 +23,14 @@ export function durationOf(invocation: Invocation, name: string): number | undef
 
 export const timeOfDay = /^([01]\d|2[0-3]):[0-5]\d$/;
 
+/** `--days` and `--at` of what a repository has done to it by itself; undefined where not given. */
+export function nightlyOf(invocation: Invocation, mostDays: number): { days: number | undefined; at: string | undefined } {
+  const [days, at] = [numberOf(invocation, 'days', { from: 0, to: mostDays }), textOf(invocation, 'at')];
+  if (days !== undefined && !Number.isInteger(days)) throw usageOf(invocation, '--days takes a whole number');
+  if (at !== undefined && !timeOfDay.test(at)) throw usageOf(invocation, `--at takes HH:MM, not "${at}"`);
+  return { days, at };
+}
+
 export type Hours = { readonly from: string; readonly to: string };
 
 /** `08:00-18:00`; undefined where it is not that. */

@@ -4,7 +4,7 @@
  * and both are kept like everything else, so that nobody lowers it.
  */
 import { isFailure } from '../base/failure.ts';
-import { immutableNotLowered, lockNotKept, objectDamaged, objectMissing } from './failures.ts';
+import { immutableNotLowered, lockNotKept, objectDamaged, objectMissing, objectRetained } from './failures.ts';
 import { descriptorNames, immutablePrefix, lastPart } from './object-names.ts';
 import type { Immutable, Storage } from './storage/storage.ts';
 
@@ -12,6 +12,17 @@ import type { Immutable, Storage } from './storage/storage.ts';
 export const mostDays = 36_500;
 
 export const dayMs = 86_400_000;
+
+/** False: it is retained, and stays. */
+export async function deleteUnlessRetained(storage: Pick<Storage, 'delete'>, name: string): Promise<boolean> {
+  try {
+    await storage.delete(name);
+    return true;
+  } catch (error) {
+    if (!isFailure(error, objectRetained)) throw error;
+    return false;
+  }
+}
 
 function parse(object: string, bytes: Uint8Array): Immutable | undefined {
   let value: unknown;

@@ -2,7 +2,7 @@ import { blake3 } from '@napi-rs/blake-hash';
 import { sameTime, type Optime } from '../base/cluster-time.ts';
 import { isFailure } from '../base/failure.ts';
 import type { ArchiveParts } from './archive-parts.ts';
-import { chainMissing, objectMissing } from './failures.ts';
+import { chainMissing, objectDamaged, objectMissing } from './failures.ts';
 import { isPlainId } from './object-names.ts';
 import type { ChainStart } from './oplog-archive.ts';
 import { openObject } from './sealed-object.ts';
@@ -21,6 +21,16 @@ export async function readChain({ storage, keys, names }: ArchiveParts, chain: s
     return openObject(keys.object, name, await storage.read(name)) as StoredChain;
   } catch (error) {
     throw isFailure(error, objectMissing) ? chainMissing({ chain }, error) : error;
+  }
+}
+
+/** Undefined where nobody knows where the chain leads: its start is damaged or gone. */
+export async function readableChain(parts: ArchiveParts, chain: string): Promise<StoredChain | undefined> {
+  try {
+    return await readChain(parts, chain);
+  } catch (error) {
+    if (!isFailure(error, objectDamaged) && !isFailure(error, chainMissing)) throw error;
+    return undefined;
   }
 }
 

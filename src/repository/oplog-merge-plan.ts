@@ -4,15 +4,13 @@
  * A day of a chain is over when the chain has a slice of a later one, or is not the newest: nothing comes to it any more. While it is
  * not, what was merged once stays alone, so an entry is written again once in its own day, and after that only with all of its day.
  */
-import { compareTimes } from '../base/cluster-time.ts';
-import { isFailure } from '../base/failure.ts';
 import type { ArchiveParts } from './archive-parts.ts';
 import { dayOf } from './object-names.ts';
 import { listChains } from './oplog-archive.ts';
-import { readChain, type StoredChain } from './oplog-chain.ts';
+import { readableChain, type StoredChain } from './oplog-chain.ts';
 import { listParts, wayFrom, type ListChain } from './oplog-reader.ts';
 import type { SliceName } from './oplog-slice.ts';
-import type { TrimStretch } from './oplog-trim.ts';
+import { isInside, type TrimStretch } from './oplog-trim.ts';
 
 /** Stored bytes of a group at most; a slice of more than half of it stays alone. */
 export const groupBytes = 32 << 20;
@@ -68,10 +66,7 @@ export async function planMerge(parts: ArchiveParts, limits: MergeLimits = usual
   const plans: ChainMerge[] = [];
   const chains = await listChains(parts);
   for (const chain of chains) {
-    const stored = await readChain(parts, chain).catch((error: unknown) => {
-      if (!isFailure(error) || !/^repository\.(object-damaged|chain-missing)$/.test(error.code)) throw error;
-      return undefined;
-    });
+    const stored = await readableChain(parts, chain);
     if (stored === undefined) continue;
     const all = await list(chain);
     const way = wayFrom(all, stored.start.after, undefined);
@@ -140,12 +135,8 @@ export function fullOf(all: readonly SliceName[], way: readonly SliceName[]): { 
   const found: { merged: SliceName; at: number; inside: SliceName[] }[] = [];
   for (const [at, merged] of way.entries()) {
     if (!merged.isMerged) continue;
-    const inside = insideOf(byDay.get(dayOf(merged.after.t)) ?? [], merged);
+    const inside = (byDay.get(dayOf(merged.after.t)) ?? []).filter((slice) => isInside(slice, merged));
     if (inside.length > 0) found.push({ merged, at, inside });
   }
   return found;
-}
-
-function insideOf(slices: readonly SliceName[], merged: SliceName): SliceName[] {
-  return slices.filter(({ after, through }) => compareTimes(merged.after, after) <= 0 && compareTimes(through, merged.through) <= 0);
 }

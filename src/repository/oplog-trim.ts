@@ -16,11 +16,12 @@ import { systemClock, type Clock } from '../base/clock.ts';
 import { isFailure } from '../base/failure.ts';
 import type { ArchiveParts } from './archive-parts.ts';
 import { isOfPlace } from './damage.ts';
-import { objectRetained, oplogDamaged } from './failures.ts';
+import { oplogDamaged } from './failures.ts';
+import { deleteUnlessRetained } from './immutable.ts';
 import type { Lease } from './lease.ts';
 import { lastPart } from './object-names.ts';
 import { listChains } from './oplog-archive.ts';
-import { chainRoot, readChain, type StoredChain } from './oplog-chain.ts';
+import { chainRoot, readableChain, readChain, type StoredChain } from './oplog-chain.ts';
 import { putCut, type Cut } from './oplog-cuts.ts';
 import { listParts, openLink, wayFrom, type Link, type ListChain } from './oplog-reader.ts';
 import type { SliceName } from './oplog-slice.ts';
@@ -101,10 +102,7 @@ async function planChains(parts: ArchiveParts, isNeeded: IsNeeded, list: ListCha
   const plans: ChainPlan[] = [];
   const chains = await listChains(parts);
   for (const chain of chains) {
-    const stored = await readChain(parts, chain).catch((error: unknown) => {
-      if (!isFailure(error) || !/^repository\.(object-damaged|chain-missing)$/.test(error.code)) throw error;
-      return undefined;
-    });
+    const stored = await readableChain(parts, chain);
     if (stored !== undefined) plans.push(await planChain({ parts, chain, stored, all: await list(chain), isNewest: chain === chains.at(-1), isNeeded }));
   }
   return plans;
@@ -232,13 +230,7 @@ async function removeBarriers(emptying: Emptying, isGone: (at: ClusterTime) => b
 export async function remove({ parts, lease, signal }: Pick<Emptying, 'parts' | 'lease' | 'signal'>, name: string): Promise<boolean> {
   signal?.throwIfAborted();
   await lease.confirm();
-  try {
-    await parts.storage.delete(name);
-    return true;
-  } catch (error) {
-    if (!isFailure(error, objectRetained)) throw error;
-    return false;
-  }
+  return await deleteUnlessRetained(parts.storage, name);
 }
 
 export function isInside(part: Pick<SliceName, 'after' | 'through'>, whole: Pick<SliceName, 'after' | 'through'>): boolean {

@@ -10,7 +10,7 @@ import { blake3 } from '@napi-rs/blake-hash';
 import { compareTimes, sameTime, showTime, type ClusterTime, type Optime } from '../base/cluster-time.ts';
 import { isFailure } from '../base/failure.ts';
 import type { ArchiveParts } from './archive-parts.ts';
-import { objectRetained } from './failures.ts';
+import { deleteUnlessRetained } from './immutable.ts';
 import { chainRoot, isSameEntry, type StoredChain } from './oplog-chain.ts';
 import { haveSameEntries, plainOf } from './oplog-compare.ts';
 import { groupBytes } from './oplog-merge-plan.ts';
@@ -89,7 +89,7 @@ async function writeAnew(healing: OplogHealing, stretch: Stretch, goesOn: () => 
     // The first one last: until it is there the way is what it was, and from then on all of them are on it.
     await parts.storage.put(pieces[0]!.name, first!, 'replace');
   } catch (error) {
-    for (const { name } of pieces.slice(1)) await deleted(parts, name).catch(() => false);
+    for (const { name } of pieces.slice(1)) await deleteUnlessRetained(parts.storage, name).catch(() => false);
     throw error;
   }
   return await removeDamaged(parts, stretch, pieces);
@@ -99,20 +99,10 @@ async function writeAnew(healing: OplogHealing, stretch: Stretch, goesOn: () => 
 async function removeDamaged(parts: ArchiveParts, stretch: Stretch, pieces: readonly { name: string; through: ClusterTime }[]): Promise<boolean> {
   let isHealed = true;
   for (const slice of stretch.damaged) {
-    if (pieces.some(({ name }) => name === slice.name) || (await deleted(parts, slice.name))) continue;
+    if (pieces.some(({ name }) => name === slice.name) || (await deleteUnlessRetained(parts.storage, slice.name))) continue;
     if (slice.isMerged && sameTime(slice.after, stretch.after) && compareTimes(slice.through, pieces[0]!.through) > 0) isHealed = false;
   }
   return isHealed;
-}
-
-async function deleted(parts: ArchiveParts, name: string): Promise<boolean> {
-  try {
-    await parts.storage.delete(name);
-    return true;
-  } catch (error) {
-    if (!isFailure(error, objectRetained)) throw error;
-    return false;
-  }
 }
 
 type Edge = { readonly through: Optime; readonly hash: string };

@@ -1,14 +1,12 @@
 import type { Repository } from '../../contract/routes/repositories.ts';
-import { textOf, type Invocation } from '../command.ts';
+import type { Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { plural, showMoment } from '../format.ts';
-import { numberOf, timeOfDay, usageOf } from '../numbers.ts';
+import { nightlyOf } from '../numbers.ts';
 
 export async function rereadRepository(invocation: Invocation): Promise<ExitCode> {
   const name = invocation.args[0]!;
-  const [days, at] = [numberOf(invocation, 'days', { from: 0, to: 3_650 }), textOf(invocation, 'at')];
-  if (days !== undefined && !Number.isInteger(days)) throw usageOf(invocation, '--days takes a whole number');
-  if (at !== undefined && !timeOfDay.test(at)) throw usageOf(invocation, `--at takes HH:MM, not "${at}"`);
+  const { days, at } = nightlyOf(invocation, 3_650);
   const client = await invocation.client();
   const known = await client.call('repository.show', { params: { repository: name } });
   const isShown = days === undefined && at === undefined;
