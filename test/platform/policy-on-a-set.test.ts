@@ -85,8 +85,10 @@ async function caughtUp(): Promise<void> {
 /** A run that made its point at the first try: from where. */
 async function madeFrom(run: Run): Promise<string> {
   const [part] = run.parts;
-  assert.deepEqual([run.state, part.tries], ['success', 1], JSON.stringify(run));
-  return sourceIn(await session(part.session!));
+  const made = await session(part.session!);
+  const before = made.retryOf === null ? undefined : await session(made.retryOf);
+  assert.deepEqual([run.state, part.tries], ['success', 1], JSON.stringify([run, before?.failure, before?.log.map(({ event }) => event.text)]));
+  return sourceIn(made);
 }
 
 /** The clock is turned to where the failed try is made again. */
