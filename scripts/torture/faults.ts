@@ -41,6 +41,9 @@ export const FAULTS: readonly Fault[] = [
   },
   { name: 'a member stands still for four seconds', says: null, inflict: async ({ set, random }) => await stopped([random.pick(set.members).pid], 4_000) },
   { name: 'the mover stands still for four seconds', says: null, inflict: async ({ platform }) => await stopped(platform.pids('mover'), 4_000) },
+  // Longer than a link may be silent.
+  { name: 'the transport stands still for half a minute', says: null, inflict: async ({ platform }) => await stopped(platform.pids('transport'), 32_000) },
+  { name: 'the server stands still for half a minute', says: null, inflict: async ({ platform }) => await stopped(platform.pids('server'), 32_000) },
   { name: 'the repository is full', says: /space|room|full|free/i, inflict: async ({ volume }) => await filled(volume) },
   { name: 'a pack is damaged', says: /damage|differ|pack|frame|chunk/i, damages: true, inflict: async ({ place, random }) => await flipped(packOf(place, random), random) },
   { name: 'a pack is lost', says: /missing|gone|not there|pack|chunk/i, damages: true, inflict: async ({ place, random }) => await lost(packOf(place, random)) },

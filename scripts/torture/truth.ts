@@ -31,7 +31,8 @@ type Window = { readonly from: ClusterTime; readonly to: ClusterTime; readonly g
 type Trial = { readonly bed: Bed & { ledger: Ledger; directory: string; binary: string }; readonly number: number; readonly untrue: (what: string) => void; compared: number };
 
 const SET = 'rs0';
-const KINDS = ['backup', 'backup', 'verify', 'restore'] as const;
+const KINDS = ['backup', 'backup', 'verify', 'restore', 'check', 'sweep'] as const;
+const wholeCheck = ['repository', 'check', 'truth', '--read-data', '100'];
 /** Nothing may go on for longer, whatever befell it. */
 const endsWithinMs = 240_000;
 /** Until the point that is made in the place of a bad one is good. */
@@ -97,6 +98,8 @@ async function started({ platform, directory, ledger, random }: Trial['bed'], ki
     backup: ['backup', 'run', SET],
     verify: ['point', 'verify', newest.id, '--full'],
     restore: ['restore', 'set', SET, '--at', random.pick(['latest', newest.id]), '--to-dir', `${target}:27999`, '--apply'],
+    check: wholeCheck,
+    sweep: ['repository', 'sweep', 'truth'],
   }[kind];
   return await until(`a ${kind} to be taken`, 180_000, async () => {
     const { code, json } = await platform.tidemark(...words, '--detach');
@@ -125,12 +128,21 @@ async function judge(trial: Trial, { kind, fault, ended, newest }: Judged): Prom
   }
   if (ended.state === 'stopped') return trial.untrue('nobody stopped it');
   if (kind === 'restore') return await compareRestored(trial, ended);
+  if (kind === 'check') return await judgeCheck(trial, fault, ended);
   const id = kind === 'backup' ? ended.result?.point : newest.id;
   const point = (await pointsOf(platform)).find((each) => each.id === id);
   if (point === undefined) return trial.untrue(`it ended well, and its point ${id} is not there`);
   if (point.proof?.ok !== true && ended.state === 'success') trial.untrue('it is called a success, and its point has no good proof');
   // What was read before it was damaged was proved rightly; now it may refuse to open, with that reason.
   await comparePublished(trial, point.checkpoint, 'the point', fault.damages === true ? fault.says : null);
+}
+
+/** Damage that came behind the place where a check read is found by the next one, and nothing else is. */
+async function judgeCheck({ bed: { platform }, untrue }: Trial, fault: Fault, { state }: Ended): Promise<void> {
+  if (fault.damages !== true) return state === 'success' ? undefined : untrue(`it warns of damage that nobody did: ${state}`);
+  if (state !== 'success') return;
+  const again = await platform.tidemark(...wholeCheck);
+  if (again.code === 0) untrue('damage that is there was not found by a check that read everything');
 }
 
 async function judgeWindow(trial: Trial): Promise<void> {
