@@ -6,6 +6,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -33,14 +34,35 @@ function chooseNode() {
   process.exit(1);
 }
 
-if (!isInstalled()) {
+/** For one start of this checkout at a time: a name in the kernel that goes with its process, however that ends. */
+async function alone() {
+  for (let waits = 0; ; waits++) {
+    const server = createServer();
+    const error = await new Promise((resolve) => {
+      server.once('error', resolve);
+      server.listen(`\0tidemark-install:${root}`, () => resolve(undefined));
+    });
+    if (error === undefined) return server;
+    // Where there are no such names, npm alone decides.
+    if (error.code !== 'EADDRINUSE') return undefined;
+    if (waits === 0) console.error('tidemark: another start is installing the packages; waiting for it');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
+
+function install() {
   console.error('tidemark: installing packages (npm ci)');
   const quiet = ['ci', '--no-fund', '--no-audit', '--loglevel=error'];
-  const { status, error } = spawnSync('npm', quiet, { cwd: root, stdio: ['ignore', 2, 2] });
-  if (status !== 0) {
-    console.error(`tidemark: npm ci ${error === undefined ? `ended with ${status}` : `could not run: ${error.message}`}`);
-    process.exit(1);
-  }
+  const { status, error } = spawnSync('npm', quiet, { cwd: root, stdio: ['ignore', 2, 2], timeout: 1_200_000 });
+  if (status === 0) return;
+  console.error(`tidemark: npm ci ${error === undefined ? `ended with ${status}` : `could not run: ${error.message}`}`);
+  process.exit(1);
+}
+
+if (!isInstalled()) {
+  const lock = await alone();
+  if (!isInstalled()) install();
+  lock?.close();
 }
 
 // Compiled code is kept between starts: a run starts hundreds of processes.

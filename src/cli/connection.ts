@@ -1,6 +1,6 @@
 /**
  * Which server, with which token, trusted by which certificate authority: options first, then the environment's settings,
- * then what `tidemark login` has kept, then what a running `tidemark up` has written into its data directory.
+ * then what `tidemark login` has kept, then what a running `tidemark up` has written into its data directory, which is that of a named token file first.
  */
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -22,7 +22,7 @@ export async function connect(given: Given, surroundings: Around): Promise<Clien
   const givenTokenFile = textOf(given, 'tokenFile') ?? settings.tokenFile;
   const kept = givenTokenFile === undefined ? await readSignIn(signInFile, clock.now()) : undefined;
   if (kept !== undefined && (named === undefined || new URL(named).origin === kept.server)) return openClient({ server: kept.server, token: kept.token, ca: await authority(given, surroundings) ?? kept.ca });
-  const local = await findLocalServer(surroundings.dataDirectories);
+  const local = await findLocalServer([...(givenTokenFile === undefined ? [] : [dirname(givenTokenFile)]), ...surroundings.dataDirectories]);
   const tokenFile = givenTokenFile ?? local?.tokenFile;
   if (tokenFile === undefined) throw tokenMissing({ looked: `no "tidemark up" runs on ${surroundings.dataDirectories.join(' or ')}` });
   const ca = (await authority(given, surroundings)) ?? (await readFileOf('certificate authority', join(dirname(tokenFile), 'ca.pem')));

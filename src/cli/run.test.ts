@@ -201,6 +201,14 @@ test('a server that "tidemark up" runs here is found without a word', async () =
   assert.deepEqual((await cli.run('set', 'list', '--json')).json, { sets: [] });
 });
 
+test('a server is found by its token file, on whatever port it is', async () => {
+  await using server = await openRestServer({ 'set.list': () => ({ sets: [] }) });
+  await using cli = await openCommandLine(server, { settings: {} });
+  const tokenFile = join(cli.directory, 'token');
+  await writeFile(join(cli.directory, 'up.json'), JSON.stringify({ url: server.url, tokenFile }));
+  assert.deepEqual((await cli.run('set', 'list', '--json', '--token-file', tokenFile)).json, { sets: [] });
+});
+
 test('an answer that is not the contract\'s is refused rather than shown', async () => {
   await using server = await openRestServer({});
   await using cli = await openCommandLine(server);
