@@ -29,7 +29,7 @@ export function planOfSet(moment: Moment, setName: string, members: number, byte
 
 export function planOfTarget(target: Target, { host, port }: { host: string; port: number }): string {
   const where = target.isMountPoint ? ' inside it, because it is a mount point' : '';
-  const old = target.holds === 'nothing' ? 'empty now' : `its data directory is kept aside${where}`;
+  const old = target.holds === 'nothing' ? 'nothing is there now' : `its data directory is kept aside${where}`;
   return `${target.directory} for ${host}:${port}: ${old}`;
 }
 

@@ -10,7 +10,7 @@ export function readMembers(invocation: Given & Pick<Invocation, 'command'>): Me
   const members = listOf(invocation, 'toDir').map((word) => {
     const match = /^(.+):(\d{1,5})$/.exec(word);
     const port = Number(match?.[2]);
-    if (match === null || port < 1 || port > 65535) throw usageOf(invocation, `--to-dir ${word} is not DIRECTORY:PORT`);
+    if (match === null || port < 1 || port > 65535) throw usageOf(invocation, `--to-dir ${word} is not DIRECTORY:PORT, such as /data/r1:27117`);
     return { directory: resolve(match[1]!), host, port };
   });
   for (const what of ['directory', 'port'] as const) {
@@ -27,7 +27,7 @@ export function readMembersOnHosts(invocation: Given & Pick<Invocation, 'command
     const match = /^(\[[0-9a-fA-F:]+\]|[^:@/]+):(\d{1,5})(?:@([^:@/]+))?:(\/.*)$/.exec(word);
     const [, host = '', digits, node, directory = ''] = match ?? [];
     const port = Number(digits);
-    if (match === null || port < 1 || port > 65535) throw usageOf(invocation, `--member ${word} is not HOST:PORT@NODE:DIRECTORY`);
+    if (match === null || port < 1 || port > 65535) throw usageOf(invocation, `--member ${word} is not HOST:PORT@NODE:DIRECTORY, such as db1.example:27017@db1:/data/r`);
     return { directory: resolve(directory), host: host.replace(/^\[(.*)\]$/, '$1'), port, node };
   });
 }

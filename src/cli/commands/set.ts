@@ -69,7 +69,7 @@ function describeSet(set: ProtectedSet, timeZone: string): string {
     ['  archived', oplog.entriesPerSecond === null ? '–' : `${oplog.entriesPerSecond} entries/s`],
     ['  restorable to', `${showClusterTime(oplog.restorableTo, timeZone)}${oplog.needsBase && set.lastPoint !== null ? ', and no further before a new restore point is there' : ''}`],
     ['  loss if disaster now', oplog.lossIfDisasterNowSeconds === null ? 'everything' : showSeconds(oplog.lossIfDisasterNowSeconds)],
-    ['last point', set.lastPoint === null ? 'none yet' : `${set.lastPoint.id}, ${showClusterTime(set.lastPoint.top, timeZone)}${proofMark(set.lastPoint)}`],
+    ['last point', set.lastPoint === null ? 'none yet' : `${set.lastPoint.id}, made ${showMoment(set.lastPoint.createdAtMs, timeZone)}, of the moment ${showClusterTime(set.lastPoint.top, timeZone)}${proofMark(set.lastPoint)}`],
     ['refreshed', showMoment(set.refreshedAtMs, timeZone)],
   ]);
   const members = showTable<ProtectedSet['members'][number]>(
