@@ -4,7 +4,7 @@
  * It goes in lots, each a transaction of its own, from the oldest on: a pass looks at each row that is old once, whether that goes or stays,
  * and nobody waits for more than one lot. What stays, and why, is in docs/design/sessions.md ("How long history is kept").
  */
-import type { Kysely, Transaction } from 'kysely';
+import { sql, type Kysely, type RawBuilder, type SqlBool, type Transaction } from 'kysely';
 import { asOwner, type Fence } from './servers.ts';
 import type { Tables } from './tables.ts';
 
@@ -27,7 +27,7 @@ export function historyStore(db: Kysely<Tables>, fence: Fence, keep = newestKept
           .selectFrom('sessions')
           .select(['id', 'kind', 'state', 'object_kind', 'object_id', 'set_id', 'ended_ms'])
           .where('ended_ms', '<', beforeMs)
-          .where((row) => row.or([row('ended_ms', '>', from?.ms ?? -1), row.and([row('ended_ms', '=', from?.ms ?? -1), row('id', '>', from?.id ?? '')])]))
+          .where(behind(from))
           .orderBy('ended_ms')
           .orderBy('id')
           .limit(most)
@@ -56,7 +56,7 @@ export function historyStore(db: Kysely<Tables>, fence: Fence, keep = newestKept
           .select(['id', 'policy', 'ended_ms'])
           .where('ended_ms', '<', beforeMs)
           .where('state', '!=', 'open')
-          .where((row) => row.or([row('ended_ms', '>', from?.ms ?? -1), row.and([row('ended_ms', '=', from?.ms ?? -1), row('id', '>', from?.id ?? '')])]))
+          .where(behind(from))
           .orderBy('ended_ms')
           .orderBy('id')
           .limit(most)
@@ -112,6 +112,12 @@ async function namedElsewhere(tx: Transaction<Tables>, ids: readonly string[]): 
   const alarms = await tx.selectFrom('alarms').select('backup_session as session').where('backup_session', 'in', ids).execute();
   const publications = await tx.selectFrom('publications').select('session').where('session', 'in', ids).execute();
   return new Set([...parts, ...alarms, ...publications].map(({ session }) => session));
+}
+
+/** In the order of a pass. */
+function behind(from: Reached | null): RawBuilder<SqlBool> {
+  const { ms, id } = from ?? { ms: -1, id: '' };
+  return sql<SqlBool>`(ended_ms > ${ms} or (ended_ms = ${ms} and id > ${id}))`;
 }
 
 function reachedBy(old: readonly Old[]): Reached {

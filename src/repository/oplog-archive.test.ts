@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { compareTimes, type ClusterTime, type Optime } from '../base/cluster-time.ts';
 import { isFailure, type FailureMaker } from '../base/failure.ts';
 import { openTestArchive } from '../../test/kit/archive-scene.ts';
+import { batchOf, entry, time } from '../../test/kit/oplog-scene.ts';
 import { memoryStorage } from '../../test/kit/memory-storage.ts';
 import { turnedClock } from '../../test/kit/turned-clock.ts';
 import { openArchive, type OplogArchive, type OplogBatch } from './archive.ts';
@@ -24,32 +25,6 @@ async function openOplog(t: TestContext): Promise<{ root: string; oplog: OplogAr
   const storage = await openDirectory(root);
   const { key } = await makeArchive(storage, randomKey(), setId, 'rs0');
   return { root, oplog: (await openArchive(storage, setId, key)).oplog };
-}
-
-/** An entry as an oplog has it: { op, o: { x }, ts, t }. */
-function entry(at: Optime, padding = ''): Buffer {
-  const o = Buffer.alloc(4 + 3 + 4 + padding.length + 1 + 1);
-  o.writeInt32LE(o.length);
-  o.write('\x02x\x00', 4, 'latin1');
-  o.writeInt32LE(padding.length + 1, 7);
-  o.write(padding, 11, 'latin1');
-  const ts = Buffer.alloc(12);
-  ts.write('\x11ts\x00', 0, 'latin1');
-  ts.writeUInt32LE(at.i, 4);
-  ts.writeUInt32LE(at.t, 8);
-  const term = Buffer.alloc(11);
-  term.write('\x12t\x00', 0, 'latin1');
-  term.writeBigInt64LE(BigInt(at.term), 3);
-  const body = Buffer.concat([Buffer.from('\x02op\x00\x02\x00\x00\x00i\x00', 'latin1'), Buffer.from('\x03o\x00', 'latin1'), o, ts, term, Buffer.alloc(1)]);
-  const size = Buffer.alloc(4);
-  size.writeInt32LE(body.length + 4);
-  return Buffer.concat([size, body]);
-}
-
-const time = (t: number, i = 1, term = 1): Optime => ({ t, i, term });
-
-function batch(times: readonly Optime[], padding = ''): OplogBatch {
-  return { first: times[0]!, last: times.at(-1)!, count: times.length, bytes: Buffer.concat(times.map((at) => entry(at, padding))) };
 }
 
 async function collect(read: AsyncIterable<OplogBatch>): Promise<Buffer> {
@@ -74,7 +49,7 @@ test('entries come back byte for byte, from any moment to any moment, whatever s
       const last = entries.at(-1) ?? start;
       const next = [gap === 0 ? time(last.t, last.i + 1) : time(last.t + gap), gap === 0 ? time(last.t, last.i + 2) : time(last.t + gap, 2)];
       entries.push(...next);
-      writer.append(batch(next, big ? 'x'.repeat(600_000) : 'y'));
+      writer.append(batchOf(next, big ? 'x'.repeat(600_000) : 'y'));
       if (flush) await writer.flush();
     }
     assert.deepEqual(await writer.flush(), entries.at(-1));
@@ -103,7 +78,7 @@ test('a read that the chain does not cover whole is refused before anything is h
   const chain = await oplog.startChain({ why: 'first', after: time(100), previous: null });
   const writer = await oplog.openChainWriter(chain, 'n1');
   for (const t of [110, 120, 130]) {
-    writer.append(batch([time(t)]));
+    writer.append(batchOf([time(t)]));
     await writer.flush();
   }
   await assert.rejects(collect(oplog.read(chain, time(99), time(120))), failsWith(oplogGap));
@@ -123,10 +98,10 @@ test('a batch that does not follow is refused, in time and in term', async (t) =
   const { oplog } = await openOplog(t);
   const chain = await oplog.startChain({ why: 'first', after: time(100, 1, 3), previous: null });
   const writer = await oplog.openChainWriter(chain, 'n1');
-  assert.throws(() => writer.append(batch([time(100, 1, 3)])), failsWith(oplogNotFollowing));
-  assert.throws(() => writer.append(batch([time(101, 1, 2)])), failsWith(oplogNotFollowing));
-  writer.append(batch([time(101, 1, 3)]));
-  assert.throws(() => writer.append(batch([time(101, 1, 3)])), failsWith(oplogNotFollowing));
+  assert.throws(() => writer.append(batchOf([time(100, 1, 3)])), failsWith(oplogNotFollowing));
+  assert.throws(() => writer.append(batchOf([time(101, 1, 2)])), failsWith(oplogNotFollowing));
+  writer.append(batchOf([time(101, 1, 3)]));
+  assert.throws(() => writer.append(batchOf([time(101, 1, 3)])), failsWith(oplogNotFollowing));
   assert.equal(writer.pendingBytes, entry(time(101, 1, 3)).length);
   assert.deepEqual(writer.through, time(100, 1, 3));
   assert.deepEqual(await writer.flush(), time(101, 1, 3));
@@ -137,7 +112,7 @@ test('another node is refused while the first writes; the same node goes on wher
   const { oplog } = await openOplog(t);
   const chain = await oplog.startChain({ why: 'first', after: time(100), previous: null });
   const killed = await oplog.openChainWriter(chain, 'n1');
-  killed.append(batch([time(110)]));
+  killed.append(batchOf([time(110)]));
   await killed.flush();
   await assert.rejects(oplog.openChainWriter(chain, 'n2'), failsWith(chainBusy));
   const again = await oplog.openChainWriter(chain, 'n1');
@@ -152,11 +127,11 @@ test('of two writers that got past each other one loses cleanly and the chain st
   const chain = await oplog.startChain({ why: 'first', after: time(100), previous: null });
   const one = await oplog.openChainWriter(chain, 'n1');
   const two = await oplog.openChainWriter(chain, 'n1');
-  one.append(batch([time(110)]));
-  two.append(batch([time(110), time(111)]));
+  one.append(batchOf([time(110)]));
+  two.append(batchOf([time(110), time(111)]));
   await one.flush();
   await assert.rejects(two.flush(), failsWith(chainTaken));
-  one.append(batch([time(112)]));
+  one.append(batchOf([time(112)]));
   await one.flush();
   assert.equal((await oplog.slices(chain)).length, 2);
   assert.ok((await collect(oplog.read(chain, time(100), time(112)))).equals(Buffer.concat([entry(time(110)), entry(time(112))])));
@@ -169,7 +144,7 @@ test('a changed, swapped or replaced slice is damage, never other entries', asyn
     const chain = await oplog.startChain({ why: 'first', after: time(100), previous: null });
     const writer = await oplog.openChainWriter(chain, 'n1');
     for (const t of [110, 120, 130]) {
-      writer.append(batch([time(t)], 'some text that is the same in all of them'));
+      writer.append(batchOf([time(t)], 'some text that is the same in all of them'));
       await writer.flush();
     }
     return chain;
