@@ -12,6 +12,7 @@ import { keepDescriptor } from '../repository/immutable.ts';
 import { isKept } from '../repository/object-names.ts';
 import type { Storage, StorageWriter, StoredObject } from '../repository/storage/storage.ts';
 import type { ArchiveRules, Right } from './archive-rules.ts';
+import { openChainEnds } from './chain-ends.ts';
 import { requestRefused } from './failures.ts';
 
 type Created = { readonly name: string; readonly writer: StorageWriter; /** Taken from the client; durable only at `commit`. */ taken: number; tail: Promise<void> };
@@ -37,6 +38,7 @@ const endMs = 20_000;
 export function openServedSession(storage: Storage, rules: ArchiveRules, right: Right, log: Log): ServedSession {
   const clients = new Map<string, Client>();
   const made = new Set<string>();
+  const ends = openChainEnds(storage, rules);
   let ended = false;
 
   const clientOf = (id: string): Client => {
@@ -70,15 +72,20 @@ export function openServedSession(storage: Storage, rules: ArchiveRules, right: 
 
   const put = async ({ name, how }: DataHead<'put'>, body: Buffer): Promise<DataAnswer<'put'>> => {
     requireAdd(name);
+    if (!made.has(name)) await ends.requireAtEnd(name);
     const mayReplace = how === 'replace' && (made.has(name) || rules.isSign(name));
     const outcome = await storage.put(name, body, mayReplace ? 'replace' : 'new');
     if (outcome === 'exists' && how === 'replace') throw requestRefused({ what: `replacing ${name}`, why: 'this session did not make it' });
-    if (outcome === 'stored') remember(name);
+    if (outcome === 'stored') {
+      remember(name);
+      ends.wasAdded(name);
+    }
     return { outcome };
   };
 
   const create = async (client: Client, { name, object }: DataHead<'create'>): Promise<object> => {
     requireAdd(name);
+    await ends.requireAtEnd(name);
     if (client.objects.size >= objectsMost) throw requestRefused({ what: `writing ${name}`, why: `${objectsMost} objects are unfinished already` });
     client.objects.set(object, { name, writer: await storage.create(name), taken: 0, tail: Promise.resolve() });
     return {};
@@ -105,6 +112,7 @@ export function openServedSession(storage: Storage, rules: ArchiveRules, right: 
     await one.writer.commit();
     client.objects.delete(object);
     remember(one.name);
+    ends.wasAdded(one.name);
     return {};
   };
 
@@ -124,6 +132,7 @@ export function openServedSession(storage: Storage, rules: ArchiveRules, right: 
     }
     await storage.delete(name);
     made.delete(name);
+    ends.wasTakenBack(name);
     return {};
   };
 

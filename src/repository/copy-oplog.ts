@@ -23,7 +23,7 @@ import { entered, isComplete, isOutlived, joinEnds, lastDayOf, otherChain, requi
 import { damageOf } from './damage.ts';
 import { oplogDamaged } from './failures.ts';
 import { takeLease, type Lease } from './lease.ts';
-import { lastPart } from './object-names.ts';
+import { dayOf, lastPart } from './object-names.ts';
 import { chainRoot, readChain, type StoredChain } from './oplog-chain.ts';
 import { listChains, type Chain } from './oplog-archive.ts';
 import { haveSameEntries, openSliceView } from './oplog-compare.ts';
@@ -73,7 +73,7 @@ async function copyChains(copying: Run, chains: readonly Chain[]): Promise<Oplog
     const isOld = newest !== undefined && chain.id < newest && there.includes(chain.id);
     try {
       if (isOld && (await isComplete(copying, chain, lastDay))) continue;
-      report.through = await copyChain(copying, chain.id, lastDay, report);
+      report.through = await (next === undefined ? copyNewest : copyChain)(copying, chain.id, lastDay, report);
     } catch (error) {
       // Another chain proves itself; of this one what stands before the damage is whole.
       if (!isFailure(error, oplogDamaged)) throw error;
@@ -81,6 +81,16 @@ async function copyChains(copying: Run, chains: readonly Chain[]): Promise<Oplog
     }
   }
   return report;
+}
+
+/** Day after day: the clock that says which is the last one may be behind the database's. */
+async function copyNewest(copying: Run, chain: string, lastDay: number, report: OplogCopied): Promise<ClusterTime> {
+  for (let day = lastDay; ; ) {
+    const through = await copyChain(copying, chain, day, report);
+    const reached = dayOf(through.t);
+    if (reached < day) return through;
+    day = reached + 1;
+  }
 }
 
 /** What went while it was at work is in a merged slice now: its place is looked for again, once for each slice. */

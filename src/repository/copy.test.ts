@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { noise, openScene, pointAbout, setId, type Scene } from '../../test/kit/archive-scene.ts';
 import { memoryStorage, type MemoryStorage } from '../../test/kit/memory-storage.ts';
+import { readAll, writeSlices } from '../../test/kit/oplog-scene.ts';
 import type { Optime } from '../base/cluster-time.ts';
 import { systemClock } from '../base/clock.ts';
 import { isFailure } from '../base/failure.ts';
@@ -284,4 +285,19 @@ test('who copies oplog into an archive is seen there until it ends, and writes n
   };
   await assert.rejects(copyAll(source, breaking, time(0)), (error) => isFailure(error, leaseLost));
   assert.equal([...other.objects.keys()].filter((name) => name.includes('/slices/')).length, 1);
+});
+
+test('a clock that is days behind the database leaves nothing of the newest chain out', async (t) => {
+  const pair = await openPair(t);
+  const [source, target] = [await openUnder(pair.source, 1), await openUnder(pair.target, 2)];
+  const day = 86_400;
+  const start = time(200_000 - 6 * day);
+  const chain = await source.oplog.startChain({ why: 'first', after: start, previous: null });
+  const ends = [6, 5, 4, 3, 2, 1, 0].map((days) => time(200_000 - days * day + 60).t);
+  await writeSlices(source, chain, ends);
+  const clock = { ...systemClock, now: () => systemClock.now() - 4 * day * 1000 };
+  const { through, damaged } = await copyOplog({ source: source.parts, target: target.parts, from: null, clock }, (await source.oplog.chains()).chains);
+  assert.deepEqual([through?.t, damaged], [ends.at(-1), []]);
+  const whole = [start, { t: ends.at(-1)!, i: 3 }] as const;
+  assert.ok((await readAll(target, chain, ...whole)).equals(await readAll(source, chain, ...whole)));
 });

@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { compareTimes, type ClusterTime, type Optime } from '../base/cluster-time.ts';
+import { until } from '../base/deadline.ts';
 import { isFailure, type FailureMaker } from '../base/failure.ts';
 import { openTestArchive } from '../../test/kit/archive-scene.ts';
 import { batchOf, entry, time } from '../../test/kit/oplog-scene.ts';
+import { laggingStorage } from '../../test/kit/lagging-storage.ts';
 import { memoryStorage } from '../../test/kit/memory-storage.ts';
 import { turnedClock } from '../../test/kit/turned-clock.ts';
 import { openArchive, type OplogArchive, type OplogBatch } from './archive.ts';
@@ -135,6 +137,33 @@ test('of two writers that got past each other one loses cleanly and the chain st
   await one.flush();
   assert.equal((await oplog.slices(chain)).length, 2);
   assert.ok((await collect(oplog.read(chain, time(100), time(112)))).equals(Buffer.concat([entry(time(110)), entry(time(112))])));
+});
+
+test('a writer that finds an old list begins behind what was acknowledged all the same, and waits for the list', async () => {
+  const place = laggingStorage(memoryStorage());
+  const { key } = await makeArchive(place.direct, randomKey(), setId, 'rs0');
+  const [direct, lagging] = [(await openArchive(place.direct, setId, key)).oplog, (await openArchive(place.lagging, setId, key)).oplog];
+  const chain = await direct.startChain({ why: 'first', after: time(100), previous: null });
+  await place.hold();
+  const first = await direct.openChainWriter(chain, 'n1');
+  for (const t of [110, 120]) {
+    first.append(batchOf([time(t)]));
+    await first.flush();
+  }
+  await first.close();
+  const opening = lagging.openChainWriter(chain, 'n1');
+  await until('an old list to be looked at', 10_000, () => (place.oldLists > 0 ? true : undefined));
+  place.release();
+  const second = await opening;
+  assert.deepEqual(second.through, time(120));
+  second.append(batchOf([time(130)]));
+  await place.hold();
+  const flushing = second.flush();
+  const looked = place.oldLists;
+  await until('an old list to be looked at again', 10_000, () => (place.oldLists > looked ? true : undefined));
+  place.release();
+  assert.deepEqual(await flushing, time(130));
+  assert.ok((await collect(direct.read(chain, time(100), time(130)))).equals(Buffer.concat([110, 120, 130].map((t) => entry(time(t))))));
 });
 
 test('a changed, swapped or replaced slice is damage, never other entries', async (t) => {

@@ -12,6 +12,8 @@ import { randomId } from '../base/ids.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ArchiveParts } from './archive-parts.ts';
 import { chainBusy, chainTaken, objectDamaged, objectMissing, oplogNotFollowing } from './failures.ts';
+import { awaitListed } from './fresh-list.ts';
+import { takeLease } from './lease.ts';
 import { dayOf } from './object-names.ts';
 import { chainRoot, type StoredChain } from './oplog-chain.ts';
 import { listSlices, openLink } from './oplog-reader.ts';
@@ -60,7 +62,7 @@ export async function openChainWriter(parts: ArchiveParts, chain: string, stored
   if (other !== undefined && other.node !== node && silentMs < signedForMs) throw chainBusy({ chain, node: other.node, seconds: Math.round(silentMs / 1000) });
   await sign();
 
-  const last = (await listSlices(parts, chain)).at(-1);
+  const last = await lastFresh(parts, chain, clock);
   let { through, hash } = await endOf(parts, chain, stored, last);
   const chainNames = [names.chainStart(chain), names.about];
   // Whoever wrote before may have been killed between storing a slice and retaining it; it can only be the last one.
@@ -86,8 +88,7 @@ export async function openChainWriter(parts: ArchiveParts, chain: string, stored
     const name = sliceName(names, chain, through, last);
     const slice = encodeSlice(keys, name, through, hash, batches);
     if ((await storage.put(name, slice.bytes, 'new')) === 'exists') throw taken();
-    for await (const beside of storage.list(`${names.day(chain, dayOf(through.t))}${timeKey(through)}-`)) {
-      if (beside.name === name) continue;
+    if ((await besideOf(parts, chain, through, name, clock)).length > 0) {
       await storage.delete(name);
       throw taken();
     }
@@ -123,6 +124,27 @@ export async function openChainWriter(parts: ArchiveParts, chain: string, stored
       if ((await readSign())?.token === token) await storage.delete(signName);
     },
   };
+}
+
+/** The other slices that start at this moment, by a list that has this one. */
+async function besideOf({ storage, names }: ArchiveParts, chain: string, after: Optime, name: string, clock: Clock): Promise<string[]> {
+  const list = async (): Promise<string[]> => (await Array.fromAsync(storage.list(`${names.day(chain, dayOf(after.t))}${timeKey(after)}-`))).map((slice) => slice.name);
+  let found = await list();
+  if (!found.includes(name)) {
+    await awaitListed(storage, [name], { clock });
+    found = await list();
+  }
+  return found.filter((other) => other !== name);
+}
+
+/** By a list that has a lease of its own in it, and so every slice that somebody was told of before: what goes on behind an older end is read by nobody. */
+async function lastFresh(parts: ArchiveParts, chain: string, clock: Clock): Promise<SliceName | undefined> {
+  const lease = await takeLease({ storage: parts.storage, names: parts.names, objectKey: parts.keys.object, clock }, 'writer');
+  try {
+    return (await listSlices(parts, chain)).at(-1);
+  } finally {
+    await lease.release();
+  }
 }
 
 /** How far the chain reaches, and the hash that the next slice carries. */

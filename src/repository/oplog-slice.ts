@@ -63,10 +63,9 @@ export function mergedName(names: ObjectNames, chain: string, after: ClusterTime
 }
 
 export function parseSliceName(name: string, bytes: number): SliceName | undefined {
-  const match = /^([0-9a-f]{16})-([0-9a-f]{16})(-merged)?$/.exec(lastPart(name));
-  if (match === null) return undefined;
-  const isCut = name.includes('/cuts/');
-  return { name, after: timeFromKey(match[1]!), through: timeFromKey(match[2]!), bytes, isCut, isMerged: !isCut && match[3] !== undefined };
+  const match = /^sets\/[^/]+\/oplog\/[^/]+\/(?:slices\/[^/]+|(cuts))\/([0-9a-f]{16})-([0-9a-f]{16})(-merged)?$/.exec(name);
+  if (match === null || (match[1] !== undefined && match[4] !== undefined)) return undefined;
+  return { name, after: timeFromKey(match[2]!), through: timeFromKey(match[3]!), bytes, isCut: match[1] !== undefined, isMerged: match[4] !== undefined };
 }
 
 export type SliceEncoder = {

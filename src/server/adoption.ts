@@ -34,7 +34,7 @@ const work = { writer: 'a backup or a copy', sweep: 'a sweep', oplog: 'the follo
 async function requireFree(row: RepositoryRow, { archives, links }: Services): Promise<void> {
   if (row.is_attached === 0) return;
   for (const { setId, setName } of await archives.list(row.id)) {
-    const { holders } = await links.of(row.host).call('archive.holders', { archive: await archives.access(row.id, setId) });
+    const { holders } = await links.of(row.host).ask('archive.holders', { archive: await archives.access(row.id, setId) });
     const [first] = holders;
     if (first !== undefined) throw repositoryHeld({ repository: row.name, set: setName, what: work[first.what], until: new Date(first.untilMs).toISOString() });
   }

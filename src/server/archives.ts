@@ -141,7 +141,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
     async open(repository: RepositoryRow, setId: string, setName: string): Promise<void> {
       const location = locationOf(repository);
       const repositoryKeyHex = sealer.open(repository.sealed_key, `repositories.key:${repository.id}`);
-      const { keyHex } = await links.of(repository.host).call('archive.open', { location, secret: secretOf(repository), repositoryKeyHex, setId, setName });
+      const { keyHex } = await links.of(repository.host).ask('archive.open', { location, secret: secretOf(repository), repositoryKeyHex, setId, setName });
       const sealed_key = sealer.seal(keyHex, `archives.key:${repository.id}:${setId}`);
       await repositories.putArchive({ repository: repository.id, set_id: setId, set_name: setName, sealed_key });
     },
@@ -155,7 +155,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
     /** Every archive that is there, with its key, kept sealed: of a repository that others have filled. */
     async takeIn(repository: RepositoryRow): Promise<{ setId: string; setName: string }[]> {
       const repositoryKeyHex = sealer.open(repository.sealed_key, `repositories.key:${repository.id}`);
-      const { archives } = await links.of(repository.host).call('repository.archives', { location: locationOf(repository), secret: secretOf(repository), repositoryKeyHex });
+      const { archives } = await links.of(repository.host).ask('repository.archives', { location: locationOf(repository), secret: secretOf(repository), repositoryKeyHex });
       for (const { setId, setName, keyHex } of archives) {
         await repositories.putArchive({ repository: repository.id, set_id: setId, set_name: setName, sealed_key: sealer.seal(keyHex, `archives.key:${repository.id}:${setId}`) });
       }

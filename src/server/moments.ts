@@ -40,7 +40,7 @@ export function openMoments(options: Options) {
   /** What the repository holds right now, and the catalog's memory of it with it. */
   async function window(set: MomentSource): Promise<Window> {
     const { host } = await archives.find(set.repository);
-    const found = await links.of(host).call('archive.window', { archive: await archives.access(set.repository, set.id) });
+    const found = await links.of(host).ask('archive.window', { archive: await archives.access(set.repository, set.id) });
     await points.mirror(set, found);
     return found;
   }

@@ -65,7 +65,7 @@ export function openOplogTending({ catalog, archives, points, links, believed, s
   const planFor = async ({ id, repository }: TendedArchive, rule: OplogRule | null, without: readonly string[]): Promise<OplogPlan> => {
     const { host } = await archives.find(repository);
     const { busy } = await readersOf({ id, repository }, null);
-    return await links.of(host).call('archive.oplog-plan', { archive: await archives.access(repository, id), rule, nowMs: await believed.now(), busy, without: [...without], keepFrom: null });
+    return await links.of(host).ask('archive.oplog-plan', { archive: await archives.access(repository, id), rule, nowMs: await believed.now(), busy, without: [...without], keepFrom: null });
   };
 
   async function giveBack(archive: TendedArchive, at: Place, rule: OplogRule | null, keepFrom: ClusterTime | null, context: FlowContext): Promise<Omit<Tended, 'merged' | 'isMergeFailed'>> {

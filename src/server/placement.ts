@@ -49,7 +49,7 @@ async function lookFromEverywhere(links: Links, target: MongoTarget, log: Log): 
   const enough = Promise.withResolvers<void>();
   const looks: Look[] = [];
   const all = links.all().map(async (link) => {
-    const look: Look = await link.call('set.discover', { target }, { waitMs: lookMs, signal: over.signal }).then((found) => ({ id: link.id, found }), (why: unknown) => ({ id: link.id, why }));
+    const look: Look = await link.ask('set.discover', { target }, { waitMs: lookMs, signal: over.signal }).then((found) => ({ id: link.id, found }), (why: unknown) => ({ id: link.id, why }));
     if (over.signal.aborted) return;
     if ('why' in look) log.info('a host did not look at a set', { why: describe(look.why) });
     looks.push(look);

@@ -82,7 +82,7 @@ export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; l
       };
       await catalog.sets.add(row);
       // An archive that is there already, of a set that was protected before, brings its points along.
-      await points.mirror(row, await links.of(repository.host).call('archive.window', { archive: await archives.access(repository.id, row.id) }));
+      await points.mirror(row, await links.of(repository.host).ask('archive.window', { archive: await archives.access(repository.id, row.id) }));
       return row;
     },
 

@@ -20,7 +20,7 @@ export function openSetLooks(links: Links): LookAtSet {
     let first: Error | undefined;
     for (const link of [...links.all().filter(({ id }) => id === localHost), ...connected.slice(0, others)]) {
       try {
-        return await link.call('set.look', { target }, { waitMs: linkMs, signal });
+        return await link.ask('set.look', { target }, { waitMs: linkMs, signal });
       } catch (error) {
         signal?.throwIfAborted();
         first ??= error as Error;

@@ -15,7 +15,7 @@ import { describe, isFailure } from '../base/failure.ts';
 import { stopped } from '../base/failures.ts';
 import type { Log } from '../base/log.ts';
 import type { CallOptions, Caller } from '../contract/link/caller.ts';
-import { linkRefused, versionMismatch } from '../contract/failures.ts';
+import { linkLost, linkRefused, versionMismatch } from '../contract/failures.ts';
 import type { OrderGiven, OrderName, OrderOutput } from '../contract/orders.ts';
 import { hostUnreachable } from './failures.ts';
 
@@ -38,6 +38,8 @@ export type TransportLink = {
   /** The link, once it is there. */
   connected(waitMs: number, signal?: AbortSignal): Promise<Caller>;
   call<N extends OrderName>(name: N, input: OrderGiven<N>, options?: CallOptions<N> & { waitMs?: number }): Promise<OrderOutput<N>>;
+  /** The same for an order that may be given twice: once more on the next link, when this one is lost before the answer. */
+  ask<N extends OrderName>(name: N, input: OrderGiven<N>, options?: CallOptions<N> & { waitMs?: number }): Promise<OrderOutput<N>>;
   /** Ends the connection that there is and dials at once: the host has changed. Who waits for the link goes on waiting. */
   redial(): void;
   /** Called at once when connected, and at every later connection. */
@@ -115,6 +117,11 @@ export function keepLink(options: LinkOptions): TransportLink {
     }
   }
 
+  async function call<N extends OrderName>(name: N, input: OrderGiven<N>, callOptions: CallOptions<N> & { waitMs?: number } = {}): Promise<OrderOutput<N>> {
+    const { waitMs = 20_000, ...rest } = callOptions;
+    return await (await connected(waitMs, rest.signal)).call(name, input, rest as CallOptions<N>);
+  }
+
   return {
     id,
     host,
@@ -123,9 +130,16 @@ export function keepLink(options: LinkOptions): TransportLink {
     },
     standing: () => standing,
     connected,
-    async call(name, input, callOptions = {}) {
-      const { waitMs = 20_000, ...rest } = callOptions;
-      return await (await connected(waitMs, rest.signal)).call(name, input, rest);
+    call,
+    async ask(name, input, options) {
+      try {
+        return await call(name, input, options);
+      } catch (error) {
+        if (!isFailure(error, linkLost) || options?.signal?.aborted === true) throw error;
+        // It is told here before the link itself has noticed.
+        await clock.wait(50, options?.signal);
+        return await call(name, input, options);
+      }
     },
     onConnect(listener) {
       listeners.push(listener);

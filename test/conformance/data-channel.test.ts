@@ -11,24 +11,26 @@ import { dataTlsOptions } from '../../src/mover/tls.ts';
 import { encodeMessage } from '../../src/mover/wire.ts';
 import { openDirectory } from '../../src/repository/storage/directory.ts';
 import type { Storage } from '../../src/repository/storage/storage.ts';
-import { below, openDataSession, openHosts, servedSet } from '../kit/data-session.ts';
+import { asPoints, openDataSession, openHosts, servedSet } from '../kit/data-session.ts';
 import { memoryStorage } from '../kit/memory-storage.ts';
 import { storageConformance } from './storage.ts';
 
+const root = `sets/${servedSet}`;
+const span = '0000000000000001-0000000000000002';
+
 storageConformance('a data channel', async (t) => {
   const hosts = await openHosts(t);
-  const open = async (): Promise<Storage> => below(await (await openDataSession(t, hosts)).open(), `sets/${servedSet}/oplog/`);
+  const open = async (): Promise<Storage> => asPoints(await (await openDataSession(t, hosts)).open(), root);
   return { storage: await open(), again: open };
 });
 
 const refused = { code: 'mover.request-refused' };
-const root = `sets/${servedSet}`;
 
 /** What was in the archive before any session: an object of each kind that a stolen host would like to be rid of. */
 async function openWithOld(t: TestContext, options: Partial<ServeOptions> = {}) {
   const hosts = await openHosts(t);
   const store = await openDirectory(join(hosts.directory, 'store'), { create: true });
-  const old = [`${root}/packs/aa/aa1`, `${root}/index/i1`, `${root}/points/p1`, `${root}/leases/writer-1`, `${root}/oplog/c1/slices/4e20/1-2`, `${root}/chains/c1`, `sets/${'b'.repeat(24)}/points/p1`, 'tidemark.json'];
+  const old = [`${root}/packs/aa/aa1`, `${root}/index/i1`, `${root}/points/p1`, `${root}/leases/writer-1`, `${root}/oplog/c1/slices/4e20/${span}`, `${root}/chains/c1`, `sets/${'b'.repeat(24)}/points/p1`, 'tidemark.json'];
   for (const name of old) await store.put(name, Buffer.from('old'), 'new');
   const session = await openDataSession(t, hosts, options);
   return { hosts, store, old, session, storage: await session.open() };
@@ -76,7 +78,7 @@ test('a data channel: a host has its own archive retained for as long as the sid
   let nowMs = Date.now();
   const store = memoryStorage(() => nowMs, { days: 30, mode: null });
   for (const name of ['tidemark.json', 'tidemark-copy.json', `archives/${servedSet}`]) await store.put(name, Buffer.from('{}'), 'new');
-  const slice = `${root}/oplog/c1/slices/4e20/1-2`;
+  const slice = `${root}/oplog/c1/slices/4e20/${span}`;
   nowMs += 20 * 86_400_000;
   const storage = await (await openDataSession(t, hosts, { storage: store })).open();
   await storage.put(slice, Buffer.from('slice'), 'new');

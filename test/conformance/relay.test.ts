@@ -15,7 +15,7 @@ import { dataTlsOptions } from '../../src/mover/tls.ts';
 import { openDirectory } from '../../src/repository/storage/directory.ts';
 import type { Storage } from '../../src/repository/storage/storage.ts';
 import { openCuttingProxy } from '../kit/cutting-proxy.ts';
-import { below, openDataSession, openHosts, servedSet, type DataSession, type Hosts } from '../kit/data-session.ts';
+import { asPoints, openDataSession, openHosts, servedSet, type DataSession, type Hosts } from '../kit/data-session.ts';
 import { noise } from '../kit/archive-scene.ts';
 import { freeRange } from '../kit/free-port.ts';
 import { storageConformance } from './storage.ts';
@@ -48,7 +48,7 @@ storageConformance('a data channel through a gateway', async (t) => {
   const open = async (): Promise<Storage> => {
     const session = await openDataSession(t, hosts);
     const relay = await openRelay(t, session.location.ticket, session.served.ports);
-    return below(await session.open({ ports: [...relay.ports] }), `${root}/oplog/`);
+    return asPoints(await session.open({ ports: [...relay.ports] }), root);
   };
   return { storage: await open(), again: open };
 });

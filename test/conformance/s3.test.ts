@@ -19,7 +19,7 @@ import type { Storage } from '../../src/repository/storage/storage.ts';
 import { openCuttingProxy } from '../kit/cutting-proxy.ts';
 import { openTestAuthority } from '../kit/test-authority.ts';
 import { kmsKey, openObjectStore, whyNoObjectStore, type ObjectStore } from '../kit/object-store.ts';
-import { below, openDataSession, openHosts, servedSet } from '../kit/data-session.ts';
+import { asPoints, openDataSession, openHosts, servedSet } from '../kit/data-session.ts';
 import { openLaggingStore } from '../kit/lagging-store.ts';
 import { laggingConformance } from './lagging-lists.ts';
 import { lockConformance, type LockedPlace } from './lock.ts';
@@ -60,7 +60,7 @@ if (skip === undefined) {
     'a bucket behind a gateway',
     async (t) => {
       const [hosts, location] = [await openHosts(t), store.at(bucket, { prefix: `behind/${randomId()}` })];
-      const again = async (): Promise<Storage> => below(await (await openDataSession(t, hosts, { storage: await open(t, location) })).open(), `sets/${servedSet}/oplog/`);
+      const again = async (): Promise<Storage> => asPoints(await (await openDataSession(t, hosts, { storage: await open(t, location) })).open(), `sets/${servedSet}`);
       return { storage: await again(), again };
     },
     { many: 120 },

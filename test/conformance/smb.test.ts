@@ -13,7 +13,7 @@ import { openShare, type ShareOptions } from '../../src/repository/storage/smb.t
 import type { Storage } from '../../src/repository/storage/storage.ts';
 import { noise } from '../kit/archive-scene.ts';
 import { openCuttingProxy } from '../kit/cutting-proxy.ts';
-import { below, openDataSession, openHosts, servedSet } from '../kit/data-session.ts';
+import { asPoints, openDataSession, openHosts, servedSet } from '../kit/data-session.ts';
 import { openSamba, sharePassword, whyNoSamba, type Samba } from '../kit/samba.ts';
 import { storageConformance } from './storage.ts';
 
@@ -45,7 +45,7 @@ if (why === false) {
       const [hosts, path] = [await openHosts(t), `t/${randomId()}`];
       const again = async (): Promise<Storage> => {
         const { storage } = await open(t, { path, share: 'sealed', encryption: 'required' });
-        return below(await (await openDataSession(t, hosts, { storage })).open(), `sets/${servedSet}/oplog/`);
+        return asPoints(await (await openDataSession(t, hosts, { storage })).open(), `sets/${servedSet}`);
       };
       return { storage: await again(), again };
     },

@@ -59,21 +59,26 @@ export async function openDataSession(t: TestContext, hosts: Hosts, options: Par
   };
 }
 
-/** The names of the suite, as names of an archive: below its oplog, where a session may do all that it may do anywhere. */
-export function below(storage: Storage, prefix: string): Storage {
+/** The names of the suite, as those of points, which a session may add, replace and take back as anywhere; points have no folders. */
+export function asPoints(storage: Storage, root: string): Storage {
+  const prefix = `${root}/points/`;
+  const named = (name: string): string => {
+    if (name.includes('_')) throw new Error(`${name} has a sign that stands for a slash`);
+    return prefix + name.replaceAll('/', '_');
+  };
   return {
     place: storage.place,
     async *list(wanted) {
-      for await (const object of storage.list(prefix + wanted)) yield { ...object, name: object.name.slice(prefix.length) };
+      for await (const object of storage.list(named(wanted))) yield { ...object, name: object.name.slice(prefix.length).replaceAll('_', '/') };
     },
     stat: async (name) => {
-      const found = await storage.stat(prefix + name);
+      const found = await storage.stat(named(name));
       return found === undefined ? undefined : { ...found, name };
     },
-    read: async (name, range) => await storage.read(prefix + name, range),
-    put: async (name, bytes, how) => await storage.put(prefix + name, bytes, how),
-    create: async (name) => await storage.create(prefix + name),
-    delete: async (name) => await storage.delete(prefix + name),
+    read: async (name, range) => await storage.read(named(name), range),
+    put: async (name, bytes, how) => await storage.put(named(name), bytes, how),
+    create: async (name) => await storage.create(named(name)),
+    delete: async (name) => await storage.delete(named(name)),
     freeBytes: async () => await storage.freeBytes(),
   };
 }

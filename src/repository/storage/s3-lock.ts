@@ -168,10 +168,13 @@ export function lockedBucket(plain: Storage, putObject: PutObject, immutable: Im
   const drop = async (name: string, versions: readonly Version[]): Promise<void> => {
     for (const { VersionId } of versions) await requests.ask(name, async (client, { signal }) => await client.send(new DeleteObjectCommand({ Bucket, Key: prefix + name, VersionId }), { abortSignal: signal }));
   };
-  const deleteAll = async (name: string): Promise<void> => {
+  const replaceable = async (name: string): Promise<Version[]> => {
     await refuseRetained(name);
+    return await versionsOf(name);
+  };
+  const dropUnretained = async (name: string, versions: readonly Version[]): Promise<void> => {
     try {
-      await drop(name, await versionsOf(name));
+      await drop(name, versions);
     } catch (error) {
       if (isFailure(error, bucketDenied)) throw objectRetained({ object: name, place, until: null }, error);
       throw error;
@@ -179,6 +182,7 @@ export function lockedBucket(plain: Storage, putObject: PutObject, immutable: Im
     oldest.delete(name);
     untils.delete(name);
   };
+  const deleteAll = async (name: string): Promise<void> => await dropUnretained(name, await replaceable(name));
 
   const retention: Required<Retention> = {
     ...immutable,
@@ -206,9 +210,11 @@ export function lockedBucket(plain: Storage, putObject: PutObject, immutable: Im
       return range?.bytes === 0 ? new Uint8Array(0) : await readVersion(name, range, version);
     },
     async put(name, bytes, how) {
-      if (how === 'replace' && isKept(name)) await deleteAll(name);
+      const replaced = how === 'replace' && isKept(name) ? await replaceable(name) : [];
       const { outcome, word, version } = await putObject(name, bytes, how);
       if (outcome === 'exists') return outcome;
+      // Killed before this, the old one is read as before, and may be replaced again.
+      await dropUnretained(name, replaced);
       const versions = (await versionsOf(name)).filter(({ isMarker }) => isMarker !== true);
       const first = versions.at(-1);
       if (how === 'new' && first !== undefined && first.VersionId !== version && !(await carries(name, first, word))) {

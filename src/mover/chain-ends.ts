@@ -1,0 +1,52 @@
+/**
+ * Where the chains of an archived oplog end, for whoever adds to them over a data channel: a host carries its oplog on, and does not
+ * write again what is archived, neither over it nor into the midst of it.
+ */
+import { compareTimes, showTime, type ClusterTime } from '../base/cluster-time.ts';
+import { parseSliceName } from '../repository/oplog-slice.ts';
+import type { Storage } from '../repository/storage/storage.ts';
+import type { ArchiveRules } from './archive-rules.ts';
+import { requestRefused } from './failures.ts';
+
+export type ChainEnds = {
+  /** Fails when a new slice would begin before its chain ends. One that is there already is another's to refuse. */
+  requireAtEnd(name: string): Promise<void>;
+  wasAdded(name: string): void;
+  /** What was taken back ends nothing. */
+  wasTakenBack(name: string): void;
+};
+
+/** Each chain is listed once, at the first slice. */
+export function openChainEnds(storage: Pick<Storage, 'list' | 'stat'>, rules: Pick<ArchiveRules, 'slicesAround'>): ChainEnds {
+  const ends = new Map<string, ClusterTime | null>();
+  const endOf = async (slices: string): Promise<ClusterTime | null> => {
+    const known = ends.get(slices);
+    if (known !== undefined) return known;
+    let end: ClusterTime | null = null;
+    for await (const { name, bytes } of storage.list(slices)) end = later(end, parseSliceName(name, bytes)?.through);
+    ends.set(slices, end);
+    return end;
+  };
+  return {
+    async requireAtEnd(name) {
+      const slices = rules.slicesAround(name);
+      const slice = parseSliceName(name, 0);
+      if (slices === undefined || slice === undefined) return;
+      const end = await endOf(slices);
+      if (end === null || compareTimes(slice.after, end) >= 0 || (await storage.stat(name)) !== undefined) return;
+      throw requestRefused({ what: `writing ${name}`, why: `its chain is archived until ${showTime(end)} already` });
+    },
+    wasAdded(name) {
+      const slices = rules.slicesAround(name);
+      if (slices !== undefined && ends.has(slices)) ends.set(slices, later(ends.get(slices)!, parseSliceName(name, 0)?.through));
+    },
+    wasTakenBack(name) {
+      const slices = rules.slicesAround(name);
+      if (slices !== undefined) ends.delete(slices);
+    },
+  };
+}
+
+function later(a: ClusterTime | null, b: ClusterTime | undefined): ClusterTime | null {
+  return b === undefined || (a !== null && compareTimes(a, b) >= 0) ? a : b;
+}
