@@ -12,7 +12,7 @@ import { documentOf, policyObjects, protectedAmong, protectedBy, type PolicyObje
 
 export type Policies = ReturnType<typeof openPolicies>;
 /** What the documents of policies name, by ids. */
-type Around = { readonly objects: PolicyObjects; readonly groups: Names; readonly policies: Names };
+type Around = { readonly objects: PolicyObjects; readonly groups: Names; readonly policies: Names; readonly hosts: Names };
 type Names = ReadonlyMap<string, { readonly name: string }>;
 export type PreviewedRun = { readonly atMs: number; /** When its window lets it begin, and has it end; null: no window. */ readonly opensAtMs: number; readonly closesAtMs: number | null };
 
@@ -33,11 +33,13 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
     const setId = async (name: string): Promise<string> => (await catalog.sets.find(name))?.id ?? unfit(given, `no protected set is called ${name}`);
     const sets = await Promise.all(given.sets.map(setId));
     const overrides = Object.fromEntries(await Promise.all(Object.entries(given.overrides).map(async ([name, override]) => [await setId(name), override] as const)));
-    if (given.schedule.kind !== 'after') return { ...given, groups, sets, overrides };
+    const hooks = await Promise.all(given.hooks.map(async (hook, at) => ({ ...hook, on: (await catalog.hosts.find(hook.on))?.id ?? unfit(given, `hooks[${at}].on: no host is called ${hook.on}; "tidemark node list" shows those there are`) })));
+    const document = { ...given, groups, sets, overrides, hooks };
+    if (given.schedule.kind !== 'after') return document;
     const before = await store.find(given.schedule.policy);
     if (before === undefined) throw policyUnfit({ policy: given.name, why: `no policy is called ${given.schedule.policy}, which it is to run after` });
     await refuseCircle(given.name, before, own);
-    return { ...given, groups, sets, overrides, schedule: { kind: 'after', policy: before.id } };
+    return { ...document, schedule: { kind: 'after', policy: before.id } };
   }
 
   async function refuseCircle(name: string, before: PolicyRow, own: string | null): Promise<void> {
@@ -53,11 +55,11 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
   });
 
   async function around(): Promise<Around> {
-    const [groups, policies, objects] = await Promise.all([catalog.groups.list(), store.list(), policyObjects(catalog)]);
-    return { objects, groups: byId(groups), policies: byId(policies) };
+    const [groups, policies, hosts, objects] = await Promise.all([catalog.groups.list(), store.list(), catalog.hosts.list(), policyObjects(catalog)]);
+    return { objects, groups: byId(groups), policies: byId(policies), hosts: byId(hosts) };
   }
 
-  function named(row: PolicyRow, { groups, objects: { sets }, policies }: Around): PolicyDocument {
+  function named(row: PolicyRow, { groups, objects: { sets }, policies, hosts }: Around): PolicyDocument {
     const document = documentOf(row);
     const nameIn = (rows: Names, id: string): string => rows.get(id)?.name ?? id;
     return {
@@ -65,6 +67,7 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
       groups: document.groups.map((id) => nameIn(groups, id)),
       sets: document.sets.map((id) => nameIn(sets, id)),
       overrides: Object.fromEntries(Object.entries(document.overrides).map(([id, override]) => [nameIn(sets, id), override])),
+      hooks: document.hooks.map((hook) => ({ ...hook, on: nameIn(hosts, hook.on) })),
       ...(document.schedule.kind === 'after' && { schedule: { kind: 'after', policy: nameIn(policies, document.schedule.policy) } }),
     };
   }

@@ -72,9 +72,12 @@ function changeOf(wanted: PolicyDocument, now: PolicyDocument | undefined): Chan
 function differences(path: string, now: unknown, wanted: unknown): string[] {
   if (JSON.stringify(now) === JSON.stringify(wanted)) return [];
   if (isRecord(now) && isRecord(wanted)) return [...new Set([...Object.keys(now), ...Object.keys(wanted)])].flatMap((key) => differences(path === '' ? key : `${path}.${key}`, now[key], wanted[key]));
+  if (isList(now) && isList(wanted)) return Array.from({ length: Math.max(now.length, wanted.length) }, (_, at) => differences(`${path}[${at}]`, now[at], wanted[at])).flat();
   return [`${path}: ${shown(now)} → ${shown(wanted)}`];
 }
 
+/** Of hooks or checks, which are told one by one. */
+const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value) && value.some(isRecord);
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 const shown = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value));
 

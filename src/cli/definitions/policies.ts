@@ -27,6 +27,8 @@ const settings: readonly OptionDefinition[] = [
   { flags: '--hidden-first', says: 'hidden members are copied from before others' },
   { flags: '--lag-limit <seconds>', says: 'how far behind a member may be (30)' },
   { flags: '--verify <when>', says: 'when its sets are verified in full: "sun 03:00" (default), 03:00, "every 12h", "first sat 03:00" or manual' },
+  { flags: '--proof <level>', says: 'of each point when it was made; none: it counts as good only once a verification has proved it (open)', choices: ['open', 'none'] },
+  { flags: '--new-base <yes|no>', says: 'after a gap a new base is made by itself; no: the alarm stays open until you run one (yes)', choices: ['yes', 'no'] },
   { flags: '--compression <level>', says: 'of what is stored (balanced)', choices: ['none', 'fast', 'balanced', 'strong'] },
   { flags: '--priority <level>', says: 'high: its sets come before those of others', choices: ['normal', 'high'] },
   { flags: '--description <text>', says: 'what it is for' },
