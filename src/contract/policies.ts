@@ -67,7 +67,7 @@ export type PolicyHook = z.infer<typeof policyHook>;
 
 export const policyDocument = z
   .object({
-    name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
+    name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'it takes up to 64 letters, digits, ".", "_" and "-", of which the first is a letter or a digit'),
     description: z.string().max(500).default(''),
     highPriority: z.boolean().default(false),
     /** Each with whatever sets of it are protected when a run begins. */

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { until } from '../base/deadline.ts';
+import { systemClock } from '../base/clock.ts';
 import type { GivenPolicy } from '../contract/policies.ts';
 import type { TaskInput } from '../contract/tasks.ts';
+import { makePoint } from '../../test/kit/fake-transport.ts';
 import { openServerPlatform, type ServerPlatform } from '../../test/kit/server-platform.ts';
 import { goodPassword } from '../../test/kit/people.ts';
 
@@ -92,4 +94,40 @@ test('with "newBase: false" an alarm makes no base and says what to run; a backu
   assert.equal((await byHand(platform)).state, 'success');
   const settled = await until('the alarm to be settled', 20_000, async () => (await shown(platform)).alarms.find(({ isSettled }) => isSettled), { everyMs: 20 });
   assert.deepEqual([settled.next, tasks(platform).filter((kind) => kind === 'backup').length], [null, 1]);
+});
+
+test('what a policy would change is said before it is saved: of a set without one, of one that another retains, and where nothing proves its points', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  const says = async (document: GivenPolicy, policy?: string): Promise<string[]> => (await platform.ask('policy.preview', { body: { document, ...(policy !== undefined && { policy }) } })).says;
+  const day = 86_400_000;
+  for (const age of [9, 8, 6, 5, 4]) platform.fake.points.push({ ...makePoint(platform.fake), id: `old-${age}`, createdAtMs: systemClock.now() - age * day, proof: { level: 'open', atMs: 0, ok: true, says: '' } });
+  await platform.ask('set.window', { params: { set: 'rs0' }, query: {} });
+  const short: GivenPolicy = { ...nightly, retention: { keep: { kind: 'days', days: 3 } } };
+  assert.deepEqual(await says(short), ['set rs0 has no policy: its oplog is followed and nothing of it goes by itself; with nightly its points and its oplog go by the retention of nightly (as it is now, 2 of its 5 points would go), and its oplog is taken from the members that nightly allows']);
+  await platform.ask('policy.add', { body: short });
+  assert.deepEqual(await says({ ...short, description: 'x' }, 'nightly'), [], 'it has the set already');
+  assert.deepEqual(await says({ ...nightly, name: 'hourly' }), ['set rs0 is retained by policy nightly already: a point, and its oplog, will stay for as long as any of them or hourly keeps it; nothing goes sooner than now']);
+  await platform.ask('policy.edit', { params: { policy: 'nightly' }, body: { ...short, sets: [] } });
+  assert.match((await says(short, 'nightly'))[0]!, /^set rs0 is retained by its former policy nightly already/);
+
+  const daily: GivenPolicy = { name: 'daily', proof: 'none' };
+  assert.match((await says(daily))[0]!, /these are up to 169 h apart, and 25 h are promised/);
+  assert.deepEqual(await says({ ...daily, verification: { schedule: { kind: 'daily', at: '03:00' } } }), []);
+  assert.match((await says({ ...daily, verification: { schedule: { kind: 'manual' } } }))[0]!, /nothing proves its points/);
+  const refused = await platform.refused('policy.preview', { body: { document: { ...nightly, sets: ['nope'], groups: ['no'], schedule: { kind: 'after', policy: 'soon' }, timeZone: 'Mars' }, besides: ['soon'] } });
+  assert.deepEqual(refused.details.problems.map((problem: string) => problem.split(':')[0]), ['timeZone', 'groups[0]', 'sets[0]']);
+});
+
+test('a policy whose set, group or host is gone can be edited in all else, and takes no other that is not there', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  await platform.addHost('db2');
+  await platform.ask('policy.add', { body: { ...nightly, hooks: [{ when: 'before', on: 'db2', program: 'quiet' }] } });
+  await platform.ask('set.remove', { params: { set: 'rs0' }, query: { apply: 'true' } });
+  await platform.ask('host.remove', { params: { host: 'db2' }, query: { apply: 'true' } });
+  const { document } = await platform.ask('policy.show', { params: { policy: 'nightly' } });
+  const edited = await platform.ask('policy.edit', { params: { policy: 'nightly' }, body: { ...document, description: 'of the shop' } });
+  assert.deepEqual([edited.document.description, edited.document.sets, edited.protects], ['of the shop', document.sets, []]);
+  assert.equal((await platform.refused('policy.edit', { params: { policy: 'nightly' }, body: { ...document, sets: ['rs0'] } })).code, 'server.policy-unfit');
 });

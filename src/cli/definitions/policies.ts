@@ -66,9 +66,11 @@ policies: a point stays for as long as any of them keeps it.`,
   one('stop', 'Stop the open run of a policy: its sessions are asked to end, and no other begins.', async () => (await import('../commands/policy.ts')).stopPolicy),
   one('export', 'Write policies as YAML, all of them unless some are named.', async () => (await import('../commands/policy-file.ts')).exportPolicies, { takes: '[policy]...', examples: ['tidemark policy export > policies.yaml', 'tidemark policy export nightly'], see: ['tidemark policy apply'] }),
   one('apply', 'Make policies be as a YAML file says. Those that it does not name are left alone.', async () => (await import('../commands/policy-file.ts')).applyPolicies, {
-    takes: '<file>', text: 'Without --apply it shows what differs and changes nothing. What is so already is not touched, so it may be run again and again.',
-    options: [plan, apply], examples: ['tidemark policy apply policies.yaml', 'tidemark policy apply policies.yaml --apply'], see: ['tidemark policy export'],
+    takes: '<file>', text: `Without --apply it shows what differs and changes nothing. What is so already is not touched, so it may be run again and again.
+Where anything does not fit, every such line is told and nothing is changed. "tidemark policy example" prints a file to begin with.`,
+    options: [plan, apply], examples: ['tidemark policy example > policies.yaml', 'tidemark policy apply policies.yaml', 'tidemark policy apply policies.yaml --apply'], see: ['tidemark policy example', 'tidemark policy export'],
   }),
+  { name: 'policy example', takes: '', summary: 'Print a policy as YAML with every field there is, each explained. It can be applied as it is.', options: [], client: false, examples: ['tidemark policy example > policies.yaml'], see: ['tidemark policy apply'], load: async () => (await import('../commands/policy-file.ts')).showExample },
   {
     name: 'retention preview', takes: '<set>', summary: 'Show which restore points and which oplog of a set would go now, and why the others stay.', options: [], client: true,
     examples: ['tidemark retention preview rs0'], see: ['tidemark point hold', 'tidemark policy edit'], load: async () => (await import('../commands/retention.ts')).previewRetention,

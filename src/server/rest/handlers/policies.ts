@@ -1,9 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
-import { policyBusy, policyNotRunning, policyNothingFailed, policyUnfit } from '../../policy-failures.ts';
+import { policyBusy, policyNotRunning, policyNothingFailed } from '../../policy-failures.ts';
 import { describe } from '../../../base/failure.ts';
 import { setUnknown } from '../../failures.ts';
 import type { PolicyRow } from '../../../catalog/policies.ts';
-import { isTimeZone } from '../../../domain/rescan-schedule.ts';
 import type { RouteAnswer, RouteQuestion } from '../../../contract/routes.ts';
 import { retention as retentionShape, type PolicyHook, type PolicyRun } from '../../../contract/policies.ts';
 import { demandEverywhere, type SignIn } from '../../people/reach.ts';
@@ -16,15 +15,15 @@ type PolicyRoutes = 'policy.add' | 'policy.preview' | 'policy.list' | 'policy.sh
 type RetentionRoutes = 'retention.preview' | 'retention.run' | 'retention.orphans' | 'retention.forget';
 
 export function policyHandlers(services: Services): Pick<Handlers, PolicyRoutes> {
-  const { policies, catalog } = services;
+  const { policies, retention, catalog } = services;
   return {
     'policy.add': async ({ body }, signIn) => {
       demandHooks(signIn, [], body.hooks);
       return await policies.view(await policies.add(body));
     },
-    'policy.preview': async ({ body: { document, count } }) => {
-      if (!isTimeZone(document.timeZone)) throw policyUnfit({ policy: document.name, why: `"${document.timeZone}" is no time zone` });
-      return await Promise.resolve({ runs: policies.preview(document, count) });
+    'policy.preview': async ({ body: { document, count, policy, besides } }) => {
+      const says = await policies.effects(document, { of: policy, besides, retention });
+      return { runs: policies.preview(document, count), says };
     },
     'policy.list': async () => ({ policies: await policies.viewAll() }),
     'policy.show': async ({ params }) => await policies.view(await policies.find(params.policy)),
