@@ -89,8 +89,11 @@ function ruleOf(node: Node): string {
       return `a list${node.minItems === undefined ? '' : ` of at least ${node.minItems}`}${node.maxItems === undefined ? '' : ` of at most ${node.maxItems}`}, each ${node.items === undefined ? 'of any kind' : choicesOf(node.items, undefined).map(ruleOf).join(', or ')}`;
     case 'object':
       return node.properties === undefined ? 'fields' : `fields: ${Object.keys(node.properties).join(', ')}`;
+    case 'null':
+      return 'null';
+    case undefined:
     default:
-      return node.type === 'null' ? 'null' : 'any value';
+      return 'any value';
   }
 }
 
