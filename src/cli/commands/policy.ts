@@ -46,7 +46,9 @@ export async function editPolicy(invocation: Invocation): Promise<ExitCode> {
 export async function clonePolicy(invocation: Invocation): Promise<ExitCode> {
   const client = await invocation.client();
   const { document } = await client.call('policy.show', named(invocation));
-  const policy = await client.call('policy.add', { body: { ...document, name: invocation.args[1]! } });
+  const cloned = { ...document, name: invocation.args[1]! };
+  await sayRuns(invocation, cloned);
+  const policy = await client.call('policy.add', { body: cloned });
   await client.call('policy.enable', { params: { policy: policy.id }, body: { isEnabled: false } });
   const shown = await client.call('policy.show', { params: { policy: policy.id } });
   invocation.answer(shown, () => `${describePolicy(shown, zoneOf(invocation))}\n\nIt is disabled. Next: tidemark policy enable ${shown.document.name}`);

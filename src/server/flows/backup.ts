@@ -69,7 +69,7 @@ type BackedUp = Finished & { readonly result: Extract<SessionResult, { kind: 'ba
 async function backUp(set: SetRow, asked: BackupWish, context: FlowContext, services: BackupServices): Promise<BackedUp> {
   const { sets, points, standings } = services;
   await context.step('look at the set');
-  if (asked.policy !== null) await context.say(`node and compression as policy ${asked.policy} has them, where nothing else was asked for`);
+  if (asked.policy !== null) await context.say(`node, compression and hooks as policy ${asked.policy} has them, where nothing else was asked for`);
   const chosen = await context.note('source', async () => await lookAndChoose(set, asked, services));
   await context.say(chosen.says);
 
