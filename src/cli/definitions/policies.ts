@@ -68,7 +68,7 @@ policies: a point stays for as long as any of them keeps it.`,
   one('apply', 'Make policies be as a YAML file says. Those that it does not name are left alone.', async () => (await import('../commands/policy-file.ts')).applyPolicies, {
     takes: '<file>', text: `Without --apply it shows what differs and changes nothing. What is so already is not touched, so it may be run again and again.
 Where anything does not fit, every such line is told and nothing is changed. "tidemark policy example" prints a file to begin with.`,
-    options: [plan, apply], examples: ['tidemark policy example > policies.yaml', 'tidemark policy apply policies.yaml', 'tidemark policy apply policies.yaml --apply'], see: ['tidemark policy example', 'tidemark policy export'],
+    options: [plan, apply], examples: ['tidemark policy apply policies.yaml', 'tidemark policy apply policies.yaml --apply'], see: ['tidemark policy example', 'tidemark policy export'],
   }),
   { name: 'policy example', takes: '', summary: 'Print a policy as YAML with every field there is, each explained. It can be applied as it is.', options: [], client: false, examples: ['tidemark policy example > policies.yaml'], see: ['tidemark policy apply'], load: async () => (await import('../commands/policy-file.ts')).showExample },
   {
