@@ -5,7 +5,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { atOnce } from '../base/at-once.ts';
-import { showTime } from '../base/cluster-time.ts';
+import { sayTime } from '../base/cluster-time.ts';
 import { bringTo, type NewSet } from '../mongo/native-replay.ts';
 import type { ArchiveReader } from '../repository/archive.ts';
 import { layingHeldUpBy } from './bottleneck.ts';
@@ -24,7 +24,7 @@ export async function bytesOf({ archive, point, at, span }: Moment): Promise<{ f
 
 export function planOfSet(moment: Moment, setName: string, members: number, bytes: number): string[] {
   const size = `${(bytes / 1e9).toFixed(2)} GB`;
-  return [sayMoment(moment), `replica set ${setName} of ${members}, ${size} each, replayed from ${showTime(moment.point.checkpoint)} to ${showTime(moment.at)}`];
+  return [sayMoment(moment), `replica set ${setName} of ${members}, ${size} each, replayed from ${sayTime(moment.point.checkpoint)} to ${sayTime(moment.at)}`];
 }
 
 export function planOfTarget(target: Target, { host, port }: { host: string; port: number }): string {
@@ -43,7 +43,7 @@ export async function layDown(moment: Moment, newSet: NewSet, targets: readonly 
   } finally {
     await reader.close();
   }
-  context.step(`replay to ${showTime(moment.at)}`);
+  context.step(`replay to ${sayTime(moment.at)}`);
   await bringTo({ ...replayOf(moment, context), dbPath: first.building, socketDir: join(context.directory, 's'), newSet, inspect: false });
   for (const other of others) {
     context.step(`copy for ${other.directory}`);

@@ -1,5 +1,5 @@
 /** A moment of an archive, with everything that leads to it, checked before anything is started. */
-import { showTime, type ClusterTime } from '../base/cluster-time.ts';
+import { type ClusterTime, sayTimeInFull } from '../base/cluster-time.ts';
 import { findBinary } from '../mongo/binary.ts';
 import type { OplogBatch } from '../mongo/oplog-batch.ts';
 import { checkReach } from '../mongo/replay-refusals.ts';
@@ -53,5 +53,5 @@ export async function requireChunks(reader: ArchiveReader, point: PointManifest)
 }
 
 export function sayMoment(moment: Moment): string {
-  return `restore point ${moment.point.id} brought to ${showTime(moment.at)} (${new Date(moment.at.t * 1000).toISOString()})`;
+  return `restore point ${moment.point.id} brought to ${sayTimeInFull(moment.at)}`;
 }

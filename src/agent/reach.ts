@@ -12,7 +12,7 @@
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { showTime, type ClusterTime } from '../base/cluster-time.ts';
+import { type ClusterTime, sayTime } from '../base/cluster-time.ts';
 import { describe, Failure, isFailure, toWire, unexpected } from '../base/failure.ts';
 import type { ArchiveAccess } from '../contract/values.ts';
 import { bringTo, type ReplayOptions } from '../mongo/native-replay.ts';
@@ -127,7 +127,7 @@ async function reach({ archive, point, at }: ReachAsked, context: TaskContext, h
     }),
   ));
   if (mount.mode === 'files') context.say('nothing can be mounted on this host: the files were laid down instead, which takes longer', 'warning');
-  context.step(`replay to ${showTime(moment.at)}`);
+  context.step(`replay to ${sayTime(moment.at)}`);
   const { mongod, entries } = await bringTo({
     ...replayOf(moment, context),
     dbPath: mount.directory,
@@ -141,7 +141,7 @@ async function reach({ archive, point, at }: ReachAsked, context: TaskContext, h
   // Its files are thrown away: a clean end would only write a checkpoint into them.
   undo.defer(async () => void (await mongod.kill()));
   await checked;
-  context.say(`${entries} archived entries loaded; a mongod is at ${showTime(moment.at)}`);
+  context.say(`${entries} archived entries loaded; a mongod is at ${sayTime(moment.at)}`);
   return { moment, mongod, mount: mount.mode };
 }
 

@@ -8,7 +8,7 @@
  * One damaged object hides nothing else: it is told beside what is whole. What it makes unusable is left out, never
  * guessed: a point without its manifest, a chain without its start, a chain that may have a barrier nobody can read.
  */
-import { compareTimes, showTime, type ClusterTime } from '../base/cluster-time.ts';
+import { type ClusterTime, compareTimes, sayTime } from '../base/cluster-time.ts';
 import type { Archive, Barrier, Damage, PointManifest } from '../repository/archive.ts';
 import type { PointSummary, Window } from '../contract/values.ts';
 import { justBefore } from '../domain/oplog-chain.ts';
@@ -97,7 +97,7 @@ function gapsIn(spans: readonly ChainSpan[], barriers: readonly Barrier[], begin
     return before === undefined ? [] : [{ after: timeOf(before.through), resumesAt: firstFrom(span.after), reason: span.why }];
   });
   const barred = barriers.filter(({ at }) => begins.some((begin) => compareTimes(begin, at) < 0) && !begins.some((begin) => compareTimes(begin, at) === 0));
-  const behind = barred.map(({ at, what }) => ({ after: justBefore(at), resumesAt: firstFrom(at), reason: `${what} at ${showTime(at)} cannot be replayed over` }));
+  const behind = barred.map(({ at, what }) => ({ after: justBefore(at), resumesAt: firstFrom(at), reason: `${what} at ${sayTime(at)} cannot be replayed over` }));
   return [...breaks, ...behind].sort((a, b) => compareTimes(a.after, b.after));
 }
 

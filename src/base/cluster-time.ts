@@ -25,6 +25,18 @@ export function showTime(time: ClusterTime): string {
   return `${time.t},${time.i}`;
 }
 
+/** A second is asked for as its last ordinal, which no entry has: that second, which may be typed as well. */
+export function sayTime(time: ClusterTime): string {
+  return time.i === 0xffffffff ? isoSecond(time) : showTime(time);
+}
+
+/** The same with the time of the day: `1795464567,96 (2026-11-23T20:09:27Z)`. */
+export function sayTimeInFull(time: ClusterTime): string {
+  return time.i === 0xffffffff ? isoSecond(time) : `${showTime(time)} (${isoSecond(time)})`;
+}
+
+const isoSecond = ({ t }: ClusterTime): string => new Date(t * 1000).toISOString().replace('.000Z', 'Z');
+
 export function parseTime(text: string): ClusterTime | undefined {
   const match = /^(\d{1,10}),(\d{1,10})$/.exec(text);
   if (match === null) return undefined;

@@ -4,7 +4,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { newestMigration } from '../../test/kit/older-catalog.ts';
+import { Kysely } from 'kysely';
+import { makeOlderCatalog, newestMigration } from '../../test/kit/older-catalog.ts';
 import { isFailure } from '../base/failure.ts';
 import { openCatalog, openCatalogOn, type Catalog } from './catalog.ts';
 import { catalogNewer, laneTaken } from './failures.ts';
@@ -84,6 +85,19 @@ test('a catalog of an older version is copied before it is changed, for its owne
   assert.equal(kept.prepare("select value from settings where name = 'colour'").get()?.['value'], 'red');
   assert.equal(kept.prepare('select count(*) as n from kysely_migration where name = ?').get(newestMigration)?.['n'], 0);
   kept.close();
+});
+
+test('of restores from before plans were told apart, those that only said what they would do are plans', async () => {
+  const older = join(directory, 'plans.sqlite');
+  await makeOlderCatalog(new Kysely<never>({ dialect: sqliteDialect(older) }), '0030-plans');
+  const database = new DatabaseSync(older);
+  const insert = database.prepare("insert into sessions (id, kind, object_kind, object_id, object_name, state, stopping, sealed_wish, created_ms, warnings, result) values (?, ?, 'set', 's1', 'rs0', 'success', 0, '', 1, 0, ?)");
+  insert.run('p1', 'restore-set', '{"kind":"restore-set","applied":false}');
+  insert.run('p2', 'restore-set', '{"kind":"restore-set","applied":true}');
+  insert.run('p3', 'backup', null);
+  database.close();
+  await using upgraded = await openCatalog(older);
+  assert.deepEqual(await Promise.all(['p1', 'p2', 'p3'].map(async (id) => (await upgraded.sessions.find(id))?.is_plan)), [1, 0, 0]);
 });
 
 test('of two sessions that want one lane the second is told who has it, until that one has ended', async () => {

@@ -25,7 +25,7 @@ export function historyStore(db: Kysely<Tables>, fence: Fence, keep = newestKept
       return await asOwner(db, fence, async (tx) => {
         const old = await tx
           .selectFrom('sessions')
-          .select(['id', 'kind', 'state', 'object_kind', 'object_id', 'set_id', 'ended_ms'])
+          .select(['id', 'kind', 'state', 'object_kind', 'object_id', 'set_id', 'ended_ms', 'is_plan'])
           .where('ended_ms', '<', beforeMs)
           .where(behind(from))
           .orderBy('ended_ms')
@@ -39,7 +39,7 @@ export function historyStore(db: Kysely<Tables>, fence: Fence, keep = newestKept
           const first = await firstKept(tx, alike[0]!, keep);
           going.push(...alike.filter(({ id }) => first !== undefined && id < first && !named.has(id)));
         }
-        for (const alike of Map.groupBy(going, ({ kind, state }) => `${kind} ${state}`).values()) {
+        for (const alike of Map.groupBy(going.filter(({ is_plan }) => is_plan === 0), ({ kind, state }) => `${kind} ${state}`).values()) {
           const { kind, state } = alike[0]!;
           await tx.insertInto('session_tallies').values({ kind, state, count: alike.length }).onConflict((on) => on.columns(['kind', 'state']).doUpdateSet((row) => ({ count: row('session_tallies.count', '+', alike.length) }))).execute();
         }

@@ -64,8 +64,9 @@ export function pointStore(db: Kysely<Tables>) {
     async hold(point: string, reason: string, nowMs: number): Promise<void> {
       await db.insertInto('holds').values({ point, reason, since_ms: nowMs }).onConflict((on) => on.column('point').doUpdateSet({ reason })).execute();
     },
-    async release(point: string): Promise<void> {
-      await db.deleteFrom('holds').where('point', '=', point).execute();
+    /** False where it was not held. */
+    async release(point: string): Promise<boolean> {
+      return (await db.deleteFrom('holds').where('point', '=', point).executeTakeFirst()).numDeletedRows > 0n;
     },
     /**
      * Makes the cache say what a repository says: what is there is put, what is not is marked lost, and what cannot be read there hurt.

@@ -14,7 +14,7 @@ export type SessionRow = Selectable<Tables['sessions']>;
 export type EventRow = Selectable<Tables['session_events']>;
 export type TaskRow = Selectable<Tables['session_tasks']>;
 
-export type NewSession = Pick<SessionRow, 'id' | 'kind' | 'object_kind' | 'object_id' | 'object_name' | 'set_id' | 'lane' | 'sealed_wish' | 'created_ms' | 'reason' | 'retry_of'> & { readonly claim?: string | null };
+export type NewSession = Pick<SessionRow, 'id' | 'kind' | 'object_kind' | 'object_id' | 'object_name' | 'set_id' | 'lane' | 'sealed_wish' | 'created_ms' | 'reason' | 'retry_of'> & { readonly claim?: string | null; readonly isPlan?: boolean };
 export type SessionEnd = { readonly result: string | null; readonly failure: string | null };
 
 /** An endless session keeps this many of its newest events. */
@@ -37,15 +37,15 @@ function records(db: Kysely<Tables>, fence: Fence, append: Append) {
     /** Fails with catalog.lane-taken when another open session has the lane, and with catalog.already-begun when one was begun for the same claim. */
     async open(session: NewSession): Promise<void> {
       await asOwner(db, fence, async (tx) => {
-        const { claim = null } = session;
+        const { claim = null, isPlan = false, ...given } = session;
         const claimed = claim === null ? undefined : await tx.selectFrom('sessions').select('id').where('claim', '=', claim).executeTakeFirst();
         if (claimed !== undefined) throw alreadyBegun({ claim: String(claim), session: claimed.id });
         if (session.lane !== null) {
           const holder = await tx.selectFrom('sessions').select('id').where('lane', '=', session.lane).executeTakeFirst();
           if (holder !== undefined) throw laneTaken({ lane: session.lane, session: holder.id });
         }
-        const fresh = { claim, state: 'waiting', stopping: 0, started_ms: null, ended_ms: null, progress: null, warnings: 0, result: null, failure: null, server: fence.own.id };
-        await tx.insertInto('sessions').values({ ...session, ...fresh }).execute();
+        const fresh = { claim, is_plan: isPlan ? 1 : 0, state: 'waiting', stopping: 0, started_ms: null, ended_ms: null, progress: null, warnings: 0, result: null, failure: null, server: fence.own.id };
+        await tx.insertInto('sessions').values({ ...given, ...fresh }).execute();
         await append(tx, session.id, session.created_ms, { kind: 'state', state: 'waiting' });
       });
     },
@@ -83,19 +83,19 @@ function records(db: Kysely<Tables>, fence: Fence, append: Append) {
       return await db.selectFrom('sessions').selectAll().where('kind', '=', kind).where('state', 'in', ['waiting', 'working']).orderBy('id').execute();
     },
 
-    /** How many there are of each kind and state, and of those that have ended how many there ever were. */
+    /** How many there are of each kind and state but plans, and of those that have ended how many there ever were. */
     async counts(): Promise<{ kind: string; state: string; count: number }[]> {
       const rows = [
         ...(await db.selectFrom('session_tallies').selectAll().execute()),
-        ...(await db.selectFrom('sessions').select((row) => ['kind', 'state', row.fn.countAll<number>().as('count')] as const).groupBy(['kind', 'state']).execute()),
+        ...(await db.selectFrom('sessions').select((row) => ['kind', 'state', row.fn.countAll<number>().as('count')] as const).where('is_plan', '=', 0).groupBy(['kind', 'state']).execute()),
       ];
       const sums = [...Map.groupBy(rows, ({ kind, state }) => `${kind} ${state}`).values()].map((alike) => ({ kind: alike[0]!.kind, state: alike[0]!.state, count: alike.reduce((sum, { count }) => sum + Number(count), 0) }));
       return sums.sort((a, b) => (`${a.kind} ${a.state}` < `${b.kind} ${b.state}` ? -1 : 1));
     },
 
-    /** Those that ended in a span of time, oldest first. */
+    /** Those that ended in a span of time, oldest first. Plans have done nothing. */
     async endedBetween(fromMs: number, toMs: number, limit: number): Promise<SessionRow[]> {
-      return await db.selectFrom('sessions').selectAll().where('ended_ms', '>=', fromMs).where('ended_ms', '<', toMs).orderBy('id').limit(limit).execute();
+      return await db.selectFrom('sessions').selectAll().where('ended_ms', '>=', fromMs).where('ended_ms', '<', toMs).where('is_plan', '=', 0).orderBy('id').limit(limit).execute();
     },
 
     /** Sessions a server has to take up when it starts. */
@@ -106,7 +106,7 @@ function records(db: Kysely<Tables>, fence: Fence, append: Append) {
     /** Makes a move of domain/session.ts; answers the new standing, or `refused`. */
     async move(id: string, move: SessionMove, nowMs: number, end: SessionEnd = { result: null, failure: null }): Promise<SessionStanding | 'refused'> {
       return await asOwner(db, fence, async (tx) => {
-        const row = await tx.selectFrom('sessions').select(['state', 'stopping']).where('id', '=', id).executeTakeFirst();
+        const row = await tx.selectFrom('sessions').select(['state', 'stopping', 'is_plan']).where('id', '=', id).executeTakeFirst();
         if (row === undefined) return 'refused';
         const next = moveSession({ state: row.state as SessionState, stopping: row.stopping === 1 }, move);
         if (next === 'refused') return next;
@@ -115,7 +115,7 @@ function records(db: Kysely<Tables>, fence: Fence, append: Append) {
         if (hasEnded(next.state)) Object.assign(change, { ended_ms: nowMs, lane: null, ...end });
         await tx.updateTable('sessions').set(change).where('id', '=', id).execute();
         if (next.state !== row.state) await append(tx, id, nowMs, { kind: 'state', state: next.state });
-        if (hasEnded(next.state)) await addNews(tx, { kind: 'session', ref: id, at_ms: nowMs });
+        if (hasEnded(next.state) && row.is_plan === 0) await addNews(tx, { kind: 'session', ref: id, at_ms: nowMs });
         return next;
       });
     },

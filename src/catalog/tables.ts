@@ -168,6 +168,8 @@ export type Tables = {
     server: string | null;
     /** What it was begun for, once: `RUN/SET/TRY` of a policy. */
     claim: string | null;
+    /** It only said what it would do. */
+    is_plan: number;
   };
   /** How many there were of those that are not kept any more. */
   session_tallies: { kind: string; state: string; count: number };

@@ -114,8 +114,8 @@ export const packageNotWhole = failure<{ name: string; version: string }>('cli.p
   retry: 'later',
 });
 
-export const policyFileUnfit = failure<{ file: string; why: string }>('cli.policy-file-unfit', {
-  says: ({ file, why }) => `${file} does not hold policies: ${why}`,
-  hint: 'Compare it with what "tidemark policy export" writes.',
+export const policyFileUnfit = failure<{ file: string; problems: readonly string[] }>('cli.policy-file-unfit', {
+  says: ({ file, problems }) => `${file} cannot be applied, and nothing was changed:${problems.map((problem) => `\n  ${problem}`).join('')}`,
+  hint: 'Correct these lines and try again. "tidemark policy example" prints a policy with every field there is.',
   retry: 'never',
 });

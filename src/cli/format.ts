@@ -1,5 +1,5 @@
 /** Numbers and times in words. Sizes are decimal (1 GB = 10^9 bytes), as disks and networks count. */
-import { showTime, type ClusterTime } from '../base/cluster-time.ts';
+import { sayTime, showTime, type ClusterTime } from '../base/cluster-time.ts';
 
 export function showBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
@@ -38,5 +38,7 @@ export function showMoment(ms: number, timeZone: string): string {
 
 /** Both ways of saying a moment, side by side: `2026-11-23T23:44:14+01:00 (1795473854,3)`. */
 export function showClusterTime(time: ClusterTime | null, timeZone: string): string {
-  return time === null ? '–' : `${showMoment(time.t * 1000, timeZone)} (${showTime(time)})`;
+  if (time === null) return '–';
+  const said = sayTime(time);
+  return said === showTime(time) ? `${showMoment(time.t * 1000, timeZone)} (${said})` : showMoment(time.t * 1000, timeZone);
 }

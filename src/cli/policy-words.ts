@@ -35,6 +35,8 @@ export function changedBy(words: Invocation, document: GivenPolicy): GivenPolicy
     ...(compression !== undefined && { compression: compression as PolicyDocument['compression'] }),
     ...(textOf(words, 'priority') !== undefined && { highPriority: textOf(words, 'priority') === 'high' }),
     ...(textOf(words, 'window') !== undefined && { window: windowOf(words) }),
+    ...(textOf(words, 'proof') !== undefined && { proof: textOf(words, 'proof') as PolicyDocument['proof'] }),
+    ...(textOf(words, 'newBase') !== undefined && { newBase: textOf(words, 'newBase') === 'yes' }),
     overrides,
     retry: { ...document.retry, ...(times !== undefined && { times }), ...(minutes !== undefined && { minutes }) },
     source: { ...document.source, ...(isGiven(words, 'primary') && { primaryAllowed: true }), ...(isGiven(words, 'hiddenFirst') && { hiddenFirst: true }), ...(words.options['failOver'] === false && { failOver: false }), ...(lag !== undefined && { lagLimitSeconds: lag }) },

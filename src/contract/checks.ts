@@ -14,7 +14,7 @@ const forbidden: ReadonlySet<string> = new Set(['$out', '$merge', '$where', '$fu
 const shape = z.strictObject({
   name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$/),
   /** `DATABASE.COLLECTION`. */
-  collection: z.string().regex(/^(?!(?:admin|config|local)\.)[^.$\s/\\"]+\.(?!system\.)[^$\0]+$/, 'takes DATABASE.COLLECTION, not of admin, config or local, and no system collection'),
+  collection: z.string().regex(/^(?!(?:admin|config|local)\.)[^.$\s/\\"]+\.(?!system\.)[^$\0]+$/, 'it takes DATABASE.COLLECTION, not of admin, config or local, and no system collection'),
   /** How many documents fit. */
   count: document.optional(),
   find: z.strictObject({ filter: document.default({}), projection: document.optional(), sort: document.optional() }).optional(),

@@ -1,6 +1,7 @@
 /** The messages about policies: what they protect, when and how, and how their runs stand. */
 import * as z from 'zod';
 import { ownChecks } from './checks.ts';
+import { taskKinds } from './tasks.ts';
 import * as v from './values.ts';
 
 export const weekday = z.enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']);
@@ -56,9 +57,17 @@ export const retention = z
 
 const compression = z.enum(['none', 'fast', 'balanced', 'strong']);
 
+const { program, args, deadlineSeconds } = taskKinds['run-hook'].input.shape;
+
+/** Beside the hooks of the sets themselves, for backups that are made as the policy says (docs/design/hooks.md). */
+const policyHook = z
+  .strictObject({ when: z.enum(['before', 'after']), on: z.string().min(1).default('local'), program, args: args.default([]), deadlineSeconds: deadlineSeconds.default(60), onFailure: z.enum(['fail', 'warn']).default('fail') })
+  .meta({ id: 'PolicyHook' });
+export type PolicyHook = z.infer<typeof policyHook>;
+
 export const policyDocument = z
   .object({
-    name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
+    name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'it takes up to 64 letters, digits, ".", "_" and "-", of which the first is a letter or a digit'),
     description: z.string().max(500).default(''),
     highPriority: z.boolean().default(false),
     /** Each with whatever sets of it are protected when a run begins. */
@@ -85,6 +94,11 @@ export const policyDocument = z
     /** When a set counts as unprotected, and that is told. `pointHours` null: the longest pause of the schedule, and an hour. */
     promise: z.object({ pointHours: z.int().min(1).max(100_000).nullable().default(null), lossSeconds: z.int().min(60).max(31_536_000).default(900) }).prefault({}),
     verification: verification.prefault({}),
+    hooks: z.array(policyHook).max(50).default([]),
+    /** What follows each point of its runs: it is opened, or it stays unproved until a verification comes to it. */
+    proof: z.enum(['open', 'none']).default('open'),
+    /** Whether an alarm of its sets is answered with a new base by itself. */
+    newBase: z.boolean().default(true),
   })
   .meta({ id: 'PolicyDocument' });
 

@@ -28,7 +28,7 @@ export const setStanding = z
   .meta({ id: 'SetStanding' });
 export type SetStanding = z.infer<typeof setStanding>;
 
-const reportedSession = z.object({ id: z.string(), kind: z.string(), object: z.string(), state: z.string(), startedAtMs: z.number().nullable(), endedAtMs: z.number().nullable(), warnings: z.int(), failure: z.object({ code: z.string(), message: z.string(), hint: z.string() }).nullable() });
+const reportedSession = z.object({ id: z.string(), kind: z.string(), isPlan: z.boolean(), object: z.string(), state: z.string(), startedAtMs: z.number().nullable(), endedAtMs: z.number().nullable(), warnings: z.int(), failure: z.object({ code: z.string(), message: z.string(), hint: z.string() }).nullable() });
 
 export const report = z
   .object({

@@ -108,6 +108,8 @@ export const session = z
     /** The free text an operator gave for it, for the audit. */
     reason: z.string().nullable(),
     retryOf: z.string().nullable(),
+    /** It only says what it would do: its success changes nothing, and no report counts it. */
+    isPlan: z.boolean(),
   })
   .meta({ id: 'Session' });
 export type Session = z.infer<typeof session>;

@@ -115,7 +115,7 @@ export const taskKinds = {
   /** Runs a program of the operator's that is in this host's directory of hooks. It has run at most once, whatever happens. */
   'run-hook': {
     input: z.object({
-      program: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/),
+      program: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'it takes the name of a file in /etc/tidemark/hooks.d, without a path'),
       args: z.array(z.string().max(4_000).regex(/^[^\0]*$/)).max(50),
       environment: z.record(z.string().regex(/^TIDEMARK_[A-Z_]+$/), z.string().max(4_000)),
       deadlineSeconds: z.int().min(1).max(86_400),

@@ -89,7 +89,7 @@ export const repositoryLocation = z.discriminatedUnion('kind', [directoryLocatio
 /** What opens the place, where its kind asks for one: never in an answer, never in a log. */
 export const locationSecret = z.string().min(1).nullable().default(null);
 
-export const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/);
+export const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'it takes a time of the day, such as "22:00"');
 
 /** How fast data may flow between two times of the host's day; the same time twice is the whole day. The lowest of several holds. */
 export const bandwidthLimit = z.object({ mbitPerSecond: z.number().positive(), from: timeOfDay, to: timeOfDay });

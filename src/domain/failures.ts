@@ -1,5 +1,5 @@
 import { failure } from '../base/failure.ts';
-import { showTime, type ClusterTime } from '../base/cluster-time.ts';
+import { type ClusterTime, sayTime, sayTimeInFull } from '../base/cluster-time.ts';
 
 export const momentNotUnderstood = failure<{ text: string }>('domain.moment-not-understood', {
   says: ({ text }) => `"${text}" is not a moment`,
@@ -14,11 +14,11 @@ export const momentWithoutZone = failure<{ text: string }>('domain.moment-withou
 });
 
 export const momentUnreachable = failure<{ at: ClusterTime | null; why: string; lastSafe: ClusterTime | null }>('domain.moment-unreachable', {
-  says: ({ at, why }) => (at === null ? `no moment can be reached: ${why}` : `the moment ${showTime(at)} (${new Date(at.t * 1000).toISOString()}) cannot be reached: ${why}`),
+  says: ({ at, why }) => (at === null ? `no moment can be reached: ${why}` : `the moment ${sayTimeInFull(at)} cannot be reached: ${why}`),
   hint: ({ lastSafe }) =>
     lastSafe === null
       ? 'Run "tidemark window" for the moments that can be reached, or "tidemark backup run" for a first restore point.'
-      : `The last moment before it that can be reached is ${showTime(lastSafe)}. Run "tidemark window" for all of them.`,
+      : `The last moment before it that can be reached is ${sayTime(lastSafe)}. Run "tidemark window" for all of them.`,
   retry: 'never',
 });
 

@@ -5,7 +5,7 @@
  * and no barrier lies after the checkpoint up to T. Of those the newest is taken: the least to replay. Chains are never
  * mixed: two chains are two histories until proved otherwise.
  */
-import { compareTimes, earliest, latest, showTime, type ClusterTime } from '../base/cluster-time.ts';
+import { type ClusterTime, compareTimes, earliest, latest, sayTime } from '../base/cluster-time.ts';
 import { endOf, type Wanted } from './moment.ts';
 import { justBefore, reach, type OplogSpan, type Stretch } from './oplog-chain.ts';
 
@@ -109,14 +109,14 @@ function whyNot(window: WindowFacts, points: readonly PointFacts[], at: ClusterT
   const base = before.at(-1);
   if (base === undefined) {
     const first = points.map(({ checkpoint }) => checkpoint).sort(compareTimes)[0];
-    return `the oldest restore point begins at ${first === undefined ? 'no time' : showTime(first)}`;
+    return `the oldest restore point begins at ${first === undefined ? 'no time' : sayTime(first)}`;
   }
   const barrier = window.barriers.filter((known) => compareTimes(known.at, base.checkpoint) > 0 && compareTimes(known.at, at) <= 0).sort((a, b) => compareTimes(a.at, b.at))[0];
-  if (barrier !== undefined) return `${barrier.what} at ${showTime(barrier.at)} cannot be replayed over`;
+  if (barrier !== undefined) return `${barrier.what} at ${sayTime(barrier.at)} cannot be replayed over`;
   const stretch = stretchOf(window, base);
-  if (stretch === undefined) return `the archived oplog does not hold the checkpoint ${showTime(base.checkpoint)} of restore point ${base.id}`;
+  if (stretch === undefined) return `the archived oplog does not hold the checkpoint ${sayTime(base.checkpoint)} of restore point ${base.id}`;
   const resumes = window.spans.map(({ after }) => after).filter((after) => compareTimes(after, stretch.to) > 0).sort(compareTimes)[0];
-  return resumes === undefined ? `the archived oplog reaches ${showTime(stretch.to)}` : `the archived oplog has a gap after ${showTime(stretch.to)} and resumes after ${showTime(resumes)}`;
+  return resumes === undefined ? `the archived oplog reaches ${sayTime(stretch.to)}` : `the archived oplog has a gap after ${sayTime(stretch.to)} and resumes after ${sayTime(resumes)}`;
 }
 
 function lastSafe(stretches: readonly { readonly stretch: Stretch | undefined }[], at: ClusterTime): ClusterTime | null {

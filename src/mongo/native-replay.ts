@@ -14,7 +14,7 @@ import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MongoClient } from 'mongodb';
 import { systemClock, type Clock } from '../base/clock.ts';
-import { compareTimes, sameTime, showTime, type ClusterTime, type Optime } from '../base/cluster-time.ts';
+import { type ClusterTime, compareTimes, type Optime, sameTime, sayTime } from '../base/cluster-time.ts';
 import { silentLog, type Log } from '../base/log.ts';
 import { loadArchive, ownEntries, showLoaded, type Load, type Loaded } from './archive-load.ts';
 import { loadIntoJournal } from './journal-load.ts';
@@ -95,7 +95,7 @@ export async function bringTo(options: ReplayOptions): Promise<Replayed> {
   if (options.only !== undefined && options.newSet !== undefined) throw new Error('files with a part of their history are no set');
   checkReach({ checkpoint, target, span: options.span, barriers: [] });
   await requireSameMajor(options.binary, options.mongodVersion);
-  step('scan', `read the archived oplog from ${showTime(checkpoint)} to ${showTime(target)}`);
+  step('scan', `read the archived oplog from ${sayTime(checkpoint)} to ${sayTime(target)}`);
   const selection = options.only === undefined ? undefined : openSelection(options.only);
   const scanned = await scanRange(options.archive, checkpoint, target, { signal: options.signal, onEntry: selection?.note });
   const scan = watch();
@@ -105,11 +105,11 @@ export async function bringTo(options: ReplayOptions): Promise<Replayed> {
   rmSync(join(options.dbPath, 'mongod.lock'), { force: true });
   const { loaded, replicaSetId } = (await journaling(options, scanned, selection)) ?? (await loading(options, logPath, scanned, selection));
   const expected = scanned.last ?? loaded.last;
-  if (!sameTime(expected, loaded.last)) throw replayNotExact({ target, why: `the oplog ends with ${showTime(loaded.last)}, the archive with ${showTime(expected)}` });
+  if (!sameTime(expected, loaded.last)) throw replayNotExact({ target, why: `the oplog ends with ${sayTime(loaded.last)}, the archive with ${sayTime(expected)}` });
   step('load', showLoaded(loaded));
   const load = watch();
   const base = { entries: scanned.entries, loaded, last: loaded.last, replicaSetId };
-  step('replay', `replay to ${showTime(target)}`);
+  step('replay', `replay to ${sayTime(target)}`);
   const mongod = await replaying(options, logPath, scanned, loaded, (says) => step('replay', says));
   const replay = watch();
   if (options.inspect)
@@ -230,7 +230,7 @@ async function verify(
     // What our reader saw of the files before is what mongod sees now.
     const own = ownEntries(client.db('local').collection('oplog.rs'), options.checkpoint, loaded.through);
     const { holes } = await compareOplogs(own, loadOf(options, scanned, undefined), loaded.through);
-    if (holes.length > 0) wrong(`${holes.length} entries below ${showTime(loaded.through)} are missing`);
+    if (holes.length > 0) wrong(`${holes.length} entries below ${sayTime(loaded.through)} are missing`);
   }
   const [newest] = await client
     .db('local')
@@ -240,15 +240,15 @@ async function verify(
   const end = newest === undefined ? undefined : readOptime(newest);
   if (end === undefined || compareTimes(end, loaded.last) !== 0 || end.term !== loaded.last.term) {
     wrong(
-      `the oplog ends with ${end === undefined ? 'nothing' : showTime(end)}, it should end with ${showTime(loaded.last)}`,
+      `the oplog ends with ${end === undefined ? 'nothing' : sayTime(end)}, it should end with ${sayTime(loaded.last)}`,
     );
   }
 }
 
 function requireCheckpoint({ recoveryTimestamp: at }: RecoveryLog, { checkpoint, target }: ReplayOptions): void {
   if (at !== undefined && sameTime(at, checkpoint)) return;
-  const found = at === undefined ? 'without a checkpoint of a replica set' : `from ${showTime(at)}`;
-  throw replayNotExact({ target, why: `the files are ${found}, the copy is said to be from ${showTime(checkpoint)}` });
+  const found = at === undefined ? 'without a checkpoint of a replica set' : `from ${sayTime(at)}`;
+  throw replayNotExact({ target, why: `the files are ${found}, the copy is said to be from ${sayTime(checkpoint)}` });
 }
 
 /** Nothing of the mongod's own may be written: no TTL deletes, no session refresh, no sampling of the oplog, no diagnostics. */

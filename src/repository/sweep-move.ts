@@ -16,6 +16,8 @@ import type { Kept } from './sweep-marks.ts';
 
 export type ChunkMover = {
   move(kept: Kept): Promise<void>;
+  /** Of the packs that go, what was taken out of them. */
+  readonly takenBytes: number;
   /** The last pack durable, read back and in the index. */
   finish(): Promise<{ bytes: number; packs: number }>;
   abort(): Promise<void>;
@@ -34,6 +36,7 @@ export function openChunkMover(parts: ArchiveParts, index: ChunkIndex, retired: 
   let open: OpenPack | undefined;
   let bytes = 0;
   let count = 0;
+  let takenBytes = 0;
 
   const close = async (): Promise<void> => {
     if (open === undefined) return;
@@ -60,10 +63,14 @@ export function openChunkMover(parts: ArchiveParts, index: ChunkIndex, retired: 
     await open!.append(offset, sealed.subarray(0, size));
     const now = { how, pack: open!.id, offset, bytes: size, hash: frame.hash };
     moved.set(key, now);
+    takenBytes += frame.bytes;
     return { ...now, pack: undefined };
   };
 
   return {
+    get takenBytes() {
+      return takenBytes;
+    },
     async move({ id, place }) {
       const header = await packs.readHeader(id, place);
       if (open !== undefined && (open.bytes >= packBytes || open.chunks >= mostChunks)) await close();

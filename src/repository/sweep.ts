@@ -49,6 +49,8 @@ import type { StoredObject } from './storage/storage.ts';
 export type SweepOptions = {
   readonly clock?: Clock;
   readonly onProgress?: (step: string) => void;
+  /** How much was moved, of what was measured before; null: not all of it was, because a killed sweep chose some. */
+  readonly onMoved?: (bytes: number, of: number | null) => void;
   readonly signal?: AbortSignal;
   /** How long to wait for backups that are running; what they may need is left to the next sweep. */
   readonly waitMs?: number;
@@ -85,7 +87,7 @@ async function sweep(run: Run): Promise<SweepReport> {
   };
   const sizes = new Map<string, number>();
   const report: SweepReport = { freedBytes: 0, deletedPacks: 0, rewrittenPacks: 0, keptBytes: 0, retainedBytes: 0, retainedUntilMs: null };
-  const retirements = await chooseAndRetire(run, step, sizes, report);
+  const { retirements, liveBytes } = await chooseAndRetire(run, step, sizes, report);
   const kept = (): number => [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
   const index = await openChunkIndex(parts.storage, parts.keys, parts.names, parts.packs);
   await index.coverPacks();
@@ -96,7 +98,7 @@ async function sweep(run: Run): Promise<SweepReport> {
     if (!(await haveEnded(run, await run.leases(), clock))) return { ...report, keptBytes: kept() };
     await index.reload();
     await index.coverPacks();
-    await finishRetirements(run, step, index, retirements, sizes, report);
+    await finishRetirements(run, step, index, { retirements, liveBytes }, sizes, report);
   }
   step('merge the index');
   await index.coverPacks();
@@ -105,8 +107,10 @@ async function sweep(run: Run): Promise<SweepReport> {
   return { ...report, keptBytes: kept() };
 }
 
+type Chosen = { readonly retirements: readonly Retirement[]; /** What is needed of the packs that go. */ readonly liveBytes: number | null };
+
 /** Steps 2 to 4. Answers every retirement that is to be finished, those of killed sweeps first. */
-async function chooseAndRetire(run: Run, step: (what: string) => void, sizes: Map<string, number>, report: SweepReport): Promise<Retirement[]> {
+async function chooseAndRetire(run: Run, step: (what: string) => void, sizes: Map<string, number>, report: SweepReport): Promise<Chosen> {
   const { parts, clock, options } = run;
   const { found: left, damaged } = await listRetirements(parts);
   // Nobody knows what they retired, and writers do not heed them.
@@ -129,11 +133,13 @@ async function chooseAndRetire(run: Run, step: (what: string) => void, sizes: Ma
   const uses = await measureUse(parts, new Map([...sizes].filter(([pack]) => !retired.has(pack))), marks, options.signal);
   const worth = worthRetiring(uses.filter(({ pack, liveBytes }) => candidates.has(pack) && (liveBytes === 0 || !distrusted.has(pack))));
   const chosen = await withoutRetained(parts, worth, sizes, report);
-  if (chosen.length === 0) return left;
+  if (chosen.length === 0) return { retirements: left, liveBytes: null };
   const name = parts.names.retired(sortableId(clock));
   step(`retire ${chosen.length} packs`);
   await retire(parts, name, clock.now(), chosen);
-  return [...left, { name, atMs: clock.now(), packs: chosen }];
+  const goes = new Set(chosen);
+  const liveBytes = left.length > 0 ? null : uses.reduce((sum, use) => sum + (goes.has(use.pack) ? use.liveBytes : 0), 0);
+  return { retirements: [...left, { name, atMs: clock.now(), packs: chosen }], liveBytes };
 }
 
 /** Those that can go now; the others are told in the report. */
@@ -172,7 +178,7 @@ async function haveEnded(run: Run, seen: readonly LeaseState[], clock: Clock): P
 }
 
 /** Steps 6 to 9. */
-async function finishRetirements(run: Run, step: (what: string) => void, index: ChunkIndex, retirements: readonly Retirement[], sizes: Map<string, number>, report: SweepReport): Promise<void> {
+async function finishRetirements(run: Run, step: (what: string) => void, index: ChunkIndex, { retirements, liveBytes }: Chosen, sizes: Map<string, number>, report: SweepReport): Promise<void> {
   const { parts, lease, options } = run;
   const retired = new Set(retirements.flatMap(({ packs }) => packs));
   step('mark again');
@@ -192,6 +198,7 @@ async function finishRetirements(run: Run, step: (what: string) => void, index: 
     for (const kept of survivors) {
       options.signal?.throwIfAborted();
       await mover.move(kept);
+      options.onMoved?.(mover.takenBytes, liveBytes);
     }
     written = (await mover.finish()).bytes;
   } catch (error) {

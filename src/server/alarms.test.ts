@@ -49,6 +49,7 @@ function openScene() {
   const proofs: SessionRow[] = [];
   const base: { now: BaseStanding } = { now: { good: [], isNeeded: true, unproved: null } };
   const asked: AskedProof[] = [];
+  const without: string[] = [];
   const since = (rows: SessionRow[], atMs: number): SessionRow[] => rows.filter(({ created_ms }) => created_ms >= atMs).reverse();
   const catalog = {
     sets: {
@@ -60,9 +61,9 @@ function openScene() {
     sessions: { backupsSince: async (_: string, atMs: number) => await Promise.resolve(since(backups, atMs)), proofsSince: async (_: string, atMs: number) => await Promise.resolve(since(proofs, atMs)) },
   } as unknown as Catalog;
   const ended = (kind: string, object: string): SessionRow => ({ ...backup(`${kind}${backups.length + proofs.length}`, 'failed', clock.now() + minuteMs), id: String(backups.length + proofs.length).padStart(4, '0'), created_ms: clock.now(), kind, object_id: object }) as SessionRow;
-  const opened = openAlarms({ catalog, clock, log: silentLog, retry, baseOf: async () => await Promise.resolve(base.now), prove: async (one) => void (await Promise.resolve(asked.push(one) && proofs.push(ended('verify', one.point)))) });
+  const opened = openAlarms({ catalog, clock, log: silentLog, retry, baseOf: async () => await Promise.resolve(base.now), withoutNewBase: async () => await Promise.resolve(without), prove: async (one) => void (await Promise.resolve(asked.push(one) && proofs.push(ended('verify', one.point)))) });
   return {
-    clock, alarms, asked, base, backups,
+    clock, alarms, asked, base, backups, without,
     raise: async (key: string) => await opened.raise({ setId: 's1', key, atMs: 0, what: 'oplog barrier', says: key }),
     /** Does what is wanted now, and says what that was. */
     async round(): Promise<'backup' | 'proof' | 'nothing'> {
@@ -113,4 +114,19 @@ test('a point of before the alarm, or one that does not lead on, is not proved i
   assert.equal(await scene.round(), 'backup');
   scene.clock.turn(11 * minuteMs);
   assert.equal(await scene.round(), 'backup');
+});
+
+test('where policies want no new base none is asked for, a point that only lacks its proof is proved, and the alarm stays until one leads on', async () => {
+  const scene = openScene();
+  scene.without.push('nightly');
+  await scene.raise('barrier');
+  assert.equal(await scene.round(), 'nothing');
+  scene.backups.push({ ...backup('z', 'success', scene.clock.now() + minuteMs, 'p1'), created_ms: scene.clock.now() } as SessionRow);
+  scene.base.now = { good: [], isNeeded: true, unproved: { id: 'p1', createdAtMs: scene.clock.now() + 1 } };
+  scene.clock.turn(11 * minuteMs);
+  assert.equal(await scene.round(), 'proof');
+  assert.deepEqual(scene.alarms.map(({ is_settled }) => is_settled), [0]);
+  scene.base.now = { good: [scene.base.now.unproved!], isNeeded: false, unproved: null };
+  assert.equal(await scene.round(), 'nothing');
+  assert.deepEqual(scene.alarms.map(({ is_settled }) => is_settled), [1]);
 });

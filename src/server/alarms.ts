@@ -12,7 +12,8 @@
  *
  * An alarm is recorded before it is answered and has an id made from what it is about: told twice, it is raised once.
  * Any backup that was asked for after the alarm is its answer, so many alarms at once ask for one backup. One of a set that is not
- * protected any more is settled by that.
+ * protected any more is settled by that. Where the policies of a set want no new base, none is asked for: the alarm stays until a point
+ * that somebody or a schedule had made settles it.
  */
 import { createHash } from 'node:crypto';
 import type { Catalog } from '../catalog/catalog.ts';
@@ -24,6 +25,12 @@ import type { PointSummary } from '../contract/values.ts';
 import type { Clock } from '../base/clock.ts';
 import { describe, isFailure } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
+
+/** What becomes of an open alarm. `without`: the policies that keep the set from a new base. */
+export function whatFollows(set: string, without: readonly string[]): string {
+  if (without.length === 0) return 'a new restore point is made by itself';
+  return `no new restore point is made by itself ("newBase: false" in ${without.join(', ')}): run "tidemark backup run ${set}"`;
+}
 
 export type NewAlarm = { readonly setId: string; readonly key: string; readonly atMs: number; readonly what: string; readonly says: string };
 
@@ -88,10 +95,10 @@ export type AskedProof = { readonly set: SetRow; readonly point: string; readonl
 
 type Wanted = { readonly kind: 'backup'; readonly asked: AskingAlarm } | { readonly kind: 'proof'; readonly asked: AskedProof };
 
-type AlarmsOptions = { catalog: Catalog; clock: Clock; log: Log; baseOf: (set: SetRow) => Promise<BaseStanding>; prove: (asked: AskedProof) => Promise<unknown>; everyMs?: number; retry?: Retry };
+type AlarmsOptions = { catalog: Catalog; clock: Clock; log: Log; baseOf: (set: SetRow) => Promise<BaseStanding>; prove: (asked: AskedProof) => Promise<unknown>; /** Policies that keep a set from a new base. */ withoutNewBase: (setId: string) => Promise<readonly string[]>; everyMs?: number; retry?: Retry };
 
 export function openAlarms(options: AlarmsOptions): Alarms {
-  const { catalog, clock, log, baseOf, prove, retry = usualRetry } = options;
+  const { catalog, clock, log, baseOf, prove, withoutNewBase, retry = usualRetry } = options;
   let news = Promise.withResolvers<void>();
 
   /** Settles what is answered; answers those that are not. */
@@ -122,7 +129,7 @@ export function openAlarms(options: AlarmsOptions): Alarms {
     if (!isTryDue([...backups, ...proofs], clock.now(), retry)) return undefined;
     const { unproved } = standing;
     const tried = proofs.filter(({ object_id }) => object_id === unproved?.id).length;
-    if (unproved === null || tried >= mostProofs || !backups.some((backup) => isOf(backup, unproved))) return { kind: 'backup', asked: { setId, sinceMs, reason } };
+    if (unproved === null || tried >= mostProofs || !backups.some((backup) => isOf(backup, unproved))) return (await withoutNewBase(setId)).length > 0 ? undefined : { kind: 'backup', asked: { setId, sinceMs, reason } };
     return { kind: 'proof', asked: { set, point: unproved.id, reason, claim: `alarm/${oldest.id}/${unproved.id}/${tried}` } };
   }
 

@@ -63,4 +63,6 @@ export type Flow<W = never> = {
   failedOnly?(wish: W, result: SessionResult): unknown;
   /** What it has for itself, where that is not the same for all of its kind. */
   laneOf?(wish: W): string | null;
+  /** Whether it only says what it would do: then its end is no news, and no report counts it. */
+  isPlan?(wish: W): boolean;
 };

@@ -1,10 +1,11 @@
-/** Hooks of sets: which programs run before and after their backups, where, and what their failure means (docs/design/hooks.md). */
+/** Hooks of sets and of policies: which programs run before and after backups, where, and what their failure means (docs/design/hooks.md). */
 import type { Catalog } from '../catalog/catalog.ts';
 import type { HookRow } from '../catalog/hooks.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import type { Clock } from '../base/clock.ts';
 import { describe, isFailure } from '../base/failure.ts';
 import { sortableId } from '../base/ids.ts';
+import type { PolicyHook } from '../contract/policies.ts';
 import type { Hook } from '../contract/routes/hooks.ts';
 import { hookFailed, hookUnknown } from './hook-failures.ts';
 import type { FlowContext } from './flow.ts';
@@ -12,20 +13,28 @@ import type { Hosts } from './hosts.ts';
 
 export type Hooks = ReturnType<typeof openHooks>;
 type HookWish = Pick<Hook, 'moment' | 'program' | 'args' | 'deadlineSeconds' | 'onFailure'> & { readonly host: string };
+/** `id`: its name in a session. */
+type AroundHook = Pick<HookRow, 'id' | 'moment' | 'host' | 'program' | 'args' | 'deadline_s' | 'on_failure'>;
 type Ended = { readonly state: 'success' | 'failed' | 'stopped'; readonly point: string | null; readonly failure: string | null };
 
-export function openHooks({ catalog, hosts, clock }: { catalog: Catalog; hosts: Pick<Hosts, 'find' | 'list'>; clock: Clock }) {
+function hooksOf(hooks: readonly PolicyHook[]): AroundHook[] {
+  return hooks.map(({ when, on, program, args, deadlineSeconds, onFailure }, at) => ({ id: `policy ${at + 1}`, moment: when, host: on, program, args: JSON.stringify(args), deadline_s: deadlineSeconds, on_failure: onFailure }));
+}
+
+export function openHooks({ catalog, hosts, clock }: { catalog: Catalog; hosts: Pick<Hosts, 'find'>; clock: Clock }) {
+  const hostName = async (id: string): Promise<string> => (await catalog.hosts.find(id))?.name ?? id;
+
   async function view(row: HookRow): Promise<Hook> {
-    const [set, host] = [await catalog.sets.find(row.set_id), (await hosts.list()).find(({ id }) => id === row.host)];
-    return { id: row.id, set: set?.name ?? row.set_id, moment: row.moment as Hook['moment'], host: host?.name ?? row.host, program: row.program, args: JSON.parse(row.args) as string[], deadlineSeconds: row.deadline_s, onFailure: row.on_failure as Hook['onFailure'] };
+    const [set, host] = [await catalog.sets.find(row.set_id), await hostName(row.host)];
+    return { id: row.id, set: set?.name ?? row.set_id, moment: row.moment as Hook['moment'], host, program: row.program, args: JSON.parse(row.args) as string[], deadlineSeconds: row.deadline_s, onFailure: row.on_failure as Hook['onFailure'] };
   }
 
   /** Those of one moment, each once; a failure that counts is thrown after the moment's others have run where they are to run anyway. */
-  async function run(all: readonly HookRow[], set: SetRow, moment: Hook['moment'], context: FlowContext, ended?: Ended): Promise<void> {
+  async function run(all: readonly AroundHook[], set: SetRow, moment: Hook['moment'], context: FlowContext, ended?: Ended): Promise<void> {
     let counts: unknown;
     for (const row of all) {
       if (row.moment !== moment) continue;
-      const environment = { TIDEMARK_HOOK: moment, TIDEMARK_SESSION: context.session, TIDEMARK_SET: set.name, TIDEMARK_SET_ID: set.id, TIDEMARK_HOST: (await view(row)).host, ...(ended !== undefined && { TIDEMARK_STATE: ended.state, ...(ended.point !== null && { TIDEMARK_POINT: ended.point }), ...(ended.failure !== null && { TIDEMARK_FAILURE: ended.failure }) }) };
+      const environment = { TIDEMARK_HOOK: moment, TIDEMARK_SESSION: context.session, TIDEMARK_SET: set.name, TIDEMARK_SET_ID: set.id, TIDEMARK_HOST: await hostName(row.host), ...(ended !== undefined && { TIDEMARK_STATE: ended.state, ...(ended.point !== null && { TIDEMARK_POINT: ended.point }), ...(ended.failure !== null && { TIDEMARK_FAILURE: ended.failure }) }) };
       const input = { program: row.program, args: JSON.parse(row.args) as string[], environment, deadlineSeconds: row.deadline_s };
       const side = moment === 'after' ? { name: row.id, stop: new AbortController().signal, evenWhenStopped: true as const } : { name: row.id, stop: context.signal };
       try {
@@ -59,10 +68,10 @@ export function openHooks({ catalog, hosts, clock }: { catalog: Catalog; hosts: 
     },
     remove: async (row: HookRow): Promise<void> => await catalog.hooks.remove(row.id),
 
-    /** The work of a session between the set's hooks. `pointOf` names what the work made. */
-    async around<T>(set: SetRow, context: FlowContext, work: () => Promise<T>, pointOf: (made: T) => string): Promise<T> {
+    /** The work of a session between the set's hooks and those of its policy. `pointOf` names what the work made. */
+    async around<T>(set: SetRow, ofItsPolicy: readonly PolicyHook[], context: FlowContext, work: () => Promise<T>, pointOf: (made: T) => string): Promise<T> {
       // Those that there are when it begins: what was quieted is woken, though somebody removed a hook meanwhile.
-      const hooks = await context.note('hooks', async () => await catalog.hooks.list(set.id));
+      const hooks = await context.note<AroundHook[]>('hooks', async () => [...(await catalog.hooks.list(set.id)), ...hooksOf(ofItsPolicy)]);
       let made: T;
       try {
         await run(hooks, set, 'before', context);

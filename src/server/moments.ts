@@ -5,7 +5,7 @@
  * waited for while the set's oplog is followed, with a deadline, and the session says so.
  */
 import type { Clock } from '../base/clock.ts';
-import { compareTimes, showTime, type ClusterTime } from '../base/cluster-time.ts';
+import { type ClusterTime, compareTimes, sayTime } from '../base/cluster-time.ts';
 import { until } from '../base/deadline.ts';
 import { isFailure } from '../base/failure.ts';
 import { deadlinePassed } from '../base/failures.ts';
@@ -60,7 +60,7 @@ export function openMoments(options: Options) {
     const seconds = ((clock.monotonicMs() - begunMs) / 1000).toFixed(1);
     const choice = choose(factsOf(await window(set)));
     if (choice.kind === 'refused') throw momentUnreachable({ at: choice.at, lastSafe: choice.lastSafe, why: `${choice.why}, after ${seconds} s of waiting for more` });
-    return { ...demand(choice), says: `waited ${seconds} s until the archive held ${showTime(choice.at)}` };
+    return { ...demand(choice), says: `waited ${seconds} s until the archive held ${sayTime(choice.at)}` };
   }
 
   return {

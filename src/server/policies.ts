@@ -7,17 +7,25 @@ import type { Policy, PolicyDocument, PolicyRun } from '../contract/policies.ts'
 import { isTimeZone } from '../domain/rescan-schedule.ts';
 import { nextOpening, nextRun, nextRuns } from '../domain/schedule.ts';
 import { orphansOf } from './orphans.ts';
+import { effectsOf } from './policy-effects.ts';
 import { policyBusy, policyCircle, policyEnabled, policyExists, policyUnfit, policyUnknown } from './policy-failures.ts';
 import { documentOf, policyObjects, protectedAmong, protectedBy, type PolicyObjects } from './policy-objects.ts';
+import type { Retention } from './retention.ts';
 
 export type Policies = ReturnType<typeof openPolicies>;
 /** What the documents of policies name, by ids. */
-type Around = { readonly objects: PolicyObjects; readonly groups: Names; readonly policies: Names };
+type Around = { readonly objects: PolicyObjects; readonly groups: Names; readonly policies: Names; readonly hosts: Names };
 type Names = ReadonlyMap<string, { readonly name: string }>;
 export type PreviewedRun = { readonly atMs: number; /** When its window lets it begin, and has it end; null: no window. */ readonly opensAtMs: number; readonly closesAtMs: number | null };
 
 export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Clock }) {
   const store = catalog.policies;
+  const finders = {
+    group: { find: catalog.groups.find, what: 'group', list: 'group' },
+    set: { find: catalog.sets.find, what: 'protected set', list: 'set' },
+    host: { find: catalog.hosts.find, what: 'host', list: 'node' },
+    policy: { find: store.find, what: 'policy', list: 'policy' },
+  };
   let wake = (): void => {};
 
   async function find(nameOrId: string): Promise<PolicyRow> {
@@ -26,22 +34,32 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
     return row;
   }
 
-  /** With ids in place of names, so that a policy keeps its own when another takes the name. */
-  async function kept(given: PolicyDocument, own: string | null): Promise<PolicyDocument> {
-    if (!isTimeZone(given.timeZone)) throw policyUnfit({ policy: given.name, why: `"${given.timeZone}" is no time zone` });
-    const groups = await Promise.all(given.groups.map(async (name) => (await catalog.groups.find(name))?.id ?? unfit(given, `no group is called ${name}`)));
-    const setId = async (name: string): Promise<string> => (await catalog.sets.find(name))?.id ?? unfit(given, `no protected set is called ${name}`);
-    const sets = await Promise.all(given.sets.map(setId));
-    const overrides = Object.fromEntries(await Promise.all(Object.entries(given.overrides).map(async ([name, override]) => [await setId(name), override] as const)));
-    if (given.schedule.kind !== 'after') return { ...given, groups, sets, overrides };
-    const before = await store.find(given.schedule.policy);
-    if (before === undefined) throw policyUnfit({ policy: given.name, why: `no policy is called ${given.schedule.policy}, which it is to run after` });
-    await refuseCircle(given.name, before, own);
-    return { ...given, groups, sets, overrides, schedule: { kind: 'after', policy: before.id } };
+  /** With ids in place of names, so that a policy keeps its own when another takes the name. `besides`: policies that are added with it. */
+  async function kept(given: PolicyDocument, own: PolicyRow | undefined, besides: readonly string[] = []): Promise<PolicyDocument> {
+    const problems: string[] = isTimeZone(given.timeZone) ? [] : [`timeZone: "${given.timeZone}" is no time zone; write one such as Europe/Berlin`];
+    const had = own === undefined ? new Set() : idsIn(documentOf(own));
+    const idOf = async (path: string, kind: keyof typeof finders, name: string): Promise<string> => {
+      const { find: findOne, what, list } = finders[kind];
+      const found = await findOne(name);
+      // What is gone and was in the policy before is no reason to refuse what else is changed.
+      if (found === undefined && !had.has(name)) problems.push(`${path}: no ${what} is called ${name}; "tidemark ${list} list" shows those there are`);
+      return found?.id ?? name;
+    };
+    const groups = await Promise.all(given.groups.map(async (name, at) => await idOf(`groups[${at}]`, 'group', name)));
+    const sets = await Promise.all(given.sets.map(async (name, at) => await idOf(`sets[${at}]`, 'set', name)));
+    const overrides = Object.fromEntries(await Promise.all(Object.entries(given.overrides).map(async ([name, override]) => [await idOf(`overrides.${name}`, 'set', name), override] as const)));
+    const hooks = await Promise.all(given.hooks.map(async (hook, at) => ({ ...hook, on: await idOf(`hooks[${at}].on`, 'host', hook.on) })));
+    const { schedule } = given;
+    const before = schedule.kind === 'after' && !besides.includes(schedule.policy) ? await idOf('schedule.policy', 'policy', schedule.policy) : null;
+    if (problems.length > 0) throw policyUnfit({ policy: given.name, problems });
+    const document = { ...given, groups, sets, overrides, hooks };
+    if (before === null) return document;
+    await refuseCircle(given.name, before, own?.id ?? null);
+    return { ...document, schedule: { kind: 'after', policy: before } };
   }
 
-  async function refuseCircle(name: string, before: PolicyRow, own: string | null): Promise<void> {
-    for (let at: PolicyRow | undefined = before; at !== undefined; at = at.follows === null ? undefined : await store.policy(at.follows)) if (at.id === own) throw policyCircle({ policy: name });
+  async function refuseCircle(name: string, before: string, own: string | null): Promise<void> {
+    for (let at = await store.policy(before); at !== undefined; at = at.follows === null ? undefined : await store.policy(at.follows)) if (at.id === own) throw policyCircle({ policy: name });
   }
 
   const columns = (document: PolicyDocument) => ({
@@ -53,11 +71,11 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
   });
 
   async function around(): Promise<Around> {
-    const [groups, policies, objects] = await Promise.all([catalog.groups.list(), store.list(), policyObjects(catalog)]);
-    return { objects, groups: byId(groups), policies: byId(policies) };
+    const [groups, policies, hosts, objects] = await Promise.all([catalog.groups.list(), store.list(), catalog.hosts.list(), policyObjects(catalog)]);
+    return { objects, groups: byId(groups), policies: byId(policies), hosts: byId(hosts) };
   }
 
-  function named(row: PolicyRow, { groups, objects: { sets }, policies }: Around): PolicyDocument {
+  function named(row: PolicyRow, { groups, objects: { sets }, policies, hosts }: Around): PolicyDocument {
     const document = documentOf(row);
     const nameIn = (rows: Names, id: string): string => rows.get(id)?.name ?? id;
     return {
@@ -65,6 +83,7 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
       groups: document.groups.map((id) => nameIn(groups, id)),
       sets: document.sets.map((id) => nameIn(sets, id)),
       overrides: Object.fromEntries(Object.entries(document.overrides).map(([id, override]) => [nameIn(sets, id), override])),
+      hooks: document.hooks.map((hook) => ({ ...hook, on: nameIn(hosts, hook.on) })),
       ...(document.schedule.kind === 'after' && { schedule: { kind: 'after', policy: nameIn(policies, document.schedule.policy) } }),
     };
   }
@@ -85,7 +104,7 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
 
   async function add(given: PolicyDocument): Promise<PolicyRow> {
     if ((await store.find(given.name)) !== undefined) throw policyExists({ name: given.name });
-    const row: PolicyRow = { id: sortableId(clock), ...columns(await kept(given, null)), is_enabled: 1, added_ms: clock.now() };
+    const row: PolicyRow = { id: sortableId(clock), ...columns(await kept(given, undefined)), is_enabled: 1, added_ms: clock.now() };
     await store.add(row);
     wake();
     return row;
@@ -108,7 +127,7 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
     async edit(row: PolicyRow, given: PolicyDocument): Promise<PolicyRow> {
       const other = await store.find(given.name);
       if (other !== undefined && other.id !== row.id) throw policyExists({ name: given.name });
-      const document = await kept(given, row.id);
+      const document = await kept(given, row);
       const old = documentOf(row);
       const isSame = JSON.stringify([old.schedule, old.timeZone]) === JSON.stringify([document.schedule, document.timeZone]);
       const { counts_from_ms, next_ms, ...changed } = columns(document);
@@ -136,6 +155,12 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
 
     refuseRunning,
 
+    /** What a document would change, as sentences. Fails where it does not fit. `of`: the policy whose document it is to become; `besides`: policies that are added with it. */
+    async effects(given: PolicyDocument, { of, besides, retention }: { of: string | undefined; besides: readonly string[]; retention: Pick<Retention, 'plan'> }): Promise<string[]> {
+      const row = of === undefined ? undefined : await store.find(of);
+      return await effectsOf(await kept(given, row, besides), row, { catalog, retention, clock });
+    },
+
     preview(document: PolicyDocument, count: number): PreviewedRun[] {
       const { schedule, timeZone, window } = document;
       return nextRuns(schedule, timeZone, clock.now(), count).map((atMs) => {
@@ -157,6 +182,7 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
 
 const byId = <T extends { readonly id: string }>(rows: readonly T[]): ReadonlyMap<string, T> => new Map(rows.map((row) => [row.id, row]));
 
-function unfit({ name }: PolicyDocument, why: string): never {
-  throw policyUnfit({ policy: name, why });
+/** What a document that is kept names. */
+function idsIn({ groups, sets, overrides, hooks, schedule }: PolicyDocument): ReadonlySet<string> {
+  return new Set([...groups, ...sets, ...Object.keys(overrides), ...hooks.map(({ on }) => on), ...(schedule.kind === 'after' ? [schedule.policy] : [])]);
 }

@@ -12,9 +12,9 @@ export const policyExists = failure<{ name: string }>('server.policy-exists', {
   retry: 'never',
 });
 
-export const policyUnfit = failure<{ policy: string; why: string }>('server.policy-unfit', {
-  says: ({ policy, why }) => `policy ${policy} cannot be like this: ${why}`,
-  hint: 'See "tidemark policy add --help" for what a policy takes.',
+export const policyUnfit = failure<{ policy: string; problems: readonly string[] }>('server.policy-unfit', {
+  says: ({ policy, problems }) => `policy ${policy} cannot be like this: ${problems.join('; ')}`,
+  hint: 'See "tidemark policy add --help", and "tidemark policy example" for all that a policy takes.',
   retry: 'never',
 });
 

@@ -9,7 +9,7 @@ export type CountingPolicy = { readonly row: PolicyRow; readonly document: Polic
 
 export function wishBy(document: PolicyDocument, setId: string): BackupWish {
   const override = document.overrides[setId] ?? {};
-  return { ...plainBackup(setId), compression: override.compression ?? document.compression, node: { ...document.source, preferred: override.preferredNode ?? null } };
+  return { ...plainBackup(setId), compression: override.compression ?? document.compression, node: { ...document.source, preferred: override.preferredNode ?? null }, hooks: document.hooks, proof: document.proof };
 }
 
 /** Of the enabled policies that have the set: one of high priority before others, then the one whose run comes next, because its backup is only made earlier. */
@@ -20,7 +20,13 @@ export async function policyFor(setId: string, catalog: Catalog): Promise<Counti
   return enabled.sort((a, b) => isHigh(b) - isHigh(a) || next(a) - next(b) || (a.row.id < b.row.id ? -1 : 1))[0];
 }
 
-/** Of a backup that somebody asks for outside the runs of policies. */
+/** Of a backup that somebody asks for outside the runs of policies. It is proved in any case: nothing but a proof settles an alarm. */
 export function wishOutsideRuns(policy: CountingPolicy | undefined, setId: string): BackupWish {
-  return policy === undefined ? plainBackup(setId) : { ...wishBy(policy.document, setId), policy: policy.row.name };
+  return policy === undefined ? plainBackup(setId) : { ...wishBy(policy.document, setId), policy: policy.row.name, proof: 'open' };
+}
+
+/** The policies that keep an alarm of a set from being answered by itself: all the enabled ones it has, or none. */
+export async function withoutNewBase(setId: string, catalog: Catalog): Promise<string[]> {
+  const enabled = (await policiesOf(setId, catalog)).filter(({ row }) => row.is_enabled === 1);
+  return enabled.every(({ document }) => !document.newBase) ? enabled.map(({ row }) => row.name) : [];
 }

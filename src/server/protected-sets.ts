@@ -4,12 +4,14 @@ import type { SetRow } from '../catalog/sets.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ProtectedSet } from '../contract/routes/sets.ts';
 import { discovered, hostAndPort, mongoTarget, type ArchiveAccess, type Discovered, type MongoTarget } from '../contract/values.ts';
+import { whatFollows } from './alarms.ts';
 import type { Archives } from './archives.ts';
 import { setChanged, setExists, setNameTaken, setUnknown } from './failures.ts';
 import { orphanSet } from './orphans.ts';
 import { oplogModeOf } from './oplog-mode.ts';
 import type { OplogStandings } from './oplog-standings.ts';
 import type { Points } from './points.ts';
+import { withoutNewBase } from './policy-wish.ts';
 import type { Sealer } from './sealing.ts';
 import type { Links } from './links.ts';
 import type { Placement } from './placement.ts';
@@ -31,6 +33,7 @@ export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; l
     const known = discovered.parse(JSON.parse(row.discovered));
     const [repository, alarms, held] = await Promise.all([archives.find(row.repository), catalog.sets.alarms(row.id), catalog.points.list(row.id)]);
     const oplog = await standings.view(row.id, points.good(held, row.repository));
+    const without = alarms.some(({ is_settled }) => is_settled === 0) ? await withoutNewBase(row.id, catalog) : [];
     const last = held.filter(({ lost, repository: of }) => lost === 0 && of === row.repository).at(-1);
     return {
       id: row.id,
@@ -48,7 +51,7 @@ export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; l
       oplog,
       oplogEveryMinutes: oplogModeOf(row).everyMinutes,
       lastPoint: last === undefined ? null : points.summary(last),
-      alarms: alarms.map(({ id, at_ms, what, says, backup_session }) => ({ id, atMs: at_ms, what, says, backupSession: backup_session })),
+      alarms: alarms.map(({ id, at_ms, what, says, backup_session, is_settled }) => ({ id, atMs: at_ms, what, says, backupSession: backup_session, isSettled: is_settled === 1, next: is_settled === 1 ? null : whatFollows(row.name, without) })),
     };
   }
 

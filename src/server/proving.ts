@@ -1,5 +1,5 @@
 /** Proof of a restore point: what the flows of backup and verify share. */
-import { sameTime, showTime, type ClusterTime } from '../base/cluster-time.ts';
+import { type ClusterTime, sameTime, sayTime } from '../base/cluster-time.ts';
 import { describe, isFailure, type Failure } from '../base/failure.ts';
 import type { OwnCheck } from '../contract/checks.ts';
 import type { TaskOutput } from '../contract/tasks.ts';
@@ -46,7 +46,7 @@ export function proofOf(output: TaskOutput<'prove'>, nowMs: number): Proof {
   const { checks = [] } = output;
   const ok = checks.every((check) => check.ok);
   const asked = checks.length === 0 ? '' : `, ${ok ? `${checks.length} own checks hold` : sayFailed(checks)}`;
-  const says = `at ${showTime(output.at)}: ${output.collections.length} collections, ${counted.length} of them counted (${documents} documents)${unseen === 0 ? '' : `, ${unseen} by metadata only`}, ${validated} validated${asked}, opened on ${output.mount} in ${output.seconds.toFixed(1)} s`;
+  const says = `at ${sayTime(output.at)}: ${output.collections.length} collections, ${counted.length} of them counted (${documents} documents)${unseen === 0 ? '' : `, ${unseen} by metadata only`}, ${validated} validated${asked}, opened on ${output.mount} in ${output.seconds.toFixed(1)} s`;
   return { level: output.level, atMs: nowMs, ok, says, ...(checks.length > 0 && { checks }) };
 }
 
@@ -85,5 +85,5 @@ export async function provePoint(proving: Proving, archives: Archives, points: P
     });
   }
   if (proof.ok) return output;
-  throw verificationFailed({ point, at: showTime(output.at), checks: output.checks ?? [] });
+  throw verificationFailed({ point, at: sayTime(output.at), checks: output.checks ?? [] });
 }

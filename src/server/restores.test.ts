@@ -64,6 +64,31 @@ for (const [at, code, words] of [
   });
 }
 
+test('a plan is told apart from the restore that it plans: in its session, and by no report', async () => {
+  await using platform = await openHistory();
+  const made = async (apply: boolean) => await platform.ended((await platform.ask('restore.collections', { params: { set: 'rs0' }, body: { at: 'latest', namespaces: ns, apply } })).id);
+  const [plan, restore] = [await made(false), await made(true)];
+  assert.deepEqual([plan.isPlan, restore.isPlan, plan.state, restore.state], [true, false, 'success', 'success']);
+  const { report } = await platform.ask('report.daily', { query: {} });
+  assert.deepEqual(report.sessions.flatMap(({ id, kind }) => (kind === 'restore-collections' ? [id] : [])), [restore.id]);
+  assert.equal((await platform.ended((await platform.ask('session.retry', { params: { session: await failed() } })).id)).isPlan, true);
+
+  async function failed(): Promise<string> {
+    const usual = platform.fake.scripts['restore-collections'];
+    platform.fake.scripts['restore-collections'] = async () => await Promise.reject(failWith('mongo.not-reached', 'it is away'));
+    const { id, state, isPlan } = await made(false);
+    assert.deepEqual([state, isPlan], ['failed', true]);
+    platform.fake.scripts['restore-collections'] = usual;
+    return id;
+  }
+});
+
+test('a second that cannot be reached is said as it was asked for', async () => {
+  await using platform = await openHistory();
+  const { message } = await platform.refused('restore.collections', { params: { set: 'rs0' }, body: { at: '1970-01-01T00:10:00Z', namespaces: ns } });
+  assert.equal(message, 'the moment 1970-01-01T00:10:00Z cannot be reached: the oldest restore point begins at 1100,1');
+});
+
 test('a restore and a mount of a moment that is not archived yet wait for it, and their sessions say so', async () => {
   const later = { t: 2003, i: 1, term: 1 };
   await using platform = await openHistory({}, (fake) => {

@@ -56,9 +56,10 @@ export function openRetention({ catalog, archives, points, tending, clock, belie
 
   const boundBy = async (row: PointRow): Promise<string[]> => (await bindings({ id: row.set_id, repository: row.repository }))(row);
 
-  async function plan({ id, repository }: RetentionSet): Promise<RetentionPlan & { readonly rules: readonly string[]; /** How far the clock is ahead of the time that is believed. */ readonly doubtedMs: number }> {
+  /** `more`: rules of policies that are not saved yet. */
+  async function plan({ id, repository }: RetentionSet, more: readonly RetentionRule[] = []): Promise<RetentionPlan & { readonly rules: readonly string[]; /** How far the clock is ahead of the time that is believed. */ readonly doubtedMs: number }> {
     const rows = (await points.list(id)).filter((row) => row.lost === 0 && row.repository === repository);
-    const rules = await rulesOf(id);
+    const rules = [...(await rulesOf(id)), ...more];
     const bound = await bindings({ id, repository });
     const known = rows.map((row) => ({ id: row.id, createdAtMs: row.created_ms, ok: points.summary(row).proof?.ok ?? null, bound: bound(row) }));
     const nowMs = await believed.now();

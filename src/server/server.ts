@@ -86,6 +86,7 @@ import { viewSession } from './session-view.ts';
 import { openServiceVersions, type ServiceVersions } from './service-versions.ts';
 import { ensureOwnToken, openGate } from './sign-in.ts';
 import { openPolicyPromises } from './policy-promises.ts';
+import { withoutNewBase } from './policy-wish.ts';
 import { keepRepositoriesSwept, openSweeps } from './sweeps.ts';
 import { openTelling } from './telling/telling.ts';
 import { keepSetsVerified } from './verification-scheduler.ts';
@@ -272,7 +273,7 @@ function compose(base: Base, about: Services['about']) {
     const needs = async (some: typeof good): Promise<boolean> => (await standings.view(set.id, some)).needsBase;
     return { good, isNeeded: await needs(good), unproved: newest === null || (await needs([...good, newest])) ? null : newest };
   };
-  const alarms = openAlarms({ catalog, clock, log, baseOf, prove: async (asked) => await verifications.prove(asked), everyMs: timing.alarmEveryMs, retry: timing.alarmRetry });
+  const alarms = openAlarms({ catalog, clock, log, baseOf, prove: async (asked) => await verifications.prove(asked), withoutNewBase: async (set) => await withoutNewBase(set, catalog), everyMs: timing.alarmEveryMs, retry: timing.alarmRetry });
   const copies = openCopies({ catalog, archives, sets, points, clock, log }, () => engine);
   const believed = openBelievedTime({ catalog, clock, log });
   const tending = openOplogTending({ catalog, archives, points, links, believed, standings, version: base.version }, () => engine);

@@ -169,6 +169,7 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
     closing.signal.throwIfAborted();
     const id = sortableId(clock);
     const { kind, object, setId, lane } = wish;
+    const flow = options.flows[kind] as Flow<unknown>;
     await catalog.sessions.open({
       id,
       kind,
@@ -182,6 +183,7 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
       reason: wish.reason ?? null,
       retry_of: wish.retryOf ?? null,
       claim: wish.claim ?? null,
+      isPlan: flow.isPlan?.(flow.wish.parse(wish.wish)) ?? false,
     });
     if (typeof wish.says === 'string') await sessionLog.keep(id, { kind: 'line', level: 'info', text: wish.says });
     await before?.(id);

@@ -27,5 +27,6 @@ export async function viewSession(row: SessionRow, catalog: Catalog, sessionLog:
     failure: row.failure === null ? null : wireFailure.parse(JSON.parse(row.failure)),
     reason: row.reason,
     retryOf: row.retry_of,
+    isPlan: row.is_plan === 1,
   };
 }

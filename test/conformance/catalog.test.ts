@@ -127,6 +127,28 @@ function keepsItsPromises(open: () => Promise<Catalog>): void {
     }
   });
 
+  test('a plan is kept with how it ended, and its end is no news, in no report and in no count, also when it is history', async () => {
+    const { sessions, history } = catalog;
+    const counted = async () => (await sessions.counts()).find(({ kind, state }) => kind === 'restore-set' && state === 'success')?.count ?? 0;
+    for (const [id, isPlan] of [['pl1', true], ['pl2', false]] as const) {
+      await sessions.open({ ...session(id), kind: 'restore-set', object_id: id, isPlan });
+      await sessions.move(id, { kind: 'start' }, 1);
+      await sessions.move(id, { kind: 'end', as: 'success' }, 77_000);
+    }
+    assert.deepEqual([(await sessions.find('pl1'))?.is_plan, (await sessions.find('pl2'))?.is_plan], [1, 0]);
+    assert.deepEqual((await sessions.endedBetween(77_000, 77_001, 9)).map(({ id }) => id), ['pl2']);
+    assert.deepEqual((await catalog.news.toShare(500)).flatMap(({ ref }) => (ref.startsWith('pl') ? [ref] : [])), ['pl2']);
+    assert.equal(await counted(), 1);
+    for (let n = 3; n < 26; n++) {
+      await sessions.open({ ...session(`pl${n}`), kind: 'restore-set', object_id: 'pl1', isPlan: true });
+      await sessions.move(`pl${n}`, { kind: 'start' }, 1);
+      await sessions.move(`pl${n}`, { kind: 'end', as: 'success' }, 77_001);
+    }
+    await history.forgetSessions(77_002, { ms: 76_999, id: '' }, 500);
+    assert.equal(await sessions.find('pl1'), undefined, 'an old plan goes');
+    assert.equal(await counted(), 1);
+  });
+
   test('history that is old goes with all that was said in it, but for the newest of each kind and what something still names, and is counted as before', async () => {
     const { sessions, history } = catalog;
     const ended = async (id: string, about: Partial<Omit<ReturnType<typeof session>, 'set_id'> & { set_id: string | null }>, endedMs: number): Promise<void> => {

@@ -144,7 +144,11 @@ test('a reader that was open before a sweep finds what was moved', async (t) => 
   const file = await reader.openFile(point.files[0]!);
   assert.ok(kept.subarray(0, 100).equals(await file.read(0, 100)));
   await archive.deletePoint('p1');
-  const report = await archive.sweep();
+  const moved: (readonly [bytes: number, of: number | null])[] = [];
+  const report = await archive.sweep({ onMoved: (bytes, of) => void moved.push([bytes, of]) });
   assert.ok(report.rewrittenPacks > 0, JSON.stringify(report));
+  const [bytes, of] = moved.at(-1)!;
+  assert.ok(of !== null && bytes <= of && bytes > 0.98 * of && bytes >= kept.length, `it ends with ${bytes} of ${of}, which was told before`);
+  assert.ok(moved.every(([one, all], n) => all === of && one >= (moved[n - 1]?.[0] ?? 0)));
   assert.ok(kept.equals(await file.read(0, kept.length)));
 });

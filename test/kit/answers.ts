@@ -41,6 +41,7 @@ export function sessionAnswer(changes: Partial<Session> = {}): Session {
     failure: null,
     reason: null,
     retryOf: null,
+    isPlan: false,
     ...changes,
   };
 }

@@ -9,7 +9,7 @@
  * A barrier (an entry that cannot be replayed over) does not break the chain: it is recorded in it, and a new base is
  * asked for, because no moment behind it can be reached from a point before it.
  */
-import { showTime, type ClusterTime, type Optime } from '../../base/cluster-time.ts';
+import { type ClusterTime, type Optime, sayTime, showTime } from '../../base/cluster-time.ts';
 import { describe } from '../../base/failure.ts';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { barrierOf, entriesOf } from '../../mongo/oplog-entry.ts';
@@ -99,7 +99,7 @@ function closing(writer: Writer): Writer & AsyncDisposable {
 async function startChain(oplog: OplogArchive, input: Input, why: string, previous: string | null, context: TaskContext): Promise<string> {
   const after = await chooseChainStart(input.target, context.log);
   const chain = await oplog.startChain({ why, after, previous });
-  context.say(`a new oplog chain starts after ${showTime(after)}: ${why}`);
+  context.say(`a new oplog chain starts after ${sayTime(after)}: ${why}`);
   return chain;
 }
 

@@ -1,7 +1,7 @@
 import { MongoError, type MongoClient } from 'mongodb';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { stampFor } from '../../base/clock.ts';
-import { showTime } from '../../base/cluster-time.ts';
+import { sayTime } from '../../base/cluster-time.ts';
 import { openClient, withFailures } from '../../mongo/connect.ts';
 import { copyCollection, leftBehind, planCopy, splitNamespace, type CopyPlan } from '../../mongo/collection-copy.ts';
 import { requireRestoreRights } from '../../mongo/refusals.ts';
@@ -24,7 +24,7 @@ async function restoreFrom({ moment, mongod }: Reached, target: MongoClient, inp
   await using source = await mongod.client();
   context.step('look at both sides');
   await apart(async () => await nameLeftBehind(target, input, context));
-  const at = showTime(moment.at);
+  const at = sayTime(moment.at);
   const plans: CopyPlan[] = [];
   for (const { from, to } of input.namespaces) plans.push(await onTarget(target, `the look at ${to}`, async () => await planCopy(source, target, from, to, input.existing, at)));
   const plan = plans.map(({ says }) => says);

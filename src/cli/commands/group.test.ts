@@ -101,7 +101,7 @@ test('a rescan ends in a table of computers and the news of the sets, and with 3
     ],
     sets: [{ set: 'rs0', ok: true, members: 3, joined: ['db4:27404'], left: ['db3:27303'], changed: [{ member: 'db1:27101', what: 'priority 1 → 5' }], says: null }],
   };
-  const session: Session = { id: 's1', kind: 'rescan', object: { kind: 'group', id: 'g1', name: 'shop' }, state: 'warning', createdAtMs: 0, startedAtMs: 0, endedAtMs: 1, steps: [], progress: null, warnings: 1, result, failure: null, reason: null, retryOf: null };
+  const session: Session = { id: 's1', kind: 'rescan', object: { kind: 'group', id: 'g1', name: 'shop' }, state: 'warning', createdAtMs: 0, startedAtMs: 0, endedAtMs: 1, steps: [], progress: null, warnings: 1, result, failure: null, reason: null, retryOf: null, isPlan: false };
   await using server = await openRestServer({
     'group.rescan': () => ({ ...session, state: 'waiting', result: null }),
     'session.events': async function* () { yield await Promise.resolve({ number: 1, atMs: 1, event: { kind: 'state' as const, state: 'warning' as const } }); },

@@ -72,7 +72,7 @@ export async function holdPoint(invocation: Invocation): Promise<ExitCode> {
 
 export async function releasePoint(invocation: Invocation): Promise<ExitCode> {
   const point = await (await invocation.client()).call('point.release', { params: { point: invocation.args[0]! } });
-  invocation.answer(point, () => `${point.id} is released`);
+  invocation.answer(point, () => (point.wasHeld ? `${point.id} is released` : `${point.id} was not held: nothing changed`));
   return exitCodes.done;
 }
 

@@ -1,15 +1,17 @@
 /** Policies as YAML, so that they can live in Git: written out, compared, and made to be so. */
-import * as z from 'zod';
-import { parseAllDocuments, stringify } from 'yaml';
-import { policyDocument, type PolicyDocument } from '../../contract/policies.ts';
+import { stringify } from 'yaml';
+import { isFailure } from '../../base/failure.ts';
+import type { PolicyDocument } from '../../contract/policies.ts';
 import type { Client } from '../client.ts';
 import { isApplied } from '../numbers.ts';
 import type { Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { policyFileUnfit } from '../failures.ts';
+import { policyExample } from '../policy-example.ts';
+import { readPolicies } from '../policy-problems.ts';
 import { readFileOf } from '../secret-file.ts';
 
-type Change = { readonly policy: string; readonly what: 'add' | 'edit' | 'same'; readonly differs: readonly string[] };
+type Change = { readonly policy: string; readonly what: 'add' | 'edit' | 'same'; readonly differs: readonly string[]; /** What it changes for its sets. */ readonly notes: readonly string[] };
 
 export async function exportPolicies(invocation: Invocation): Promise<ExitCode> {
   const { policies } = await (await invocation.client()).call('policy.list');
@@ -22,15 +24,22 @@ export async function exportPolicies(invocation: Invocation): Promise<ExitCode> 
 
 export async function applyPolicies(invocation: Invocation): Promise<ExitCode> {
   const file = invocation.args[0]!;
-  const wanted = readDocuments(file, await readFileOf('policy file', file));
+  const { documents, problems } = readPolicies(file, await readFileOf('policy file', file));
+  if (problems.length > 0) throw policyFileUnfit({ file, problems });
+  const wanted = inOrder(file, documents);
   const client = await invocation.client();
   const { policies } = await client.call('policy.list');
   const known = new Map(policies.map(({ document }) => [document.name, document]));
-  const changes = wanted.map((document) => changeOf(document, known.get(document.name)));
+  const changes = await withNotes(client, file, wanted, wanted.map((document) => changeOf(document, known.get(document.name))));
   const applied = isApplied(invocation);
   if (applied) for (const [at, { what }] of changes.entries()) await carryOut(client, what, wanted[at]!);
   invocation.answer({ applied, changes }, () => describeChanges(changes, applied));
   return exitCodes.done;
+}
+
+export async function showExample(invocation: Invocation): Promise<ExitCode> {
+  invocation.answer({ example: policyExample }, () => policyExample.trimEnd());
+  return await Promise.resolve(exitCodes.done);
 }
 
 async function carryOut(client: Client, what: Change['what'], document: PolicyDocument): Promise<void> {
@@ -38,40 +47,49 @@ async function carryOut(client: Client, what: Change['what'], document: PolicyDo
   if (what === 'edit') await client.call('policy.edit', { params: { policy: document.name }, body: document });
 }
 
-function readDocuments(file: string, text: string): PolicyDocument[] {
-  return parseAllDocuments(text).flatMap((parsed, at) => {
-    const [error] = parsed.errors;
-    if (error !== undefined) throw policyFileUnfit({ file, why: error.message.split('\n')[0]! });
-    const value: unknown = parsed.toJS();
-    if (value === null) return [];
-    const document = policyDocument.safeParse(value);
-    if (!document.success) throw policyFileUnfit({ file, why: `policy ${at + 1}: ${z.prettifyError(document.error).replaceAll('\n', ' ')}` });
-    const stray = strayIn('', value, document.data);
-    if (stray !== undefined) throw policyFileUnfit({ file, why: `policy ${document.data.name} has ${stray}, which no policy has` });
-    return [document.data];
-  });
+/** One that runs after another of the file comes behind it, whatever their order in the file. */
+function inOrder(file: string, documents: readonly PolicyDocument[]): PolicyDocument[] {
+  const [sorted, left] = [[] as PolicyDocument[], [...documents]];
+  const waits = ({ schedule }: PolicyDocument): boolean => schedule.kind === 'after' && left.some(({ name }) => name === schedule.policy);
+  while (left.length > 0) {
+    const next = left.findIndex((document) => !waits(document));
+    if (next < 0) throw policyFileUnfit({ file, problems: [`${file}: policies ${left.map(({ name }) => name).join(', ')} would run after each other: give one of them a schedule of its own`] });
+    sorted.push(...left.splice(next, 1));
+  }
+  return sorted;
 }
 
-/** What is spelled wrong would else be left out without a word. */
-function strayIn(path: string, given: unknown, understood: unknown): string | undefined {
-  if (!isRecord(given) || !isRecord(understood)) return undefined;
-  for (const [key, value] of Object.entries(given)) {
-    const stray = key in understood ? strayIn(`${path}${key}.`, value, understood[key]) : `${path}${key}`;
-    if (stray !== undefined) return stray;
+/** What the server says of each that differs: all of it is asked before anything is changed. */
+async function withNotes(client: Client, file: string, wanted: readonly PolicyDocument[], changes: readonly Change[]): Promise<Change[]> {
+  const besides = changes.flatMap(({ policy, what }) => (what === 'add' ? [policy] : []));
+  const problems: string[] = [];
+  const noted: Change[] = [];
+  for (const [at, change] of changes.entries()) {
+    const document = wanted[at]!;
+    try {
+      const { says } = change.what === 'same' ? { says: [] } : await client.call('policy.preview', { body: { document, count: 1, besides, ...(change.what === 'edit' && { policy: document.name }) } });
+      noted.push({ ...change, notes: says });
+    } catch (error) {
+      if (!isFailure(error) || !/^server\.policy-(unfit|circle)$/.test(error.code)) throw error;
+      const given: unknown = error.details['problems'];
+      problems.push(...(Array.isArray(given) ? given.map((one) => `${file}: policy ${document.name}: ${String(one)}`) : [`${file}: ${error.message}: ${error.hint}`]));
+    }
   }
-  return undefined;
+  if (problems.length > 0) throw policyFileUnfit({ file, problems });
+  return noted;
 }
 
 function changeOf(wanted: PolicyDocument, now: PolicyDocument | undefined): Change {
-  if (now === undefined) return { policy: wanted.name, what: 'add', differs: [] };
+  if (now === undefined) return { policy: wanted.name, what: 'add', differs: [], notes: [] };
   const differs = differences('', now, wanted);
-  return { policy: wanted.name, what: differs.length === 0 ? 'same' : 'edit', differs };
+  return { policy: wanted.name, what: differs.length === 0 ? 'same' : 'edit', differs, notes: [] };
 }
 
-/** `retention.keep.days: 7 → 14`, for whatever is not the same. */
+/** `retention.keep.days: 7 → 14`, for whatever is not the same; of hooks and checks one by one. */
 function differences(path: string, now: unknown, wanted: unknown): string[] {
   if (JSON.stringify(now) === JSON.stringify(wanted)) return [];
   if (isRecord(now) && isRecord(wanted)) return [...new Set([...Object.keys(now), ...Object.keys(wanted)])].flatMap((key) => differences(path === '' ? key : `${path}.${key}`, now[key], wanted[key]));
+  if (Array.isArray(now) && Array.isArray(wanted) && [...now, ...wanted].some(isRecord)) return Array.from({ length: Math.max(now.length, wanted.length) }, (_, at) => differences(`${path}[${at}]`, now[at], wanted[at])).flat();
   return [`${path}: ${shown(now)} → ${shown(wanted)}`];
 }
 
@@ -80,7 +98,7 @@ const shown = (value: unknown): string => (value === undefined ? 'nothing' : JSO
 
 function describeChanges(changes: readonly Change[], applied: boolean): string {
   const done = { add: applied ? 'added' : 'would be added', edit: applied ? 'changed' : 'would be changed', same: 'is so already' } as const;
-  const lines = changes.flatMap(({ policy, what, differs }) => [`${policy} ${done[what]}`, ...differs.map((each) => `  ${each}`)]);
+  const lines = changes.flatMap(({ policy, what, differs, notes }) => [`${policy} ${done[what]}`, ...differs.map((each) => `  ${each}`), ...notes.map((each) => `  note: ${each}`)]);
   if (!applied && changes.some(({ what }) => what !== 'same')) lines.push('Nothing was changed. Add --apply to carry it out.');
   return lines.join('\n') || 'the file names no policy';
 }

@@ -3,11 +3,12 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { policyDocument, type GivenPolicy, type Policy } from '../../contract/policies.ts';
+import { readPolicies } from '../policy-problems.ts';
 import { openCommandLine } from '../../../test/kit/command-line.ts';
 import { openRestServer } from '../../../test/kit/rest-server.ts';
 
 const policyOf = (given: GivenPolicy, more: Partial<Policy> = {}): Policy => ({ id: 'p1', isEnabled: true, document: policyDocument.parse(given), addedAtMs: 0, nextRunAtMs: 1_795_464_567_000, protects: ['rs0'], lastRun: null, ...more });
-const noRuns = { runs: [{ atMs: 1_795_464_567_000, opensAtMs: 1_795_464_567_000, closesAtMs: null }] };
+const noRuns = { runs: [{ atMs: 1_795_464_567_000, opensAtMs: 1_795_464_567_000, closesAtMs: null }], says: [] };
 
 test('the words of a policy become its document, and its next runs are said before it is saved', async () => {
   const asked: GivenPolicy[] = [];
@@ -55,6 +56,7 @@ test('what is exported is applied without a difference, a change is shown first,
   const known = [policyOf({ name: 'nightly', sets: ['rs0'] }), policyOf({ name: 'other', groups: ['shop'] })];
   await using server = await openRestServer({
     'policy.list': () => ({ policies: known }),
+    'policy.preview': () => noRuns,
     'policy.edit': ({ params, body }) => (known[known.findIndex(({ document }) => document.name === params.policy)] = policyOf(body)),
     'policy.add': ({ body }) => (known.push(policyOf(body)), known.at(-1)!),
   });
@@ -69,8 +71,63 @@ test('what is exported is applied without a difference, a change is shown first,
   assert.equal(known.length, 2);
   assert.match((await cli.run('policy', 'apply', file, '--apply')).stdout, /nightly changed[^]*third added/);
   assert.match((await cli.run('policy', 'apply', file, '--apply')).stdout, /^nightly is so already\nother is so already\nthird is so already$/m);
-  for (const [text, why] of [['name: a b', /policy 1/], ['name: x\nretentoin: {}', /has retentoin/], ['name: x\nretention: { weakly: null }', /has retention\.weakly/], ['name: [', /does not hold policies/]] as const) {
-    await writeFile(file, text);
-    assert.match((await cli.run('policy', 'apply', file, '--apply')).stderr, why);
-  }
+});
+
+const unfit = (policy: string, problems: string[]) => Object.assign(new Error(`policy ${policy} cannot be like this`), { name: 'Failure', code: 'server.policy-unfit', hint: '', retry: 'never', details: { policy, problems } });
+
+test('a file with anything in it that does not fit changes nothing, and each line of what is wrong names file, policy, field and rule', async () => {
+  const asked: string[] = [];
+  const known = [policyOf({ name: 'nightly', sets: ['rs0'] })];
+  await using server = await openRestServer({
+    'policy.list': () => ({ policies: known }),
+    'policy.preview': ({ body: { document, besides, policy } }) => {
+      asked.push(`${policy ?? 'new'} ${document.name} ${besides?.join()}`);
+      if (document.name === 'bad') throw unfit('bad', ['sets[0]: no protected set is called nope; "tidemark set list" shows those there are']);
+      return { ...noRuns, says: [`${document.name} changes much`] };
+    },
+    'policy.add': ({ body }) => (asked.push(`add ${body.name}`), policyOf(body)),
+    'policy.edit': ({ body }) => (asked.push(`edit ${body.name}`), policyOf(body)),
+  });
+  await using cli = await openCommandLine(server);
+  const file = join(cli.directory, 'policies.yaml');
+  await writeFile(file, 'name: nightly\nsets: [rs0]\nretentoin: {}\n---\nname: a b\n');
+  const spelled = await cli.run('policy', 'apply', file, '--apply');
+  assert.equal(spelled.code, 1);
+  assert.match(spelled.stderr, /nothing was changed:\n {2}\S+policies\.yaml:3: policy nightly: retentoin is not known: did you mean "retention"\?\n {2}\S+policies\.yaml:5: policy a b: name is "a b": it takes up to 64[^\n]*cli\.policy-file-unfit/);
+  assert.deepEqual(asked, []);
+
+  await writeFile(file, 'name: nightly\nsets: []\n---\nname: bad\nsets: [nope]\n');
+  const refused = await cli.run('policy', 'apply', file, '--apply');
+  assert.match(refused.stderr, /\n {2}\S+policies\.yaml: policy bad: sets\[0\]: no protected set is called nope; "tidemark set list"/);
+  assert.deepEqual(asked.splice(0), ['nightly nightly bad', 'new bad bad'], 'and the one that fits is not changed');
+
+  await writeFile(file, 'name: then\nschedule: { kind: after, policy: first }\n---\nname: first\nhooks: [{ when: before, program: quiet }]\n---\nname: nightly\nsets: [rs0]\nhooks: [{ when: after, program: wake }]\n');
+  const plan = await cli.run('policy', 'apply', file);
+  assert.match(plan.stdout, /first would be added\n {2}note: first changes much\nthen would be added\n {2}note: then changes much\nnightly would be changed\n {2}hooks\[0\]: nothing → \{"when":"after","on":"local","program":"wake"[^\n]*\n {2}note: nightly changes much\n/);
+  assert.equal((await cli.run('policy', 'apply', file, '--apply')).code, 0);
+  assert.deepEqual(asked.filter((one) => /^(add|edit) /.test(one)), ['add first', 'add then', 'edit nightly']);
+  await writeFile(file, 'name: a\nschedule: { kind: after, policy: b }\n---\nname: b\nschedule: { kind: after, policy: a }\n');
+  assert.match((await cli.run('policy', 'apply', file)).stderr, /policies a, b would run after each other/);
+});
+
+test('the example is applied as it is, has every field there is, and the default of each', async () => {
+  await using server = await openRestServer({});
+  await using cli = await openCommandLine(server);
+  const { stdout } = await cli.run('policy', 'example');
+  const { documents: [example], problems } = readPolicies('example.yaml', stdout);
+  assert.deepEqual(problems, []);
+  assert.deepEqual(example, policyDocument.parse({ name: 'example' }));
+  for (const field of Object.keys(policyDocument.shape)) assert.match(stdout, new RegExp(`^${field}:`, 'm'), `${field} is not in src/cli/policy-example.ts`);
+});
+
+test('a preview says whose runs it shows: of a policy as it is, with a change, of a name that is not there, of none', async () => {
+  const known = policyOf({ name: 'nightly', sets: ['rs0'] });
+  await using server = await openRestServer({ 'policy.list': () => ({ policies: [known] }), 'policy.preview': () => ({ ...noRuns, says: ['much changes'] }) });
+  await using cli = await openCommandLine(server);
+  const first = async (...words: string[]): Promise<string> => (await cli.run('policy', 'preview', ...words)).stdout.split('\n')[0]!;
+  assert.equal(await first('nightly'), 'policy nightly, as it is');
+  assert.equal(await first('nightly', '--schedule', '23:00'), 'hypothetical: policy nightly with what was given here; nothing is saved');
+  assert.equal(await first('nigthly'), 'hypothetical: no policy is called nigthly; this is one of what was given here and the defaults, and nothing is saved');
+  assert.match(await first(), /^hypothetical: a policy without a name/);
+  assert.match((await cli.run('policy', 'preview')).stdout, /note: much changes/);
 });

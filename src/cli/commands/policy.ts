@@ -1,4 +1,5 @@
-import { policyDocument, type GivenPolicy, type Policy, type PolicyRun } from '../../contract/policies.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { policyDocument, type GivenPolicy, type Policy, type PolicyDocument, type PolicyRun } from '../../contract/policies.ts';
 import type { RouteAnswer } from '../../contract/routes.ts';
 import { isGiven, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
@@ -9,18 +10,19 @@ import { showFields, showTable } from '../table.ts';
 const named = (invocation: Invocation) => ({ params: { policy: invocation.args[0]! } });
 const zoneOf = (invocation: Invocation): string => invocation.surroundings.timeZone;
 
-/** The next ten runs, said before the policy is saved. */
-async function sayRuns(invocation: Invocation, document: GivenPolicy): Promise<void> {
-  const preview = await (await invocation.client()).call('policy.preview', { body: { document } });
+/** The next ten runs, and what changes for its sets, said before the policy is saved. */
+async function sayRuns(invocation: Invocation, document: GivenPolicy, of?: string): Promise<void> {
+  const preview = await (await invocation.client()).call('policy.preview', { body: { document, ...(of !== undefined && { policy: of }) } });
   for (const line of describeRuns(preview, document, invocation).split('\n')) invocation.say(line);
 }
 
-function describeRuns({ runs }: RouteAnswer<'policy.preview'>, given: GivenPolicy, invocation: Invocation): string {
+function describeRuns({ runs, says }: RouteAnswer<'policy.preview'>, given: GivenPolicy, invocation: Invocation): string {
   const document = policyDocument.parse(given);
-  if (runs.length === 0) return `${showSchedule(document.schedule)}: no run by the clock`;
+  const notes = says.map((each) => `note: ${each}`);
+  if (runs.length === 0) return [`${showSchedule(document.schedule)}: no run by the clock`, ...notes].join('\n');
   const zone = document.timeZone;
   const lines = runs.map(({ atMs, opensAtMs, closesAtMs }) => `  ${showMoment(atMs, zone)}${opensAtMs > atMs ? `, begins when its window opens at ${showMoment(opensAtMs, zone)}` : ''}${closesAtMs === null ? '' : `, until ${showMoment(closesAtMs, zone)}`}`);
-  return [`${showSchedule(document.schedule)}, ${zone}; the next ${plural(runs.length, 'run')}${zone === zoneOf(invocation) ? '' : ' (in the zone of the policy)'}:`, ...lines].join('\n');
+  return [`${showSchedule(document.schedule)}, ${zone}; the next ${plural(runs.length, 'run')}${zone === zoneOf(invocation) ? '' : ' (in the zone of the policy)'}:`, ...lines, ...notes].join('\n');
 }
 
 export async function addPolicy(invocation: Invocation): Promise<ExitCode> {
@@ -35,7 +37,7 @@ export async function editPolicy(invocation: Invocation): Promise<ExitCode> {
   const client = await invocation.client();
   const { document: before } = await client.call('policy.show', named(invocation));
   const document = changedBy(invocation, { ...before, name: textOf(invocation, 'name') ?? before.name });
-  await sayRuns(invocation, document);
+  await sayRuns(invocation, document, before.name);
   const policy = await client.call('policy.edit', { ...named(invocation), body: document });
   invocation.answer(policy, () => describePolicy(policy, zoneOf(invocation)));
   return exitCodes.done;
@@ -44,7 +46,9 @@ export async function editPolicy(invocation: Invocation): Promise<ExitCode> {
 export async function clonePolicy(invocation: Invocation): Promise<ExitCode> {
   const client = await invocation.client();
   const { document } = await client.call('policy.show', named(invocation));
-  const policy = await client.call('policy.add', { body: { ...document, name: invocation.args[1]! } });
+  const cloned = { ...document, name: invocation.args[1]! };
+  await sayRuns(invocation, cloned);
+  const policy = await client.call('policy.add', { body: cloned });
   await client.call('policy.enable', { params: { policy: policy.id }, body: { isEnabled: false } });
   const shown = await client.call('policy.show', { params: { policy: policy.id } });
   invocation.answer(shown, () => `${describePolicy(shown, zoneOf(invocation))}\n\nIt is disabled. Next: tidemark policy enable ${shown.document.name}`);
@@ -55,11 +59,20 @@ export async function clonePolicy(invocation: Invocation): Promise<ExitCode> {
 export async function previewPolicy(invocation: Invocation): Promise<ExitCode> {
   const client = await invocation.client();
   const name = invocation.args[0];
-  const base: GivenPolicy = name === undefined ? { name: 'preview', timeZone: zoneOf(invocation) } : (await client.call('policy.show', { params: { policy: name } })).document;
-  const document = changedBy(invocation, base);
-  const preview = await client.call('policy.preview', { body: { document } });
-  invocation.answer(preview, () => describeRuns(preview, document, invocation));
+  const { policies } = name === undefined ? { policies: [] } : await client.call('policy.list');
+  const known = policies.find(({ id, document }) => document.name === name || id === name);
+  const document = changedBy(invocation, known?.document ?? { name: name ?? 'preview', timeZone: zoneOf(invocation) });
+  const preview = await client.call('policy.preview', { body: { document, ...(known !== undefined && { policy: known.document.name }) } });
+  const about = aboutPreview(name, known?.document, document);
+  invocation.answer({ ...preview, about }, () => `${about}\n${describeRuns(preview, document, invocation)}`);
   return exitCodes.done;
+}
+
+/** Whose runs are shown: nobody is to take those of a name that was misspelled for those of a policy. */
+function aboutPreview(name: string | undefined, known: PolicyDocument | undefined, document: GivenPolicy): string {
+  if (name === undefined) return 'hypothetical: a policy without a name, of what was given here and the defaults; nothing is saved';
+  if (known === undefined) return `hypothetical: no policy is called ${name}; this is one of what was given here and the defaults, and nothing is saved`;
+  return isDeepStrictEqual(known, policyDocument.parse(document)) ? `policy ${name}, as it is` : `hypothetical: policy ${name} with what was given here; nothing is saved`;
 }
 
 export async function listPolicies(invocation: Invocation): Promise<ExitCode> {
@@ -155,6 +168,9 @@ function describePolicy(policy: Policy, timeZone: string): string {
     ['promises', `${document.promise.pointHours === null ? 'a point as old as the schedule makes it, and an hour' : `a point of the last ${document.promise.pointHours} h`}; at most ${Math.round(document.promise.lossSeconds / 60)} min lost`],
     ['verified', `in full ${showSchedule(document.verification.schedule)}, at a moment by chance, with ${plural(document.verification.checks.length, 'own check')}`],
     ['compression', document.compression],
+    ...document.hooks.map(({ when, on, program, args, deadlineSeconds, onFailure }) => [`hook ${when}`, `${[program, ...args].join(' ')} on ${on}, ${deadlineSeconds} s, else ${onFailure}`] as const),
+    ...(document.proof === 'open' ? [] : [['proof', 'none: its points are not proved before a verification comes to them'] as const]),
+    ...(document.newBase ? [] : [['new base', 'not by itself: an alarm stays open until a backup by hand or by schedule settles it'] as const]),
   ]);
   return policy.lastRun === null ? fields : `${fields}\n\nlast run  ${describeRun(policy.lastRun, timeZone)}`;
 }

@@ -41,7 +41,7 @@ function describeReport({ sets, sessions, steps, bytes, isCut }: Report, timeZon
     ],
     sets,
   );
-  const ended = sessions.map(({ id, kind, object, state, failure }) => `${id}  ${kind} of ${object}: ${state}${failure === null ? '' : `: ${failure.message}  [${failure.code}]`}`);
+  const ended = sessions.map(({ id, kind, isPlan, object, state, failure }) => `${id}  ${kind}${isPlan ? ' (plan)' : ''} of ${object}: ${state}${failure === null ? '' : `: ${failure.message}  [${failure.code}]`}`);
   return [
     ...(sets.length === 0 ? ['no set is protected'] : [table]),
     '',

@@ -20,11 +20,14 @@ export async function listSessions(invocation: Invocation): Promise<ExitCode> {
   return exitCodes.done;
 }
 
+/** Nobody is to take a plan that succeeded for a restore that did. */
+const workOf = ({ kind, isPlan }: Session): string => (isPlan ? `${kind} (plan)` : kind);
+
 function sessionTable(sessions: readonly Session[], { clock, surroundings }: Invocation): string {
   return showTable<Session>(
     [
       { title: 'SESSION', cell: (session) => session.id },
-      { title: 'KIND', cell: (session) => session.kind },
+      { title: 'KIND', cell: workOf },
       { title: 'OBJECT', cell: (session) => session.object.name },
       { title: 'STATE', cell: (session) => session.state },
       { title: 'STARTED', cell: (session) => showMoment(session.startedAtMs ?? session.createdAtMs, surroundings.timeZone) },
@@ -53,7 +56,7 @@ function describeSession(session: Session, events: readonly SessionEvent[], { cl
   const { progress, failure } = session;
   const head = showFields([
     ['session', session.id],
-    ['work', `${session.kind} ${session.object.name}`],
+    ['work', `${workOf(session)} ${session.object.name}`],
     ['state', session.state],
     ['started', `${showMoment(session.startedAtMs ?? session.createdAtMs, timeZone)}, ${tookOf(session, clock.now())}`],
     ...(progress === null ? [] : [['bytes', `${showBytes(progress.processed)} processed, ${showBytes(progress.read)} read, ${showBytes(progress.transferred)} new, ${showBytes(progress.stored)} stored`] as const]),
@@ -83,7 +86,7 @@ export async function watchOne(invocation: Invocation): Promise<ExitCode> {
   const client = await invocation.client();
   const session = await client.call('session.show', { params: { session: invocation.args[0]! } });
   const watched = await watchSession(invocation, client, session, { stopOnInterrupt: false });
-  return concludeSession(invocation, watched, (ended) => `${ended.kind} ${ended.object.name}: ${ended.state}`);
+  return concludeSession(invocation, watched, (ended) => `${workOf(ended)} ${ended.object.name}: ${ended.state}`);
 }
 
 /** Succeeds when the session ended as asked, and when it ended by itself before that. */
@@ -100,5 +103,5 @@ export async function stopSession(invocation: Invocation): Promise<ExitCode> {
 export async function retrySession(invocation: Invocation): Promise<ExitCode> {
   const client = await invocation.client();
   const session = await client.call('session.retry', { params: { session: invocation.args[0]! } });
-  return await answerWithSession(invocation, client, session, (ended) => `session ${ended.id}, ${ended.kind} ${ended.object.name}: ${ended.state}`);
+  return await answerWithSession(invocation, client, session, (ended) => `session ${ended.id}, ${workOf(ended)} ${ended.object.name}: ${ended.state}`);
 }

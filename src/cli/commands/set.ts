@@ -42,7 +42,7 @@ export async function listSets(invocation: Invocation): Promise<ExitCode> {
             { title: 'OPLOG', cell: (set) => set.oplog.state },
             { title: 'LOSS NOW', cell: (set) => (set.oplog.lossIfDisasterNowSeconds === null ? 'everything' : showSeconds(set.oplog.lossIfDisasterNowSeconds)), right: true },
             { title: 'LAST POINT', cell: (set) => (set.lastPoint === null ? '–' : `${showMoment(set.lastPoint.createdAtMs, timeZone)}${proofMark(set.lastPoint)}`) },
-            { title: 'ALARMS', cell: (set) => (set.alarms.length === 0 ? '' : String(set.alarms.length)), right: true },
+            { title: 'OPEN ALARMS', cell: (set) => String(set.alarms.filter(({ isSettled }) => !isSettled).length || ''), right: true },
           ],
           answer.sets,
         ),
@@ -82,7 +82,7 @@ function describeSet(set: ProtectedSet, timeZone: string): string {
     ],
     set.members,
   );
-  const alarms = set.alarms.map((alarm) => `alarm  ${showMoment(alarm.atMs, timeZone)}  ${alarm.what}: ${alarm.says}`);
+  const alarms = set.alarms.map((alarm) => `${alarm.isSettled ? 'settled alarm' : 'OPEN ALARM'}  ${showMoment(alarm.atMs, timeZone)}  ${alarm.what}: ${alarm.says}${alarm.next === null ? '' : `; ${alarm.next}`}`);
   return [head, '', members, ...(alarms.length === 0 ? [] : ['', ...alarms])].join('\n');
 }
 

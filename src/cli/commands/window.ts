@@ -1,4 +1,4 @@
-import { showTime } from '../../base/cluster-time.ts';
+import { sayTime } from '../../base/cluster-time.ts';
 import type { RouteAnswer } from '../../contract/routes.ts';
 import { textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
@@ -25,7 +25,7 @@ export function describeWindow(window: Pick<SetWindow, 'set' | 'from' | 'to' | '
     ...oplog,
   ]);
   const gaps = window.gaps.map((gap) => {
-    const until = gap.resumesAt === null ? 'and does not go on before a new restore point is there' : `and goes on at ${showTime(gap.resumesAt)}`;
+    const until = gap.resumesAt === null ? 'and does not go on before a new restore point is there' : `and goes on at ${sayTime(gap.resumesAt)}`;
     return `gap      ends at ${showClusterTime(gap.after, timeZone)} ${until}: ${gap.reason}`;
   });
   const barriers = window.barriers.map((barrier) => `barrier  ${showClusterTime(barrier.at, timeZone)}: ${barrier.what}`);

@@ -27,6 +27,8 @@ const settings: readonly OptionDefinition[] = [
   { flags: '--hidden-first', says: 'hidden members are copied from before others' },
   { flags: '--lag-limit <seconds>', says: 'how far behind a member may be (30)' },
   { flags: '--verify <when>', says: 'when its sets are verified in full: "sun 03:00" (default), 03:00, "every 12h", "first sat 03:00" or manual' },
+  { flags: '--proof <level>', says: 'of each point when it was made; none: it counts as good only once a verification has proved it (open)', choices: ['open', 'none'] },
+  { flags: '--new-base <yes|no>', says: 'after a gap a new base is made by itself; no: the alarm stays open until you run one (yes)', choices: ['yes', 'no'] },
   { flags: '--compression <level>', says: 'of what is stored (balanced)', choices: ['none', 'fast', 'balanced', 'strong'] },
   { flags: '--priority <level>', says: 'high: its sets come before those of others', choices: ['normal', 'high'] },
   { flags: '--description <text>', says: 'what it is for' },
@@ -64,9 +66,11 @@ policies: a point stays for as long as any of them keeps it.`,
   one('stop', 'Stop the open run of a policy: its sessions are asked to end, and no other begins.', async () => (await import('../commands/policy.ts')).stopPolicy),
   one('export', 'Write policies as YAML, all of them unless some are named.', async () => (await import('../commands/policy-file.ts')).exportPolicies, { takes: '[policy]...', examples: ['tidemark policy export > policies.yaml', 'tidemark policy export nightly'], see: ['tidemark policy apply'] }),
   one('apply', 'Make policies be as a YAML file says. Those that it does not name are left alone.', async () => (await import('../commands/policy-file.ts')).applyPolicies, {
-    takes: '<file>', text: 'Without --apply it shows what differs and changes nothing. What is so already is not touched, so it may be run again and again.',
-    options: [plan, apply], examples: ['tidemark policy apply policies.yaml', 'tidemark policy apply policies.yaml --apply'], see: ['tidemark policy export'],
+    takes: '<file>', text: `Without --apply it shows what differs and changes nothing. What is so already is not touched, so it may be run again and again.
+Where anything does not fit, every such line is told and nothing is changed. "tidemark policy example" prints a file to begin with.`,
+    options: [plan, apply], examples: ['tidemark policy apply policies.yaml', 'tidemark policy apply policies.yaml --apply'], see: ['tidemark policy example', 'tidemark policy export'],
   }),
+  { name: 'policy example', takes: '', summary: 'Print a policy as YAML with every field there is, each explained. It can be applied as it is.', options: [], client: false, examples: ['tidemark policy example > policies.yaml'], see: ['tidemark policy apply'], load: async () => (await import('../commands/policy-file.ts')).showExample },
   {
     name: 'retention preview', takes: '<set>', summary: 'Show which restore points and which oplog of a set would go now, and why the others stay.', options: [], client: true,
     examples: ['tidemark retention preview rs0'], see: ['tidemark point hold', 'tidemark policy edit'], load: async () => (await import('../commands/retention.ts')).previewRetention,

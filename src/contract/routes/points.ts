@@ -62,7 +62,7 @@ export const pointRoutes = {
     summary: 'Release a held restore point.',
     params: pointParam,
     status: 200,
-    answer: point,
+    answer: point.extend({ wasHeld: z.boolean() }).meta({ id: 'ReleasedPoint' }),
     failures: ['server.point-unknown'],
   },
   'point.delete': {

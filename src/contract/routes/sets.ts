@@ -36,7 +36,7 @@ export const oplogStanding = z.object({
   session: z.string().nullable(),
 });
 
-export const alarm = z.object({ id: z.string(), atMs: z.number(), what: z.string(), says: z.string(), backupSession: z.string().nullable() });
+export const alarm = z.object({ id: z.string(), atMs: z.number(), what: z.string(), says: z.string(), backupSession: z.string().nullable(), isSettled: z.boolean(), /** What becomes of it; null: it is settled. */ next: z.string().nullable() });
 
 export const protectedSet = z
   .object({

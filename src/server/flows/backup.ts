@@ -4,7 +4,8 @@
  *   look at the set ─▶ choose the source ─▶ task backup ─▶ the archived oplog reaches the copy's top ─▶ task prove ─▶ success
  *
  * The point exists in the repository when the backup task has ended. Success is said only after a real mongod opened
- * it; whatever goes wrong behind the copy leaves the point stored, unproved or marked as bad, and the session failed.
+ * it, or that nobody did, where a policy has no proof made; whatever goes wrong behind the copy leaves the point stored, unproved or
+ * marked as bad, and the session failed.
  */
 import * as z from 'zod';
 import { compareTimes, showTime, type ClusterTime } from '../../base/cluster-time.ts';
@@ -12,6 +13,7 @@ import { hostLabel } from '../../base/host-label.ts';
 import { until } from '../../base/deadline.ts';
 import { isFailure } from '../../base/failure.ts';
 import type { SetRow } from '../../catalog/sets.ts';
+import { policyDocument } from '../../contract/policies.ts';
 import type { SessionResult } from '../../contract/sessions.ts';
 import { copyMethod, hostAndPort, type Discovered } from '../../contract/values.ts';
 import { noSourceNode } from '../../domain/failures.ts';
@@ -42,10 +44,13 @@ const wish = z.object({
   node: z.object({ preferred: z.string().nullable(), failOver: z.boolean(), primaryAllowed: z.boolean(), hiddenFirst: z.boolean(), lagLimitSeconds: z.number() }).default(usualNode),
   /** The name of the policy that node and compression are of, where none of its runs asks for the backup. */
   policy: z.string().nullable().default(null),
+  /** Of the policy; `on` is the id of a host. */
+  hooks: policyDocument.shape.hooks,
+  proof: policyDocument.shape.proof,
 });
 export type BackupWish = z.infer<typeof wish>;
 
-export const plainBackup = (setId: string): BackupWish => ({ setId, fullRead: false, method: null, dropClone: false, windowSeconds: 60, compression: 'balanced', source: null, node: usualNode, policy: null });
+export const plainBackup = (setId: string): BackupWish => ({ setId, fullRead: false, method: null, dropClone: false, windowSeconds: 60, compression: 'balanced', source: null, node: usualNode, policy: null, hooks: [], proof: 'open' });
 
 export type BackupServices = { archives: Archives; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; copies: Copies; hooks: Hooks; retention: Retention; oplogWaitMs?: number };
 
@@ -54,7 +59,7 @@ export function backupFlow(services: BackupServices): Flow<BackupWish> {
     wish,
     async run(asked, context) {
       const set = await services.sets.find(asked.setId);
-      return await services.hooks.around(set, context, async () => await backUp(set, asked, context, services), ({ result }) => result.point);
+      return await services.hooks.around(set, asked.hooks, context, async () => await backUp(set, asked, context, services), ({ result }) => result.point);
     },
   };
 }
@@ -64,7 +69,7 @@ type BackedUp = Finished & { readonly result: Extract<SessionResult, { kind: 'ba
 async function backUp(set: SetRow, asked: BackupWish, context: FlowContext, services: BackupServices): Promise<BackedUp> {
   const { sets, points, standings } = services;
   await context.step('look at the set');
-  if (asked.policy !== null) await context.say(`node and compression as policy ${asked.policy} has them, where nothing else was asked for`);
+  if (asked.policy !== null) await context.say(`node, compression and hooks as policy ${asked.policy} has them, where nothing else was asked for`);
   const chosen = await context.note('source', async () => await lookAndChoose(set, asked, services));
   await context.say(chosen.says);
 
@@ -85,15 +90,18 @@ async function backUp(set: SetRow, asked: BackupWish, context: FlowContext, serv
   try {
     await context.step('wait for the archived oplog');
     await oplogReaches(set, point.top, standings, context, services.oplogWaitMs ?? 120_000);
-    await context.step('prove the restore point');
-    await provePoint({ at: { ...at, right: 'read' }, point: point.id, level: 'open', moment: null }, services.archives, points, context);
+    if (asked.proof === 'none') await context.say(`restore point ${point.id} is NOT PROVED: its policy has "proof: none"; a verification of its set may prove it, or "tidemark point verify ${point.id}"`);
+    else {
+      await context.step('prove the restore point');
+      await provePoint({ at: { ...at, right: 'read' }, point: point.id, level: 'open', moment: null }, services.archives, points, context);
+    }
   } catch (error) {
     if (context.signal.aborted && !context.isClosing()) await context.tell(`restore point ${point.id} is stored and NOT PROVED; run "tidemark point verify ${point.id}"`, 'warning');
     throw error;
   }
   await services.copies.afterBackup(set.id);
   await services.retention.afterBackup(set);
-  return { state: 'success', result: { kind: 'backup', point: point.id, method: point.method, copied: point.copied, bytes: point.bytes, seconds, lockedMs, verified: true } };
+  return { state: 'success', result: { kind: 'backup', point: point.id, method: point.method, copied: point.copied, bytes: point.bytes, seconds, lockedMs, verified: asked.proof === 'open' } };
 }
 
 async function lookAndChoose(set: SetRow, asked: BackupWish, { sets, points, placement }: BackupServices): Promise<{ address: string; host: string; says: string }> {

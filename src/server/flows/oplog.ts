@@ -15,7 +15,7 @@
  */
 import * as z from 'zod';
 import { describe, isFailure } from '../../base/failure.ts';
-import { compareTimes, showTime } from '../../base/cluster-time.ts';
+import { compareTimes, sayTime, showTime } from '../../base/cluster-time.ts';
 import { oplogRules } from '../../contract/tasks.ts';
 import { clusterTime, optime } from '../../contract/values.ts';
 import { afterHearing } from '../../domain/archived-stretches.ts';
@@ -81,7 +81,7 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
           const { atMs, reason, chain, next, after, isUseless } = brokenStatus.parse(value);
           const { stretches } = await standings.now(setId);
           await standings.change(setId, { state: 'broken', stretches: stretches.filter((stretch) => !isUseless || stretch.chain !== chain), says: reason, session });
-          await alarms.raise({ setId, key: `broken:${next}`, atMs, what: 'oplog chain broken', says: `${reason}${blameOf(mode, after.t)}; what happened after ${showTime(after)} until the new chain begins cannot be reached` });
+          await alarms.raise({ setId, key: `broken:${next}`, atMs, what: 'oplog chain broken', says: `${reason}${blameOf(mode, after.t)}; what happened after ${sayTime(after)} until the new chain begins cannot be reached` });
         } else if (key === 'barrier') {
           const { at, what, chain } = barrierStatus.parse(value);
           await alarms.raise({ setId, key: `barrier:${chain}:${showTime(at)}`, atMs: at.t * 1000, what: 'oplog barrier', says: `${what} at ${showTime(at)} cannot be replayed over` });

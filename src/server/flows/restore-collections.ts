@@ -23,6 +23,7 @@ export type RestoreCollectionsWish = z.input<typeof wish>;
 export function restoreCollectionsFlow({ sets, placement, points }: { sets: ProtectedSets; placement: Placement; points: Points }): Flow<z.infer<typeof wish>> {
   return {
     wish,
+    isPlan: ({ apply }) => !apply,
     async run({ setId, into, repository: named, ...asked }, context) {
       const repository = named ?? (await sets.find(setId)).repository;
       await context.step(asked.apply ? 'restore the collections' : 'plan the restore');

@@ -26,6 +26,7 @@ export type RestoreSetWish = z.input<typeof wish>;
 export function restoreSetFlow({ points, hosts }: { points: Points; hosts: Hosts }): Flow<z.infer<typeof wish>> {
   return {
     wish,
+    isPlan: ({ apply }) => !apply,
     async run({ host, ...asked }, context) {
       const { repository, setId, ...input } = asked;
       const members = asked.members.map((one) => ({ ...one, node: one.node ?? host }));

@@ -7,7 +7,7 @@
  * The second look says whose fault it is: the point's, which is marked then, or that of the oplog behind it.
  */
 import * as z from 'zod';
-import { showTime } from '../../base/cluster-time.ts';
+import { sayTime } from '../../base/cluster-time.ts';
 import { describe, isFailure, type Failure } from '../../base/failure.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { ownCheck, type CheckOutcome, type VerificationOutcome } from '../../contract/checks.ts';
@@ -46,7 +46,7 @@ export function verifyFlow(services: VerifyServices): Flow<VerifyWish> {
       const isByChance = asked.point === null;
       if (isByChance) await context.step('choose a moment by chance');
       const { point, at } = asked.point !== null ? { point: asked.point, at: asked.at } : await context.note(chosenMoment, async () => await services.verifications.choose({ id: setId, repository }));
-      if (isByChance) await context.say(`${at === null ? 'its own moment' : showTime(at)}, from restore point ${point}`);
+      if (isByChance) await context.say(`${at === null ? 'its own moment' : sayTime(at)}, from restore point ${point}`);
       await context.step(level === 'full' ? 'prove the restore point in full' : 'prove the restore point');
       const host = await context.note('host', async () => await placement.forMoments(repository, setId));
       const proving: Proving = { at: { host, repository, setId, right: 'read' }, point, level, moment: at, checks };

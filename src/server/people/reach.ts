@@ -39,6 +39,13 @@ export function demandPermission({ layers }: SignIn, permission: Permission): vo
   if (missing !== undefined) throw notAllowed({ permission, role: missing.map(({ role }) => role).join(', ') || 'none' });
 }
 
+/** The permission for every object there is. */
+export function demandEverywhere(signIn: SignIn, permission: Permission, what: string): void {
+  demandPermission(signIn, permission);
+  const narrowed = signIn.layers.find((grants) => !grants.some(({ permissions, objects }) => permissions.has(permission) && objects === null));
+  if (narrowed !== undefined) throw notInReach({ what, role: narrowed.map(({ role }) => role).join(', ') });
+}
+
 /** Whether somebody has all there is to have, narrowed by nothing. */
 export function hasEverything({ layers }: SignIn): boolean {
   return layers.every((grants) => grants.some(isEverything));

@@ -4,11 +4,13 @@ import type { HostAlarmRow } from '../../catalog/host-alarms.ts';
 import type { NewsRow } from '../../catalog/news.ts';
 import type { SessionRow } from '../../catalog/sessions.ts';
 import type { Severity, Told } from '../../contract/notifications.ts';
+import { sessionResult } from '../../contract/sessions.ts';
 import type { RuleNews } from '../../domain/notification-rule.ts';
 import { wireFailure } from '../../contract/values.ts';
-import { isTriedAgainSoon } from '../alarms.ts';
+import { isTriedAgainSoon, whatFollows } from '../alarms.ts';
 import { locationOf } from '../archives.ts';
 import type { PolicyPromises } from '../policy-promises.ts';
+import { withoutNewBase } from '../policy-wish.ts';
 import { reportHtml } from './report-html.ts';
 import type { Reports } from './reports.ts';
 
@@ -20,10 +22,11 @@ const severityOf: Readonly<Record<string, Severity>> = { success: 'info', warnin
 export type NewsReader = ReturnType<typeof openNewsReader>;
 
 export function openNewsReader({ catalog, reports, policies, server }: { catalog: Catalog; reports: Reports; policies: PolicyPromises; server: () => string }) {
-  /** A backup that answers an alarm is made again while the alarm is open, the first times soon. */
+  /** A backup that answers an alarm is made again while the alarm is open, the first times soon, unless policies want no new base. */
   const forAlarm = async (session: SessionRow): Promise<boolean> => {
     if (session.kind !== 'backup' || session.set_id === null) return false;
     const open = (await catalog.sets.unsettledAlarms()).filter(({ set_id, raised_ms }) => set_id === session.set_id && raised_ms <= session.created_ms);
+    if (open.length === 0 || (await withoutNewBase(session.set_id, catalog)).length > 0) return false;
     for (const alarm of open) {
       // What was begun since says nothing of this one.
       const tries = (await catalog.sessions.backupsSince(alarm.set_id, alarm.raised_ms)).filter(({ id }) => id <= session.id);
@@ -41,7 +44,8 @@ export function openNewsReader({ catalog, reports, policies, server }: { catalog
   async function ofSession(row: NewsRow, session: SessionRow): Promise<Message> {
     const report = await reports.ofSession(session);
     const failed = session.failure === null ? null : wireFailure.parse(JSON.parse(session.failure));
-    const lines = [...(failed === null ? [] : [`${failed.message}  [${failed.code}]`, failed.hint]), ...(session.warnings === 0 ? [] : [`${session.warnings} warnings; "tidemark session show ${session.id}" has them`]), ...standingLines(report.sets)];
+    const made = session.result === null ? undefined : sessionResult.parse(JSON.parse(session.result));
+    const lines = [...(made?.kind === 'backup' && !made.verified ? [`restore point ${made.point} is NOT PROVED: "tidemark point verify ${made.point}" opens it`] : []), ...(failed === null ? [] : [`${failed.message}  [${failed.code}]`, failed.hint]), ...(session.warnings === 0 ? [] : [`${session.warnings} warnings; "tidemark session show ${session.id}" has them`]), ...standingLines(report.sets)];
     const object = { kind: session.object_kind, name: session.object_name };
     return {
       told: { id: row.id, kind: 'session', atMs: row.at_ms, severity: severityOf[session.state] ?? 'info', title: `${session.kind} of ${session.object_name}: ${session.state}`, lines, server: server(), object, session: { id: session.id, kind: session.kind, state: session.state, failure: failed?.code ?? null }, count: 1, report },
@@ -97,7 +101,7 @@ export function openNewsReader({ catalog, reports, policies, server }: { catalog
       }
       if (row.kind === 'alarm') {
         const alarm = await catalog.sets.alarm(row.ref);
-        return alarm === undefined ? await ofHostAlarm(row) : await aboutSet(row, alarm.set_id, { kind: 'alarm', severity: 'critical', title: (name) => `alarm, ${name}: ${alarm.what}`, lines: [alarm.says, 'a new restore point is made by itself'] });
+        return alarm === undefined ? await ofHostAlarm(row) : await aboutSet(row, alarm.set_id, { kind: 'alarm', severity: 'critical', title: (name) => `alarm, ${name}: ${alarm.what}`, lines: [alarm.says, whatFollows((await catalog.sets.find(alarm.set_id))?.name ?? alarm.set_id, await withoutNewBase(alarm.set_id, catalog))] });
       }
       if (row.kind === 'unprotected') return await aboutSet(row, row.ref, { kind: 'unprotected', severity: 'critical', title: (name) => `${name} is not protected as promised`, lines: [] });
       if (row.kind === 'protected') return await aboutSet(row, row.ref, { kind: 'protected', severity: 'notice', title: (name) => `${name} is protected again`, lines: [] });

@@ -31,7 +31,7 @@ const tag = (text: string, look: string): string => `<span class="tag ${look}">$
 export function reportHtml(report: Report): string {
   const bad = report.sets.filter(({ isProtected }) => !isProtected);
   const [session] = report.sessions;
-  const title = report.kind === 'daily' ? 'Daily report' : session === undefined ? 'Session' : `${session.kind} of ${session.object}`;
+  const title = report.kind === 'daily' ? 'Daily report' : session === undefined ? 'Session' : `${session.kind}${session.isPlan ? ' (plan)' : ''} of ${session.object}`;
   const says = report.sets.length === 0 ? 'No set is protected.' : bad.length === 0 ? `${report.sets.length === 1 ? 'The set is' : `All ${report.sets.length} sets are`} protected as promised.` : `${bad.length} of ${report.sets.length} ${report.sets.length === 1 ? 'set' : 'sets'} ${bad.length === 1 ? 'is' : 'are'} NOT protected as promised.`;
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"><title>${e(title)}</title><style>${style}</style></head>

@@ -118,5 +118,5 @@ export function openReports({ catalog, points, standings, clock, server, reading
 
 function viewReported(row: SessionRow): Report['sessions'][number] {
   const failed = row.failure === null ? null : wireFailure.parse(JSON.parse(row.failure));
-  return { id: row.id, kind: row.kind, object: row.object_name, state: row.state, startedAtMs: row.started_ms, endedAtMs: row.ended_ms, warnings: row.warnings, failure: failed === null ? null : { code: failed.code, message: failed.message, hint: failed.hint } };
+  return { id: row.id, kind: row.kind, isPlan: row.is_plan === 1, object: row.object_name, state: row.state, startedAtMs: row.started_ms, endedAtMs: row.ended_ms, warnings: row.warnings, failure: failed === null ? null : { code: failed.code, message: failed.message, hint: failed.hint } };
 }

@@ -27,8 +27,8 @@ export function pointHandlers(services: Services): Pick<Handlers, PointRoutes> {
     },
     'point.release': async ({ params }) => {
       const { id } = await points.find(params.point);
-      await catalog.points.release(id);
-      return await show(id);
+      const wasHeld = await catalog.points.release(id);
+      return { ...(await show(id)), wasHeld };
     },
     'point.delete': async ({ body }) => await planDeletion([...new Set(body.points)], body.apply, services),
   };

@@ -1,10 +1,11 @@
-import { policyBusy, policyNotRunning, policyNothingFailed, policyUnfit } from '../../policy-failures.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { policyBusy, policyNotRunning, policyNothingFailed } from '../../policy-failures.ts';
 import { describe } from '../../../base/failure.ts';
 import { setUnknown } from '../../failures.ts';
 import type { PolicyRow } from '../../../catalog/policies.ts';
-import { isTimeZone } from '../../../domain/rescan-schedule.ts';
 import type { RouteAnswer, RouteQuestion } from '../../../contract/routes.ts';
-import { retention as retentionShape, type PolicyRun } from '../../../contract/policies.ts';
+import { retention as retentionShape, type PolicyHook, type PolicyRun } from '../../../contract/policies.ts';
+import { demandEverywhere, type SignIn } from '../../people/reach.ts';
 import type { Handlers } from '../app.ts';
 import type { TendedArchive } from '../../tended-archive.ts';
 import type { Services } from '../../services.ts';
@@ -14,17 +15,24 @@ type PolicyRoutes = 'policy.add' | 'policy.preview' | 'policy.list' | 'policy.sh
 type RetentionRoutes = 'retention.preview' | 'retention.run' | 'retention.orphans' | 'retention.forget';
 
 export function policyHandlers(services: Services): Pick<Handlers, PolicyRoutes> {
-  const { policies, catalog } = services;
+  const { policies, retention, catalog } = services;
   return {
-    'policy.add': async ({ body }) => await policies.view(await policies.add(body)),
-    'policy.preview': async ({ body: { document, count } }) => {
-      if (!isTimeZone(document.timeZone)) throw policyUnfit({ policy: document.name, why: `"${document.timeZone}" is no time zone` });
-      return await Promise.resolve({ runs: policies.preview(document, count) });
+    'policy.add': async ({ body }, signIn) => {
+      demandHooks(signIn, [], body.hooks);
+      return await policies.view(await policies.add(body));
+    },
+    'policy.preview': async ({ body: { document, count, policy, besides } }) => {
+      const says = await policies.effects(document, { of: policy, besides, retention });
+      return { runs: policies.preview(document, count), says };
     },
     'policy.list': async () => ({ policies: await policies.viewAll() }),
     'policy.show': async ({ params }) => await policies.view(await policies.find(params.policy)),
     'policy.runs': async ({ params, query }) => ({ runs: await Promise.all((await catalog.policies.runs((await policies.find(params.policy)).id, query.limit)).map(policies.viewRun)) }),
-    'policy.edit': async ({ params, body }) => await policies.view(await policies.edit(await policies.find(params.policy), body)),
+    'policy.edit': async ({ params, body }, signIn) => {
+      const row = await policies.find(params.policy);
+      demandHooks(signIn, (await policies.view(row)).document.hooks, body.hooks);
+      return await policies.view(await policies.edit(row, body));
+    },
     'policy.enable': async ({ params, body }) => await policies.view(await policies.enable(await policies.find(params.policy), body.isEnabled)),
     'policy.remove': async ({ params }) => {
       const row = await policies.find(params.policy);
@@ -42,6 +50,11 @@ export function policyHandlers(services: Services): Pick<Handlers, PolicyRoutes>
       return await policies.viewRun({ ...run, stopping: 1 });
     },
   };
+}
+
+/** A hook is a program that runs on a host: whoever may write policies alone may not have others run. */
+function demandHooks(signIn: SignIn, now: readonly PolicyHook[], wanted: readonly PolicyHook[]): void {
+  if (!isDeepStrictEqual(now, wanted)) demandEverywhere(signIn, 'hosts.write', 'what runs on hosts by the hooks of a policy');
 }
 
 async function runNow(row: PolicyRow, { fullRead, onlyFailed }: RouteQuestion<'policy.run'>['body'], { policies, policyRuns, catalog }: Services): Promise<PolicyRun> {
