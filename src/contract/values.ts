@@ -94,6 +94,8 @@ export const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/);
 /** How fast data may flow between two times of the host's day; the same time twice is the whole day. The lowest of several holds. */
 export const bandwidthLimit = z.object({ mbitPerSecond: z.number().positive(), from: timeOfDay, to: timeOfDay });
 
+export const bandwidthLimits = z.array(bandwidthLimit).max(48);
+
 export const dataTicket = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** What a connection asks for, in the clear; made of the ticket, and tells nothing of it. */

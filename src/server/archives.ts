@@ -5,7 +5,8 @@ import type { Clock } from '../base/clock.ts';
 import { sortableId } from '../base/ids.ts';
 import * as z from 'zod';
 import { bandwidthLimit, immutable as immutableForm, repositoryLocation, type ArchiveAccess, type BandwidthLimit, type Immutable, type RepositoryLocation } from '../contract/values.ts';
-import type { Repository } from '../contract/routes/repositories.ts';
+import type { Repository, RepositoryLimits } from '../contract/routes/repositories.ts';
+import { usualCopies } from '../domain/policy-run.ts';
 import { archiveUnknown, repositoryAttached } from './copy-failures.ts';
 import { repositoryExists, repositoryUnknown } from './failures.ts';
 import { isOpenedStraight, showPlace } from '../contract/repository-place.ts';
@@ -84,6 +85,8 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
         is_attached: wanted.isAttached === true ? 1 : 0,
         immutable: kept === null ? null : JSON.stringify(kept),
         gateways: JSON.stringify({ through: [], hosts: null } satisfies Gateways),
+        copies_at_once: null,
+        connections: null,
       };
       await repositories.add(row);
       return row;
@@ -101,6 +104,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
         isAttached: row.is_attached === 1,
         immutable: immutableOf(row),
         limits: limitsOf(row),
+        copiesAtOnce: row.copies_at_once ?? usualCopies.repository,
         gateways: nameGateways(row, hosts),
         reread: row.is_attached === 1 ? null : rereads.view(await rereads.of(row)),
         sweeps: row.is_attached === 1 ? null : sweeps.view(await sweeps.of(row)),
@@ -115,8 +119,9 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
       };
     },
 
-    async setLimits(row: RepositoryRow, limits: readonly BandwidthLimit[]): Promise<RepositoryRow> {
-      await repositories.setLimits(row.id, JSON.stringify(limits));
+    async setLimits(row: RepositoryRow, { limits, copiesAtOnce }: RepositoryLimits): Promise<RepositoryRow> {
+      const change = { ...(limits !== undefined && { limits: JSON.stringify(limits) }), ...(copiesAtOnce !== undefined && { copies_at_once: copiesAtOnce }) };
+      if (Object.keys(change).length > 0) await repositories.setLimits(row.id, change);
       return await find(row.id);
     },
 

@@ -83,6 +83,17 @@ trusted: then somebody may stand between. Without --apply it prints the key to c
     see: ['tidemark node list'],
     load: async () => (await import('../commands/trust.ts')).trustNode,
   },
+  {
+    name: 'node limit',
+    takes: '<node>',
+    summary: 'Set how many sets are copied from a host at once.',
+    text: 'A copy that is running goes on when it is lowered. Without options it is shown. The machine of the server is "local".',
+    options: [{ flags: '--copies <n>', says: 'so many sets are copied from it at once (1)' }],
+    client: true,
+    examples: ['tidemark node limit db1 --copies 2', 'tidemark node limit db1'],
+    see: ['tidemark node show', 'tidemark repository limit', 'tidemark server limit'],
+    load: async () => (await import('../commands/node-limit.ts')).limitNode,
+  },
   ...nodeServiceCommands,
   {
     name: 'node remove',

@@ -42,6 +42,10 @@ export const hostConfigureWish = z.object({
   sessionsWithinMs: sessionsWithinMs.default(600_000),
 });
 
+/** What is left out stays as it is. */
+export const hostLimits = z.object({ copiesAtOnce: z.int().min(1).max(32).optional() });
+export type HostLimits = z.infer<typeof hostLimits>;
+
 export const host = z
   .object({
     id: z.string(),
@@ -65,6 +69,8 @@ export const host = z
     outOfDate: z.boolean(),
     /** Its deployer service; null where it has none that has enrolled. */
     deployer: z.object({ link: linkState, says: z.string().nullable(), version: z.string().nullable() }).nullable(),
+    /** How many sets are copied from it at once. */
+    copiesAtOnce: z.int(),
     addedAtMs: z.number(),
     enrolledAtMs: z.number().nullable(),
   })
@@ -196,6 +202,17 @@ export const hostRoutes = {
     status: 202,
     answer: session,
     failures: ['server.host-unknown', 'server.host-is-local', 'server.host-busy', 'server.host-exists', 'server.deployer-missing', 'server.question-not-understood'],
+  },
+  'host.limit': {
+    method: 'PUT',
+    path: '/api/v1/hosts/:host/limits',
+    permission: 'hosts.write',
+    summary: 'Set how many sets are copied from a host at once; also for the machine of the server.',
+    params: hostParams,
+    body: hostLimits,
+    status: 200,
+    answer: host,
+    failures: ['server.host-unknown'],
   },
   'host.uninstall': {
     method: 'POST',

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openCommandLine } from '../../../test/kit/command-line.ts';
+import { openRestServer } from '../../../test/kit/rest-server.ts';
+import type { Repository } from '../../contract/routes/repositories.ts';
+
+const repository: Repository = { id: 'r1', name: 'main', host: 'vault', location: { kind: 'directory', path: '/r' }, isDefault: true, isAttached: false, immutable: null, limits: [], copiesAtOnce: 4, gateways: { through: [], hosts: null }, reread: null, sweeps: null, addedAtMs: 0, passphraseFile: null, archives: [] };
+
+test('limits of a repository are taken apart, and one that is none is refused before the server is asked', async () => {
+  let now = repository;
+  await using server = await openRestServer({
+    'repository.show': () => now,
+    'repository.limit': ({ body }) => (now = { ...now, ...(body.limits !== undefined && { limits: body.limits }), ...(body.copiesAtOnce !== undefined && { copiesAtOnce: body.copiesAtOnce }) }),
+  });
+  await using cli = await openCommandLine(server);
+  const says = async (...words: string[]) => (await cli.run('repository', 'limit', 'main', ...words)).stdout.trim();
+  assert.equal(await says('400', '50@22:00-06:30'), 'repository main: bandwidth 400 Mbit/s, 50 Mbit/s from 22:00 to 06:30; copies of 4 sets at once');
+  assert.equal(await says('--copies', '1'), 'repository main: bandwidth 400 Mbit/s, 50 Mbit/s from 22:00 to 06:30; copies of 1 set at once');
+  assert.equal(await says('none'), 'repository main: bandwidth not limited; copies of 1 set at once');
+  assert.equal(await says(), 'repository main: bandwidth not limited; copies of 1 set at once');
+  for (const wrong of ['0', '-1', '50@8:00-18:00', '50@08:00', 'fast']) {
+    const { code, stderr } = await cli.run('repository', 'limit', 'main', '--', wrong);
+    assert.equal(code, 2, wrong);
+    assert.ok(stderr.includes(`"${wrong}"`), stderr);
+  }
+  for (const wrong of ['0', '1.5', 'many']) assert.equal((await cli.run('repository', 'limit', 'main', '--copies', wrong)).code, 2, wrong);
+});
+
+test('limits of the whole are set, and shown without options', async () => {
+  let copiesAtOnce = 100;
+  await using server = await openRestServer({
+    'server.info': () => ({ version: '1', contract: 1, startedAtMs: 0, nowMs: 0, url: '', caFingerprint: '', copiesAtOnce, hosts: [] }),
+    'server.limit': ({ body }) => ({ copiesAtOnce: (copiesAtOnce = body.copiesAtOnce) }),
+  });
+  await using cli = await openCommandLine(server);
+  assert.equal((await cli.run('server', 'limit', '--copies', '40')).stdout.trim(), 'the server: copies of 40 sets at once');
+  assert.equal((await cli.run('server', 'limit')).stdout.trim(), 'the server: copies of 40 sets at once');
+});
