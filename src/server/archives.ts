@@ -3,13 +3,13 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { RepositoryRow } from '../catalog/repositories.ts';
 import type { Clock } from '../base/clock.ts';
 import { sortableId } from '../base/ids.ts';
-import * as z from 'zod';
-import { bandwidthLimit, immutable as immutableForm, repositoryLocation, type ArchiveAccess, type BandwidthLimit, type Immutable, type RepositoryLocation } from '../contract/values.ts';
+import { immutable as immutableForm, repositoryLocation, type ArchiveAccess, type Immutable, type RepositoryLocation } from '../contract/values.ts';
 import type { Repository, RepositoryLimits } from '../contract/routes/repositories.ts';
 import { usualCopies } from '../domain/policy-run.ts';
 import { archiveUnknown, repositoryAttached } from './copy-failures.ts';
 import { repositoryExists, repositoryUnknown } from './failures.ts';
-import { isOpenedStraight, showPlace } from '../contract/repository-place.ts';
+import { showPlace } from '../contract/repository-place.ts';
+import { limitsOf } from './bandwidth.ts';
 import { nameGateways, type Gateways } from './gateways.ts';
 import type { Rereads } from './rereads.ts';
 import type { Sealer } from './sealing.ts';
@@ -18,13 +18,6 @@ import type { Links } from './links.ts';
 import { localHost } from './hosts.ts';
 
 export type NewRepository = { name: string; /** The id of the host it is on; the server's own by default. */ host?: string; location: RepositoryLocation; secret: string | null; passphrase: string; create: boolean; immutable?: Immutable | null; isDefault: boolean; /** Of somebody else: it is only read. */ isAttached?: boolean; passphraseFile: string | null };
-
-const storedLimits = z.array(bandwidthLimit);
-
-/** How fast data may go between the repository and another host. */
-export function limitsOf(row: RepositoryRow): BandwidthLimit[] {
-  return storedLimits.parse(JSON.parse(row.limits));
-}
 
 /** As the repository said when it was opened, or was raised since. */
 export function immutableOf(row: RepositoryRow): Immutable | null {
@@ -198,9 +191,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
       const repository = await find(repositoryId);
       const archive = await repositories.archive(repositoryId, setId);
       if (archive === undefined) throw repositoryUnknown({ repository: `${repository.name} (archive of ${setId})` });
-      const location = locationOf(repository);
-      const limits = isOpenedStraight(location) ? limitsOf(repository) : [];
-      return { location, secret: secretOf(repository), setId, keyHex: sealer.open(archive.sealed_key, `archives.key:${repositoryId}:${setId}`), ...(repository.is_attached === 1 && { isReadOnly: true }), ...(limits.length > 0 && { limits }) };
+      return { location: locationOf(repository), secret: secretOf(repository), setId, keyHex: sealer.open(archive.sealed_key, `archives.key:${repositoryId}:${setId}`), ...(repository.is_attached === 1 && { isReadOnly: true }) };
     },
   };
 }

@@ -17,6 +17,9 @@ test('how many copies are made at once is set for a host, a repository and the w
   await platform.ask('server.limit', { body: { copiesAtOnce: 12 } });
   await platform.restartServer();
   assert.deepEqual(await shown(), [2, 8, 12]);
+  await platform.ask('host.limit', { params: { host: 'local' }, body: { limits: [{ mbitPerSecond: 50, from: '08:00', to: '18:00' }] } });
+  const local = (await platform.ask('host.list', { query: {} })).hosts.find(({ name }) => name === 'local');
+  assert.deepEqual([local?.copiesAtOnce, local?.limits], [2, [{ mbitPerSecond: 50, from: '08:00', to: '18:00' }]]);
   await assert.rejects(platform.ask('host.limit', { params: { host: 'nowhere' }, body: { copiesAtOnce: 2 } }), /server.host-unknown/);
   await assert.rejects(platform.ask('server.limit', { body: { copiesAtOnce: 0 } }), /server.question-not-understood/);
 });

@@ -12,6 +12,7 @@ import type { EnrolledPart } from '../contract/enrolment.ts';
 import type { Host, HostKit, HostLimits, HostWish } from '../contract/routes/hosts.ts';
 import { usualCopies } from '../domain/policy-run.ts';
 import type { Admission } from './admission.ts';
+import { limitsOf } from './bandwidth.ts';
 import type { Distribution } from './distribution.ts';
 import { hostBusy, hostExists, hostIsLocal, takesNoHosts, hostUnknown } from './failures.ts';
 import { gatewaysOf } from './gateways.ts';
@@ -60,6 +61,7 @@ export function openHosts(options: { catalog: Catalog; links: Links; deployers: 
       version: link.version,
       outOfDate: versions.isOutOfDate(row.id, 'tidemark-transport', link) || (deployer !== undefined && versions.isOutOfDate(row.id, 'tidemark-deployer', deployer)),
       deployer: deployer === undefined ? null : { link: deployer.state, says: deployer.says, version: deployer.version },
+      limits: limitsOf(row),
       copiesAtOnce: row.copies_at_once ?? usualCopies.host,
       addedAtMs: row.added_ms,
       enrolledAtMs: row.enrolled_ms,
@@ -176,8 +178,9 @@ export function openHosts(options: { catalog: Catalog; links: Links; deployers: 
       return row;
     },
 
-    async setLimits(row: HostRow, { copiesAtOnce }: HostLimits): Promise<HostRow> {
-      if (copiesAtOnce !== undefined) await catalog.hosts.update(row.id, { copies_at_once: copiesAtOnce });
+    async setLimits(row: HostRow, { limits, copiesAtOnce }: HostLimits): Promise<HostRow> {
+      const change = { ...(limits !== undefined && { limits: JSON.stringify(limits) }), ...(copiesAtOnce !== undefined && { copies_at_once: copiesAtOnce }) };
+      if (Object.keys(change).length > 0) await catalog.hosts.update(row.id, change);
       return await find(row.id);
     },
 

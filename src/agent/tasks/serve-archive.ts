@@ -7,7 +7,7 @@ import { openStorage } from '../../repository/storage/open-storage.ts';
 import type { TaskContext } from '../task-context.ts';
 
 export async function serveArchive(input: TaskInput<'serve-archive'>, context: TaskContext): Promise<TaskOutput<'serve-archive'>> {
-  const { log, clock, signal, identityFile } = context;
+  const { log, clock, signal, identityFile, pace } = context;
   const identity = identityFile === undefined ? undefined : await readIdentity(identityFile);
   if (identityFile === undefined || identity === undefined) throw identityMissing({ path: identityFile ?? 'none was given' });
   context.step('open the repository');
@@ -22,6 +22,7 @@ export async function serveArchive(input: TaskInput<'serve-archive'>, context: T
     log,
     clock,
     signal,
+    pace,
     onWaitForPorts: () => context.step(waits),
   });
   context.onConnection((socket, first) => served.adopt(socket, first));

@@ -6,7 +6,7 @@ import { isGiven, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { nodeUnknown, usage } from '../failures.ts';
 import { showMoment } from '../format.ts';
-import { showCopies } from '../limit-words.ts';
+import { showBandwidth, showCopies } from '../limit-words.ts';
 import { showFields, showTable } from '../table.ts';
 import { keepWindowsKit } from './windows-kit.ts';
 
@@ -60,6 +60,7 @@ export async function showNode(invocation: Invocation): Promise<ExitCode> {
       ['deployer', deployer === null ? 'none has enrolled' : standing(deployer.link, host.deployerPort, deployer.version, deployer.says)],
       ['up to date', host.outOfDate ? 'no: run "tidemark node update"' : 'yes'],
       ['data ports', `${host.dataFrom}–${host.dataTo}`],
+      ['bandwidth', showBandwidth(host.limits)],
       ['copies', showCopies(host.copiesAtOnce)],
       ['added', showMoment(host.addedAtMs, invocation.surroundings.timeZone)],
     ]),

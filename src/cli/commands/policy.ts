@@ -3,6 +3,7 @@ import type { RouteAnswer } from '../../contract/routes.ts';
 import { isGiven, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { plural, showMoment } from '../format.ts';
+import { showBandwidth } from '../limit-words.ts';
 import { changedBy, showRetention, showSchedule } from '../policy-words.ts';
 import { showFields, showTable } from '../table.ts';
 
@@ -155,6 +156,7 @@ function describePolicy(policy: Policy, timeZone: string): string {
     ['promises', `${document.promise.pointHours === null ? 'a point as old as the schedule makes it, and an hour' : `a point of the last ${document.promise.pointHours} h`}; at most ${Math.round(document.promise.lossSeconds / 60)} min lost`],
     ['verified', `in full ${showSchedule(document.verification.schedule)}, at a moment by chance, with ${plural(document.verification.checks.length, 'own check')}`],
     ['compression', document.compression],
+    ['bandwidth', showBandwidth(document.bandwidth)],
   ]);
   return policy.lastRun === null ? fields : `${fields}\n\nlast run  ${describeRun(policy.lastRun, timeZone)}`;
 }

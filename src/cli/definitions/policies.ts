@@ -28,6 +28,7 @@ const settings: readonly OptionDefinition[] = [
   { flags: '--lag-limit <seconds>', says: 'how far behind a member may be (30)' },
   { flags: '--verify <when>', says: 'when its sets are verified in full: "sun 03:00" (default), 03:00, "every 12h", "first sat 03:00" or manual' },
   { flags: '--compression <level>', says: 'of what is stored (balanced)', choices: ['none', 'fast', 'balanced', 'strong'] },
+  { flags: '--bandwidth <limit>', says: 'Mbit/s of its copies on a host: 200, or 50@08:00-18:00. May be given several times; "none"', many: true },
   { flags: '--priority <level>', says: 'high: its sets come before those of others', choices: ['normal', 'high'] },
   { flags: '--description <text>', says: 'what it is for' },
 ];

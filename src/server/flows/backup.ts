@@ -13,7 +13,7 @@ import { until } from '../../base/deadline.ts';
 import { isFailure } from '../../base/failure.ts';
 import type { SetRow } from '../../catalog/sets.ts';
 import type { SessionResult } from '../../contract/sessions.ts';
-import { copyMethod, hostAndPort, type Discovered } from '../../contract/values.ts';
+import { copyMethod, heldLimit, hostAndPort, type Discovered } from '../../contract/values.ts';
 import { noSourceNode } from '../../domain/failures.ts';
 import { chooseSource, type SourceMember } from '../../domain/source-node.ts';
 import { oplogBehind } from '../failures.ts';
@@ -40,12 +40,13 @@ const wish = z.object({
   source: z.string().nullable(),
   /** What a policy says of the node. */
   node: z.object({ preferred: z.string().nullable(), failOver: z.boolean(), primaryAllowed: z.boolean(), hiddenFirst: z.boolean(), lagLimitSeconds: z.number() }).default(usualNode),
-  /** The name of the policy that node and compression are of, where none of its runs asks for the backup. */
+  /** The name of the policy that node, compression and limits are of, where none of its runs asks for the backup. */
   policy: z.string().nullable().default(null),
+  limits: z.array(heldLimit).default([]),
 });
 export type BackupWish = z.infer<typeof wish>;
 
-export const plainBackup = (setId: string): BackupWish => ({ setId, fullRead: false, method: null, dropClone: false, windowSeconds: 60, compression: 'balanced', source: null, node: usualNode, policy: null });
+export const plainBackup = (setId: string): BackupWish => ({ setId, fullRead: false, method: null, dropClone: false, windowSeconds: 60, compression: 'balanced', source: null, node: usualNode, policy: null, limits: [] });
 
 export type BackupServices = { archives: Archives; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; copies: Copies; hooks: Hooks; retention: Retention; oplogWaitMs?: number };
 
@@ -64,13 +65,13 @@ type BackedUp = Finished & { readonly result: Extract<SessionResult, { kind: 'ba
 async function backUp(set: SetRow, asked: BackupWish, context: FlowContext, services: BackupServices): Promise<BackedUp> {
   const { sets, points, standings } = services;
   await context.step('look at the set');
-  if (asked.policy !== null) await context.say(`node and compression as policy ${asked.policy} has them, where nothing else was asked for`);
+  if (asked.policy !== null) await context.say(`node, compression and bandwidth as policy ${asked.policy} has them, where nothing else was asked for`);
   const chosen = await context.note('source', async () => await lookAndChoose(set, asked, services));
   await context.say(chosen.says);
 
   await context.step('make the copy');
   const at = { host: chosen.host, repository: set.repository, setId: set.id } as const;
-  const { point, lockedMs, seconds } = await context.task('backup', 'backup', { ...at, right: 'append' }, async () => ({
+  const { point, lockedMs, seconds } = await context.task('backup', 'backup', { ...at, right: 'append', limits: asked.limits }, async () => ({
     target: sets.target(set),
     source: addressOf(chosen.address),
     method: asked.method,
