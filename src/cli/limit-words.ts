@@ -23,8 +23,8 @@ export function showBandwidth(limits: readonly BandwidthLimit[]): string {
 }
 
 /** An option that counts something. */
-export function countOf(invocation: Invocation, name: 'copies' | 'connections', most: number): number | undefined {
-  const count = numberOf(invocation, name, { from: 1, to: most });
+export function countOf(invocation: Invocation, name: 'copies' | 'connections', bounds: { from: number; to: number }): number | undefined {
+  const count = numberOf(invocation, name, bounds);
   if (count !== undefined && !Number.isInteger(count)) throw usageOf(invocation, `--${name} takes a whole number, not "${count}"`);
   return count;
 }

@@ -96,6 +96,9 @@ export const bandwidthLimit = z.object({ mbitPerSecond: z.number().positive(), f
 
 export const bandwidthLimits = z.array(bandwidthLimit).max(48);
 
+/** Of a task to a repository, at once. */
+export const connections = z.int().min(2).max(32);
+
 /** As a task is told of it. `of`: whose it is, which all tasks of a host have in common; services of before hold each limit for a task alone. */
 export const heldLimit = bandwidthLimit.extend({ of: z.string().optional() });
 
@@ -128,6 +131,8 @@ export const archiveAccess = z.object({
   isReadOnly: z.boolean().optional(),
   /** Of a place that whoever works with it opens itself; of a channel they stand with it. */
   limits: z.array(heldLimit).optional(),
+  /** To a share or a bucket, in place of the usual number. */
+  connections: connections.optional(),
 });
 
 /** How long copies stay: for days, or so many of them. Never fewer than three. */

@@ -14,9 +14,9 @@ export type Share = 'all' | 'task' | 'mount';
 export type OpenedLocation = { readonly storage: Storage; close(): void };
 
 /** Opens an archive's place, on this host or on another. `identityFile` is what this host shows there; read again for each channel. `stop` is that of the task, `pace` its host's. */
-export async function openLocation({ location, secret, isReadOnly, limits = [] }: Pick<ArchiveAccess, 'location' | 'secret' | 'isReadOnly' | 'limits'>, identityFile: string | undefined, share: Share, { stop, pace }: { stop?: AbortSignal; pace?: AskPace | undefined } = {}): Promise<OpenedLocation> {
+export async function openLocation({ location, secret, isReadOnly, limits = [], connections }: Pick<ArchiveAccess, 'location' | 'secret' | 'isReadOnly' | 'limits' | 'connections'>, identityFile: string | undefined, share: Share, { stop, pace }: { stop?: AbortSignal; pace?: AskPace | undefined } = {}): Promise<OpenedLocation> {
   if (location.kind !== 'channel') {
-    const storage = await openStorage({ location, secret }, { isReadOnly });
+    const storage = await openStorage({ location, secret }, { isReadOnly, connections });
     return { storage: limits.length === 0 ? storage : throttledStorage(storage, limits, { stop, pace }), close: () => void storage.close?.() };
   }
   const identity = async (): Promise<LinkIdentity> => {

@@ -111,14 +111,14 @@ async function openDataSession(name: string, kind: TaskKind, host: string, at: A
   const gateway = await note(`${name}: gateway`, async () => await chooseGateway(repository, at.host, following));
   const near = await archives.access(at.repository, at.setId);
   const [nearLimits, farLimits] = [limitsAt(await hosts.find(at.host), repository, at.limits), limitsAt(server, repository, at.limits)];
-  const { location, secret } = near;
+  const { location, secret, connections } = near;
   if (location.kind === 'channel') throw new Error('an archive of the catalog is not behind a channel');
   const ends = new AbortController();
   const lost = new AbortController();
   const isEndless = kind === 'oplog';
   const keep = { following, ends, lost };
   const serving = keepTask(dataTaskOf(name), 'serve-archive', server, keep, async () => {
-    return await Promise.resolve({ location, secret, setId: at.setId, right: at.right, isReadOnly: near.isReadOnly, peer: at.host, isEndless, ticket, ...portsOf(server), limits: farLimits });
+    return await Promise.resolve({ location, secret, setId: at.setId, right: at.right, isReadOnly: near.isReadOnly, peer: at.host, isEndless, ticket, ...portsOf(server), limits: farLimits, ...(connections !== undefined && { channels: connections, connections }) });
   });
   const access = (by: HostRow, ports: readonly number[]): ArchiveAccess => ({ ...near, secret: null, location: { kind: 'channel', host: by.address, name: server.id, ports: [...ports], ticket, limits: nearLimits } });
   if (gateway === null) return { access: async () => access(server, await serving.ports), lost: lost.signal, end: async () => await end(ends, [serving]) };

@@ -28,6 +28,9 @@ export function locationOf(row: RepositoryRow): RepositoryLocation {
   return repositoryLocation.parse(JSON.parse(row.location));
 }
 
+/** Channels of a data session and connections to a share; parts of an object that go to a bucket at once. */
+const usualConnections = (row: RepositoryRow): number => (locationOf(row).kind === 's3' ? 6 : 4);
+
 export type Archives = ReturnType<typeof openArchives>;
 
 export function openArchives(options: { catalog: Catalog; sealer: Sealer; links: Links; clock: Clock; rereads: Rereads; sweeps: Sweeps }) {
@@ -98,6 +101,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
         immutable: immutableOf(row),
         limits: limitsOf(row),
         copiesAtOnce: row.copies_at_once ?? usualCopies.repository,
+        connections: row.connections ?? usualConnections(row),
         gateways: nameGateways(row, hosts),
         reread: row.is_attached === 1 ? null : rereads.view(await rereads.of(row)),
         sweeps: row.is_attached === 1 ? null : sweeps.view(await sweeps.of(row)),
@@ -112,8 +116,8 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
       };
     },
 
-    async setLimits(row: RepositoryRow, { limits, copiesAtOnce }: RepositoryLimits): Promise<RepositoryRow> {
-      const change = { ...(limits !== undefined && { limits: JSON.stringify(limits) }), ...(copiesAtOnce !== undefined && { copies_at_once: copiesAtOnce }) };
+    async setLimits(row: RepositoryRow, { limits, copiesAtOnce, connections }: RepositoryLimits): Promise<RepositoryRow> {
+      const change = { ...(limits !== undefined && { limits: JSON.stringify(limits) }), ...(copiesAtOnce !== undefined && { copies_at_once: copiesAtOnce }), ...(connections !== undefined && { connections }) };
       if (Object.keys(change).length > 0) await repositories.setLimits(row.id, change);
       return await find(row.id);
     },
@@ -191,7 +195,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
       const repository = await find(repositoryId);
       const archive = await repositories.archive(repositoryId, setId);
       if (archive === undefined) throw repositoryUnknown({ repository: `${repository.name} (archive of ${setId})` });
-      return { location: locationOf(repository), secret: secretOf(repository), setId, keyHex: sealer.open(archive.sealed_key, `archives.key:${repositoryId}:${setId}`), ...(repository.is_attached === 1 && { isReadOnly: true }) };
+      return { location: locationOf(repository), secret: secretOf(repository), setId, keyHex: sealer.open(archive.sealed_key, `archives.key:${repositoryId}:${setId}`), ...(repository.is_attached === 1 && { isReadOnly: true }), ...(repository.connections !== null && { connections: repository.connections }) };
     },
   };
 }

@@ -40,6 +40,16 @@ test('a follower of an oplog is begun anew with a limit that was changed', async
   assert.deepEqual(told(again['archive'].location.limits), ['host 2']);
 });
 
+test('the connections of a repository are those of each data session of it', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addHost('db1');
+  const shown = await platform.ask('repository.limit', { params: { repository: 'default' }, body: { connections: 8 } });
+  assert.equal(shown.connections, 8);
+  await platform.addSet();
+  const [served] = begun(platform.fake, 'serve-archive');
+  assert.deepEqual([served!['channels'], served!['connections']], [8, 8]);
+});
+
 test('a repository on the host of the task is no traffic', async () => {
   await using platform = await openServerPlatform();
   await platform.ask('host.limit', { params: { host: 'local' }, body: { limits: [{ mbitPerSecond: 1, ...always }] } });

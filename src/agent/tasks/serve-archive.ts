@@ -11,7 +11,7 @@ export async function serveArchive(input: TaskInput<'serve-archive'>, context: T
   const identity = identityFile === undefined ? undefined : await readIdentity(identityFile);
   if (identityFile === undefined || identity === undefined) throw identityMissing({ path: identityFile ?? 'none was given' });
   context.step('open the repository');
-  const storage = await openStorage(input, { isReadOnly: input.isReadOnly });
+  const storage = await openStorage(input, { isReadOnly: input.isReadOnly, connections: input.connections });
   const waits = `wait for ports of ${input.range.from}–${input.range.to}`;
   const served = await serve({
     ...input,

@@ -5,25 +5,26 @@ import { openRestServer } from '../../../test/kit/rest-server.ts';
 import type { Host } from '../../contract/routes/hosts.ts';
 import type { Repository } from '../../contract/routes/repositories.ts';
 
-const repository: Repository = { id: 'r1', name: 'main', host: 'vault', location: { kind: 'directory', path: '/r' }, isDefault: true, isAttached: false, immutable: null, limits: [], copiesAtOnce: 4, gateways: { through: [], hosts: null }, reread: null, sweeps: null, addedAtMs: 0, passphraseFile: null, archives: [] };
+const repository: Repository = { id: 'r1', name: 'main', host: 'vault', location: { kind: 'directory', path: '/r' }, isDefault: true, isAttached: false, immutable: null, limits: [], copiesAtOnce: 4, connections: 4, gateways: { through: [], hosts: null }, reread: null, sweeps: null, addedAtMs: 0, passphraseFile: null, archives: [] };
 
 test('limits of a repository are taken apart, and one that is none is refused before the server is asked', async () => {
   let now = repository;
   await using server = await openRestServer({
     'repository.show': () => now,
-    'repository.limit': ({ body }) => (now = { ...now, ...(body.limits !== undefined && { limits: body.limits }), ...(body.copiesAtOnce !== undefined && { copiesAtOnce: body.copiesAtOnce }) }),
+    'repository.limit': ({ body }) => (now = { ...now, ...(body.limits !== undefined && { limits: body.limits }), ...(body.copiesAtOnce !== undefined && { copiesAtOnce: body.copiesAtOnce }), ...(body.connections !== undefined && { connections: body.connections }) }),
   });
   await using cli = await openCommandLine(server);
   const says = async (...words: string[]) => (await cli.run('repository', 'limit', 'main', ...words)).stdout.trim();
-  assert.equal(await says('400', '50@22:00-06:30'), 'repository main: bandwidth 400 Mbit/s, 50 Mbit/s from 22:00 to 06:30; copies of 4 sets at once');
-  assert.equal(await says('--copies', '1'), 'repository main: bandwidth 400 Mbit/s, 50 Mbit/s from 22:00 to 06:30; copies of 1 set at once');
-  assert.equal(await says('none'), 'repository main: bandwidth not limited; copies of 1 set at once');
-  assert.equal(await says(), 'repository main: bandwidth not limited; copies of 1 set at once');
+  assert.equal(await says('400', '50@22:00-06:30'), 'repository main: bandwidth 400 Mbit/s, 50 Mbit/s from 22:00 to 06:30; copies of 4 sets at once, each over 4 connections');
+  assert.equal(await says('--copies', '1', '--connections', '8'), 'repository main: bandwidth 400 Mbit/s, 50 Mbit/s from 22:00 to 06:30; copies of 1 set at once, each over 8 connections');
+  assert.equal(await says('none'), 'repository main: bandwidth not limited; copies of 1 set at once, each over 8 connections');
+  assert.equal(await says(), 'repository main: bandwidth not limited; copies of 1 set at once, each over 8 connections');
   for (const wrong of ['0', '-1', '50@8:00-18:00', '50@08:00', 'fast']) {
     const { code, stderr } = await cli.run('repository', 'limit', 'main', '--', wrong);
     assert.equal(code, 2, wrong);
     assert.ok(stderr.includes(`"${wrong}"`), stderr);
   }
+  for (const wrong of ['1', '33', '2.5']) assert.equal((await cli.run('repository', 'limit', 'main', '--connections', wrong)).code, 2, wrong);
   for (const wrong of ['0', '1.5', 'many']) assert.equal((await cli.run('repository', 'limit', 'main', '--copies', wrong)).code, 2, wrong);
 });
 

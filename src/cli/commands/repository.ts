@@ -79,11 +79,11 @@ export async function showRepository(invocation: Invocation): Promise<ExitCode> 
 
 export async function limitRepository(invocation: Invocation): Promise<ExitCode> {
   const [name, ...words] = invocation.args as string[];
-  const body = { limits: bandwidthFrom(invocation, words), copiesAtOnce: countOf(invocation, 'copies', 1_000) };
+  const body = { limits: bandwidthFrom(invocation, words), copiesAtOnce: countOf(invocation, 'copies', { from: 1, to: 1_000 }), connections: countOf(invocation, 'connections', { from: 2, to: 32 }) };
   const client = await invocation.client();
   const isShown = Object.values(body).every((value) => value === undefined);
   const repository = isShown ? await client.call('repository.show', { params: { repository: name! } }) : await client.call('repository.limit', { params: { repository: name! }, body });
-  invocation.answer(repository, () => `repository ${repository.name}: bandwidth ${showBandwidth(repository.limits)}; copies of ${showCopies(repository.copiesAtOnce)}`);
+  invocation.answer(repository, () => `repository ${repository.name}: bandwidth ${showBandwidth(repository.limits)}; copies of ${showCopies(repository.copiesAtOnce)}, each over ${repository.connections} connections`);
   return exitCodes.done;
 }
 
@@ -116,7 +116,7 @@ function describeRepository(repository: Repository, timeZone: string): string {
       ['passphrase', passphrase],
       ['immutable', showImmutable(repository.immutable)],
       ['bandwidth', showBandwidth(repository.limits)],
-      ['copies', showCopies(repository.copiesAtOnce)],
+      ['copies', `${showCopies(repository.copiesAtOnce)}, each over ${repository.connections} connections`],
       ['gateways', showGateways(repository.gateways)],
       ['re-read', showReread(repository.reread, timeZone)],
       ['sweep', showSweeps(repository.sweeps, timeZone)],

@@ -105,9 +105,12 @@ Without a name, the default repository.`,
 lowest counts. They take the place of those before; "none" limits nothing. All who work with a repository on a host share it; of
 a share or a bucket that hosts open themselves, the tasks of each host do. Running tasks keep what they started with.
 Without any, and without options, it is shown.`,
-    options: [{ flags: '--copies <n>', says: 'so many sets are copied into it at once (4); running copies go on when it is lowered' }],
+    options: [
+      { flags: '--copies <n>', says: 'so many sets are copied into it at once (4); running copies go on when it is lowered' },
+      { flags: '--connections <n>', says: 'over so many each task sends and reads: channels or connections to a share (4), parts to a bucket (6)' },
+    ],
     client: true,
-    examples: ['tidemark repository limit main 50@08:00-18:00 400', 'tidemark repository limit main none', 'tidemark repository limit main --copies 8'],
+    examples: ['tidemark repository limit main 50@08:00-18:00 400', 'tidemark repository limit main none', 'tidemark repository limit main --copies 8 --connections 8'],
     see: ['tidemark repository show', 'tidemark node limit', 'tidemark server limit'],
     load: async () => (await import('../commands/repository.ts')).limitRepository,
   },

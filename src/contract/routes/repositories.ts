@@ -58,6 +58,8 @@ export const repository = z
     limits: z.array(v.bandwidthLimit),
     /** How many sets are copied into it at once. */
     copiesAtOnce: z.int(),
+    /** Over how many connections a task sends to it and reads from it. */
+    connections: z.int(),
     gateways: repositoryGateways,
     /** Null: it is only read, and not by itself. */
     reread: reread.nullable(),
@@ -72,7 +74,7 @@ export const repository = z
 export type Repository = z.infer<typeof repository>;
 
 /** What is left out stays as it is. */
-export const repositoryLimits = z.object({ limits: v.bandwidthLimits.optional(), copiesAtOnce: z.int().min(1).max(1_000).optional() });
+export const repositoryLimits = z.object({ limits: v.bandwidthLimits.optional(), copiesAtOnce: z.int().min(1).max(1_000).optional(), connections: v.connections.optional() });
 export type RepositoryLimits = z.infer<typeof repositoryLimits>;
 
 /** What a repository is called and how it is opened. */
@@ -142,7 +144,7 @@ export const repositoryRoutes = {
     method: 'PUT',
     path: '/api/v1/repositories/:repository/limits',
     permission: 'repositories.write',
-    summary: 'Limit how fast data goes between the repository and other hosts, for tasks that start from now on, and how many sets are copied into it at once.',
+    summary: 'Limit how fast data goes between the repository and other hosts, and over how many connections, for tasks that start from now on, and how many sets are copied into it at once.',
     params: repositoryParam,
     body: repositoryLimits,
     status: 200,
