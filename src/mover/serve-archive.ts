@@ -46,6 +46,8 @@ export type ServeOptions = {
   readonly portWaitMs: number;
   readonly limits?: readonly HeldLimit[];
   readonly pace?: AskPace | undefined;
+  /** How often who waits for a slow line hears of us: well within the time after which a client takes an open channel for a dead one. */
+  readonly patienceMs?: number;
   /** How long the session keeps its ports without a channel. */
   readonly keepMs?: number;
   readonly log: Log;
@@ -74,8 +76,7 @@ const windowBytes = 8 << 20;
 const partBytes = 1 << 20;
 const namesAtOnce = 1000;
 const leastChannels = 2;
-/** Well within the time after which a client takes an open channel for a dead one. */
-const patienceMs = 30_000;
+const usualPatienceMs = 30_000;
 /** At a port, those that have not greeted included. */
 const connectionsMost = 32;
 
@@ -154,9 +155,8 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
       counts.sentBytes += body?.length ?? 0;
       await sender.room();
     };
-    /** Who waits for a slow line hears that it is not forgotten. */
     const paced = async (id: number, bytes: number): Promise<void> => {
-      const patience = setInterval(() => void write(id, 'part', {}), patienceMs);
+      const patience = setInterval(() => void write(id, 'part', {}), options.patienceMs ?? usualPatienceMs);
       await throttle.take(bytes).finally(() => clearInterval(patience));
     };
     const answerRead = async (id: number, bytes: Uint8Array): Promise<void> => {
