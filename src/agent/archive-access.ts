@@ -25,8 +25,8 @@ export async function withArchiveHere<T>(access: ArchiveAccess, work: (archive: 
 }
 
 /** An archive wherever it is, for as long as the task's process lives. `share` is for tasks that start a mount, which opens it too. */
-export async function openArchiveAt(access: ArchiveAccess, context: Pick<TaskContext, 'identityFile' | 'signal'>, share: Share = 'all'): Promise<Archive> {
-  const { storage } = await openLocation(access, context.identityFile, share, context.signal);
+export async function openArchiveAt(access: ArchiveAccess, context: Pick<TaskContext, 'identityFile' | 'signal' | 'pace'>, share: Share = 'all'): Promise<Archive> {
+  const { storage } = await openLocation(access, context.identityFile, share, { stop: context.signal, pace: context.pace });
   return await openOn(storage, access);
 }
 

@@ -26,7 +26,7 @@ export type Moment = {
 };
 
 /** `at` null means the point's own time: the newest entry of the copied oplog. */
-export async function openMoment(access: ArchiveAccess, pointId: string, at: ClusterTime | null, context: Pick<TaskContext, 'identityFile' | 'signal'>): Promise<Moment> {
+export async function openMoment(access: ArchiveAccess, pointId: string, at: ClusterTime | null, context: Pick<TaskContext, 'identityFile' | 'signal' | 'pace'>): Promise<Moment> {
   const archive = await openArchiveAt(access, context, 'task');
   const point = await archive.point(pointId);
   const about = aboutOf(point);

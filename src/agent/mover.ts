@@ -18,13 +18,13 @@ import { runTask } from './tasks/table.ts';
 /** Kinds that read a protected database's disk; the others serve an operator who waits. */
 const yields: ReadonlySet<TaskKind> = new Set<TaskKind>(['backup', 'check', 'sweep', 'tend-oplog']);
 
-export async function runMover(task: MoverTask, send: (message: FromMover) => void, signal: AbortSignal, onConnection: TaskContext['onConnection'], log: Log): Promise<void> {
+export async function runMover(task: MoverTask, send: (message: FromMover) => void, signal: AbortSignal, own: Pick<TaskContext, 'onConnection' | 'pace'>, log: Log): Promise<void> {
   if (yields.has(task.kind)) {
     setPriority(0, 15);
     yieldDisk();
   }
   const voice = speak((event) => send({ kind: 'event', event }), systemClock);
-  const context: TaskContext = { ...task, ...voice, signal, onConnection, clock: systemClock, log: log.with({ taskId: task.taskId, kind: task.kind, ...(task.session !== undefined && { session: task.session }) }) };
+  const context: TaskContext = { ...task, ...voice, ...own, signal, clock: systemClock, log: log.with({ taskId: task.taskId, kind: task.kind, ...(task.session !== undefined && { session: task.session }) }) };
   try {
     const input: unknown = taskKinds[task.kind].input.parse(task.input);
     const output = await runTask(task.kind, input, context);

@@ -108,7 +108,7 @@ const because = (why: unknown, error: unknown): unknown => (isFailure(why) && wh
 
 async function reach({ archive, point, at }: ReachAsked, context: TaskContext, howFor: (moment: Moment) => ReachHow, ground: Ground, undo: AsyncDisposableStack): Promise<Reached> {
   const program = [...context.programs.node, context.programs.mount];
-  const waiting = undo.use(startMountChild(program, context.log));
+  const waiting = undo.use(startMountChild(program, context.log, context.pace));
   context.step('choose the moment');
   const moment = await openMoment(archive, point, at, context);
   context.say(sayMoment(moment));
@@ -124,6 +124,7 @@ async function reach({ archive, point, at }: ReachAsked, context: TaskContext, h
       waiting,
       log: context.log,
       signal: context.signal,
+      pace: context.pace,
     }),
   ));
   if (mount.mode === 'files') context.say('nothing can be mounted on this host: the files were laid down instead, which takes longer', 'warning');

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Bottleneck, TaskEvent } from '../contract/tasks.ts';
+import type { AskPace } from '../mover/paces.ts';
 
 /** How to start the other programs of this installation: the command and its first arguments. */
 export type Programs = { readonly mover: string; readonly mount: string; readonly guardian: string; readonly node: readonly string[] };
@@ -20,6 +21,8 @@ export type TaskContext = {
   readonly identityFile?: string;
   /** Connections that came to the transport's own port for this task, from now on: paused, with what was read of them. */
   readonly onConnection: (take: (socket: Socket, first: Buffer) => void) => void;
+  /** The rates of this host, where it has some in common with other tasks. */
+  readonly pace?: AskPace;
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly log: Log;

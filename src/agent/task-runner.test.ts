@@ -13,7 +13,9 @@ import { openTaskRunner, type TaskRunner } from './task-runner.ts';
 const mover = `
 process.on('message', (message) => {
   if (message.kind === 'stop') { process.send({ kind: 'failed', failure: { code: 'base.stopped', message: 'stopped as asked', hint: '', retry: 'never', details: {} } }, () => process.exit(0)); return; }
+  if (message.kind === 'paced') { process.send({ kind: 'finished', output: { waitMs: message.waitMs } }, () => process.exit(0)); return; }
   const { input } = message.task;
+  if (input.pace) return process.send({ kind: 'pace', ask: 1, of: input.pace, bytes: 1000, bytesPerMs: 1 });
   process.send({ kind: 'event', event: { kind: 'step', atMs: 0, step: 'one' } });
   process.send({ kind: 'event', event: { kind: 'step', atMs: 0, step: 'two' } });
   if (input.die) process.kill(process.pid, 'SIGKILL');
@@ -73,6 +75,18 @@ test('a mover that is killed fails its task, names its last step, and its direct
   assert.ok(state.state === 'failed' && state.failure.code === 'agent.mover-died' && state.failure.message.includes('SIGKILL') && state.failure.message.includes('two'));
   assert.ok(cleaned.includes(join(workDirectory, 'tasks', 't2')));
   assert.equal(existsSync(join(workDirectory, 'tasks', 't2')), false);
+});
+
+test('tasks that ask for room by one name stand in one line', async (t) => {
+  const { runner } = await open(t);
+  const asked = ['host', 'host', 'policy p'].map(async (pace, at) => {
+    await runner.start(`p${at}`, 'check', { pace });
+    const state = await runner.watch(`p${at}`, 0, () => {}, never);
+    return state.state === 'finished' ? (state.output as { waitMs: number }).waitMs : -1;
+  });
+  const [one, other, third] = await Promise.all(asked);
+  assert.deepEqual([Math.min(one!, other!), third], [0, 0]);
+  assert.ok(Math.max(one!, other!) > 0, 'the second one waits for the first');
 });
 
 test('a task can be stopped, and a stopped task says so', async (t) => {

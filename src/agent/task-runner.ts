@@ -18,13 +18,14 @@ import type { Log } from '../base/log.ts';
 import { stopped } from '../base/failures.ts';
 import { dataSessionName } from '../contract/data-channel.ts';
 import type { TaskEvent, TaskInput, TaskKind, TaskState } from '../contract/tasks.ts';
+import { answerPace, openPaces, type PaceAnswer, type PaceAsked } from '../mover/paces.ts';
 import { moverDied, taskExists, taskUnknown, tooManyTasks } from './failures.ts';
 import { openMovers } from './movers.ts';
 import type { Programs } from './task-context.ts';
 
 /** What goes down to a mover, and what comes up. */
-export type ToMover = { kind: 'run'; task: MoverTask } | { kind: 'stop' } | { kind: 'connection'; firstHex: string };
-export type FromMover = { kind: 'event'; event: TaskEvent } | { kind: 'finished'; output: unknown } | { kind: 'failed'; failure: WireFailure };
+export type ToMover = { kind: 'run'; task: MoverTask } | { kind: 'stop' } | { kind: 'connection'; firstHex: string } | PaceAnswer;
+export type FromMover = { kind: 'event'; event: TaskEvent } | { kind: 'finished'; output: unknown } | { kind: 'failed'; failure: WireFailure } | PaceAsked;
 export type MoverTask = { taskId: string; /** Whose work it is. */ session?: string | undefined; kind: TaskKind; input: unknown; directory: string; keepDirectory: string; programs: Programs; identityFile?: string };
 
 type Task = {
@@ -101,6 +102,7 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
   const tasks = new Map<string, Task>();
   const forgotten = new Set<string>();
   const ends = new Set<Promise<void>>();
+  const pace = openPaces();
 
   const find = (taskId: string): Task => {
     const task = tasks.get(taskId);
@@ -128,6 +130,7 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
     let outcome: TaskState | undefined;
     task.child.on('message', (message: FromMover) => {
       if (message.kind === 'event') record(task, message.event);
+      else if (message.kind === 'pace') void answerPace(message, pace).then((answer: ToMover) => task.child.connected && task.child.send(answer, () => {}));
       else if (message.kind === 'finished') outcome = { state: 'finished', output: message.output };
       else outcome = { state: 'failed', failure: message.failure };
     });

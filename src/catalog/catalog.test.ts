@@ -134,7 +134,7 @@ test('an endless session keeps its newest events only', async () => {
 });
 
 test('the points of a repository are mirrored: new ones come, missing ones are marked lost, a found one is no longer lost', async () => {
-  await catalog.repositories.add({ id: 'r1', name: 'r1', host: 'local', location: '{}', sealed_secret: null, sealed_passphrase: '', sealed_key: '', passphrase_file: null, is_default: 1, added_ms: 1, limits: '[]', gateways: '{"through":[],"hosts":null}', is_attached: 0, immutable: null });
+  await catalog.repositories.add({ id: 'r1', name: 'r1', host: 'local', location: '{}', sealed_secret: null, sealed_passphrase: '', sealed_key: '', passphrase_file: null, is_default: 1, added_ms: 1, limits: '[]', gateways: '{"through":[],"hosts":null}', is_attached: 0, immutable: null, copies_at_once: null, connections: null });
   const row = (id: string, summary = '{}') => ({ id, set_id: 's1', repository: 'r1', created_ms: 1, summary, lost: 0 });
   await catalog.points.mirror('r1', 's1', [row('p1'), row('p2')]);
   await catalog.points.mirror('r1', 's1', [row('p2', '{"a":1}'), row('p3')]);

@@ -17,8 +17,13 @@ export function hostStore(db: Kysely<Tables>) {
     async add(row: HostRow): Promise<void> {
       await db.insertInto('hosts').values(row).execute();
     },
-    async update(id: string, change: Partial<Pick<HostRow, 'address' | 'control_port' | 'deployer_port' | 'data_from' | 'data_to' | 'single_port' | 'dials' | 'platform' | 'pushed_ms'>>): Promise<void> {
+    async update(id: string, change: Partial<Pick<HostRow, 'address' | 'control_port' | 'deployer_port' | 'data_from' | 'data_to' | 'single_port' | 'dials' | 'platform' | 'pushed_ms' | 'copies_at_once' | 'limits'>>): Promise<void> {
       await db.updateTable('hosts').set(change).where('id', '=', id).execute();
+    },
+    /** Of those that have a number of their own, by their ids. */
+    async copiesAtOnce(): Promise<ReadonlyMap<string, number>> {
+      const rows = await db.selectFrom('hosts').select(['id', 'copies_at_once']).where('copies_at_once', 'is not', null).$narrowType<{ copies_at_once: number }>().execute();
+      return new Map(rows.map((row) => [row.id, row.copies_at_once]));
     },
     /** The host, its tokens and its certificates in one transaction: from here on it is refused. */
     async remove(id: string, nowMs: number): Promise<void> {

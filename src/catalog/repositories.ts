@@ -15,8 +15,13 @@ export function repositoryStore(db: Kysely<Tables>) {
     async find(nameOrId: string): Promise<RepositoryRow | undefined> {
       return await db.selectFrom('repositories').selectAll().where((or) => or.or([or('id', '=', nameOrId), or('name', '=', nameOrId)])).executeTakeFirst();
     },
-    async setLimits(id: string, limits: string): Promise<void> {
-      await db.updateTable('repositories').set({ limits }).where('id', '=', id).execute();
+    async setLimits(id: string, change: Partial<Pick<RepositoryRow, 'limits' | 'copies_at_once' | 'connections'>>): Promise<void> {
+      await db.updateTable('repositories').set(change).where('id', '=', id).execute();
+    },
+    /** Of those that have a number of their own, by their ids. */
+    async copiesAtOnce(): Promise<ReadonlyMap<string, number>> {
+      const rows = await db.selectFrom('repositories').select(['id', 'copies_at_once']).where('copies_at_once', 'is not', null).$narrowType<{ copies_at_once: number }>().execute();
+      return new Map(rows.map((row) => [row.id, row.copies_at_once]));
     },
     async setImmutable(id: string, immutable: string): Promise<void> {
       await db.updateTable('repositories').set({ immutable }).where('id', '=', id).execute();

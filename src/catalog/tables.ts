@@ -28,6 +28,10 @@ export type Tables = {
     platform: string | null;
     /** When a first contact over Windows' own ports was begun last; null: never. */
     pushed_ms: number | null;
+    /** How many sets are copied from it at once; null: the usual number. */
+    copies_at_once: number | null;
+    /** JSON: bandwidth limits of all that its movers send and receive. */
+    limits: string;
   };
   /** What is to be protected: `options` is a document of the contract; the schedule's next run is the first after `counts_from_ms`. */
   protection_groups: { id: string; name: string; options: string; is_enabled: number; counts_from_ms: number; added_ms: number };
@@ -86,6 +90,9 @@ export type Tables = {
     is_attached: number;
     /** JSON: for how many days everything is kept, as the repository itself says; null: it can be deleted. */
     immutable: string | null;
+    /** How many sets are copied into it at once, and over how many connections each; null: the usual number. */
+    copies_at_once: number | null;
+    connections: number | null;
   };
   /** Sets that are copied into another repository. `keep` and `schedule` are documents of the contract; the next run is the first after `counts_from_ms`. */
   copies: { id: string; set_id: string; repository: string; keep: string; schedule: string; counts_from_ms: number; added_ms: number };

@@ -3,6 +3,7 @@ import type { GivenPolicy, PolicyDocument, PolicySchedule, Retention, Verificati
 import type { OplogMerged } from '../contract/values.ts';
 import { isGiven, listOf, textOf, type Invocation } from './command.ts';
 import { plural } from './format.ts';
+import { bandwidthFrom } from './limit-words.ts';
 import { hoursFrom, numberOf, timeOfDay, usageOf, type Hours } from './numbers.ts';
 
 const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
@@ -23,6 +24,7 @@ export function changedBy(words: Invocation, document: GivenPolicy): GivenPolicy
   const overrides = { ...document.overrides, ...Object.fromEntries(preferred.map(([set, preferredNode]) => [set, { ...document.overrides?.[set], preferredNode }])) };
   const [times, minutes, lag] = [numberOf(words, 'retry', { from: 0, to: 20 }), numberOf(words, 'retryMinutes', { from: 1, to: 1440 }), numberOf(words, 'lagLimit', { from: 1, to: 86_400 })];
   const [pointHours, lossMinutes] = [numberOf(words, 'promiseHours', { from: 1, to: 100_000 }), numberOf(words, 'promiseLoss', { from: 1, to: 525_600 })];
+  const bandwidth = bandwidthFrom(words, listOf(words, 'bandwidth'));
   const schedule = scheduleOf(words);
   const verified = verificationOf(words);
   return {
@@ -33,6 +35,7 @@ export function changedBy(words: Invocation, document: GivenPolicy): GivenPolicy
     ...(schedule !== undefined && { schedule }),
     ...(timeZone !== undefined && { timeZone }),
     ...(compression !== undefined && { compression: compression as PolicyDocument['compression'] }),
+    ...(bandwidth !== undefined && { bandwidth }),
     ...(textOf(words, 'priority') !== undefined && { highPriority: textOf(words, 'priority') === 'high' }),
     ...(textOf(words, 'window') !== undefined && { window: windowOf(words) }),
     ...(textOf(words, 'proof') !== undefined && { proof: textOf(words, 'proof') as PolicyDocument['proof'] }),

@@ -303,7 +303,7 @@ test('a published moment is printed once it can be connected to', async () => {
 test('a damaged repository ends with 1 and names the points that are hurt', async () => {
   const archive = { set: 'rs0', ok: false, points: 2, chunks: 10, packs: 1, readBytes: 0, damage: [{ object: 'packs/ab', what: 'missing' }], hurtPoints: ['0193aa'], hurtOplog: [] };
   await using server = await openRestServer({
-    'repository.list': () => ({ repositories: [{ id: 'r1', name: 'local', host: 'local', location: { kind: 'directory', path: '/r' }, isDefault: true, isAttached: false, immutable: null, limits: [], gateways: { through: [], hosts: null }, reread: null, sweeps: null, addedAtMs: 0, passphraseFile: null, archives: [] }] }),
+    'repository.list': () => ({ repositories: [{ id: 'r1', name: 'local', host: 'local', location: { kind: 'directory', path: '/r' }, isDefault: true, isAttached: false, immutable: null, limits: [], copiesAtOnce: 4, connections: 4, gateways: { through: [], hosts: null }, reread: null, sweeps: null, addedAtMs: 0, passphraseFile: null, archives: [] }] }),
     'repository.check': ({ params, body }) => (assert.deepEqual([params.repository, body.readDataPercent], ['local', 100]), sessionAnswer({ kind: 'check' })),
     'session.events': () => eventsOf({ kind: 'state', state: 'warning' }),
     'session.show': () => sessionAnswer({ kind: 'check', state: 'warning', result: { kind: 'check', ok: false, archives: [archive] } }),
@@ -312,20 +312,6 @@ test('a damaged repository ends with 1 and names the points that are hurt', asyn
   const { code, stdout } = await cli.run('repository', 'check', '--read-data');
   assert.equal(code, 1);
   assert.match(stdout, /packs\/ab: missing\n {2}restore point 0193aa cannot be trusted/);
-});
-
-test('limits of a repository are taken apart, and one that is none is refused before the server is asked', async () => {
-  const repository = { id: 'r1', name: 'main', host: 'vault', location: { kind: 'directory', path: '/r' }, isDefault: true, isAttached: false, immutable: null, reread: null, sweeps: null, addedAtMs: 0, passphraseFile: null, archives: [] } as const;
-  await using server = await openRestServer({ 'repository.limit': ({ body }) => ({ ...repository, archives: [], limits: body.limits, gateways: { through: [], hosts: null } }) });
-  await using cli = await openCommandLine(server);
-  const set = await cli.run('repository', 'limit', 'main', '400', '50@22:00-06:30');
-  assert.match(set.stdout, /repository main: 400 Mbit\/s, 50 Mbit\/s from 22:00 to 06:30/);
-  assert.match((await cli.run('repository', 'limit', 'main')).stdout, /not limited/);
-  for (const wrong of ['0', '-1', '50@8:00-18:00', '50@08:00', 'fast']) {
-    const { code, stderr } = await cli.run('repository', 'limit', 'main', '--', wrong);
-    assert.equal(code, 2, wrong);
-    assert.ok(stderr.includes(`"${wrong}"`), stderr);
-  }
 });
 
 test('a password reaches the server from its file and stands in no output', async () => {

@@ -91,6 +91,8 @@ export const policyDocument = z
     retry: z.object({ times: z.int().min(0).max(20).default(3), minutes: z.int().min(1).max(1440).default(10) }).prefault({}),
     retention: retention.prefault({}),
     compression: compression.default('balanced'),
+    /** How fast the copies that it makes may be. */
+    bandwidth: v.bandwidthLimits.default([]),
     /** When a set counts as unprotected, and that is told. `pointHours` null: the longest pause of the schedule, and an hour. */
     promise: z.object({ pointHours: z.int().min(1).max(100_000).nullable().default(null), lossSeconds: z.int().min(60).max(31_536_000).default(900) }).prefault({}),
     verification: verification.prefault({}),

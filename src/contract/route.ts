@@ -16,7 +16,7 @@ export const permissions = {
   'sets.write': 'Add and remove protected sets.',
   'backups.run': 'Start backups.',
   'policies.read': 'See policies and their runs, and what retention would delete.',
-  'policies.write': 'Add, change, enable and remove policies.',
+  'policies.write': 'Add, change, enable and remove policies; set how many sets are copied at once.',
   'policies.run': 'Run policies by hand, stop their runs, retry what failed.',
   'points.read': 'See restore points.',
   'points.verify': 'Prove restore points by opening them.',

@@ -298,7 +298,9 @@ export const taskKinds = {
       /** The port of this transport's orders, to have all channels come there; null binds ports of the range. */
       singlePort: z.int().min(1).max(65535).nullable().default(null),
       portWaitSeconds: z.number().min(0).max(3600).default(600),
-      limits: z.array(v.bandwidthLimit).default([]),
+      limits: z.array(v.heldLimit).default([]),
+      /** To a share or a bucket, in place of the usual number. */
+      connections: v.connections.optional(),
     }),
     output: z.object({ why: z.enum(['stopped', 'left alone']), receivedBytes: z.number(), sentBytes: z.number() }),
   },

@@ -94,6 +94,14 @@ export const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'it takes
 /** How fast data may flow between two times of the host's day; the same time twice is the whole day. The lowest of several holds. */
 export const bandwidthLimit = z.object({ mbitPerSecond: z.number().positive(), from: timeOfDay, to: timeOfDay });
 
+export const bandwidthLimits = z.array(bandwidthLimit).max(48);
+
+/** Of a task to a repository, at once. */
+export const connections = z.int().min(2).max(32);
+
+/** As a task is told of it. `of`: whose it is, which all tasks of a host have in common; services of before hold each limit for a task alone. */
+export const heldLimit = bandwidthLimit.extend({ of: z.string().optional() });
+
 export const dataTicket = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** What a connection asks for, in the clear; made of the ticket, and tells nothing of it. */
@@ -108,7 +116,7 @@ export const channelLocation = z.object({
   /** One for each channel; the same one for all where they share a port. */
   ports: z.array(z.int().min(1).max(65535)).min(1).max(64),
   ticket: dataTicket,
-  limits: z.array(bandwidthLimit).default([]),
+  limits: z.array(heldLimit).default([]),
 });
 
 export const archiveLocation = z.discriminatedUnion('kind', [...repositoryLocation.options, channelLocation]);
@@ -122,7 +130,9 @@ export const archiveAccess = z.object({
   /** Nothing is written: the repository is attached, and is somebody else's. */
   isReadOnly: z.boolean().optional(),
   /** Of a place that whoever works with it opens itself; of a channel they stand with it. */
-  limits: z.array(bandwidthLimit).optional(),
+  limits: z.array(heldLimit).optional(),
+  /** To a share or a bucket, in place of the usual number. */
+  connections: connections.optional(),
 });
 
 /** How long copies stay: for days, or so many of them. Never fewer than three. */
@@ -263,6 +273,7 @@ export type S3Location = z.infer<typeof s3Location>;
 export type ArchiveLocation = z.infer<typeof archiveLocation>;
 export type ChannelLocation = z.infer<typeof channelLocation>;
 export type BandwidthLimit = z.infer<typeof bandwidthLimit>;
+export type HeldLimit = z.infer<typeof heldLimit>;
 export type PointSummary = z.infer<typeof pointSummary>;
 export type Window = z.infer<typeof window>;
 export type Discovered = z.infer<typeof discovered>;

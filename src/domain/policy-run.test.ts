@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { chooseParts, isOver, runStateOf, settlePart, type Candidate, type PartStanding, type SessionEnded } from './policy-run.ts';
+import { chooseParts, isOver, runStateOf, settlePart, usualLimits, type Candidate, type PartStanding, type SessionEnded } from './policy-run.ts';
 
 const retry = { times: 3, minutes: 10 };
 const candidate = (policy: string, set: string, more: Partial<Candidate> = {}): Candidate => ({ policy, set, isHigh: false, dueMs: 0, place: { host: set, repository: 'r' }, ...more });
-const limits = { host: 1, repository: 4, server: 100 };
+const limits = usualLimits;
+const own = (of: string, counts: readonly number[]): ReadonlyMap<string, number> => new Map(counts.map((count, at) => [`${of}${at}`, count]));
 
 test('a part that fails is tried again ten minutes later, three times, and then it has failed', () => {
   let part: PartStanding = { state: 'running', attempt: 0, notBeforeMs: 0 };
@@ -45,11 +46,19 @@ test('a host has one copy at a time, a repository four, a set one, also of those
   assert.deepEqual(chooseParts(many, [], limits).map(({ set }) => set), ['s0', 's1', 's2', 's3']);
   assert.deepEqual(chooseParts(many, [{ host: 'h1', repository: 'r', policy: null, set: 'x' }], limits).map(({ set }) => set), ['s0', 's2', 's3']);
   assert.deepEqual(chooseParts([candidate('p', 's'), candidate('q', 's')], [], limits).length, 1);
-  assert.equal(chooseParts(many, [], { host: 9, repository: 9, server: 2 }).length, 2);
+  assert.equal(chooseParts(many, [], { ...limits, server: 2 }).length, 2);
+});
+
+test('a host and a repository with a number of their own have that, the others the usual one', () => {
+  const many = Array.from({ length: 12 }, (_, at) => candidate('p', `s${String(at).padStart(2, '0')}`, { place: { host: `h${at % 3}`, repository: at < 6 ? 'r0' : 'r1' } }));
+  const chosen = chooseParts(many, [], { server: 100, hosts: new Map([['h1', 3]]), repositories: new Map([['r0', 2]]) });
+  assert.deepEqual(chosen.map(({ set }) => set), ['s00', 's01', 's07', 's08', 's10']);
+  const lowered = chooseParts(many, many.slice(0, 4).map(({ place, set }) => ({ ...place, set, policy: 'p' })), { server: 100, hosts: new Map(), repositories: new Map([['r0', 2]]) });
+  assert.deepEqual(lowered, [], 'more run than may begin');
 });
 
 test('policies take turns, those that matter more come first, and the longest due before others', () => {
-  const one = { host: 99, repository: 1, server: 99 };
+  const one = { server: 99, hosts: new Map([['h', 99]]), repositories: new Map([...Array(5).keys()].map((at) => [`r${at}`, 1])) };
   const big = Array.from({ length: 5 }, (_, at) => candidate('big', `b${at}`, { dueMs: 1, place: { host: 'h', repository: `r${at}` } }));
   const small = candidate('small', 's', { dueMs: 2, place: { host: 'h', repository: 'rs' } });
   assert.deepEqual(chooseParts([...big, small], [], one).map(({ policy }) => policy).slice(0, 3), ['big', 'small', 'big']);
@@ -60,13 +69,14 @@ test('policies take turns, those that matter more come first, and the longest du
 test('for random crowds no limit is passed, and nothing waits that has room', () => {
   const crowd = fc.array(fc.record({ policy: fc.constantFrom('a', 'b', 'c'), set: fc.integer({ min: 0, max: 30 }), host: fc.integer({ min: 0, max: 5 }), repository: fc.integer({ min: 0, max: 2 }), isHigh: fc.boolean(), dueMs: fc.integer({ min: 0, max: 9 }) }), { maxLength: 40 });
   fc.assert(
-    fc.property(crowd, fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 12 }), (given, host, repository, server) => {
+    fc.property(crowd, fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 6, maxLength: 6 }), fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 3, maxLength: 3 }), fc.integer({ min: 1, max: 12 }), (given, host, repository, server) => {
       const waiting = given.map((one) => candidate(one.policy, `s${one.set}`, { ...one, set: `s${one.set}`, place: { host: `h${one.host}`, repository: `r${one.repository}` } }));
-      const chosen = chooseParts(waiting, [], { host, repository, server });
-      const most = (of: (one: Candidate) => string): number => Math.max(0, ...Map.groupBy(chosen, of).values().map(({ length }) => length));
-      assert.ok(most((one) => one.place.host) <= host && most((one) => one.place.repository) <= repository && most(({ set }) => set) <= 1 && chosen.length <= server);
+      const chosen = chooseParts(waiting, [], { server, hosts: own('h', host), repositories: own('r', repository) });
+      const numberOf = (counts: readonly number[], name: string): number => counts[Number(name.slice(1))]!;
+      const isWithin = (of: (one: Candidate) => string, most: (name: string) => number): boolean => Map.groupBy(chosen, of).entries().every(([name, { length }]) => length <= most(name));
+      assert.ok(isWithin((one) => one.place.host, (name) => numberOf(host, name)) && isWithin((one) => one.place.repository, (name) => numberOf(repository, name)) && isWithin(({ set }) => set, () => 1) && chosen.length <= server);
       const full = (of: (one: Candidate) => string, value: string, limit: number): boolean => chosen.filter((one) => of(one) === value).length >= limit;
-      for (const one of waiting) if (!chosen.includes(one) && chosen.length < server) assert.ok(full(({ place }) => place.host, one.place.host, host) || full(({ place }) => place.repository, one.place.repository, repository) || full(({ set }) => set, one.set, 1));
+      for (const one of waiting) if (!chosen.includes(one) && chosen.length < server) assert.ok(full(({ place }) => place.host, one.place.host, numberOf(host, one.place.host)) || full(({ place }) => place.repository, one.place.repository, numberOf(repository, one.place.repository)) || full(({ set }) => set, one.set, 1));
     }),
   );
 });

@@ -36,8 +36,11 @@ export function runStateOf(parts: readonly Pick<PartStanding, 'state'>[]): RunSt
 }
 
 export type Place = { readonly host: string; readonly repository: string };
-export type Limits = { readonly host: number; readonly repository: number; readonly server: number };
-export const usualLimits: Limits = { host: 1, repository: 4, server: 100 };
+/** Copies at once. */
+export const usualCopies = { host: 1, repository: 4, server: 100 } as const;
+/** Hosts and repositories that are not named have the usual number. */
+export type Limits = { readonly server: number; readonly hosts: ReadonlyMap<string, number>; readonly repositories: ReadonlyMap<string, number> };
+export const usualLimits: Limits = { server: usualCopies.server, hosts: new Map(), repositories: new Map() };
 
 export type Candidate = { readonly policy: string; readonly isHigh: boolean; readonly dueMs: number; readonly set: string; readonly place: Place };
 
@@ -51,13 +54,14 @@ export function chooseParts<C extends Candidate>(waiting: readonly C[], running:
     if (policy !== null) count(policies, policy);
   };
   for (const one of running) take(one, one.policy);
+  const isFull = ({ host, repository }: Place): boolean => (hosts.get(host) ?? 0) >= (limits.hosts.get(host) ?? usualCopies.host) || (repositories.get(repository) ?? 0) >= (limits.repositories.get(repository) ?? usualCopies.repository);
   const busy = new Set(running.map(({ set }) => set));
   const chosen: C[] = [];
   const left = new Set(waiting);
   while (running.length + chosen.length < limits.server) {
     let best: C | undefined;
     for (const one of left) {
-      if (busy.has(one.set) || (hosts.get(one.place.host) ?? 0) >= limits.host || (repositories.get(one.place.repository) ?? 0) >= limits.repository) left.delete(one);
+      if (busy.has(one.set) || isFull(one.place)) left.delete(one);
       else if (best === undefined || isBefore(one, best, policies)) best = one;
     }
     if (best === undefined) break;

@@ -5,8 +5,8 @@ import type { OpenSource, SourceFile } from './point-source.ts';
 /** The kernel's page cache does most; this one serves the neighbours of what was asked for. */
 const defaultCacheBytes = 128 << 20;
 
-export const openArchiveSource: OpenSource = async ({ archive: access, point: pointId, identityFile, cacheBytes }) => {
-  const { storage, close } = await openLocation(access, identityFile, 'mount');
+export const openArchiveSource: OpenSource = async ({ archive: access, point: pointId, identityFile, cacheBytes }, pace) => {
+  const { storage, close } = await openLocation(access, identityFile, 'mount', { pace });
   const archive = await openArchive(storage, access.setId, Buffer.from(access.keyHex, 'hex'));
   const point = await archive.point(pointId);
   const reader = await archive.openReader({ cacheBytes: cacheBytes ?? defaultCacheBytes });

@@ -5,6 +5,7 @@ import { withDeadline } from '../base/deadline.ts';
 import { fromWire, isFailure } from '../base/failure.ts';
 import { deadlinePassed } from '../base/failures.ts';
 import type { Log } from '../base/log.ts';
+import { answerPace, openPaces } from '../mover/paces.ts';
 import { mountProcessEnded, mountSilent } from './failures.ts';
 import type { FromMountProcess, MountJob, ToMountProcess } from './mount-process.ts';
 import type { Trouble } from './trouble.ts';
@@ -30,7 +31,8 @@ export type WaitingMount = Disposable & {
   serve(options: { job: MountJob; readyMs: number; signal?: AbortSignal }): Promise<MountChild>;
 };
 
-export function startMountChild(command: readonly string[], log: Log): WaitingMount {
+/** `pace`: the rates that it shares with the task it is for. */
+export function startMountChild(command: readonly string[], log: Log, pace = openPaces()): WaitingMount {
   const [program, ...args] = command;
   const child = spawn(program!, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env: { ...keptCompiledToo(), UV_THREADPOOL_SIZE: threads, PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
   const troubles: Trouble[] = [];
@@ -53,6 +55,7 @@ export function startMountChild(command: readonly string[], log: Log): WaitingMo
     child.on('message', (message: FromMountProcess) => {
       if (message.kind === 'ready') resolve();
       else if (message.kind === 'failed') reject(fromWire(message.failure));
+      else if (message.kind === 'pace') void answerPace(message, pace).then((answer) => tell(child, answer));
       else {
         const { path, operation, failure } = message;
         troubles.push({ path, operation, failure });

@@ -7,6 +7,7 @@
 import { describe, toWire, type WireFailure } from '../base/failure.ts';
 import { stopped } from '../base/failures.ts';
 import type { Log } from '../base/log.ts';
+import { openPacePipe, type PaceAnswer, type PaceAsked } from '../mover/paces.ts';
 import type { OpenSource, PointSource, SourceAccess } from './point-source.ts';
 import { serveMount, type ServedMount } from './serve-mount.ts';
 import type { Trouble } from './trouble.ts';
@@ -19,12 +20,13 @@ export type MountJob = {
   readonly device?: string;
 };
 
-export type ToMountProcess = { readonly kind: 'serve'; readonly job: MountJob } | { readonly kind: 'close'; readonly deadlineMs: number };
+export type ToMountProcess = { readonly kind: 'serve'; readonly job: MountJob } | { readonly kind: 'close'; readonly deadlineMs: number } | PaceAnswer;
 
 export type FromMountProcess =
   | { readonly kind: 'ready' }
   | { readonly kind: 'failed'; readonly failure: WireFailure }
-  | ({ readonly kind: 'trouble' } & Trouble);
+  | ({ readonly kind: 'trouble' } & Trouble)
+  | PaceAsked;
 
 export type MountProcess = {
   /** Resolves when the process has nothing left to do. */
@@ -39,9 +41,10 @@ export function openMountProcess(options: { openSource: OpenSource; send: (messa
   let source: PointSource | undefined;
   let served: Promise<ServedMount> | undefined;
   let closing = false;
+  const pace = openPacePipe((asked) => void send(asked));
 
   const open = async (job: MountJob): Promise<ServedMount> => {
-    source = await options.openSource(job.source);
+    source = await options.openSource(job.source, pace.ask);
     if (closing) throw stopped({ what: 'the mount' });
     const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
     return await serveMount({ ...job, files: source.files, owner, log, onTrouble: (trouble) => void send({ kind: 'trouble', ...trouble }) });
@@ -77,7 +80,8 @@ export function openMountProcess(options: { openSource: OpenSource; send: (messa
   return {
     ended: ended.promise,
     receive(message) {
-      if (message.kind === 'close') close(message.deadlineMs);
+      if (message.kind === 'paced') pace.hear(message);
+      else if (message.kind === 'close') close(message.deadlineMs);
       else if (!closing && served === undefined) void serve(message.job);
     },
     close,

@@ -17,6 +17,7 @@ import { mountNoWay, mountProcessEnded, mountRefused } from './failures.ts';
 import { layDownPoint } from './laid-down.ts';
 import { startMountChild, type WaitingMount } from './mount-child.ts';
 import { ownMountsBelow } from './mount-table.ts';
+import type { AskPace } from '../mover/paces.ts';
 import type { OpenSource, SourceAccess } from './point-source.ts';
 import { removeStaleMounts } from './stale.ts';
 import type { Trouble } from './trouble.ts';
@@ -35,6 +36,7 @@ export type MountOptions = {
   readonly overlayDirectory?: string;
   readonly log: Log;
   readonly signal?: AbortSignal;
+  readonly pace?: AskPace | undefined;
   readonly readyMs?: number;
   readonly closeMs?: number;
   /** This way or none. */
@@ -99,7 +101,7 @@ async function openFuse(options: MountOptions, work: string, mode: 'fuse' | 'fus
   await mkdir(directory, { recursive: true });
   const inNamespace = mode === 'fuse' ? [] : ['unshare', '--user', '--map-root-user', '--mount', '--propagation', 'private', '--'];
   const job = { source: options.source, mountDirectory: directory, overlayDirectory, throwAway: options.overlayDirectory === undefined, device: options.device };
-  const waiting = (mode === 'fuse' ? options.waiting : undefined) ?? startMountChild([...inNamespace, ...options.program], options.log);
+  const waiting = (mode === 'fuse' ? options.waiting : undefined) ?? startMountChild([...inNamespace, ...options.program], options.log, options.pace);
   const child = await waiting.serve({ job, readyMs: options.readyMs ?? 60_000, signal: options.signal });
   const state = { closing: false };
   const broken = child.ended.then<never>((status) => {
@@ -129,7 +131,7 @@ async function openFuse(options: MountOptions, work: string, mode: 'fuse' | 'fus
 async function openFiles(options: MountOptions, work: string): Promise<Mount> {
   // A process that mounts reads nothing from the repository itself, and need not load it.
   const openSource = options.openSource ?? (await import('./archive-source.ts')).openArchiveSource;
-  const source = await openSource(options.source);
+  const source = await openSource(options.source, options.pace);
   try {
     const directory = await layDownPoint(source, options.overlayDirectory ?? work, options.signal);
     const close = once(async () => await removeWork(work, options.log));

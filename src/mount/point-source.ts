@@ -1,5 +1,6 @@
 /** Where a mount's bytes come from: the files of a restore point, to be read in parts or laid down whole. */
 import type { ArchiveAccess } from '../contract/values.ts';
+import type { AskPace } from '../mover/paces.ts';
 import type { MountedFile } from './tree.ts';
 
 export type SourceFile = MountedFile & {
@@ -12,4 +13,4 @@ export type PointSource = { readonly files: readonly SourceFile[]; close(): Prom
 /** What to open, as it travels to the mount process. Holds a key: it goes over a pipe and never into arguments. */
 export type SourceAccess = { readonly archive: ArchiveAccess; readonly point: string; readonly identityFile?: string; readonly cacheBytes?: number };
 
-export type OpenSource = (access: SourceAccess) => Promise<PointSource>;
+export type OpenSource = (access: SourceAccess, pace?: AskPace) => Promise<PointSource>;

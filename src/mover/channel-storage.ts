@@ -10,6 +10,7 @@ import type { ChannelLocation } from '../contract/values.ts';
 import type { Storage, StorageWriter } from '../repository/storage/storage.ts';
 import { openRequests, type RequestOptions } from './requests.ts';
 import { sessionKeptMs } from './serve-archive.ts';
+import type { AskPace } from './paces.ts';
 import { openSpareBuffers } from './spare-buffers.ts';
 import { openThrottle } from './throttle.ts';
 import { headroomBytes, pieceBytes, type Message } from './wire.ts';
@@ -21,7 +22,7 @@ export type ChannelStorage = Storage & {
   close(): Promise<void>;
 };
 
-export type ChannelOptions = { readonly clock?: Clock } & Partial<Pick<RequestOptions, 'reachMs' | 'keptMs' | 'answerMs' | 'windowBytes' | 'stop'>>;
+export type ChannelOptions = { readonly clock?: Clock; readonly pace?: AskPace | undefined } & Partial<Pick<RequestOptions, 'reachMs' | 'keptMs' | 'answerMs' | 'windowBytes' | 'stop'>>;
 
 const namesAtOnce = 500;
 const readBytes = 2 << 20;
@@ -30,7 +31,7 @@ const smallBytes = 64 << 10;
 
 export async function openChannelStorage(location: ChannelLocation, identity: () => Promise<LinkIdentity>, options: ChannelOptions = {}): Promise<ChannelStorage> {
   const clock = options.clock ?? systemClock;
-  const throttle = openThrottle(location.limits, clock);
+  const throttle = openThrottle(location.limits, clock, { pace: options.pace });
   const requests = openRequests({ reachMs: 30_000, keptMs: sessionKeptMs, answerMs: 120_000, windowBytes: 4 << 20, ...options, location, identity, clock, throttle });
   await requests.reached;
   const spares = openSpareBuffers(pieceBytes + headroomBytes);

@@ -5,6 +5,7 @@ import { openStorage } from '../repository/storage/open-storage.ts';
 import type { Storage } from '../repository/storage/storage.ts';
 import { openChannelStorage } from './channel-storage.ts';
 import { identityMissing } from './failures.ts';
+import type { AskPace } from './paces.ts';
 import { throttledStorage } from './throttled-storage.ts';
 
 /** Which channels of a data session a process takes: a mover and the mount that it starts have some each. */
@@ -12,18 +13,18 @@ export type Share = 'all' | 'task' | 'mount';
 
 export type OpenedLocation = { readonly storage: Storage; close(): void };
 
-/** Opens an archive's place, on this host or on another. `identityFile` is what this host shows there; read again for each channel. `stop` is that of the task. */
-export async function openLocation({ location, secret, isReadOnly, limits = [] }: Pick<ArchiveAccess, 'location' | 'secret' | 'isReadOnly' | 'limits'>, identityFile: string | undefined, share: Share, stop?: AbortSignal): Promise<OpenedLocation> {
+/** Opens an archive's place, on this host or on another. `identityFile` is what this host shows there; read again for each channel. `stop` is that of the task, `pace` its host's. */
+export async function openLocation({ location, secret, isReadOnly, limits = [], connections }: Pick<ArchiveAccess, 'location' | 'secret' | 'isReadOnly' | 'limits' | 'connections'>, identityFile: string | undefined, share: Share, { stop, pace }: { stop?: AbortSignal; pace?: AskPace | undefined } = {}): Promise<OpenedLocation> {
   if (location.kind !== 'channel') {
-    const storage = await openStorage({ location, secret }, { isReadOnly });
-    return { storage: limits.length === 0 ? storage : throttledStorage(storage, limits, { stop }), close: () => void storage.close?.() };
+    const storage = await openStorage({ location, secret }, { isReadOnly, connections });
+    return { storage: limits.length === 0 ? storage : throttledStorage(storage, limits, { stop, pace }), close: () => void storage.close?.() };
   }
   const identity = async (): Promise<LinkIdentity> => {
     const found = identityFile === undefined ? undefined : await readIdentity(identityFile);
     if (found === undefined) throw identityMissing({ path: identityFile ?? 'none was given' });
     return found;
   };
-  const storage = await openChannelStorage({ ...location, ports: sharedPorts(location.ports, share) }, identity, { stop });
+  const storage = await openChannelStorage({ ...location, ports: sharedPorts(location.ports, share) }, identity, { stop, pace });
   return { storage, close: () => void storage.close() };
 }
 

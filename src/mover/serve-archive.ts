@@ -16,11 +16,12 @@ import { describe, isFailure, toWire } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import { dataAlpn, dataAsks, dataProtocol, type DataAsk, type DataHead } from '../contract/data-channel.ts';
 import { admitHost, judge, type LinkIdentity } from '../contract/link/trust.ts';
-import type { BandwidthLimit } from '../contract/values.ts';
+import type { HeldLimit } from '../contract/values.ts';
 import type { Storage } from '../repository/storage/storage.ts';
 import { archiveRules, type Right } from './archive-rules.ts';
 import { beatMs, silentMs } from './beats.ts';
 import { channelRefused, channelTaken, messageBroken } from './failures.ts';
+import type { AskPace } from './paces.ts';
 import { bindPorts, closeServer, type PortRange } from './port-range.ts';
 import { openSender } from './sender.ts';
 import { openServedSession } from './served-session.ts';
@@ -43,7 +44,10 @@ export type ServeOptions = {
   /** All channels come over this port, which is somebody else's: their connections are given to `adopt`. */
   readonly singlePort?: number | null;
   readonly portWaitMs: number;
-  readonly limits?: readonly BandwidthLimit[];
+  readonly limits?: readonly HeldLimit[];
+  readonly pace?: AskPace | undefined;
+  /** How often who waits for a slow line hears of us: well within the time after which a client takes an open channel for a dead one. */
+  readonly patienceMs?: number;
   /** How long the session keeps its ports without a channel. */
   readonly keepMs?: number;
   readonly log: Log;
@@ -72,6 +76,7 @@ const windowBytes = 8 << 20;
 const partBytes = 1 << 20;
 const namesAtOnce = 1000;
 const leastChannels = 2;
+const usualPatienceMs = 30_000;
 /** At a port, those that have not greeted included. */
 const connectionsMost = 32;
 
@@ -80,7 +85,7 @@ type Channel = { readonly name: string; readonly socket: TLSSocket; readonly cli
 export async function serveArchive(options: ServeOptions): Promise<ServedArchive> {
   const { log, clock = systemClock } = options;
   const session = openServedSession(options.storage, archiveRules(options.setId), options.right, log);
-  const throttle = openThrottle(options.limits ?? [], clock, options.signal);
+  const throttle = openThrottle(options.limits ?? [], clock, { signal: options.signal, pace: options.pace });
   const admit = admitHost('transport', options.peer);
   const ticket = Buffer.from(options.ticket, 'hex');
   const counts = { receivedBytes: 0, sentBytes: 0 };
@@ -150,10 +155,14 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
       counts.sentBytes += body?.length ?? 0;
       await sender.room();
     };
+    const paced = async (id: number, bytes: number): Promise<void> => {
+      const patience = setInterval(() => void write(id, 'part', {}), options.patienceMs ?? usualPatienceMs);
+      await throttle.take(bytes).finally(() => clearInterval(patience));
+    };
     const answerRead = async (id: number, bytes: Uint8Array): Promise<void> => {
       for (let at = 0; ; at += partBytes) {
         const part = bytes.subarray(at, at + partBytes);
-        await throttle.take(part.length);
+        await paced(id, part.length);
         const isLast = at + partBytes >= bytes.length;
         await write(id, isLast ? 'done' : 'part', {}, part);
         if (isLast) return;
@@ -177,7 +186,7 @@ export async function serveArchive(options: ServeOptions): Promise<ServedArchive
       const answer = await session.perform(client, id, kind as DataAsk, parsed.data, body);
       if (kind === 'read') return await answerRead(id, answer.body!);
       // What is not acknowledged keeps the client's window shut.
-      await throttle.take(body.length);
+      await paced(id, body.length);
       await write(id, 'done', answer.head);
     };
     const answer = async (client: string, message: Message, bytes: number): Promise<void> => {

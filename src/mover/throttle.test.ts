@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock, type Clock } from '../base/clock.ts';
+import { openPaces } from './paces.ts';
 import { bytesPerMs, openThrottle } from './throttle.ts';
 
 /** A clock that goes on exactly by what is waited for. */
@@ -36,6 +37,31 @@ test('what all takers have had never exceeds the limit by more than a quarter of
     taken += bytes;
   }
   assert.ok(clock.waitedMs > 1_000);
+});
+
+test('whose limits are many waits for the strictest, and tasks that share a line share its rate', async () => {
+  const clock = waitedClock();
+  const pace = openPaces(clock);
+  const always = { from: '00:00', to: '00:00' };
+  const one = openThrottle([{ mbitPerSecond: 80, ...always, of: 'host' }, { mbitPerSecond: 8, ...always, of: 'policy a' }], clock, { pace });
+  for (let n = 0; n < 10; n++) await one.take(1_000_000);
+  assert.ok(clock.waitedMs >= 9_000 - 250 && clock.waitedMs <= 9_000, `a policy at 1 MB/s: ${clock.waitedMs} ms`);
+
+  const [left, right] = [openThrottle([{ mbitPerSecond: 8, ...always, of: 'repository r' }], clock, { pace }), openThrottle([{ mbitPerSecond: 8, ...always, of: 'repository r' }], clock, { pace })];
+  const beganMs = clock.waitedMs;
+  for (let n = 0; n < 5; n++) {
+    await left.take(1_000_000);
+    await right.take(1_000_000);
+  }
+  assert.ok(clock.waitedMs - beganMs >= 9_000 - 250, `ten megabytes at 1 MB/s: ${clock.waitedMs - beganMs} ms`);
+});
+
+test('who waits has asked for no more than the piece that is next', async () => {
+  const asked: number[] = [];
+  const throttle = openThrottle([{ mbitPerSecond: 8, from: '00:00', to: '00:00', of: 'host' }], systemClock, { pace: async (_of, bytes) => await new Promise(() => asked.push(bytes)) });
+  for (const bytes of [3, 2, 1]) void throttle.take(bytes);
+  await new Promise(setImmediate);
+  assert.deepEqual(asked, [3]);
 });
 
 test('without a limit nobody waits', async () => {

@@ -1,30 +1,33 @@
-/** Bandwidth limits by the hours of the host's day, shared by all channels of a task: a token bucket that holds a quarter of a second. */
+/** Bandwidth limits by the hours of the host's day. The lines of a limit are held by `pace`, which may hold them for other tasks as well. */
 import type { Clock } from '../base/clock.ts';
-import type { BandwidthLimit } from '../contract/values.ts';
-
-const burstMs = 250;
+import type { BandwidthLimit, HeldLimit } from '../contract/values.ts';
+import { openPaces, type AskPace } from './paces.ts';
 
 export type Throttle = {
-  /** Resolves when so many bytes may pass; first come, first served. */
+  /** Resolves when so many bytes may pass by all limits; first come, first served. */
   take(bytes: number): Promise<void>;
 };
 
-export function openThrottle(limits: readonly BandwidthLimit[], clock: Clock, signal?: AbortSignal): Throttle {
-  let emptyMs = 0;
+export type ThrottleOptions = { readonly signal?: AbortSignal | undefined; readonly pace?: AskPace | undefined };
+
+export function openThrottle(limits: readonly HeldLimit[], clock: Clock, { signal, pace = openPaces(clock) }: ThrottleOptions = {}): Throttle {
+  const owners = [...Map.groupBy(limits, ({ of = '' }) => of)];
   let last: Promise<void> = Promise.resolve();
-  const pass = async (before: Promise<void>, startMs: number): Promise<void> => {
+  const pass = async (before: Promise<void>, bytes: number): Promise<void> => {
     await before;
-    const now = clock.monotonicMs();
-    if (startMs > now) await clock.wait(startMs - now, signal);
+    // One question at a time: tasks that share a line take turns, and none has it for what it could only send later.
+    const waits = await Promise.all(owners.map(async ([of, own]) => {
+      const rate = bytesPerMs(own, new Date(clock.now()));
+      return rate === undefined || bytes === 0 ? 0 : await pace(of, bytes, rate);
+    }));
+    const waitMs = Math.max(...waits);
+    if (waitMs > 0) await clock.wait(waitMs, signal);
   };
   return {
     async take(bytes) {
-      if (limits.length === 0) return;
-      const rate = bytesPerMs(limits, new Date(clock.now()));
-      const startMs = rate === undefined ? 0 : Math.max(emptyMs, clock.monotonicMs() - burstMs);
-      if (rate !== undefined) emptyMs = startMs + bytes / rate;
+      if (owners.length === 0) return;
       // Timers that end in the same millisecond keep no order, and what passes are pieces of files.
-      const mine = pass(last, startMs);
+      const mine = pass(last, bytes);
       last = mine.catch(() => {});
       await mine;
     },

@@ -1,11 +1,12 @@
 import { systemClock, type Clock } from '../base/clock.ts';
-import type { BandwidthLimit } from '../contract/values.ts';
+import type { HeldLimit } from '../contract/values.ts';
 import type { Storage } from '../repository/storage/storage.ts';
+import type { AskPace } from './paces.ts';
 import { openThrottle } from './throttle.ts';
 
-/** A share or a bucket that this host opens itself, no faster than its repository's limits: bytes of objects count, names do not. */
-export function throttledStorage(inner: Storage, limits: readonly BandwidthLimit[], { clock = systemClock, stop }: { clock?: Clock; stop?: AbortSignal } = {}): Storage {
-  const throttle = openThrottle(limits, clock, stop);
+/** A share or a bucket that this host opens itself, no faster than its limits: bytes of objects count, names do not. */
+export function throttledStorage(inner: Storage, limits: readonly HeldLimit[], { clock = systemClock, stop, pace }: { clock?: Clock; stop?: AbortSignal | undefined; pace?: AskPace | undefined } = {}): Storage {
+  const throttle = openThrottle(limits, clock, { signal: stop, pace });
   return {
     ...inner,
     async read(name, range) {

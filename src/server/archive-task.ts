@@ -19,8 +19,9 @@ import type { HostRow } from '../catalog/hosts.ts';
 import { dataSessionName } from '../contract/data-channel.ts';
 import { isOpenedStraight } from '../contract/repository-place.ts';
 import type { taskKinds, TaskKind, TaskOutput } from '../contract/tasks.ts';
-import type { ArchiveAccess } from '../contract/values.ts';
-import { limitsOf, locationOf, type Archives } from './archives.ts';
+import type { ArchiveAccess, HeldLimit } from '../contract/values.ts';
+import { locationOf, type Archives } from './archives.ts';
+import { limitsAt } from './bandwidth.ts';
 import { dataSessionEnded } from './failures.ts';
 import { chooseGateway } from './gateways.ts';
 import type { Hosts } from './hosts.ts';
@@ -34,6 +35,8 @@ export type ArchiveReach = {
   readonly right: 'read' | 'append';
   /** The repository of a second archive of the set, which the task reads. */
   readonly from?: string;
+  /** What a policy says of how fast it may be. */
+  readonly limits?: readonly HeldLimit[];
 };
 
 type Input<K extends TaskKind> = z.input<(typeof taskKinds)[K]['input']>;
@@ -80,11 +83,13 @@ export async function runArchiveTask<K extends ArchiveTaskKind>(
 
 /** An archive of the task: at hand where it is on the task's own host. */
 async function reach(name: string, kind: TaskKind, at: ArchiveReach, isOver: boolean, around: Around): Promise<Reached> {
-  const { archives } = around;
+  const { archives, hosts } = around;
   const repository = await archives.find(at.repository);
   const { host, is_attached } = repository;
   if (host !== at.host && !isOver && !isOpenedStraight(locationOf(repository))) return await openDataSession(name, kind, host, is_attached === 1 ? { ...at, right: 'read' } : at, around);
-  return { access: async () => await archives.access(at.repository, at.setId), lost: new AbortController().signal, end: async () => await Promise.resolve() };
+  // A directory of the task's own host is no traffic.
+  const limits = isOpenedStraight(locationOf(repository)) ? limitsAt(await hosts.find(at.host), repository, at.limits) : [];
+  return { access: async () => ({ ...(await archives.access(at.repository, at.setId)), ...(limits.length > 0 && { limits }) }), lost: new AbortController().signal, end: async () => await Promise.resolve() };
 }
 
 /** What is kept for a task beside it has its name and `: ` in front: it goes with the task (`dropTask`). */
@@ -105,17 +110,17 @@ async function openDataSession(name: string, kind: TaskKind, host: string, at: A
   const repository = await archives.find(at.repository);
   const gateway = await note(`${name}: gateway`, async () => await chooseGateway(repository, at.host, following));
   const near = await archives.access(at.repository, at.setId);
-  const limits = limitsOf(repository);
-  const { location, secret } = near;
+  const [nearLimits, farLimits] = [limitsAt(await hosts.find(at.host), repository, at.limits), limitsAt(server, repository, at.limits)];
+  const { location, secret, connections } = near;
   if (location.kind === 'channel') throw new Error('an archive of the catalog is not behind a channel');
   const ends = new AbortController();
   const lost = new AbortController();
   const isEndless = kind === 'oplog';
   const keep = { following, ends, lost };
   const serving = keepTask(dataTaskOf(name), 'serve-archive', server, keep, async () => {
-    return await Promise.resolve({ location, secret, setId: at.setId, right: at.right, isReadOnly: near.isReadOnly, peer: at.host, isEndless, ticket, ...portsOf(server), limits });
+    return await Promise.resolve({ location, secret, setId: at.setId, right: at.right, isReadOnly: near.isReadOnly, peer: at.host, isEndless, ticket, ...portsOf(server), limits: farLimits, ...(connections !== undefined && { channels: connections, connections }) });
   });
-  const access = (by: HostRow, ports: readonly number[]): ArchiveAccess => ({ ...near, secret: null, location: { kind: 'channel', host: by.address, name: server.id, ports: [...ports], ticket, limits } });
+  const access = (by: HostRow, ports: readonly number[]): ArchiveAccess => ({ ...near, secret: null, location: { kind: 'channel', host: by.address, name: server.id, ports: [...ports], ticket, limits: nearLimits } });
   if (gateway === null) return { access: async () => access(server, await serving.ports), lost: lost.signal, end: async () => await end(ends, [serving]) };
   const by = await hosts.find(gateway);
   const passing = keepTask(gatewayTaskOf(name), 'relay-channels', by, keep, async () => {

@@ -3,12 +3,13 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { RepositoryRow } from '../catalog/repositories.ts';
 import type { Clock } from '../base/clock.ts';
 import { sortableId } from '../base/ids.ts';
-import * as z from 'zod';
-import { bandwidthLimit, immutable as immutableForm, repositoryLocation, type ArchiveAccess, type BandwidthLimit, type Immutable, type RepositoryLocation } from '../contract/values.ts';
-import type { Repository } from '../contract/routes/repositories.ts';
+import { immutable as immutableForm, repositoryLocation, type ArchiveAccess, type Immutable, type RepositoryLocation } from '../contract/values.ts';
+import type { Repository, RepositoryLimits } from '../contract/routes/repositories.ts';
+import { usualCopies } from '../domain/policy-run.ts';
 import { archiveUnknown, repositoryAttached } from './copy-failures.ts';
 import { repositoryExists, repositoryUnknown } from './failures.ts';
-import { isOpenedStraight, showPlace } from '../contract/repository-place.ts';
+import { showPlace } from '../contract/repository-place.ts';
+import { limitsOf } from './bandwidth.ts';
 import { nameGateways, type Gateways } from './gateways.ts';
 import type { Rereads } from './rereads.ts';
 import type { Sealer } from './sealing.ts';
@@ -18,13 +19,6 @@ import { localHost } from './hosts.ts';
 
 export type NewRepository = { name: string; /** The id of the host it is on; the server's own by default. */ host?: string; location: RepositoryLocation; secret: string | null; passphrase: string; create: boolean; immutable?: Immutable | null; isDefault: boolean; /** Of somebody else: it is only read. */ isAttached?: boolean; passphraseFile: string | null };
 
-const storedLimits = z.array(bandwidthLimit);
-
-/** How fast data may go between the repository and another host. */
-export function limitsOf(row: RepositoryRow): BandwidthLimit[] {
-  return storedLimits.parse(JSON.parse(row.limits));
-}
-
 /** As the repository said when it was opened, or was raised since. */
 export function immutableOf(row: RepositoryRow): Immutable | null {
   return row.immutable === null ? null : immutableForm.parse(JSON.parse(row.immutable));
@@ -33,6 +27,9 @@ export function immutableOf(row: RepositoryRow): Immutable | null {
 export function locationOf(row: RepositoryRow): RepositoryLocation {
   return repositoryLocation.parse(JSON.parse(row.location));
 }
+
+/** Channels of a data session and connections to a share; parts of an object that go to a bucket at once. */
+const usualConnections = (row: RepositoryRow): number => (locationOf(row).kind === 's3' ? 6 : 4);
 
 export type Archives = ReturnType<typeof openArchives>;
 
@@ -84,6 +81,8 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
         is_attached: wanted.isAttached === true ? 1 : 0,
         immutable: kept === null ? null : JSON.stringify(kept),
         gateways: JSON.stringify({ through: [], hosts: null } satisfies Gateways),
+        copies_at_once: null,
+        connections: null,
       };
       await repositories.add(row);
       return row;
@@ -101,6 +100,8 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
         isAttached: row.is_attached === 1,
         immutable: immutableOf(row),
         limits: limitsOf(row),
+        copiesAtOnce: row.copies_at_once ?? usualCopies.repository,
+        connections: row.connections ?? usualConnections(row),
         gateways: nameGateways(row, hosts),
         reread: row.is_attached === 1 ? null : rereads.view(await rereads.of(row)),
         sweeps: row.is_attached === 1 ? null : sweeps.view(await sweeps.of(row)),
@@ -115,8 +116,9 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
       };
     },
 
-    async setLimits(row: RepositoryRow, limits: readonly BandwidthLimit[]): Promise<RepositoryRow> {
-      await repositories.setLimits(row.id, JSON.stringify(limits));
+    async setLimits(row: RepositoryRow, { limits, copiesAtOnce, connections }: RepositoryLimits): Promise<RepositoryRow> {
+      const change = { ...(limits !== undefined && { limits: JSON.stringify(limits) }), ...(copiesAtOnce !== undefined && { copies_at_once: copiesAtOnce }), ...(connections !== undefined && { connections }) };
+      if (Object.keys(change).length > 0) await repositories.setLimits(row.id, change);
       return await find(row.id);
     },
 
@@ -193,9 +195,7 @@ export function openArchives(options: { catalog: Catalog; sealer: Sealer; links:
       const repository = await find(repositoryId);
       const archive = await repositories.archive(repositoryId, setId);
       if (archive === undefined) throw repositoryUnknown({ repository: `${repository.name} (archive of ${setId})` });
-      const location = locationOf(repository);
-      const limits = isOpenedStraight(location) ? limitsOf(repository) : [];
-      return { location, secret: secretOf(repository), setId, keyHex: sealer.open(archive.sealed_key, `archives.key:${repositoryId}:${setId}`), ...(repository.is_attached === 1 && { isReadOnly: true }), ...(limits.length > 0 && { limits }) };
+      return { location: locationOf(repository), secret: secretOf(repository), setId, keyHex: sealer.open(archive.sealed_key, `archives.key:${repositoryId}:${setId}`), ...(repository.is_attached === 1 && { isReadOnly: true }), ...(repository.connections !== null && { connections: repository.connections }) };
     },
   };
 }

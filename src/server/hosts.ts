@@ -9,8 +9,10 @@ import type { Clock } from '../base/clock.ts';
 import { ownPlatform, type HostPlatform } from '../base/host-platform.ts';
 import { sortableId } from '../base/ids.ts';
 import type { EnrolledPart } from '../contract/enrolment.ts';
-import type { Host, HostKit, HostWish } from '../contract/routes/hosts.ts';
+import type { Host, HostKit, HostLimits, HostWish } from '../contract/routes/hosts.ts';
+import { usualCopies } from '../domain/policy-run.ts';
 import type { Admission } from './admission.ts';
+import { limitsOf } from './bandwidth.ts';
 import type { Distribution } from './distribution.ts';
 import { hostBusy, hostExists, hostIsLocal, takesNoHosts, hostUnknown } from './failures.ts';
 import { gatewaysOf } from './gateways.ts';
@@ -59,6 +61,8 @@ export function openHosts(options: { catalog: Catalog; links: Links; deployers: 
       version: link.version,
       outOfDate: versions.isOutOfDate(row.id, 'tidemark-transport', link) || (deployer !== undefined && versions.isOutOfDate(row.id, 'tidemark-deployer', deployer)),
       deployer: deployer === undefined ? null : { link: deployer.state, says: deployer.says, version: deployer.version },
+      limits: limitsOf(row),
+      copiesAtOnce: row.copies_at_once ?? usualCopies.host,
       addedAtMs: row.added_ms,
       enrolledAtMs: row.enrolled_ms,
     };
@@ -130,6 +134,8 @@ export function openHosts(options: { catalog: Catalog; links: Links; deployers: 
         deployer_ms: null,
         platform: wish.platform,
         pushed_ms: null,
+        copies_at_once: null,
+        limits: '[]',
       };
       await catalog.hosts.add(row);
       return { host: row, kit: await kitFor(row) };
@@ -172,11 +178,17 @@ export function openHosts(options: { catalog: Catalog; links: Links; deployers: 
       return row;
     },
 
+    async setLimits(row: HostRow, { limits, copiesAtOnce }: HostLimits): Promise<HostRow> {
+      const change = { ...(limits !== undefined && { limits: JSON.stringify(limits) }), ...(copiesAtOnce !== undefined && { copies_at_once: copiesAtOnce }) };
+      if (Object.keys(change).length > 0) await catalog.hosts.update(row.id, change);
+      return await find(row.id);
+    },
+
     /** The server's own machine, as the program that runs both parts has placed it. */
     async placeLocal(address: { host: string; port: number }): Promise<HostRow> {
       const known = await catalog.hosts.find(localHost);
       if (known === undefined) {
-        await catalog.hosts.add({ id: localHost, name: localHost, address: address.host, control_port: address.port, deployer_port: 6160, data_from: 2500, data_to: 3300, single_port: 0, dials: 'server', state: 'enrolled', added_ms: clock.now(), enrolled_ms: clock.now(), deployer_ms: null, platform: ownPlatform, pushed_ms: null });
+        await catalog.hosts.add({ id: localHost, name: localHost, address: address.host, control_port: address.port, deployer_port: 6160, data_from: 2500, data_to: 3300, single_port: 0, dials: 'server', state: 'enrolled', added_ms: clock.now(), enrolled_ms: clock.now(), deployer_ms: null, platform: ownPlatform, pushed_ms: null, copies_at_once: null, limits: '[]' });
       } else await catalog.hosts.update(localHost, { address: address.host, control_port: address.port });
       return await find(localHost);
     },

@@ -19,7 +19,7 @@ async function openScene() {
   const directory = mkdtempSync(join(tmpdir(), 'tm-promises-'));
   const catalog = await openCatalog(join(directory, 'catalog.sqlite'));
   const policies = openPolicyPromises({ catalog, clock: { ...systemClock, now: () => nowMs } });
-  await catalog.repositories.add({ id: 'r1', name: 'r1', host: 'local', location: '{}', sealed_secret: null, sealed_passphrase: '', sealed_key: '', passphrase_file: null, is_default: 1, added_ms: 1, limits: '[]', gateways: '{"through":[],"hosts":null}', is_attached: 0, immutable: null });
+  await catalog.repositories.add({ id: 'r1', name: 'r1', host: 'local', location: '{}', sealed_secret: null, sealed_passphrase: '', sealed_key: '', passphrase_file: null, is_default: 1, added_ms: 1, limits: '[]', gateways: '{"through":[],"hosts":null}', is_attached: 0, immutable: null, copies_at_once: null, connections: null });
   await catalog.sets.add({ id: 's1', name: 'rs0', repository: 'r1', sealed_target: '', sign_in: 'none', hosts: '[]', discovered: '{}', added_ms: 1, refreshed_ms: 1, oplog_mode: '{}' });
   return {
     catalog, policies,

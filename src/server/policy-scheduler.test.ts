@@ -9,10 +9,11 @@ import { openCatalog, type Catalog } from '../catalog/catalog.ts';
 import type { PolicyBook } from '../catalog/policies.ts';
 import { restoreSnapshot } from '../catalog/snapshot.ts';
 import { policyDocument, type GivenPolicy } from '../contract/policies.ts';
-import { usualLimits, type SessionEnded } from '../domain/policy-run.ts';
+import type { SessionEnded } from '../domain/policy-run.ts';
 import { nextRun } from '../domain/schedule.ts';
 import { scratch } from '../../test/kit/scratch.ts';
 import { turnedClock } from '../../test/kit/turned-clock.ts';
+import { openCopyLimits } from './copy-limits.ts';
 import { openPolicyScheduler, type AskedBackup, type PolicyWork } from './policy-scheduler.ts';
 import { openPolicyWork } from './policy-sessions.ts';
 
@@ -24,6 +25,7 @@ async function openScene(given: Partial<GivenPolicy> = {}) {
   const clock = turnedClock(startMs);
   const document = policyDocument.parse({ name: 'nightly', sets: ['a', 'b'], schedule: { kind: 'daily', at: '22:00' }, ...given });
   await catalog.policies.add({ id: 'p', name: 'nightly', document: JSON.stringify(document), is_enabled: 1, counts_from_ms: clock.now(), next_ms: nextRun(document.schedule, document.timeZone, clock.now()), follows: null, added_ms: clock.now() });
+  const copyLimits = openCopyLimits(catalog);
   const begun = new Map<string, string>();
   const ends = new Map<string, SessionEnded>();
   const stopped: string[] = [];
@@ -45,12 +47,12 @@ async function openScene(given: Partial<GivenPolicy> = {}) {
     ended: async (session) => await Promise.resolve(ends.has(session) ? { state: ends.get(session)!, says: null } : undefined),
     stop: async (session) => await Promise.resolve(void stopped.push(session)),
   };
-  const server = (book: PolicyBook = catalog.policies) => openPolicyScheduler({ book, work, clock, log: silentLog, limits: usualLimits, newId: () => sortableId(clock) });
+  const server = (book: PolicyBook = catalog.policies) => openPolicyScheduler({ book, work, clock, log: silentLog, limits: copyLimits.all, newId: () => sortableId(clock) });
   const run = async () => {
     const row = (await catalog.policies.runs('p', 1))[0]!;
     return { ...row, parts: (await catalog.policies.parts(row.id)).map(({ set_id, state, attempt }) => `${set_id} ${state} ${attempt}`) };
   };
-  return { catalog, clock, begun, ends, stopped, asked, begunFor, server, run, [Symbol.asyncDispose]: catalog.close };
+  return { catalog, clock, copyLimits, begun, ends, stopped, asked, begunFor, server, run, [Symbol.asyncDispose]: catalog.close };
 }
 
 /** A book whose server is killed before or after its n-th write. */
@@ -108,6 +110,28 @@ test('when its window closes, what works is asked to stop, the rest is cut, and 
   await server.round();
   const { state, parts } = await scene.run();
   assert.deepEqual([state, parts], ['warning', ['a success 0', 'b cut 0', 'c cut 0', 'd cut 0', 'e cut 0']]);
+});
+
+test('limits hold from the next round: what is lowered stops nothing that runs, and what is raised lets more begin', async () => {
+  await using scene = await openScene({ sets: ['a', 'b', 'c', 'd', 'e', 'f'] });
+  await scene.catalog.repositories.add({ id: 'r', name: 'r', host: 'local', location: '{}', sealed_secret: null, sealed_passphrase: '', sealed_key: '', passphrase_file: null, is_default: 1, added_ms: 1, limits: '[]', gateways: '{"through":[],"hosts":null}', is_attached: 0, immutable: null, copies_at_once: 3, connections: null });
+  scene.clock.turn(12 * 60 * minuteMs);
+  const server = scene.server();
+  await server.round();
+  assert.equal(scene.begun.size, 3);
+  await scene.catalog.repositories.setLimits('r', { copies_at_once: 1 });
+  await server.round();
+  assert.deepEqual([scene.begun.size, scene.stopped], [3, []]);
+  for (const session of ['session 0', 'session 1']) scene.ends.set(session, 'success');
+  await server.round();
+  assert.equal(scene.begun.size, 3, 'one is still at work');
+  await scene.catalog.repositories.setLimits('r', { copies_at_once: 5 });
+  await scene.copyLimits.setOfServer(2);
+  await server.round();
+  assert.equal(scene.begun.size, 4, 'two of the whole');
+  await scene.copyLimits.setOfServer(50);
+  await server.round();
+  assert.equal(scene.begun.size, 6);
 });
 
 test('a run that is due outside its window begins when it opens, and a clock that is set back does not put it off for a year', async () => {

@@ -39,7 +39,7 @@ export type PolicyWork = {
   stop(session: string): Promise<void>;
 };
 
-export type SchedulerOptions = { readonly book: PolicyBook; readonly work: PolicyWork; readonly clock: Clock; readonly log: Log; readonly limits: Limits; readonly newId: () => string };
+export type SchedulerOptions = { readonly book: PolicyBook; readonly work: PolicyWork; readonly clock: Clock; readonly log: Log; /** As they are now. */ readonly limits: () => Promise<Limits>; readonly newId: () => string };
 export type PolicyScheduler = ReturnType<typeof openPolicyScheduler>;
 
 const busyMs = 60_000;
@@ -154,11 +154,13 @@ async function cutOrStop({ run, parts }: OpenedRun, nowMs: number, { book, work,
 type Waiting = Candidate & ({ readonly part: PartRow; readonly run: RunRow; readonly document: PolicyDocument } | { readonly asked: AskedBackup });
 
 async function begin(open: readonly OpenedRun[], nowMs: number, options: SchedulerOptions): Promise<void> {
-  const { book, work, limits, log } = options;
+  const { book, work, log } = options;
   const ready = open.flatMap(({ run, parts }) => (run.opens_ms > nowMs || isClosed(run, nowMs) || run.stopping === 1 ? [] : parts.filter((part) => part.state === 'waiting' && part.not_before_ms <= nowMs).map((part) => ({ run, part }))));
   const started = open.reduce((sum, { parts }) => sum + parts.filter(({ state }) => state === 'running').length, 0);
   const asked = await work.asked();
-  if ((ready.length === 0 && asked.length === 0) || started >= limits.server) return;
+  if (ready.length === 0 && asked.length === 0) return;
+  const limits = await options.limits();
+  if (started >= limits.server) return;
   const own = new Map(open.flatMap(({ run, parts }) => parts.filter(({ state }) => state === 'running').map((part) => [part.set_id, run.policy] as const)));
   const busy = [...new Set([...own.keys(), ...(await work.running())])];
   const policies = await documentsOf([...own.values(), ...ready.map(({ run }) => run.policy)], options);

@@ -14,7 +14,7 @@ const found = {
 
 test('the host that a part counts for is that of the node which its policy wishes', async () => {
   await using catalog = await openCatalog(':memory:');
-  await catalog.repositories.add({ id: 'r1', name: 'r1', host: 'local', location: '{}', sealed_secret: null, sealed_passphrase: '', sealed_key: '', passphrase_file: null, is_default: 1, added_ms: 1, limits: '[]', gateways: '{"through":[],"hosts":null}', is_attached: 0, immutable: null });
+  await catalog.repositories.add({ id: 'r1', name: 'r1', host: 'local', location: '{}', sealed_secret: null, sealed_passphrase: '', sealed_key: '', passphrase_file: null, is_default: 1, added_ms: 1, limits: '[]', gateways: '{"through":[],"hosts":null}', is_attached: 0, immutable: null, copies_at_once: null, connections: null });
   await catalog.sets.add({ id: 's1', name: 'rs0', repository: 'r1', sealed_target: '', sign_in: 'none', hosts: '[]', discovered: JSON.stringify(found), added_ms: 1, refreshed_ms: 1, oplog_mode: '{}' });
   const unasked = async (): Promise<never> => await Promise.reject(new Error('nobody asks for that'));
   const work = openPolicyWork({

@@ -2,6 +2,7 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { PolicyRow } from '../catalog/policies.ts';
 import type { PolicyDocument } from '../contract/policies.ts';
+import { heldAs } from './bandwidth.ts';
 import { plainBackup, type BackupWish } from './flows/backup.ts';
 import { policiesOf } from './policy-objects.ts';
 
@@ -9,7 +10,7 @@ export type CountingPolicy = { readonly row: PolicyRow; readonly document: Polic
 
 export function wishBy(document: PolicyDocument, setId: string): BackupWish {
   const override = document.overrides[setId] ?? {};
-  return { ...plainBackup(setId), compression: override.compression ?? document.compression, node: { ...document.source, preferred: override.preferredNode ?? null }, hooks: document.hooks, proof: document.proof };
+  return { ...plainBackup(setId), compression: override.compression ?? document.compression, node: { ...document.source, preferred: override.preferredNode ?? null }, hooks: document.hooks, proof: document.proof, limits: heldAs(`policy ${document.name}`, document.bandwidth) };
 }
 
 /** Of the enabled policies that have the set: one of high priority before others, then the one whose run comes next, because its backup is only made earlier. */

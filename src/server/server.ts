@@ -11,7 +11,6 @@ import { openCatalogAt, type Catalog, type CatalogPlace } from '../catalog/catal
 import { databaseAt } from '../catalog/postgres.ts';
 import { laneTaken } from '../catalog/failures.ts';
 import type { SetRow } from '../catalog/sets.ts';
-import { usualLimits } from '../domain/policy-run.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { describe, isFailure } from '../base/failure.ts';
 import { sortableId } from '../base/ids.ts';
@@ -28,6 +27,7 @@ import { openBelievedTime } from './believed-time.ts';
 import type { VisitDeadlines } from './computer-visit.ts';
 import { keepConfigurationCopied } from './configuration-copy.ts';
 import { openCopies } from './copies.ts';
+import { openCopyLimits } from './copy-limits.ts';
 import { keepCopiesDue } from './copy-scheduler.ts';
 import { openCredentials } from './credentials.ts';
 import { ensureDefaultRepository } from './default-repository.ts';
@@ -280,6 +280,7 @@ function compose(base: Base, about: Services['about']) {
   const retention = openRetention({ catalog, archives, points, tending, clock, believed, log }, () => engine);
   const verifications = openVerifications({ catalog, moments }, () => engine);
   const policies = openPolicies({ catalog, clock });
+  const copyLimits = openCopyLimits(catalog);
   const sessionLog = openSessionLog(catalog, clock);
   const hooks = openHooks({ catalog, hosts, clock });
   const nameServers = async (): Promise<NameServers | null> => await readNameServers(base.dns);
@@ -290,7 +291,7 @@ function compose(base: Base, about: Services['about']) {
   const flows = flowTable({ lookAtNames, hooks, hosts, links, deployers, credentials, contact, distribution, hostServices, windows: { installerDirectory: base.windowsInstaller, workDirectory: join(base.data, 'server', 'windows-contacts'), identity: base.identity }, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, verifications, rereads, tending, believed, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing, sureness: base.sureness });
   const work = openPolicyWork({ catalog, engine, sets, points, placement, alarms, wake: policies.wake });
-  const policyRuns = openPolicyScheduler({ book: catalog.policies, work, clock, log, limits: usualLimits, newId: () => sortableId(clock) });
+  const policyRuns = openPolicyScheduler({ book: catalog.policies, work, clock, log, limits: copyLimits.all, newId: () => sortableId(clock) });
   const keepOplog = async (set: SetRow): Promise<void> => {
     try {
       const object = { kind: 'set', id: set.id, name: set.name } as const;
@@ -302,7 +303,7 @@ function compose(base: Base, about: Services['about']) {
   const telling = openTelling({ catalog, sealer, points, standings, policies: openPolicyPromises({ catalog, clock }), clock, log, fingerprint: () => about().caFingerprint, server: () => about().url, everyMs: timing.tellEveryMs });
   const services: Services = {
     ...telling.services, hooks,
-    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, retention, verifications, rereads, sweeps, tending, standings, oplogModes: openOplogModes({ catalog, engine, keepOplog, clock }), moments, engine, sessionLog, keepOplog, nameServers, about,
+    ...people, sealer, catalog, clock, log, links, hosts, hostChanges, distribution, versions, installers, placement, archives, copies, credentials, hostKeys, hostReach, lookAtSet, groups, rescans: openRescans(engine), sets, points, policies, policyRuns, copyLimits, retention, verifications, rereads, sweeps, tending, standings, oplogModes: openOplogModes({ catalog, engine, keepOplog, clock }), moments, engine, sessionLog, keepOplog, nameServers, about,
     viewSession: async (row) => await viewSession(row, catalog, sessionLog),
   };
   return { services, engine, alarms, telling, believed };

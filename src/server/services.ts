@@ -19,6 +19,7 @@ import type { OplogModes } from './oplog-mode.ts';
 import type { OplogStandings } from './oplog-standings.ts';
 import type { OplogTending } from './oplog-tending.ts';
 import type { Points } from './points.ts';
+import type { CopyLimits } from './copy-limits.ts';
 import type { Policies } from './policies.ts';
 import type { PolicyScheduler } from './policy-scheduler.ts';
 import type { Rereads } from './rereads.ts';
@@ -70,6 +71,7 @@ export type Services = {
   readonly points: Points;
   readonly policies: Policies;
   readonly policyRuns: PolicyScheduler;
+  readonly copyLimits: CopyLimits;
   readonly retention: Retention;
   readonly verifications: Verifications;
   readonly rereads: Rereads;

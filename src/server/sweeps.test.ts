@@ -7,7 +7,7 @@ import { openServerPlatform } from '../../test/kit/server-platform.ts';
 import { openSweepRound, openSweeps, timeOf } from './sweeps.ts';
 
 const dayMs = 86_400_000;
-const repository = { id: 'r1', name: 'main', host: 'local', location: '{}', sealed_secret: null, sealed_passphrase: '', sealed_key: '', passphrase_file: null, is_default: 1, added_ms: 1, limits: '[]', gateways: '{"through":[],"hosts":null}', is_attached: 0, immutable: null };
+const repository = { id: 'r1', name: 'main', host: 'local', location: '{}', sealed_secret: null, sealed_passphrase: '', sealed_key: '', passphrase_file: null, is_default: 1, added_ms: 1, limits: '[]', gateways: '{"through":[],"hosts":null}', is_attached: 0, immutable: null, copies_at_once: null, connections: null };
 
 /** The rounds of a server, on a real catalog and a turned clock; its sessions are opened and do nothing. */
 async function openNights() {

@@ -176,3 +176,11 @@ test('a data channel: a limit of bandwidth holds over all channels together', as
   // 3 MB at 2 MB/s, less what passes at once and the last one, which starts the wait of the next.
   assert.ok(performance.now() - startedMs > 950, `took ${performance.now() - startedMs} ms`);
 });
+
+test('a data channel: who waits for a slow line is told of it, and does not take the channel for a dead one', async (t) => {
+  const hosts = await openHosts(t);
+  const session = await openDataSession(t, hosts, { limits: [{ mbitPerSecond: 1, from: '00:00', to: '00:00', of: 'host' }], pace: async () => await Promise.resolve(1_500), patienceMs: 100 });
+  const storage = await session.open({}, { answerMs: 500 });
+  assert.equal(await storage.put(`${root}/points/slow`, Buffer.from('at last'), 'new'), 'stored');
+  assert.equal(Buffer.from(await storage.read(`${root}/points/slow`)).toString(), 'at last');
+});

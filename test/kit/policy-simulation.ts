@@ -85,7 +85,7 @@ export async function simulatePolicies({ policies: count, years, chance, say }: 
   };
 
   let runIds = 0;
-  const openServer = (): PolicyScheduler => openPolicyScheduler({ book, work, clock, log: silentLog, limits: usualLimits, newId: () => `run${runIds++}` });
+  const openServer = (): PolicyScheduler => openPolicyScheduler({ book, work, clock, log: silentLog, limits: async () => await Promise.resolve(usualLimits), newId: () => `run${runIds++}` });
   let server = openServer();
   let downUntilMs = 0;
   let killIn = -1;

@@ -1,6 +1,6 @@
 /** Sets, sessions and restore points as the scheduler of policies meets them, without databases: what must never be is written down. */
 import type { PartRow, RunRow } from '../../src/catalog/policies.ts';
-import { usualLimits, type Place, type SessionEnded } from '../../src/domain/policy-run.ts';
+import { usualCopies, type Place, type SessionEnded } from '../../src/domain/policy-run.ts';
 import { fewestPoints, planRetention, type KeptPoint, type RetentionRule } from '../../src/domain/retention.ts';
 import type { Begun } from '../../src/server/policy-scheduler.ts';
 import type { Chance } from './seeded.ts';
@@ -37,9 +37,9 @@ export function simulatedWorld({ chance, sets, violation }: { chance: Chance; se
     const place = places.get(part.set_id)!;
     const beside = [...working.values()];
     if (beside.some(({ set }) => set === part.set_id)) violation(`${part.set_id} is backed up twice at once, for run ${run.id}`);
-    if (beside.filter((one) => one.place.host === place.host).length >= usualLimits.host) violation(`host ${place.host} has too many copies at a time`);
-    if (beside.filter((one) => one.place.repository === place.repository).length >= usualLimits.repository) violation(`repository ${place.repository} has too many copies at a time`);
-    if (beside.length >= usualLimits.server) violation('the server has too many copies at a time');
+    if (beside.filter((one) => one.place.host === place.host).length >= usualCopies.host) violation(`host ${place.host} has too many copies at a time`);
+    if (beside.filter((one) => one.place.repository === place.repository).length >= usualCopies.repository) violation(`repository ${place.repository} has too many copies at a time`);
+    if (beside.length >= usualCopies.server) violation('the server has too many copies at a time');
     const minutes = chance.below(30) === 0 ? 60 + chance.below(1200) : 1 + chance.below(60);
     const session: Session = { id: `x${figures.sessions++}`, set: part.set_id, place, endsMs: Math.ceil(trueMs / minuteMs + minutes) * minuteMs, state: 'working', outcome: outcomeAt(part.set_id, trueMs) };
     claims.set(claim, session.id);

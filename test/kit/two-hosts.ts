@@ -11,7 +11,7 @@ import { openTransport, type Transport } from '../../src/agent/transport.ts';
 import { openOrderServer, type LinkListener } from '../../src/contract/link/listen.ts';
 import type { LinkIdentity } from '../../src/contract/link/trust.ts';
 import type { TaskEvent, TaskInput, TaskKind, TaskOutput } from '../../src/contract/tasks.ts';
-import type { ArchiveAccess, BandwidthLimit, RepositoryLocation, Window } from '../../src/contract/values.ts';
+import type { ArchiveAccess, HeldLimit, RepositoryLocation, Window } from '../../src/contract/values.ts';
 import { programs } from '../../src/main/installation.ts';
 import { makeArchive } from '../../src/repository/repository.ts';
 import { openStorage } from '../../src/repository/storage/open-storage.ts';
@@ -39,7 +39,7 @@ export type TwoHosts = {
   /** What the repository's host says of an archive of its own. */
   window(access: ArchiveAccess): Promise<Window>;
   /** Serves the archive to the node while `work` runs; answers what went over the channels too. */
-  served<T>(setId: string, right: 'read' | 'append', work: (access: ArchiveAccess) => Promise<T>, how?: { limits?: BandwidthLimit[]; singlePort?: boolean }): Promise<{ value: T; receivedBytes: number; sentBytes: number }>;
+  served<T>(setId: string, right: 'read' | 'append', work: (access: ArchiveAccess) => Promise<T>, how?: { limits?: HeldLimit[]; /** Those of the host that serves. */ farLimits?: HeldLimit[]; singlePort?: boolean }): Promise<{ value: T; receivedBytes: number; sentBytes: number }>;
 };
 
 const taskMs = 5 * 60_000;
@@ -122,7 +122,7 @@ export async function openTwoHosts(t: TestContext, say: (line: string) => void =
     start,
     archive,
     window: async (access) => await transports.repository.handlers['archive.window']({ archive: access }, { ...call, signal: never, emit: async () => {} }),
-    async served(setId, right, work, { limits = [], singlePort = false } = {}) {
+    async served(setId, right, work, { limits = [], farLimits = [], singlePort = false } = {}) {
       const ticket = randomBytes(32).toString('hex');
       const local = await archive(setId);
       const serving = await start('repository', 'serve-archive', {
@@ -137,7 +137,7 @@ export async function openTwoHosts(t: TestContext, say: (line: string) => void =
         channels: 4,
         singlePort: singlePort ? orders.port : null,
         portWaitSeconds: 30,
-        limits: [],
+        limits: farLimits,
       });
       const { ports } = (await serving.status('ready')) as { ports: number[] };
       const access: ArchiveAccess = { ...local, secret: null, location: { kind: 'channel', host: '127.0.0.1', name: 'store1', ports, ticket, limits } };

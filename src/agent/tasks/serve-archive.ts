@@ -7,11 +7,11 @@ import { openStorage } from '../../repository/storage/open-storage.ts';
 import type { TaskContext } from '../task-context.ts';
 
 export async function serveArchive(input: TaskInput<'serve-archive'>, context: TaskContext): Promise<TaskOutput<'serve-archive'>> {
-  const { log, clock, signal, identityFile } = context;
+  const { log, clock, signal, identityFile, pace } = context;
   const identity = identityFile === undefined ? undefined : await readIdentity(identityFile);
   if (identityFile === undefined || identity === undefined) throw identityMissing({ path: identityFile ?? 'none was given' });
   context.step('open the repository');
-  const storage = await openStorage(input, { isReadOnly: input.isReadOnly });
+  const storage = await openStorage(input, { isReadOnly: input.isReadOnly, connections: input.connections });
   const waits = `wait for ports of ${input.range.from}–${input.range.to}`;
   const served = await serve({
     ...input,
@@ -22,6 +22,7 @@ export async function serveArchive(input: TaskInput<'serve-archive'>, context: T
     log,
     clock,
     signal,
+    pace,
     onWaitForPorts: () => context.step(waits),
   });
   context.onConnection((socket, first) => served.adopt(socket, first));

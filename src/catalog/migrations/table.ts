@@ -22,6 +22,7 @@ import * as orphans from './0023-orphans.ts';
 import * as serverAddresses from './0025-server-addresses.ts';
 import * as history from './0027-history.ts';
 import * as sweeps from './0028-sweeps.ts';
+import * as settableLimits from './0029-settable-limits.ts';
 import * as plans from './0030-plans.ts';
 
 /** By name, in alphabetical order. A migration that was released is never changed; the next one mends it. */
@@ -49,5 +50,6 @@ export const migrations: Record<string, Migration> = {
   '0025-server-addresses': serverAddresses,
   '0027-history': history,
   '0028-sweeps': sweeps,
+  '0029-settable-limits': settableLimits,
   '0030-plans': plans,
 };

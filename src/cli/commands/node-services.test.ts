@@ -8,7 +8,7 @@ import { failWith } from '../../../test/kit/fake-transport.ts';
 import { openRestServer } from '../../../test/kit/rest-server.ts';
 
 const host = (name: string): RouteAnswer<'host.list'>['hosts'][number] => ({
-  id: name, name, address: name, controlPort: 6162, deployerPort: 6160, dataFrom: 2500, dataTo: 3300, singlePort: false, dials: 'server', platform: 'linux', state: 'enrolled', link: 'connected', says: null, version: '1.0.0', outOfDate: true,
+  id: name, name, address: name, controlPort: 6162, deployerPort: 6160, dataFrom: 2500, dataTo: 3300, singlePort: false, limits: [], copiesAtOnce: 1, dials: 'server', platform: 'linux', state: 'enrolled', link: 'connected', says: null, version: '1.0.0', outOfDate: true,
   deployer: { link: 'connected', says: null, version: '1.0.0' }, addedAtMs: 0, enrolledAtMs: 0,
 });
 const failure = { code: 'agent.service-not-healthy', message: 'tidemark-transport 1.1.0 did not become healthy; 1.0.0 runs again', hint: 'a hint', retry: 'never' as const, details: {} };

@@ -1,10 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import { packagePlatform } from '../../contract/packages.ts';
 import { hostFilter, type Host, type HostKit } from '../../contract/routes/hosts.ts';
+import type { Client } from '../client.ts';
 import { isGiven, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { nodeUnknown, usage } from '../failures.ts';
 import { showMoment } from '../format.ts';
+import { showBandwidth, showCopies } from '../limit-words.ts';
 import { showFields, showTable } from '../table.ts';
 import { keepWindowsKit } from './windows-kit.ts';
 
@@ -37,10 +39,15 @@ function platformOf({ platform }: Host): string {
   return platform === null ? 'not known yet' : { linux: 'Linux', windows: 'Windows' }[platform];
 }
 
+export async function findNode(client: Client, name: string): Promise<Host> {
+  const host = (await client.call('host.list', { query: {} })).hosts.find((one) => one.name === name || one.id === name);
+  if (host === undefined) throw nodeUnknown({ node: name });
+  return host;
+}
+
 export async function showNode(invocation: Invocation): Promise<ExitCode> {
   const name = invocation.args[0]!;
-  const host = (await (await invocation.client()).call('host.list', { query: {} })).hosts.find((one) => one.name === name || one.id === name);
-  if (host === undefined) throw nodeUnknown({ node: name });
+  const host = await findNode(await invocation.client(), name);
   const { deployer } = host;
   const standing = (link: string, port: number, version: string | null, says: string | null): string => `${link}, port ${port}${version === null ? '' : `, version ${version}`}${says === null ? '' : `: ${says}`}`;
   invocation.answer(host, () =>
@@ -53,6 +60,8 @@ export async function showNode(invocation: Invocation): Promise<ExitCode> {
       ['deployer', deployer === null ? 'none has enrolled' : standing(deployer.link, host.deployerPort, deployer.version, deployer.says)],
       ['up to date', host.outOfDate ? 'no: run "tidemark node update"' : 'yes'],
       ['data ports', `${host.dataFrom}–${host.dataTo}`],
+      ['bandwidth', showBandwidth(host.limits)],
+      ['copies', showCopies(host.copiesAtOnce)],
       ['added', showMoment(host.addedAtMs, invocation.surroundings.timeZone)],
     ]),
   );

@@ -4,6 +4,7 @@ import type { RouteAnswer } from '../../contract/routes.ts';
 import { isGiven, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { plural, showMoment } from '../format.ts';
+import { showBandwidth } from '../limit-words.ts';
 import { changedBy, showRetention, showSchedule } from '../policy-words.ts';
 import { showFields, showTable } from '../table.ts';
 
@@ -168,6 +169,7 @@ function describePolicy(policy: Policy, timeZone: string): string {
     ['promises', `${document.promise.pointHours === null ? 'a point as old as the schedule makes it, and an hour' : `a point of the last ${document.promise.pointHours} h`}; at most ${Math.round(document.promise.lossSeconds / 60)} min lost`],
     ['verified', `in full ${showSchedule(document.verification.schedule)}, at a moment by chance, with ${plural(document.verification.checks.length, 'own check')}`],
     ['compression', document.compression],
+    ['bandwidth', showBandwidth(document.bandwidth)],
     ...document.hooks.map(({ when, on, program, args, deadlineSeconds, onFailure }) => [`hook ${when}`, `${[program, ...args].join(' ')} on ${on}, ${deadlineSeconds} s, else ${onFailure}`] as const),
     ...(document.proof === 'open' ? [] : [['proof', 'none: its points are not proved before a verification comes to them'] as const]),
     ...(document.newBase ? [] : [['new base', 'not by itself: an alarm stays open until a backup by hand or by schedule settles it'] as const]),

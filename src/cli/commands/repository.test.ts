@@ -9,7 +9,7 @@ import type { RouteAsked } from '../../contract/routes.ts';
 import { openRestServer } from '../../../test/kit/rest-server.ts';
 
 test('gateways of a repository are named, with the hosts that go through them', async () => {
-  const repository = { id: 'r1', name: 'main', host: 'vault', location: { kind: 'directory', path: '/r' }, isDefault: true, isAttached: false, immutable: null, reread: null, sweeps: null, addedAtMs: 0, passphraseFile: null } as const;
+  const repository = { id: 'r1', name: 'main', host: 'vault', location: { kind: 'directory', path: '/r' }, isDefault: true, isAttached: false, immutable: null, reread: null, sweeps: null, addedAtMs: 0, passphraseFile: null, copiesAtOnce: 4, connections: 4 } as const;
   await using server = await openRestServer({ 'repository.gateway': ({ body }) => ({ ...repository, archives: [], limits: [], gateways: body }) });
   await using cli = await openCommandLine(server);
   for (const [words, says] of [[['gate1', 'gate2'], 'other hosts through gate1 or gate2'], [['gate1', '--for', 'db1', '--for', 'db2'], 'db1, db2 through gate1'], [[], 'reached straight']] as const) {
@@ -39,7 +39,7 @@ test('a bucket is named by its address, its key comes from a file, and one host 
   await using server = await openRestServer({
     'repository.add': ({ body }) => {
       asked.push(body);
-      return { id: 'r1', name: body.name, host: body.host, location: body.location, isDefault: false, isAttached: false, immutable: null, limits: [], gateways: { through: [], hosts: null }, reread: null, sweeps: null, addedAtMs: 0, passphraseFile: null, archives: [] };
+      return { id: 'r1', name: body.name, host: body.host, location: body.location, isDefault: false, isAttached: false, immutable: null, limits: [], copiesAtOnce: 4, connections: 4, gateways: { through: [], hosts: null }, reread: null, sweeps: null, addedAtMs: 0, passphraseFile: null, archives: [] };
     },
   });
   await using cli = await openCommandLine(server);

@@ -6,7 +6,8 @@ import { chosenRepository } from '../chosen-repository.ts';
 import { listOf, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { plural, showBytes, showClusterTime, showMoment } from '../format.ts';
-import { hoursFrom, numberOf, usageOf } from '../numbers.ts';
+import { bandwidthFrom, countOf, showBandwidth, showCopies } from '../limit-words.ts';
+import { numberOf, usageOf } from '../numbers.ts';
 import { readPlace } from '../repository-place.ts';
 import { readFileOf } from '../secret-file.ts';
 import { showReread } from './repository-reread.ts';
@@ -78,8 +79,11 @@ export async function showRepository(invocation: Invocation): Promise<ExitCode> 
 
 export async function limitRepository(invocation: Invocation): Promise<ExitCode> {
   const [name, ...words] = invocation.args as string[];
-  const repository = await (await invocation.client()).call('repository.limit', { params: { repository: name! }, body: { limits: words.map((word) => limitFrom(invocation, word)) } });
-  invocation.answer(repository, () => `repository ${repository.name}: ${showLimits(repository.limits)}`);
+  const body = { limits: bandwidthFrom(invocation, words), copiesAtOnce: countOf(invocation, 'copies', { from: 1, to: 1_000 }), connections: countOf(invocation, 'connections', { from: 2, to: 32 }) };
+  const client = await invocation.client();
+  const isShown = Object.values(body).every((value) => value === undefined);
+  const repository = isShown ? await client.call('repository.show', { params: { repository: name! } }) : await client.call('repository.limit', { params: { repository: name! }, body });
+  invocation.answer(repository, () => `repository ${repository.name}: bandwidth ${showBandwidth(repository.limits)}; copies of ${showCopies(repository.copiesAtOnce)}, each over ${repository.connections} connections`);
   return exitCodes.done;
 }
 
@@ -101,21 +105,6 @@ function showGateways({ through, hosts }: Repository['gateways']): string {
   return `${hosts === null ? 'other hosts' : hosts.join(', ')} through ${through.join(' or ')}`;
 }
 
-type Limit = Repository['limits'][number];
-
-/** `200`, or `50@08:00-18:00`. */
-function limitFrom(invocation: Invocation, word: string): Limit {
-  const [rate = '', hours = '00:00-00:00', ...more] = word.split('@');
-  const [mbitPerSecond, held] = [/^\d+(\.\d+)?$/.test(rate) ? Number(rate) : 0, hoursFrom(hours)];
-  if (!(mbitPerSecond > 0) || held === undefined || more.length > 0) throw usageOf(invocation, `a limit is Mbit/s above 0, with hours behind an @ if it does not hold all day, such as 200 or 50@08:00-18:00, not "${word}"`);
-  return { mbitPerSecond, ...held };
-}
-
-function showLimits(limits: readonly Limit[]): string {
-  if (limits.length === 0) return 'data of other hosts is not limited';
-  return limits.map(({ mbitPerSecond, from, to }) => `${mbitPerSecond} Mbit/s${from === to ? '' : ` from ${from} to ${to}`}`).join(', ');
-}
-
 function describeRepository(repository: Repository, timeZone: string): string {
   const passphrase = repository.passphraseFile === null ? 'chosen by an operator' : `made up, in ${repository.passphraseFile}: keep a copy elsewhere`;
   const archives = repository.archives.map((archive) => `  ${archive.setName} (${archive.setId})  ${plural(archive.points, 'point')}${archive.isProtected ? '' : ', not protected any more'}`);
@@ -126,7 +115,8 @@ function describeRepository(repository: Repository, timeZone: string): string {
       ['added', showMoment(repository.addedAtMs, timeZone)],
       ['passphrase', passphrase],
       ['immutable', showImmutable(repository.immutable)],
-      ['limits', showLimits(repository.limits)],
+      ['bandwidth', showBandwidth(repository.limits)],
+      ['copies', `${showCopies(repository.copiesAtOnce)}, each over ${repository.connections} connections`],
       ['gateways', showGateways(repository.gateways)],
       ['re-read', showReread(repository.reread, timeZone)],
       ['sweep', showSweeps(repository.sweeps, timeZone)],

@@ -83,6 +83,20 @@ trusted: then somebody may stand between. Without --apply it prints the key to c
     see: ['tidemark node list'],
     load: async () => (await import('../commands/trust.ts')).trustNode,
   },
+  {
+    name: 'node limit',
+    takes: '<node> [limit]...',
+    summary: 'Limit how fast a host sends and receives, and how many sets are copied from it at once.',
+    text: `A limit is Mbit/s, for the whole day or between two times of the host's own clock: "200" or "50@08:00-18:00". Where several hold, the
+lowest counts. They take the place of those before; "none" limits nothing. All tasks of the host share it for what goes to
+and comes from repositories elsewhere; limits of repositories and policies hold besides. Running tasks keep what they
+started with. Without any, and without options, it is shown. The machine of the server is "local".`,
+    options: [{ flags: '--copies <n>', says: 'so many sets are copied from it at once (1); running copies go on when it is lowered' }],
+    client: true,
+    examples: ['tidemark node limit db1 50@08:00-18:00 400', 'tidemark node limit db1 none', 'tidemark node limit db1 --copies 2'],
+    see: ['tidemark node show', 'tidemark repository limit', 'tidemark server limit'],
+    load: async () => (await import('../commands/node-limit.ts')).limitNode,
+  },
   ...nodeServiceCommands,
   {
     name: 'node remove',

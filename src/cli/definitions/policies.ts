@@ -30,6 +30,7 @@ const settings: readonly OptionDefinition[] = [
   { flags: '--proof <level>', says: 'of each point when it was made; none: it counts as good only once a verification has proved it (open)', choices: ['open', 'none'] },
   { flags: '--new-base <yes|no>', says: 'after a gap a new base is made by itself; no: the alarm stays open until you run one (yes)', choices: ['yes', 'no'] },
   { flags: '--compression <level>', says: 'of what is stored (balanced)', choices: ['none', 'fast', 'balanced', 'strong'] },
+  { flags: '--bandwidth <limit>', says: 'Mbit/s of its copies on a host: 200, or 50@08:00-18:00. May be given several times; "none"', many: true },
   { flags: '--priority <level>', says: 'high: its sets come before those of others', choices: ['normal', 'high'] },
   { flags: '--description <text>', says: 'what it is for' },
 ];

@@ -100,14 +100,18 @@ Without a name, the default repository.`,
   {
     name: 'repository limit',
     takes: '<repository> [limit]...',
-    summary: 'Limit how fast data goes between a repository and other hosts, by the hours of the day.',
+    summary: 'Limit how fast data goes between a repository and other hosts, and how many sets are copied into it at once.',
     text: `A limit is Mbit/s, for the whole day or between two times of the host's day: "200" or "50@08:00-18:00". Where several hold, the
-lowest counts. They take the place of those before; without any, nothing is limited. Each task
-has the limit for itself, on a share or in a bucket as well, and running ones keep what they started with.`,
-    options: [],
+lowest counts. They take the place of those before; "none" limits nothing. All who work with a repository on a host share it; of
+a share or a bucket that hosts open themselves, the tasks of each host do. Running tasks keep what they started with.
+Without any, and without options, it is shown.`,
+    options: [
+      { flags: '--copies <n>', says: 'so many sets are copied into it at once (4); running copies go on when it is lowered' },
+      { flags: '--connections <n>', says: 'over so many each task sends and reads: channels or connections to a share (4), parts to a bucket (6)' },
+    ],
     client: true,
-    examples: ['tidemark repository limit main 50@08:00-18:00 400', 'tidemark repository limit main'],
-    see: ['tidemark repository show'],
+    examples: ['tidemark repository limit main 50@08:00-18:00 400', 'tidemark repository limit main none', 'tidemark repository limit main --copies 8 --connections 8'],
+    see: ['tidemark repository show', 'tidemark node limit', 'tidemark server limit'],
     load: async () => (await import('../commands/repository.ts')).limitRepository,
   },
   {

@@ -2,6 +2,17 @@ import type { CommandDefinition } from '../command.ts';
 
 export const serverCommands: readonly CommandDefinition[] = [
   {
+    name: 'server limit',
+    takes: '',
+    summary: 'Set how many sets are copied at once, by all servers of one catalog together.',
+    text: 'A copy that is running goes on when it is lowered. Without options it is shown.',
+    options: [{ flags: '--copies <n>', says: 'so many sets are copied at once (100)' }],
+    client: true,
+    examples: ['tidemark server limit', 'tidemark server limit --copies 40'],
+    see: ['tidemark node limit', 'tidemark repository limit'],
+    load: async () => (await import('../commands/server-limit.ts')).limitServer,
+  },
+  {
     name: 'server recover',
     takes: '<repository>',
     summary: 'Make a server on this machine of the configuration that a lost one kept in a repository.',

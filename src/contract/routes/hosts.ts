@@ -4,7 +4,7 @@ import { enrolledPart } from '../enrolment.ts';
 import { packageManifest, packagePlatform, pieceBytes } from '../packages.ts';
 import type { Route } from '../route.ts';
 import { session } from '../sessions.ts';
-import { hostPlatform } from '../values.ts';
+import * as v from '../values.ts';
 
 const port = z.int().min(1).max(65535);
 /** How long running tasks have to end; past it nothing is changed. */
@@ -25,7 +25,7 @@ export const hostWish = z
     /** Who opens the order link. */
     dials: dials.default('server'),
     /** What it runs, where that is known before it says so itself. */
-    platform: hostPlatform.nullable().default(null),
+    platform: v.hostPlatform.nullable().default(null),
   })
   .refine(({ dataFrom, dataTo }) => dataFrom <= dataTo, { message: 'dataFrom must not be above dataTo' });
 
@@ -42,6 +42,10 @@ export const hostConfigureWish = z.object({
   sessionsWithinMs: sessionsWithinMs.default(600_000),
 });
 
+/** What is left out stays as it is. */
+export const hostLimits = z.object({ limits: v.bandwidthLimits.optional(), copiesAtOnce: z.int().min(1).max(32).optional() });
+export type HostLimits = z.infer<typeof hostLimits>;
+
 export const host = z
   .object({
     id: z.string(),
@@ -54,7 +58,7 @@ export const host = z
     singlePort: z.boolean(),
     dials,
     /** As it said itself when it enrolled or was connected; before that, as whoever added it did. Null: not known yet. */
-    platform: hostPlatform.nullable(),
+    platform: v.hostPlatform.nullable(),
     state: z.enum(['expected', 'enrolled']),
     /** The link to its transport service. */
     link: linkState,
@@ -65,6 +69,10 @@ export const host = z
     outOfDate: z.boolean(),
     /** Its deployer service; null where it has none that has enrolled. */
     deployer: z.object({ link: linkState, says: z.string().nullable(), version: z.string().nullable() }).nullable(),
+    /** How fast data may go between it and repositories that are elsewhere, and between its own and others. */
+    limits: z.array(v.bandwidthLimit),
+    /** How many sets are copied from it at once. */
+    copiesAtOnce: z.int(),
     addedAtMs: z.number(),
     enrolledAtMs: z.number().nullable(),
   })
@@ -196,6 +204,17 @@ export const hostRoutes = {
     status: 202,
     answer: session,
     failures: ['server.host-unknown', 'server.host-is-local', 'server.host-busy', 'server.host-exists', 'server.deployer-missing', 'server.question-not-understood'],
+  },
+  'host.limit': {
+    method: 'PUT',
+    path: '/api/v1/hosts/:host/limits',
+    permission: 'hosts.write',
+    summary: 'Limit how fast the tasks of a host send and receive, for those that start from now on, and how many sets are copied from it at once.',
+    params: hostParams,
+    body: hostLimits,
+    status: 200,
+    answer: host,
+    failures: ['server.host-unknown'],
   },
   'host.uninstall': {
     method: 'POST',

@@ -56,6 +56,10 @@ export const repository = z
     immutable: v.immutable.nullable(),
     /** How fast data may go to it from other hosts, and come from it. */
     limits: z.array(v.bandwidthLimit),
+    /** How many sets are copied into it at once. */
+    copiesAtOnce: z.int(),
+    /** Over how many connections a task sends to it and reads from it. */
+    connections: z.int(),
     gateways: repositoryGateways,
     /** Null: it is only read, and not by itself. */
     reread: reread.nullable(),
@@ -68,6 +72,10 @@ export const repository = z
   })
   .meta({ id: 'Repository' });
 export type Repository = z.infer<typeof repository>;
+
+/** What is left out stays as it is. */
+export const repositoryLimits = z.object({ limits: v.bandwidthLimits.optional(), copiesAtOnce: z.int().min(1).max(1_000).optional(), connections: v.connections.optional() });
+export type RepositoryLimits = z.infer<typeof repositoryLimits>;
 
 /** What a repository is called and how it is opened. */
 const whereItIs = z.object({
@@ -136,9 +144,9 @@ export const repositoryRoutes = {
     method: 'PUT',
     path: '/api/v1/repositories/:repository/limits',
     permission: 'repositories.write',
-    summary: 'Limit how fast data goes between the repository and other hosts; holds for tasks that start from now on.',
+    summary: 'Limit how fast data goes between the repository and other hosts, and over how many connections, for tasks that start from now on, and how many sets are copied into it at once.',
     params: repositoryParam,
-    body: z.object({ limits: z.array(v.bandwidthLimit).max(48) }),
+    body: repositoryLimits,
     status: 200,
     answer: repository,
     failures: ['server.repository-unknown'],

@@ -17,9 +17,21 @@ export const serverRoutes = {
         nowMs: z.number(),
         url: z.string(),
         caFingerprint: z.string(),
+        /** How many sets are copied at once, by all servers of one catalog together. */
+        copiesAtOnce: z.int(),
         hosts: z.array(z.object({ host: z.string(), address: z.string(), state: z.enum(['connected', 'connecting', 'refused']), says: z.string().nullable() })),
       })
       .meta({ id: 'ServerInfo' }),
+    failures: [],
+  },
+  'server.limit': {
+    method: 'PUT',
+    path: '/api/v1/server/limits',
+    permission: 'policies.write',
+    summary: 'Set how many sets are copied at once, by all servers of one catalog together.',
+    body: z.object({ copiesAtOnce: z.int().min(1).max(10_000) }),
+    status: 200,
+    answer: z.object({ copiesAtOnce: z.int() }),
     failures: [],
   },
   'host.describe': {

@@ -20,6 +20,8 @@ export type OpenOptions = {
   readonly immutable?: Immutable;
   /** Whoever would change something is refused. */
   readonly isReadOnly?: boolean;
+  /** To a share, or for parts of objects to a bucket; Windows makes its own to a share. */
+  readonly connections?: number | undefined;
 };
 
 export async function openStorage(place: StoragePlace, options: OpenOptions = {}): Promise<Storage> {
@@ -39,7 +41,7 @@ async function openKind({ location, secret }: StoragePlace, options: OpenOptions
     case 'smb': {
       if (immutable !== undefined) throw lockNotKept({ place: location.share, what: noLockOnShares });
       const open = ownPlatform === 'windows' ? (await import('./share-on-windows.ts')).openShareOnWindows : (await import('./smb.ts')).openShare;
-      const storage = await open(location, secret ?? '', { create: create === true });
+      const storage = await open(location, secret ?? '', { create: create === true, connections: options.connections });
       if (options.isReadOnly === true || (await readImmutable(storage)) === undefined) return storage;
       await storage.close?.();
       throw lockNotKept({ place: storage.place, what: `its repository says that it is immutable, and ${noLockOnShares}; attach it read-only with "tidemark repository import"` });

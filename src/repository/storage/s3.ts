@@ -25,10 +25,10 @@ import { hasWord, openPartLine, openUploadWriter, type PutHeaders, type Target }
 import type { S3Location } from './location.ts';
 import type { Immutable, Storage, StoredObject } from './storage.ts';
 
-const partsAtOnce = 6;
+const usualParts = 6;
 const pageOf = 1000;
 
-export type BucketOptions = { readonly create?: boolean; readonly isNew?: boolean; readonly immutable?: Immutable; readonly isReadOnly?: boolean; readonly clock?: Clock; readonly times?: Partial<RequestTimes> };
+export type BucketOptions = { readonly create?: boolean; readonly isNew?: boolean; readonly immutable?: Immutable; readonly isReadOnly?: boolean; /** Parts of objects that are sent at once. */ readonly connections?: number | undefined; readonly clock?: Clock; readonly times?: Partial<RequestTimes> };
 
 /** `create`, `isNew`: the store is shown to keep the promises that it can break, before a repository in it is made or first written. */
 export async function openBucket(location: S3Location, secret: string, options: BucketOptions = {}): Promise<Storage> {
@@ -41,7 +41,7 @@ export async function openBucket(location: S3Location, secret: string, options: 
     const bucket = { requests, Bucket: location.bucket, prefix: prefixOf(location), clock };
     const readVersion: ReadVersion = async (name, range, VersionId) => await readObject(requests, { Bucket: location.bucket, Key: prefixOf(location) + name, VersionId }, name, range);
     const immutable = options.immutable ?? (await immutableThere(bucketStorage(requests, location, clock, undefined), await openOldest(bucket, readVersion)));
-    const plain = bucketStorage(requests, location, clock, immutable);
+    const plain = bucketStorage(requests, location, clock, immutable, options.connections);
     const storage = immutable === undefined ? plain : lockedBucket(plain, plain.putObject, immutable, bucket, readVersion);
     if (options.create === true || options.isNew === true) await requireFit(storage, { ...bucket, immutable, sse: location.sse });
     return storage;
@@ -62,11 +62,11 @@ function prefixOf({ prefix }: S3Location): string {
   return prefix === '' ? '' : `${prefix}/`;
 }
 
-function bucketStorage(requests: Requests, location: S3Location, clock: Clock, immutable: Immutable | undefined): Storage & { readonly putObject: PutObject } {
+function bucketStorage(requests: Requests, location: S3Location, clock: Clock, immutable: Immutable | undefined, connections = usualParts): Storage & { readonly putObject: PutObject } {
   const { place } = requests;
   const Bucket = location.bucket;
   const prefix = prefixOf(location);
-  const line = openPartLine(partsAtOnce);
+  const line = openPartLine(connections);
   const at = (name: string): Target => ({ Bucket, Key: prefix + name });
   const sse = sseHeaders(location.sse);
   const isSummed = immutable !== undefined;

@@ -28,7 +28,7 @@ export function uncOf({ server, share, path }: Pick<SmbLocation, 'server' | 'sha
   return { share: root, folder: [root, ...path.split('/').filter((segment) => segment !== '')].join('\\') };
 }
 
-export async function openShareOnWindows(location: SmbLocation, password: string, options: { create: boolean }, signIn: SignIn = signInToShare): Promise<Storage> {
+export async function openShareOnWindows(location: SmbLocation, password: string, options: { create: boolean; connections?: number | undefined }, signIn: SignIn = signInToShare): Promise<Storage> {
   const { share, folder } = uncOf(location);
   const problem = windowsPathProblem(folder);
   if (problem !== undefined) throw pathRefused({ path: folder, why: problem });

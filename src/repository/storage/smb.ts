@@ -29,7 +29,7 @@ export type ShareOptions = {
   readonly busyMs?: number;
   /** Of one answer. */
   readonly answerMs?: number;
-  readonly connections?: number;
+  readonly connections?: number | undefined;
   /** Of a connection that nobody uses. */
   readonly idleMs?: number;
 };

@@ -15,7 +15,7 @@ import { isFailure } from '../../base/failure.ts';
 import type { SetRow } from '../../catalog/sets.ts';
 import { policyDocument } from '../../contract/policies.ts';
 import type { SessionResult } from '../../contract/sessions.ts';
-import { copyMethod, hostAndPort, type Discovered } from '../../contract/values.ts';
+import { copyMethod, heldLimit, hostAndPort, type Discovered } from '../../contract/values.ts';
 import { noSourceNode } from '../../domain/failures.ts';
 import { chooseSource, type SourceMember } from '../../domain/source-node.ts';
 import { oplogBehind } from '../failures.ts';
@@ -42,15 +42,16 @@ const wish = z.object({
   source: z.string().nullable(),
   /** What a policy says of the node. */
   node: z.object({ preferred: z.string().nullable(), failOver: z.boolean(), primaryAllowed: z.boolean(), hiddenFirst: z.boolean(), lagLimitSeconds: z.number() }).default(usualNode),
-  /** The name of the policy that node and compression are of, where none of its runs asks for the backup. */
+  /** The name of the policy that node, compression and limits are of, where none of its runs asks for the backup. */
   policy: z.string().nullable().default(null),
   /** Of the policy; `on` is the id of a host. */
   hooks: policyDocument.shape.hooks,
   proof: policyDocument.shape.proof,
+  limits: z.array(heldLimit).default([]),
 });
 export type BackupWish = z.infer<typeof wish>;
 
-export const plainBackup = (setId: string): BackupWish => ({ setId, fullRead: false, method: null, dropClone: false, windowSeconds: 60, compression: 'balanced', source: null, node: usualNode, policy: null, hooks: [], proof: 'open' });
+export const plainBackup = (setId: string): BackupWish => ({ setId, fullRead: false, method: null, dropClone: false, windowSeconds: 60, compression: 'balanced', source: null, node: usualNode, policy: null, hooks: [], proof: 'open', limits: [] });
 
 export type BackupServices = { archives: Archives; placement: Placement; sets: ProtectedSets; points: Points; standings: OplogStandings; copies: Copies; hooks: Hooks; retention: Retention; oplogWaitMs?: number };
 
@@ -69,13 +70,13 @@ type BackedUp = Finished & { readonly result: Extract<SessionResult, { kind: 'ba
 async function backUp(set: SetRow, asked: BackupWish, context: FlowContext, services: BackupServices): Promise<BackedUp> {
   const { sets, points, standings } = services;
   await context.step('look at the set');
-  if (asked.policy !== null) await context.say(`node, compression and hooks as policy ${asked.policy} has them, where nothing else was asked for`);
+  if (asked.policy !== null) await context.say(`node, compression, bandwidth and hooks as policy ${asked.policy} has them, where nothing else was asked for`);
   const chosen = await context.note('source', async () => await lookAndChoose(set, asked, services));
   await context.say(chosen.says);
 
   await context.step('make the copy');
   const at = { host: chosen.host, repository: set.repository, setId: set.id } as const;
-  const { point, lockedMs, seconds } = await context.task('backup', 'backup', { ...at, right: 'append' }, async () => ({
+  const { point, lockedMs, seconds } = await context.task('backup', 'backup', { ...at, right: 'append', limits: asked.limits }, async () => ({
     target: sets.target(set),
     source: addressOf(chosen.address),
     method: asked.method,

@@ -58,9 +58,11 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
       let saidLast = '';
       let saidShort: string | undefined;
       const rulesNow = async (): Promise<OplogRules> => await oplogRulesOf(setId, catalog, placement);
-      let follows: { name: string; host: string; rules: string } | undefined;
+      /** What a task keeps as it began: when it has changed, another one is begun. */
+      const standing = async (host: string) => ({ rules: await rulesNow(), traffic: await trafficOf(host, set.repository, catalog) });
+      let follows: { name: string; host: string; by: string } | undefined;
       const endIfChanged = async (): Promise<void> => {
-        if (follows === undefined || JSON.stringify(await rulesNow()) === follows.rules) return;
+        if (follows === undefined || JSON.stringify(await standing(follows.host)) === follows.by) return;
         const task = await catalog.sessions.task(session, follows.name);
         // A host that does not hear it is asked again at its next look.
         if (task !== undefined) await context.order(follows.host, 'task.stop', { taskId: task.task_id }).catch(() => {});
@@ -96,8 +98,8 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
         try {
           const host = await context.note(`${name}: host`, async () => await placement.near(await sets.find(setId)));
           const at = { host, repository: set.repository, setId, right: 'append' } as const;
-          const rules = await context.note(`${name}: rules`, rulesNow);
-          follows = { name, host, rules: JSON.stringify(rules) };
+          const { rules, traffic } = await context.note(`${name}: stands by`, async () => await standing(host));
+          follows = { name, host, by: JSON.stringify({ rules, traffic }) };
           await context.task(name, 'oplog', at, async () => Promise.resolve({ target: sets.target(set), setName: set.name, flushSeconds: 5, untilCaughtUp: mode.everyMinutes !== null, rules }), onStatus);
           signal.throwIfAborted();
           if (mode.everyMinutes !== null) {
@@ -109,7 +111,7 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
             waitMs = 500;
             continue;
           }
-          says = follows.rules === JSON.stringify(await rulesNow()) ? 'the task ended by itself' : 'what its policy or its group says of the node has changed';
+          says = follows.by === JSON.stringify(await standing(host)) ? 'the task ended by itself' : 'what its policy or its group says of the node, or a bandwidth limit, has changed';
         } catch (error) {
           signal.throwIfAborted();
           says = describe(error);
@@ -140,6 +142,12 @@ async function oplogRulesOf(setId: string, catalog: Catalog, placement: Placemen
   if (policy === undefined) return { primaryAllowed: true, hiddenFirst: false, lagLimitSeconds: 30, preferred: null, leftOut };
   const { primaryAllowed, hiddenFirst, lagLimitSeconds, preferred } = wishBy(policy.document, setId).node;
   return { primaryAllowed, hiddenFirst, lagLimitSeconds, preferred, leftOut };
+}
+
+/** Bandwidth limits of both ends. */
+async function trafficOf(host: string, repository: string, { hosts, repositories }: Catalog): Promise<(string | null)[]> {
+  const at = await repositories.find(repository);
+  return [at?.limits ?? null, (await hosts.find(host))?.limits ?? null, (await hosts.find(at?.host ?? ''))?.limits ?? null];
 }
 
 /** Until it is resumed, or the session is ended by whoever does that. */

@@ -9,7 +9,7 @@ import { openSetReading } from './set-reading.ts';
 
 test('what is read for all sets is what is asked for each of them, in a fixed number of questions', async () => {
   await using catalog = await openCatalog(':memory:');
-  await catalog.repositories.add({ id: 'r1', name: 'r1', host: 'local', location: '{}', sealed_secret: null, sealed_passphrase: '', sealed_key: '', passphrase_file: null, is_default: 1, added_ms: 1, limits: '[]', gateways: '{"through":[],"hosts":null}', is_attached: 0, immutable: null });
+  await catalog.repositories.add({ id: 'r1', name: 'r1', host: 'local', location: '{}', sealed_secret: null, sealed_passphrase: '', sealed_key: '', passphrase_file: null, is_default: 1, added_ms: 1, limits: '[]', gateways: '{"through":[],"hosts":null}', is_attached: 0, immutable: null, copies_at_once: null, connections: null });
   for (const id of ['s1', 's2', 's3']) await catalog.sets.add({ id, name: `name of ${id}`, repository: 'r1', sealed_target: '', sign_in: 'none', hosts: '[]', discovered: '{}', added_ms: 1, refreshed_ms: 1, oplog_mode: '{}' });
   for (const [id, given] of Object.entries({ p1: { sets: ['s1', 's2'], promise: { pointHours: 6, lossSeconds: 60 } }, p2: { sets: ['s2'], promise: { pointHours: 2 } } })) {
     await catalog.policies.add({ id, name: id, document: JSON.stringify(policyDocument.parse({ name: id, ...given })), is_enabled: 1, counts_from_ms: 1, next_ms: null, follows: null, added_ms: 1 });

@@ -9,7 +9,7 @@ import { localHost } from '../../hosts.ts';
 import type { Services } from '../../services.ts';
 import type { Handlers } from '../app.ts';
 
-type Names = 'host.list' | 'host.add' | 'host.kit' | 'host.installer' | 'host.install' | 'host.update' | 'host.configure' | 'host.uninstall' | 'host.remove' | 'package.list' | 'package.bytes';
+type Names = 'host.list' | 'host.add' | 'host.kit' | 'host.installer' | 'host.install' | 'host.update' | 'host.configure' | 'host.limit' | 'host.uninstall' | 'host.remove' | 'package.list' | 'package.bytes';
 
 export function hostHandlers(services: Services): Pick<Handlers, Names> {
   const { hosts, credentials, distribution, versions, installers } = services;
@@ -41,6 +41,11 @@ export function hostHandlers(services: Services): Pick<Handlers, Names> {
       const host = isOfServices ? await withDeployer(services, params.host) : await managed(services, params.host);
       await demandPorts(services, host, body);
       return await begin(services, host, { kind: 'configure', wish: body });
+    },
+    'host.limit': async ({ params, body }) => {
+      const host = await hosts.setLimits(await hosts.find(params.host), body);
+      services.policies.wake();
+      return hosts.view(host);
     },
     'host.uninstall': async ({ params, body }) => {
       const host = await withDeployer(services, params.host);

@@ -37,7 +37,11 @@ export function repositoryHandlers(services: Services): Pick<Handlers, Repositor
     'repository.adopt': async ({ params, body }) => await adopt(await archives.find(params.repository), body.apply, services),
     'repository.list': async () => ({ repositories: await Promise.all((await catalog.repositories.list()).map(archives.view)) }),
     'repository.show': async ({ params }) => await archives.view(await archives.find(params.repository)),
-    'repository.limit': async ({ params, body }) => await archives.view(await archives.setLimits(await archives.find(params.repository), body.limits)),
+    'repository.limit': async ({ params, body }) => {
+      const row = await archives.setLimits(await archives.find(params.repository), body);
+      services.policies.wake();
+      return await archives.view(row);
+    },
     'repository.immutable': async ({ params, body }) => await archives.view(await archives.raise(await archives.writable(params.repository), body.days)),
     'repository.gateway': async ({ params, body }) => {
       const row = await archives.find(params.repository);
