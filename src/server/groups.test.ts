@@ -134,7 +134,7 @@ test('a credential that a group signs in with is not forgotten', async () => {
 });
 
 test('a set is asked for from the server’s own machine, and from other hosts only where it cannot be reached from there', async () => {
-  const link = (id: string, answer: () => Promise<unknown>) => ({ id, standing: () => ({ state: 'connected', says: null }), call: async () => (asked.push(id), await answer()) });
+  const link = (id: string, answer: () => Promise<unknown>) => ({ id, standing: () => ({ state: 'connected', says: null }), ask: async () => (asked.push(id), await answer()) });
   const asked: string[] = [];
   const unreachable = async () => await Promise.reject(failWith('mongo.unreachable'));
   const look = wireLookOf(platform.fake.discovered);

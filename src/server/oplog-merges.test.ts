@@ -11,11 +11,11 @@ const at = { host: 'h', repository: 'r', setId: 's', right: 'append' } as const;
 type Runs = { version: string | null; isOtherContract?: boolean };
 
 /** Hosts by their ids; `h` holds the repository, and a member is on `m`. */
-function optionsOf(hosts: Record<string, Runs>, call: () => Promise<unknown> = async () => await Promise.resolve({ goes: [], full: 0, merges: 0 })) {
+function optionsOf(hosts: Record<string, Runs>, answer: () => Promise<unknown> = async () => await Promise.resolve({ goes: [], full: 0, merges: 0 })) {
   return {
     catalog: { sets: { find: async () => ({ discovered: JSON.stringify({ setId: 's', name: 'rs0', mongoVersion: '6.0.5', featureCompatibilityVersion: '6.0', members: [], local: [{ member: 'm:1', host: 'm', dbPath: '/d', fileSystem: 'xfs', methods: [], binary: '/m' }] }) }) }, sessions: { unfinished: async () => [] } },
     archives: { find: async () => ({ host: 'h' }), access: async () => ({}) },
-    links: { all: () => Object.entries(hosts).map(([id, { version, isOtherContract = false }]) => ({ id, host: id, standing: () => ({ version, isOtherContract }) })), of: () => ({ call }) },
+    links: { all: () => Object.entries(hosts).map(([id, { version, isOtherContract = false }]) => ({ id, host: id, standing: () => ({ version, isOtherContract }) })), of: () => ({ ask: answer }) },
     believed: { now: async () => 0 },
     points: {},
     version: '2.1.0',

@@ -65,7 +65,7 @@ test('what a receiver does not take now waits, through a restart of the server, 
   heard.length = 0;
   const sessions = [await runBackup(), await runBackup()];
   await until('the first try', 10_000, async () => ((await standing('all')).says?.includes('503') ? true : undefined), { everyMs: 20 });
-  assert.equal((await standing('all')).waiting, 2);
+  await until('both to wait', 10_000, async () => ((await standing('all')).waiting === 2 ? true : undefined), { everyMs: 20 });
   await platform.restartServer();
   answer = { status: 200 };
   await platform.ask('notification.test', { params: { notification: 'all' } });
