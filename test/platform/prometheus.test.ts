@@ -8,6 +8,7 @@ import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../src/base/clock.ts';
 import { until } from '../../src/base/deadline.ts';
 import { freePort } from '../kit/free-port.ts';
+import { failWith } from '../kit/fake-transport.ts';
 import { scratch } from '../kit/scratch.ts';
 import { openServerPlatform } from '../kit/server-platform.ts';
 
@@ -78,6 +79,11 @@ test('Prometheus scrapes the server with the shipped job, knows the shipped aler
   await until('a scrape behind the backup', 30_000, async () => ((await valueOf('tidemark_sessions_ended_total{kind="backup",state="success"}')) === 1 ? true : undefined));
   assert.deepEqual([await valueOf('tidemark_set_protected{set="rs0"}'), await valueOf('tidemark_set_points{set="rs0"}')], [1, 1]);
   await until('the alert to be over', 30_000, async () => ((await alertOf('TidemarkSetUnprotected')).state === 'inactive' ? true : undefined));
+
+  assert.equal(await valueOf('tidemark_sessions_ended_total{kind="backup",state="failed"}'), 0, 'a counter rises from what it was');
+  platform.fake.scripts.backup = async () => await Promise.reject(failWith('mongo.not-reached', 'no member answers'));
+  for (let times = 0; times < 3; times++) assert.equal((await platform.ended((await platform.ask('backup.run', { params: { set: 'rs0' }, body: {} })).id)).state, 'failed');
+  await until('the alert that backups fail', 30_000, async () => ((await alertOf('TidemarkBackupsFail')).state === 'firing' ? true : undefined));
   const rules = await until('each rule to be reckoned', 30_000, async () => [await prometheus.rules()].find((all) => all.length > 0 && all.every(({ health }) => health !== 'unknown')));
   assert.deepEqual(rules.map(({ name, health, lastError }) => [name, health, lastError ?? '']), names.map((name) => [name, 'ok', '']));
 });
