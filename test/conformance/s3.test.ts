@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import dns from 'node:dns';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
@@ -38,11 +38,13 @@ const noNames = whyNoDnsmasq();
 let namePort: number;
 let store: ObjectStore;
 let names: AsyncDisposable | undefined;
+let nameFolder: string | undefined;
 before(async () => {
   if (skip !== undefined) return;
   if (noNames === undefined) {
     namePort = await freePort();
-    names = await startDnsmasq('127.0.0.1', await mkdtemp(join(scratch, 'tm-names-')), [`--address=/${storeName}/127.0.0.1`], namePort);
+    nameFolder = await mkdtemp(join(scratch, 'tm-names-'));
+    names = await startDnsmasq('127.0.0.1', nameFolder, [`--address=/${storeName}/127.0.0.1`], namePort);
   }
   store = await openObjectStore();
   await store.bucket(bucket);
@@ -51,6 +53,7 @@ before(async () => {
 after(async () => {
   await store?.[Symbol.asyncDispose]();
   await names?.[Symbol.asyncDispose]();
+  if (nameFolder !== undefined) await rm(nameFolder, { recursive: true, force: true });
 });
 
 async function open(t: TestContext, location: S3Location, options: BucketOptions = {}): Promise<Storage> {
