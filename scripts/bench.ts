@@ -10,6 +10,7 @@ import { runBench, type Bench } from './bench/run.ts';
 const benches: Record<string, { summary: string; load: () => Promise<Bench> }> = {
   ingest: { summary: 'storing and laying down, against restic and borg', load: async () => (await import('./bench/ingest.ts')).benchIngest },
   replay: { summary: 'native replay against one-by-one applyOps', load: async () => (await import('./bench/replay.ts')).benchReplay },
+  oplog: { summary: 'a backlog of small operations archived, against the driver\'s cursor alone', load: async () => (await import('./bench/oplog.ts')).benchOplog },
   item: { summary: 'one collection back, against the restic way', load: async () => (await import('./bench/item.ts')).benchItem },
   publish: { summary: 'from the command to the first query', load: async () => (await import('./bench/publish.ts')).benchPublish },
   impact: { summary: 'what an application feels during a first full', load: async () => (await import('./bench/impact.ts')).benchImpact },

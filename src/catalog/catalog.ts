@@ -19,7 +19,7 @@ import { newsStore, notificationStore } from './news.ts';
 import { policyStore } from './policies.ts';
 import { pointStore } from './points.ts';
 import { publicationStore } from './publications.ts';
-import { openPostgres, type PostgresPlace } from './postgres.ts';
+import { demandVersion, openPostgres, type PostgresPlace } from './postgres.ts';
 import { repositoryStore } from './repositories.ts';
 import { sessionStore } from './sessions.ts';
 import { setStore } from './sets.ts';
@@ -49,7 +49,10 @@ export async function openCatalogAt(place: CatalogPlace, options: CatalogOptions
   }
   const listeners = new Set<(why: Error) => void>();
   const { plain, db, leases, shown } = openPostgres(place, (why) => listeners.forEach((tell) => tell(why)));
-  return await opened({ kind: 'postgres', plain, db, leases, listeners, writes: countedByPostgres(plain) }, options, async () => await demandBackup(plain, shown, place.isBackedUp === true));
+  return await opened({ kind: 'postgres', plain, db, leases, listeners, writes: countedByPostgres(plain) }, options, async () => {
+    await demandVersion(plain, shown);
+    await demandBackup(plain, shown, place.isBackedUp === true);
+  });
 }
 
 export async function openCatalogOn(dialect: Dialect, options: CatalogOptions = {}) {

@@ -24,6 +24,18 @@ export const catalogUnreachable = failure<{ place: string; why: string }>('catal
   retry: 'later',
 });
 
+export const databaseNotTrusted = failure<{ place: string; why: string }>('catalog.not-trusted', {
+  says: ({ place, why }) => `the database at ${place} does not prove who it is: ${why}`,
+  hint: 'See that it speaks TLS with a certificate for the name or address that is given here; name the authority of one of its own with ?sslmode=verify-full&sslrootcert=FILE. No password was sent.',
+  retry: 'later',
+});
+
+export const databaseTooOld = failure<{ place: string; version: string; least: number }>('catalog.database-too-old', {
+  says: ({ place, version, least }) => `the database at ${place} is PostgreSQL ${version}, and a catalog needs ${least} or newer`,
+  hint: 'Upgrade it (pg_upgrade, or pg_dump and pg_restore into a newer one), or name another one. Nothing was changed.',
+  retry: 'never',
+});
+
 export const catalogPlaceBad = failure<{ place: string; why: string }>('catalog.place-bad', {
   says: ({ place, why }) => `${place} is no place for a catalog: ${why}`,
   hint: 'Give it as postgres://USER@HOST:PORT/DATABASE, with the password in a file of its own.',

@@ -6,13 +6,13 @@
  * connection has 5 s, a statement 30 s, a lock 10 s, and a transaction that says nothing for 5 s is ended by the database.
  * The password is read from its file at each connection, so that it can be changed, and is never part of an address.
  */
-import { randomInt } from 'node:crypto';
+import { randomInt, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient, type TransactionBuilder } from 'kysely';
+import { Kysely, PostgresDialect, sql, type PostgresPool, type PostgresPoolClient, type TransactionBuilder } from 'kysely';
 import pg from 'pg';
 import { systemClock } from '../base/clock.ts';
-import { catalogPlaceBad, catalogUnreachable } from './failures.ts';
+import { catalogPlaceBad, catalogUnreachable, databaseNotTrusted, databaseTooOld } from './failures.ts';
 import type { Tables } from './tables.ts';
 
 export type PostgresPlace = { readonly url: string; readonly passwordFile: string | null; /** It may be changed for a newer version. */ readonly isBackedUp?: boolean };
@@ -24,11 +24,14 @@ const connections = 16;
 const leaseConnections = 2;
 const leaseMs = 3_000;
 const triesOfTransaction = 40;
+const leastVersion = 15;
 
 /** A transaction of the database that another one was in the way of. */
 const refusedForAnother: ReadonlySet<string> = new Set(['40001', '40P01']);
 /** Classes of SQLSTATE that say nothing of the statement: connection, operator's hand, resources. */
 const saysNothing = /^(?:08|57P|53|57014|55P03|25P03)/;
+/** Of the codes that Node gives what was wrong with a certificate. */
+const isAboutTrust = /CERT|SELF_SIGNED|UNABLE_TO|ALTNAME|^ERR_SSL|^ERR_TLS|^EPROTO/;
 
 export type PostgresSettings = { readonly host: string; readonly port: number; readonly database: string; readonly user: string; readonly ssl: false | { readonly ca: string | undefined } };
 
@@ -46,11 +49,28 @@ export function postgresSettings(url: string): PostgresSettings {
   const database = decodeURIComponent(parsed.pathname.slice(1));
   if (host === '' || database === '' || parsed.username === '') return refuse('user, host or database is missing');
   for (const name of parsed.searchParams.keys()) if (name !== 'sslmode' && name !== 'sslrootcert') return refuse(`${name} is not known; sslmode and sslrootcert are`);
-  const mode = parsed.searchParams.get('sslmode') ?? (isLoopback(host) ? 'disable' : 'verify-full');
+  const file = parsed.searchParams.get('sslrootcert');
+  const mode = parsed.searchParams.get('sslmode') ?? (isLoopback(host) && file === null ? 'disable' : 'verify-full');
   if (mode !== 'verify-full' && mode !== 'disable') return refuse('sslmode is verify-full or disable');
   if (mode === 'disable' && !isLoopback(host)) return refuse('without TLS only a database on this machine is spoken to');
-  const file = parsed.searchParams.get('sslrootcert');
-  return { host, port: Number(parsed.port || '5432'), database, user: decodeURIComponent(parsed.username), ssl: mode === 'disable' ? false : { ca: file === null ? undefined : readFileSync(file, 'utf8') } };
+  if (mode === 'disable' && file !== null) return refuse('sslrootcert is for sslmode=verify-full');
+  return { host, port: Number(parsed.port || '5432'), database, user: decodeURIComponent(parsed.username), ssl: mode === 'disable' ? false : { ca: file === null ? undefined : readAuthority(file, refuse) } };
+}
+
+function readAuthority(file: string, refuse: (why: string) => never): string {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    return refuse(`sslrootcert ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  try {
+    // Node would leave out what is none, and then trust nobody.
+    new X509Certificate(text);
+  } catch {
+    return refuse(`sslrootcert ${file} has no certificate in it`);
+  }
+  return text;
 }
 
 export function databaseAt(url: string): { host: string; port: number } {
@@ -87,7 +107,8 @@ export function openPostgres(place: PostgresPlace, onAway: (why: Error) => void)
 /** The pool, whose troubles are named; a connection that had some is not used again. */
 function watched(pool: pg.Pool, shown: string, onAway: (why: Error) => void): PostgresPool {
   const away = (error: unknown): Error => {
-    const failure = catalogUnreachable({ place: shown, why: error instanceof Error ? error.message : String(error) }, error);
+    const why = error instanceof Error ? error.message : String(error);
+    const failure = (isDistrust(error) ? databaseNotTrusted : catalogUnreachable)({ place: shown, why }, error);
     onAway(failure);
     return failure;
   };
@@ -122,6 +143,19 @@ function watched(pool: pg.Pool, shown: string, onAway: (why: Error) => void): Po
       if (!pool.ending) await pool.end();
     },
   };
+}
+
+/** A certificate that proves nothing, or a database that answers a connection that is to be safe with the word that it has no TLS. */
+function isDistrust(error: unknown): boolean {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return (typeof code === 'string' && isAboutTrust.test(code)) || message === 'The server does not support SSL connections';
+}
+
+/** Before anything is asked or made that an older one does not know. */
+export async function demandVersion(db: Kysely<Tables>, place: string): Promise<void> {
+  const { rows } = await sql<{ number: string; version: string }>`select current_setting('server_version_num') as number, current_setting('server_version') as version`.execute(db);
+  const [{ number, version }] = rows as [(typeof rows)[number]];
+  if (Number(number) < leastVersion * 10_000) throw databaseTooOld({ place, version, least: leastVersion });
 }
 
 /** What has no SQLSTATE did not come from the database: the connection broke, or nobody answered in time. */

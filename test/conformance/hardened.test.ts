@@ -4,6 +4,7 @@ import { tmpdir, uptime } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
 import { isFailure } from '../../src/base/failure.ts';
+import { randomId } from '../../src/base/ids.ts';
 import { lockNotKept, objectRetained, storageFailed, wardenNotReached } from '../../src/repository/failures.ts';
 import { openArchive, createRepository, makeArchive, openRepository } from '../../src/repository/repository.ts';
 import { raiseImmutable } from '../../src/repository/immutable.ts';
@@ -11,9 +12,11 @@ import { openDirectory } from '../../src/repository/storage/directory.ts';
 import { askWarden, readWardenAlarms } from '../../src/repository/storage/warden-line.ts';
 import type { Retention, Storage } from '../../src/repository/storage/storage.ts';
 import { requireProgram } from '../../src/base/child-process.ts';
+import { below } from '../kit/data-session.ts';
 import { openLoopFileSystem, whyNoLoops, type FileSystemKind } from '../kit/file-system.ts';
 import { openTestWarden, whyNoWarden, writerUid, type TestWarden } from '../kit/warden.ts';
 import { lockConformance } from './lock.ts';
+import { storageConformance } from './storage.ts';
 
 const skip = whyNoWarden();
 const immutable = { days: 30, mode: null };
@@ -76,6 +79,22 @@ before(async () => {
   if (skip === false) warden = await openTestWarden();
 });
 after(async () => await warden?.[Symbol.asyncDispose]());
+
+for (const [what, folder, isKept] of [
+  ['what is not kept in a hardened directory', 'index', false],
+  ['what is kept in a hardened directory', 'packs', true],
+] as const) {
+  if (skip !== false) continue;
+  storageConformance(
+    what,
+    async () => {
+      const prefix = `sets/${randomId()}/${folder}/`;
+      const again = async (): Promise<Storage> => below(await openAs(warden), prefix);
+      return { storage: await again(), again, as: warden.asWriter };
+    },
+    { isKept },
+  );
+}
 
 test('a folder with locked files cannot be renamed or put aside by the user who writes there, nor can the ledger be read or reached', { skip }, async () => {
   const storage = await openAs(warden);

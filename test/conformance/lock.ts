@@ -85,6 +85,22 @@ export function lockConformance(what: string, open: (t: TestContext) => Promise<
     });
   });
 
+  test(`${what}: a large object, which may be written in parts, is kept like a small one`, { skip }, async (t) => {
+    const { storage, again, attack, as } = await open(t);
+    await as(async () => {
+      const name = `${set}/packs/aa/large`;
+      const bytes = randomBytes(20 << 20);
+      const writer = await storage.create(name);
+      for (let at = 0; at < bytes.length; at += 3 << 20) await writer.append(bytes.subarray(at, at + (3 << 20)));
+      await writer.commit();
+      const [untilMs] = await storage.retention.until([name]);
+      assert.ok(untilMs! - Date.now() > 29.9 * day && untilMs! - Date.now() < 34 * day, String(untilMs));
+      await assert.rejects(storage.delete(name), isRetained);
+      await attack(name);
+      assert.ok(Buffer.from(await (await again()).read(name)).equals(bytes));
+    });
+  });
+
   if (!isTurned) return;
   test(`${what}: when its time is over, and not before, what was kept can be deleted`, { skip }, async (t) => {
     const { storage, again, passDays, as } = await open(t);

@@ -1,7 +1,10 @@
 /** Storage in a bucket of a real store (Ceph's gateway): the promises of every storage, and what cuts, lost answers and quotas do to them. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import dns from 'node:dns';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
 import { createServer } from 'node:tls';
 import { DeleteObjectCommand, HeadObjectCommand, ListMultipartUploadsCommand, ListObjectVersionsCommand, PutBucketLifecycleConfigurationCommand, PutObjectCommand, PutObjectRetentionCommand } from '@aws-sdk/client-s3';
@@ -17,9 +20,12 @@ import { dropAbandoned } from '../../src/repository/storage/s3-abandoned.ts';
 import { openRequests, usualTimes } from '../../src/repository/storage/s3-requests.ts';
 import type { Storage } from '../../src/repository/storage/storage.ts';
 import { openCuttingProxy } from '../kit/cutting-proxy.ts';
+import { startDnsmasq, whyNoDnsmasq } from '../kit/dnsmasq.ts';
+import { freePort } from '../kit/free-port.ts';
+import { scratch } from '../kit/scratch.ts';
 import { openTestAuthority } from '../kit/test-authority.ts';
-import { kmsKey, openObjectStore, whyNoObjectStore, type ObjectStore } from '../kit/object-store.ts';
-import { asPoints, openDataSession, openHosts, servedSet } from '../kit/data-session.ts';
+import { kmsKey, openObjectStore, storeName, whyNoObjectStore, type ObjectStore } from '../kit/object-store.ts';
+import { asPoints, below, openDataSession, openHosts, servedSet } from '../kit/data-session.ts';
 import { openLaggingStore } from '../kit/lagging-store.ts';
 import { laggingConformance } from './lagging-lists.ts';
 import { lockConformance, type LockedPlace } from './lock.ts';
@@ -28,14 +34,27 @@ import { storageConformance } from './storage.ts';
 const skip = whyNoObjectStore();
 const bucket = 'conformance';
 const lockable = 'lockable';
+const noNames = whyNoDnsmasq();
+let namePort: number;
 let store: ObjectStore;
+let names: AsyncDisposable | undefined;
+let nameFolder: string | undefined;
 before(async () => {
   if (skip !== undefined) return;
+  if (noNames === undefined) {
+    namePort = await freePort();
+    nameFolder = await mkdtemp(join(scratch, 'tm-names-'));
+    names = await startDnsmasq('127.0.0.1', nameFolder, [`--address=/${storeName}/127.0.0.1`], namePort);
+  }
   store = await openObjectStore();
   await store.bucket(bucket);
   await store.lockedBucket(lockable);
 });
-after(async () => await store?.[Symbol.asyncDispose]());
+after(async () => {
+  await store?.[Symbol.asyncDispose]();
+  await names?.[Symbol.asyncDispose]();
+  if (nameFolder !== undefined) await rm(nameFolder, { recursive: true, force: true });
+});
 
 async function open(t: TestContext, location: S3Location, options: BucketOptions = {}): Promise<Storage> {
   const storage = await openBucket(location, store.secret, options);
@@ -66,6 +85,60 @@ if (skip === undefined) {
     { many: 120 },
   );
 }
+
+test('10,000 objects, ten pages and more of one list, are listed each once, with their sizes', { skip: skip ?? false }, async (t) => {
+  const prefix = `of/${randomId()}`;
+  const storage = await open(t, store.at(bucket, { prefix }));
+  const wanted = Array.from({ length: 10_000 }, (_, k) => `packs/${(k % 256).toString(16).padStart(2, '0')}/${k.toString(16).padStart(8, '0')}`);
+  const left = wanted.values();
+  await Promise.all(Array.from({ length: 48 }, async () => {
+    for (const name of left) await store.client.send(new PutObjectCommand({ Bucket: bucket, Key: `${prefix}/${name}`, Body: 'twelve bytes' }));
+  }));
+  const found = new Set<string>();
+  for await (const { name, bytes } of storage.list('packs/')) {
+    assert.ok(bytes === 12 && !found.has(name), name);
+    found.add(name);
+  }
+  assert.deepEqual([found.size, wanted.filter((name) => !found.has(name))], [10_000, []]);
+});
+
+/** Names below the store's, its buckets' too, are asked of a real name server; the machine's own is left out of it. */
+async function resolveStore(t: TestContext): Promise<string[]> {
+  const resolver = new dns.promises.Resolver();
+  resolver.setServers([`127.0.0.1:${namePort}`]);
+  const { lookup } = dns;
+  const asked: string[] = [];
+  t.mock.method(dns, 'lookup', (host: string, options: object, done: (error: Error | null, address?: unknown, family?: number) => void) => {
+    if (!host.endsWith(storeName)) return lookup(host, options, done);
+    asked.push(host);
+    return void resolver.resolve4(host).then(([address]) => lookup(address!, options, done), done);
+  });
+  return asked;
+}
+
+if (skip === undefined && noNames === undefined) {
+  storageConformance(
+    'a bucket whose name is in the host name',
+    async (t) => {
+      await resolveStore(t);
+      const location = store.at(bucket, { prefix: `of/${randomId()}`, style: 'virtual-host', endpoint: `http://${storeName}:${store.port}` });
+      return { storage: await open(t, location, { create: true }), again: async () => await open(t, location) };
+    },
+    { many: 120 },
+  );
+}
+
+test('a bucket whose name is in the host name is asked for by that name alone, and is the one that has it in the path', { skip: skip ?? noNames ?? false }, async (t) => {
+  const asked = await resolveStore(t);
+  const prefix = `of/${randomId()}`;
+  const storage = await open(t, store.at(bucket, { prefix, style: 'virtual-host', endpoint: `http://${storeName}:${store.port}` }), { create: true });
+  const bytes = randomBytes(200_000);
+  await storage.put('packs/one', bytes, 'new');
+  const byPath = await open(t, store.at(bucket, { prefix }));
+  assert.ok(Buffer.from(await byPath.read('packs/one')).equals(bytes));
+  assert.deepEqual([...new Set(asked)], [`${bucket}.${storeName}`]);
+  await assert.rejects(open(t, store.at('no-such-bucket', { prefix, style: 'virtual-host', endpoint: `http://${storeName}:${store.port}` })), { code: 'repository.bucket-missing' });
+});
 
 laggingConformance(
   'a bucket whose lists lag',
@@ -252,6 +325,24 @@ async function strike(location: S3Location, name: string): Promise<void> {
   // These two succeed, and change nothing that is read.
   await store.client.send(new PutObjectCommand({ ...target, Body: 'forged' }));
   await store.client.send(new DeleteObjectCommand(target));
+}
+
+if (skip === undefined) {
+  for (const [what, folder, isKept] of [
+    ['what is not kept in a bucket with object lock', 'index', false],
+    ['what is kept in a bucket with object lock', 'packs', true],
+  ] as const) {
+    storageConformance(
+      what,
+      async (t) => {
+        const location = store.at(lockable, { prefix: `of/${randomId()}` });
+        const immutable = { days: 30, mode: 'compliance' } as const;
+        const again = async (): Promise<Storage> => below(await open(t, location, { immutable }), `sets/${'c'.repeat(24)}/${folder}/`);
+        return { storage: await again(), again };
+      },
+      { isKept, many: 120 },
+    );
+  }
 }
 
 for (const mode of ['compliance', 'governance'] as const) {

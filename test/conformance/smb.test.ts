@@ -3,7 +3,7 @@ import { chmodSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync,
 import { spawnSync } from 'node:child_process';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, test, type TestContext } from 'node:test';
 import { until } from '../../src/base/deadline.ts';
 import { isFailure, type Failure } from '../../src/base/failure.ts';
@@ -330,6 +330,20 @@ for (const [what, strike] of strikes) {
     assert.deepEqual(readdirSync(join(folder, '.tmp')), []);
   });
 }
+
+test('100,000 objects, half of them in one folder, are listed each once, with their sizes', { skip: why }, async (t) => {
+  const { storage, folder } = await open(t);
+  const wanted = Array.from({ length: 100_000 }, (_, k) => (k < 50_000 ? `packs/${k.toString(16).padStart(8, '0')}` : `packs/${(k % 256).toString(16).padStart(2, '0')}/${k.toString(16).padStart(8, '0')}`));
+  for (const below of new Set(wanted.map((name) => dirname(name)))) mkdirSync(join(folder, below), { recursive: true });
+  // Laid on the server's disk: what is tried is the list, and each put is flushed there.
+  for (const name of wanted) writeFileSync(join(folder, name), 'twelve bytes');
+  const found = new Set<string>();
+  for await (const { name, bytes } of storage.list('packs/')) {
+    assert.ok(bytes === 12 && !found.has(name), name);
+    found.add(name);
+  }
+  assert.deepEqual([found.size, wanted.filter((name) => !found.has(name))], [100_000, []]);
+});
 
 test('a server that is away for too long fails what was asked of it with its name, and is used again when it is back', { skip: why }, async (t) => {
   const own = await openSamba(t);

@@ -82,3 +82,22 @@ export function asPoints(storage: Storage, root: string): Storage {
     freeBytes: async () => await storage.freeBytes(),
   };
 }
+
+/** The names of the suite, as names below a prefix. */
+export function below(storage: Storage, prefix: string): Storage {
+  return {
+    place: storage.place,
+    async *list(wanted) {
+      for await (const object of storage.list(prefix + wanted)) yield { ...object, name: object.name.slice(prefix.length) };
+    },
+    stat: async (name) => {
+      const found = await storage.stat(prefix + name);
+      return found === undefined ? undefined : { ...found, name };
+    },
+    read: async (name, range) => await storage.read(prefix + name, range),
+    put: async (name, bytes, how) => await storage.put(prefix + name, bytes, how),
+    create: async (name) => await storage.create(prefix + name),
+    delete: async (name) => await storage.delete(prefix + name),
+    freeBytes: async () => await storage.freeBytes(),
+  };
+}

@@ -36,6 +36,8 @@ export function whyNoObjectStore(): string | undefined {
   return missing.length === 0 ? undefined : `not on this machine: ${missing.join(', ')}`;
 }
 
+/** The gateway answers to bucket names in front of this one, too. */
+export const storeName = 's3.tidemark.test';
 /** A key of the gateway's own key service. */
 export const kmsKey = 'tidemark-key';
 const accessKeyId = 'AKTIDEMARK';
@@ -168,7 +170,7 @@ function configuration(root: string, fsid: string, monitor: string, endpoint: st
     ],
     mon: [`mon data = ${root}/mon`, 'mon warn on insecure global id reclaim allowed = false'],
     osd: [`osd data = ${root}/osd`, `keyring = ${root}/osd/keyring`, 'osd objectstore = memstore', `memstore device bytes = ${memoryBytes}`, 'osd max object name len = 256', 'osd max object namespace len = 64'],
-    client: [`rgw frontends = beast endpoint=${endpoint}`, `rgw data = ${root}/rgw`, 'rgw enable usage log = false', 'rgw lc debug interval = 10', 'rgw crypt require ssl = false', 'rgw crypt s3 kms backend = testing', `rgw crypt s3 kms encryption keys = ${kmsKey}=${randomBytes(32).toString('base64')}`, 'rgw bucket quota ttl = 0'],
+    client: [`rgw frontends = beast endpoint=${endpoint}`, `rgw dns name = ${storeName}`, `rgw data = ${root}/rgw`, 'rgw enable usage log = false', 'rgw lc debug interval = 10', 'rgw crypt require ssl = false', 'rgw crypt s3 kms backend = testing', `rgw crypt s3 kms encryption keys = ${kmsKey}=${randomBytes(32).toString('base64')}`, 'rgw bucket quota ttl = 0'],
   };
   return Object.entries(lines).map(([section, settings]) => `[${section}]\n${settings.join('\n')}\n`).join('');
 }

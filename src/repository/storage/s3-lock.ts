@@ -2,6 +2,8 @@
  * Object lock (docs/design/immutable.md, "A bucket"): a bucket whose objects are kept, whoever has the key.
  *
  *   put, commit    with a retention, which is read back before it is acknowledged; a slice is retained when it is known to stand alone
+ *   parts          a store may forget the retention with which an upload in parts began (radosgw 16.2 does): it is given again when
+ *                  the object is whole, before that is acknowledged
  *   put new        the oldest version is whose it was: a store that keeps versions may take a second one whatever the condition says
  *                  (radosgw 16.2 does), and the order in which it has them is its own
  *   read, list     what is kept: its oldest version, past delete markers and whatever was put over it. The rest: the newest one
@@ -233,7 +235,8 @@ export function lockedBucket(plain: Storage, putObject: PutObject, immutable: Im
         ...writer,
         async commit() {
           await writer.commit();
-          await requireKept(name);
+          for (const known of [oldest, untils]) known.delete(name);
+          await retainOne(name);
         },
       };
     },

@@ -1,6 +1,7 @@
 /** What Prometheus is told; the names are those of docs/design/metrics.md. */
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { SetStanding } from '../../contract/reports.ts';
+import { endStates } from '../../contract/sessions.ts';
 import { expositionOf, type Metric } from '../../domain/exposition.ts';
 import { standingHostAlarms } from '../host-alarms.ts';
 import type { Links } from '../links.ts';
@@ -19,6 +20,8 @@ export async function metricsText({ catalog, reports, links, about }: { catalog:
   const counter = (name: string, help: string, samples: readonly Sample[]): Metric => ({ name: `tidemark_${name}`, help, type: 'counter', samples });
 
   const sessions = (await catalog.sessions.counts()).map(({ kind, state, count }) => ({ isOpen: state === 'waiting' || state === 'working', labels: { kind, state }, value: count }));
+  // For Prometheus a counter that appears with its first failure has not risen: the ends of backups are there from the start.
+  const unseen = [...endStates].filter((state) => !sessions.some(({ labels }) => labels.kind === 'backup' && labels.state === state)).map((state) => ({ labels: { kind: 'backup', state }, value: 0 }));
   const notifications = await catalog.notifications.list();
   const waiting = new Map((await catalog.news.waiting()).map(({ notification, count }) => [notification, count]));
   const hosts = (await catalog.hosts.list()).filter(({ state }) => state === 'enrolled');
@@ -43,7 +46,7 @@ export async function metricsText({ catalog, reports, links, about }: { catalog:
     gauge('set_point_bytes', 'Bytes that the newest restore point holds.', of(({ bytes }) => bytes)),
     gauge('set_alarms_open', 'Alarms that no backup has answered yet.', of(({ alarmsOpen }) => alarmsOpen)),
     gauge('sessions_open', 'Sessions that wait or work.', sessions.filter(({ isOpen }) => isOpen)),
-    counter('sessions_ended_total', 'Sessions that have ended.', sessions.filter(({ isOpen }) => !isOpen)),
+    counter('sessions_ended_total', 'Sessions that have ended.', [...sessions.filter(({ isOpen }) => !isOpen), ...unseen]),
     gauge('host_connected', 'Whether orders reach the host.', hosts.map(({ id, name }) => ({ labels: { host: name }, value: Number(links.standing(id)?.state === 'connected') }))),
     gauge('host_alarms_open', 'Alarms of the warden of the host that still stand.', hosts.map(({ name }) => ({ labels: { host: name }, value: alarms.filter(({ host }) => host === name).length }))),
     gauge('repository_read_since_timestamp_seconds', 'Since when every object of the repository was read at least once.', readings.flatMap(({ labels, sinceMs }) => (sinceMs === null ? [] : [{ labels, value: sinceMs / 1000 }]))),
