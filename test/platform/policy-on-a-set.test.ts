@@ -27,7 +27,7 @@ type Session = { id: string; kind: string; state: string; failure: { code: strin
 const document = (verify: string): string => `name: often
 sets: [rs0]
 schedule: { kind: every, minutes: 5 }
-source: { lagLimitSeconds: 4 }
+source: { lagLimitSeconds: 15 }
 retry: { times: 1, minutes: 1 }
 retention: { keep: { kind: points, points: 3 } }
 verification:
@@ -142,9 +142,9 @@ test('a member that lags is left for another, and one that was elected since the
   await using lagging = await member(2).client();
   await using client = await set.client();
   await lagging.db('admin').command({ configureFailPoint: 'rsSyncApplyStop', mode: 'alwaysOn' });
-  await until('a lag of six seconds', 60_000, async () => {
+  await until('a lag of eighteen seconds', 60_000, async () => {
     await client.db('shop').collection('marks').insertOne({ at: new Date() });
-    return (await behind(2)) >= 6 ? true : undefined;
+    return (await behind(2)) >= 18 && (await behind(1)) < 2 ? true : undefined;
   }, { everyMs: 500 });
   assert.match(await madeFrom(await due()), new RegExp(`source: ${member(1).name}, a secondary .*\\(${member(2).name} of the last point is \\d+ s behind; the only one that is fit\\)`));
   await lagging.db('admin').command({ configureFailPoint: 'rsSyncApplyStop', mode: 'off' });
