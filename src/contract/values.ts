@@ -174,6 +174,8 @@ export const pointSummary = z.object({
   files: z.int(),
   /** `checks`: the operator's own, as they went; absent where none was asked. */
   proof: z.object({ level: z.enum(['open', 'full']), atMs: z.number(), ok: z.boolean(), says: z.string(), checks: z.array(checkOutcome).optional() }).nullable(),
+  /** When each of its proofs was made, by the clock of whoever made it: it names a proof, and does not order them. Absent: not known. */
+  proofsAtMs: z.array(z.number()).optional(),
   /** The point that this one is the copy of, and its repository's id and name; null: it was made from a database. */
   copiedFrom: z.object({ repository: z.string(), repositoryName: z.string(), point: z.string() }).nullable().default(null),
 });

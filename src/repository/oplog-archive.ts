@@ -20,7 +20,7 @@
  * looks back from a moment's day to find the slice that contains it.
  */
 import { compareTimes, showTime, timeFromKey, timeKey, type ClusterTime, type Optime } from '../base/cluster-time.ts';
-import { sortableId } from '../base/ids.ts';
+import { nextSortableId } from '../base/ids.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { blake3 } from '@napi-rs/blake-hash';
 import type { ArchiveParts } from './archive-parts.ts';
@@ -68,18 +68,6 @@ export type OplogArchive = {
   barriers(chain: string): Promise<{ barriers: Barrier[]; damaged: Damage[]; isWhole: boolean }>;
 };
 
-/** Behind every chain that is there. */
-async function nextChainId(parts: ArchiveParts, clock: Clock): Promise<string> {
-  const id = sortableId(clock);
-  const last = (await listChains(parts)).findLast((one) => chainIdForm.test(one));
-  if (last === undefined || last < id) return id;
-  const atMs = Number.parseInt(last.slice(0, 12), 16) + 1;
-  return sortableId({ ...clock, now: () => atMs });
-}
-
-/** What `sortableId` makes, but for the last millisecond there is: another name may be anybody's. */
-const chainIdForm = /^(?!f{12})[0-9a-f]{24}$/;
-
 /** The ids of all chains, oldest first. */
 export async function listChains({ storage, names }: ArchiveParts): Promise<string[]> {
   const ids: string[] = [];
@@ -104,7 +92,7 @@ export function openOplogArchive(parts: ArchiveParts, clock: Clock = systemClock
       return { chains, hurt };
     },
     async startChain(start) {
-      const chain = await nextChainId(parts, clock);
+      const chain = nextSortableId(await listChains(parts), clock);
       const stored: StoredChain = { form: 1, startedAtMs: clock.now(), start };
       await storage.put(names.chainStart(chain), sealObject(keys.object, names.chainStart(chain), stored), 'new');
       return chain;

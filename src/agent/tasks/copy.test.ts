@@ -36,7 +36,7 @@ const begun = Math.floor(systemClock.now() / 1000) - 3600;
 const moment = (t: number) => ({ t: begun + t, i: 3 });
 const proof = (atMs: number, ok: boolean) => ({ level: 'full' as const, atMs, ok, says: 'looked at' });
 
-test('a point is copied when it is proved and not before, and a proof that is made later comes to its copy, unless that was looked at since', async (t) => {
+test('a point is copied when it is proved and not before, and a proof that is made later comes to its copy, a bad one whatever the clocks say', async (t) => {
   const { scene, source, target, chain, said, copy } = await openPair(t);
   await writeSlices(source.archive, chain, [begun + 10, begun + 20]);
   const verdict = async () => verdictOn((await target.archive.proofs('p1-bb')).proofs);
@@ -51,9 +51,15 @@ test('a point is copied when it is proved and not before, and a proof that is ma
   await source.archive.recordProof('p1', proof(20, false));
   assert.deepEqual((await copy('oplog')).proved.map(({ point, proof: found }) => [point, found.ok, found.atMs]), [['p1-bb', false, 20]]);
   assert.deepEqual([(await verdict())?.ok, (await copy('all')).proved], [false, []]);
-  await target.archive.recordProof('p1-bb', proof(40, true));
+  await target.archive.recordProof('p1-bb', proof(9_000, true));
+  assert.deepEqual([(await copy('all')).proved, (await verdict())?.ok], [[], true], 'what was brought before is not brought again');
   await source.archive.recordProof('p1', proof(30, false));
-  assert.deepEqual([(await copy('all')).proved, (await verdict())?.ok], [[], true]);
+  assert.deepEqual([(await copy('all')).proved.length, (await verdict())?.ok], [1, false]);
+  await source.archive.recordProof('p1', proof(40, true));
+  assert.deepEqual([(await copy('all')).proved.length, (await verdict())?.ok], [1, true], 'what was brought is taken back from there');
+  await target.archive.recordProof('p1-bb', proof(45, false));
+  await source.archive.recordProof('p1', proof(50, true));
+  assert.deepEqual([(await copy('all')).proved, (await verdict())?.ok], [[], false], 'what was found on the copy itself is not');
 });
 
 test('a point whose oplog the copy has lost is told and not copied, keeps nothing waiting, and what may still come keeps its oplog', async (t) => {

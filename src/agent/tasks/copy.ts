@@ -11,17 +11,19 @@ import { compareTimes, showTime, type ClusterTime } from '../../base/cluster-tim
 import { describe, isFailure } from '../../base/failure.ts';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import type { PointSummary } from '../../contract/values.ts';
+import { verdictOf } from '../../domain/verdict.ts';
 import { planCopies, type CopyPlan, type Original } from '../../domain/copy-plan.ts';
 import { copyOplog } from '../../repository/copy-oplog.ts';
 import { copyPoint } from '../../repository/copy-point.ts';
 import { usualWorkers, type Archive, type PointManifest } from '../../repository/archive.ts';
 import { openArchiveAt } from '../archive-access.ts';
-import { verdictOn } from '../point-about.ts';
+import { proofsOf, verdictOn } from '../point-about.ts';
 import type { ByteCounts, TaskContext } from '../task-context.ts';
 import { chainFor, summaryOf, surveyChains, type ChainSpan } from '../window.ts';
 
 type Input = TaskInput<'copy'>;
 type Output = TaskOutput<'copy'>;
+type Proof = NonNullable<PointSummary['proof']>;
 type Ends = { readonly source: Archive; readonly target: Archive };
 
 export async function copyArchive(input: Input, context: TaskContext): Promise<Output> {
@@ -143,13 +145,22 @@ async function bringProofs(input: Input, ends: Ends): Promise<Output['proved']> 
   return proved;
 }
 
-/** The original was opened on the same bytes: what was found then holds for the copy, unless that was looked at later. */
+/**
+ * The original was opened on the same bytes: what was found then holds for the copy, once. Clocks do not order the looks of two repositories, so one that found
+ * something counts from when it is brought, and one that found nothing takes back only what was brought: what a look at the copy itself found, another one takes back.
+ */
 async function bringProof({ source, target }: Ends, point: string, copy: string): Promise<PointSummary['proof']> {
-  const proof = verdictOn((await source.proofs(point)).proofs);
-  const { proofs } = await target.proofs(copy);
-  const own = verdictOn(proofs);
-  if (proof === null || (own !== null && own.atMs >= proof.atMs) || proofs.some((one) => verdictOn([one])?.atMs === proof.atMs)) return null;
+  const found = proofsOf((await source.proofs(point)).proofs);
+  const proof = verdictOf(found);
+  const there = proofsOf((await target.proofs(copy)).proofs);
+  const own = verdictOf(there);
+  if (proof === null || there.some((one) => isSame(one, proof))) return null;
+  if (proof.ok && own?.ok === false && !found.some((one) => isSame(one, own))) return null;
   const brought = { ...proof, says: `${proof.says} (as ${point}, of which this is the copy)` };
   await target.recordProof(copy, brought);
   return brought;
+}
+
+function isSame(a: Proof, b: Proof): boolean {
+  return a.atMs === b.atMs && a.level === b.level && a.ok === b.ok;
 }
