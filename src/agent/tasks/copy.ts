@@ -19,7 +19,9 @@ import { usualWorkers, type Archive, type PointManifest } from '../../repository
 import { openArchiveAt } from '../archive-access.ts';
 import { proofsOf, verdictOn } from '../point-about.ts';
 import type { ByteCounts, TaskContext } from '../task-context.ts';
-import { chainFor, summaryOf, surveyChains, type ChainSpan } from '../window.ts';
+import { chainFor, surveyChains, type ChainSpan } from '../chain-spans.ts';
+import { chainOfPoint, spanOfPoint } from '../point-chain.ts';
+import { summaryOf } from '../window.ts';
 
 type Input = TaskInput<'copy'>;
 type Output = TaskOutput<'copy'>;
@@ -38,7 +40,7 @@ export async function copyArchive(input: Input, context: TaskContext): Promise<O
   const kept = (await copiesIn(input, ends.target)).filter(({ id }) => !plan.surplus.includes(id));
 
   context.step('copy the archived oplog');
-  const oplog = await bringOplog(ends, oldest([...wanted, ...kept]), context);
+  const oplog = await bringOplog(ends, [...wanted, ...kept], context);
   let surveyed: Promise<ChainSpan[]> | undefined;
   const spans = async (): Promise<ChainSpan[]> => await (surveyed ??= surveyChains(ends.target).then((found) => found.spans));
   const bytes: ByteCounts = { processed: 0, read: 0, transferred: 0, stored: 0 };
@@ -46,7 +48,7 @@ export async function copyArchive(input: Input, context: TaskContext): Promise<O
   if (input.what === 'all') {
     for (const { id, ok } of originals) if (ok === null) context.say(`restore point ${id} is not copied before it is proved: "tidemark point verify ${id}"`);
     for (const point of wanted) {
-      if (isReached(point, await spans())) await bringPoint(input, ends, point, await spans(), report, bytes, context);
+      if (await isReached(ends.target, point, await spans())) await bringPoint(input, ends, point, await spans(), report, bytes, context);
       else passBy(point, report, context);
     }
   }
@@ -56,15 +58,16 @@ export async function copyArchive(input: Input, context: TaskContext): Promise<O
   const coming = points.filter(({ id }) => left.toCopy.includes(id) || mayCome.toCopy.includes(id));
   const there = coming.length === 0 ? [] : await spans();
   const oplogFrom = oldest(coming.filter((point) => canBeReached(point, there)));
-  const waiting = coming.filter((point) => left.toCopy.includes(point.id) && isReached(point, there)).length;
+  const reached = await Promise.all(coming.map(async (point) => left.toCopy.includes(point.id) && (await isReached(ends.target, point, there))));
+  const waiting = reached.filter(Boolean).length;
   return { ...report, oplogFrom, waiting, surplus: [...left.surplus], proved, oplog, bytes, seconds: (context.clock.monotonicMs() - begunMs) / 1000 };
 }
 
 type Report = { copied: PointSummary[]; failed: Output['failed']; outOfReach: Output['outOfReach'] };
 
 /** Whether the oplog that leads to its own time is in the copy. */
-function isReached({ checkpoint, top }: PointManifest, spans: readonly ChainSpan[]): boolean {
-  return chainFor(spans, checkpoint, top) !== undefined;
+async function isReached(target: Archive, point: PointManifest, spans: readonly ChainSpan[]): Promise<boolean> {
+  return (await spanOfPoint(target, point, spans, point.top)) !== undefined;
 }
 
 /** Whether it is, or may come yet: oplog is copied behind what is there, never before it. */
@@ -98,14 +101,18 @@ function oldest(points: readonly PointManifest[]): ClusterTime | null {
   return points.map(({ checkpoint }) => checkpoint).sort(compareTimes)[0] ?? null;
 }
 
-async function bringOplog({ source, target }: Ends, from: ClusterTime | null, context: TaskContext): Promise<Output['oplog']> {
+/** `leading`: the points that it is to lead on from. */
+async function bringOplog({ source, target }: Ends, leading: readonly PointManifest[], context: TaskContext): Promise<Output['oplog']> {
+  const { spans } = await surveyChains(source);
+  const of = new Set<string>();
+  for (const point of leading) of.add((await chainOfPoint(source, point, spans)) ?? '');
   const { chains, hurt } = await source.oplog.chains();
   const done = { processed: 0, read: 0, transferred: 0, stored: 0 };
   const onSlice = (bytes: number): void => {
     for (const key of ['processed', 'read', 'transferred', 'stored'] as const) done[key] += bytes;
     context.progress({ ...done }, null);
   };
-  const copied = await copyOplog({ source: source.parts, target: target.parts, from, clock: context.clock, signal: context.signal, onSlice }, chains);
+  const copied = await copyOplog({ source: source.parts, target: target.parts, from: oldest(leading), of, clock: context.clock, signal: context.signal, onSlice }, chains);
   return { ...copied, damaged: [...hurt.map(({ object, what }) => ({ object, what })), ...copied.damaged] };
 }
 

@@ -11,7 +11,7 @@ import { entriesOf } from '../../mongo/oplog-entry.ts';
 import { openArchiveAt } from '../archive-access.ts';
 import { matchNotUnderstood } from '../failures.ts';
 import type { TaskContext } from '../task-context.ts';
-import { surveyChains } from '../window.ts';
+import { surveyChains } from '../chain-spans.ts';
 
 type Match = TaskOutput<'oplog-find'>['matches'][number];
 type Operation = { op: string; ns: string; o: Document; o2?: Document };
