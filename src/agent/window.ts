@@ -2,7 +2,7 @@
  * The window of an archive: which moments it can be asked for, computed from what the repository holds and nothing else.
  *
  * A chain is unbroken by construction (repository/oplog-archive.ts refuses a batch that does not follow), so it is one span, or
- * several where retention cut something out of it. The gaps are these cuts, what lies between one chain's end and the next
+ * several where retention cut something out of it or a slice is gone. The gaps are these cuts, what lies between one chain's end and the next
  * one's start, and what lies behind a barrier. Each goes on with the first point behind it, because oplog alone is no moment.
  *
  * One damaged object hides nothing else: it is told beside what is whole. What it makes unusable is left out, never
@@ -24,7 +24,8 @@ export function archivedBytes(slices: readonly { after: ClusterTime; through: Cl
 }
 
 export async function windowOf(archive: Archive, nowMs: number): Promise<Window> {
-  const [{ spans, damaged }, { points, hurt }] = await Promise.all([surveyChains(archive), archive.survey()]);
+  const [{ spans, damaged, missing }, { points, hurt }] = await Promise.all([surveyChains(archive), archive.survey()]);
+  damaged.push(...missing);
   const summaries: PointSummary[] = [];
   for (const point of points) {
     const found = await archive.proofs(point.id);

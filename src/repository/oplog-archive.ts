@@ -29,6 +29,7 @@ import { lastPart } from './object-names.ts';
 import { readChain, type StoredChain } from './oplog-chain.ts';
 import { openChainWriter, type ChainWriter } from './oplog-chain-writer.ts';
 import { listSlices, listUnder, readEntries } from './oplog-reader.ts';
+import { listRuns } from './oplog-runs.ts';
 import type { OplogBatch } from './oplog-slice.ts';
 import { openObject, sealObject } from './sealed-object.ts';
 
@@ -59,6 +60,8 @@ export type OplogArchive = {
   openChainWriter(chain: string, node: string): Promise<ChainWriter>;
   /** In order, from their names alone; `isCut` where retention removed what was there. */
   slices(chain: string): Promise<{ after: ClusterTime; through: ClusterTime; bytes: number; isCut: boolean }[]>;
+  /** The same, and what stands behind slices that are gone: one run behind the other, the first from the chain's start. */
+  runs(chain: string): Promise<{ after: ClusterTime; through: ClusterTime; bytes: number; isCut: boolean }[][]>;
   /** What retention removed, from names alone; one may stand for others that are there. */
   cuts(chain: string): Promise<{ after: ClusterTime; through: ClusterTime }[]>;
   /** The entries of (after, through], proved and without a hole; `repository.oplog-gap` where the chain does not hold them all. */
@@ -100,6 +103,9 @@ export function openOplogArchive(parts: ArchiveParts, clock: Clock = systemClock
     openChainWriter: async (chain, node) => await openChainWriter(parts, chain, await readChain(parts, chain), node, clock),
     async slices(chain) {
       return (await listSlices(parts, chain)).map(({ after, through, bytes, isCut }) => ({ after, through, bytes, isCut }));
+    },
+    async runs(chain) {
+      return (await listRuns(parts, chain)).map((run) => run.map(({ after, through, bytes, isCut }) => ({ after, through, bytes, isCut })));
     },
     async cuts(chain) {
       return (await listUnder(parts, names.cuts(chain))).map(({ after, through }) => ({ after, through }));

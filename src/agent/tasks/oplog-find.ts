@@ -27,8 +27,8 @@ export async function findInOplog(input: TaskInput<'oplog-find'>, context: TaskC
     (input.op === null || operation.op === wanted[input.op]) && (input.ns === null || touches(operation, input.ns)) && agrees(operation, fields);
   const found = new Map<string, Match>();
   let examined = 0;
-  const { spans, damaged } = await surveyChains(archive);
-  for (const { object, what } of damaged) context.say(`${object}: ${what}`, 'warning');
+  const { spans, damaged, missing } = await surveyChains(archive);
+  for (const { object, what } of [...damaged, ...missing]) context.say(`${object}: ${what}`, 'warning');
   let searchedThrough: ClusterTime | null = null;
   for (const span of spans) {
     const after = input.since === null ? span.after : latest(span.after, before(input.since));
