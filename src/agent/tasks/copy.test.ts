@@ -94,6 +94,8 @@ test('of a set that was put back the chain of a wanted point is copied, though t
   writer.append(batchOf([time(begun + 30, 3, 2), time(begun + 50, 3, 2)]));
   await writer.flush();
   await writer.close();
+  await copy('all');
+  assert.deepEqual((await target.archive.oplog.chains()).chains.map(({ id }) => id), [later], 'no point is of the other one');
   await scene.store(source.archive, 'p1', { a: noise(50_000, 1) }, { about: pointAbout, checkpoint: moment(20), top: { ...moment(30), term: 1 } });
   await source.archive.recordProof('p1', proof(10, true));
   const first = await copy('all');

@@ -40,7 +40,7 @@ export async function copyArchive(input: Input, context: TaskContext): Promise<O
   const kept = (await copiesIn(input, ends.target)).filter(({ id }) => !plan.surplus.includes(id));
 
   context.step('copy the archived oplog');
-  const oplog = await bringOplog(ends, [...wanted, ...kept], context);
+  const oplog = await bringOplog(input.what, ends, [...wanted, ...kept], context);
   let surveyed: Promise<ChainSpan[]> | undefined;
   const spans = async (): Promise<ChainSpan[]> => await (surveyed ??= surveyChains(ends.target).then((found) => found.spans));
   const bytes: ByteCounts = { processed: 0, read: 0, transferred: 0, stored: 0 };
@@ -101,10 +101,10 @@ function oldest(points: readonly PointManifest[]): ClusterTime | null {
   return points.map(({ checkpoint }) => checkpoint).sort(compareTimes)[0] ?? null;
 }
 
-/** `leading`: the points that it is to lead on from. */
-async function bringOplog({ source, target }: Ends, leading: readonly PointManifest[], context: TaskContext): Promise<Output['oplog']> {
-  const { spans } = await surveyChains(source);
+/** `leading`: the points that it is to lead on from. What grows is copied every few seconds; of which older chains they are is looked up when points are copied, because that takes a list of all slices. */
+async function bringOplog(what: Input['what'], { source, target }: Ends, leading: readonly PointManifest[], context: TaskContext): Promise<Output['oplog']> {
   const of = new Set<string>();
+  const { spans } = what === 'all' && leading.length > 0 ? await surveyChains(source) : { spans: [] };
   for (const point of leading) of.add((await chainOfPoint(source, point, spans)) ?? '');
   const { chains, hurt } = await source.oplog.chains();
   const done = { processed: 0, read: 0, transferred: 0, stored: 0 };
