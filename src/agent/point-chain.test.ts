@@ -83,6 +83,7 @@ test('a set that was put back: each point leads along its own history, the newer
   assert.deepEqual(window.points.map(({ id, chain }) => [id, chain]), [['of-a', a], ['of-b', b]]);
   assert.deepEqual([window.from, window.to, window.gaps[0]?.resumesAt], [tail(time(600)), tail(time(2000)), tail(time(600))]);
   assert.deepEqual(chooseRestore(facts, { kind: 'time', at: time(900) }), { kind: 'point', point: 'of-b', at: time(900) });
+  assert.deepEqual(window.spans.map(({ ownFrom }) => ownFrom), [undefined, tail(time(600))]);
   assert.deepEqual(chooseRestore(facts, { kind: 'latest' }), { kind: 'point', point: 'of-b', at: tail(time(2000)) });
   assert.equal(chooseAt(facts, facts.points[0]!, time(900)).kind, 'point', 'a moment of before, by the point of before');
   assert.equal(chooseAt(facts, facts.points[0]!, time(1001)).kind, 'refused');
@@ -94,4 +95,26 @@ test('where the newer history has come less far in time, latest is its end', asy
   for (const { name, through } of await listSlices(archive.parts, b)) if (through.t === 2000) storage.objects.delete(name);
   await store('of-b', 600, 710, 2);
   assert.deepEqual((await windowOf(archive, 3_000_000)).to, tail(time(800)));
+});
+
+test('up to the first entry that only the newer history has, a time means what was then: the older one', async (t) => {
+  const storage = memoryStorage();
+  const archive = await openTestArchive(storage);
+  const a = await archive.oplog.startChain({ why: 'first', after: time(100), previous: null });
+  await write(archive, a, 1, [200, 400, 500, 600, 710, 900, 1000]);
+  const b = await archive.oplog.startChain({ why: 'the set was put back', after: time(300), previous: a });
+  await write(archive, b, 1, [400, 500]);
+  await write(archive, b, 2, [1050, 2000]);
+  const scene = await openScene(t);
+  const store = async (id: string, checkpoint: number, top: ReturnType<typeof time>): Promise<void> => void (await scene.store(archive, id, { a: noise(1_000, 1) }, { about: pointAbout, checkpoint: tail(time(checkpoint)), top }));
+  await store('of-a', 700, time(710));
+  await store('of-b', 500, time(1050, 1, 2));
+  const window = await windowOf(archive, 3_000_000);
+  const facts = { ...window, points: window.points.map((point) => ({ ...point, proved: true })) };
+  assert.deepEqual([window.points.map(({ chain }) => chain), window.spans.map(({ ownFrom }) => ownFrom)], [[a, b], [undefined, tail(time(1050))]]);
+  const chosen = (at: number) => {
+    const choice = chooseRestore(facts, { kind: 'time', at: time(at) });
+    return choice.kind === 'point' ? choice.point : choice.kind;
+  };
+  assert.deepEqual([600, 900, 1000, 1049, 1050, 2000].map(chosen), ['of-b', 'of-a', 'of-a', 'of-b', 'of-b', 'of-b']);
 });

@@ -5,10 +5,11 @@
  * history up to there. Only then a block is read. One that has
  * another entry there, or none, is another history; the chain that grows may not have come as far yet.
  */
-import { compareTimes, sameTime, type ClusterTime } from '../base/cluster-time.ts';
+import { compareTimes, latest, sameTime, type ClusterTime, type Optime } from '../base/cluster-time.ts';
 import { isFailure } from '../base/failure.ts';
 import { justBefore } from '../domain/oplog-chain.ts';
 import { likelyFirst } from '../domain/point-chain.ts';
+import { entriesOf } from '../mongo/oplog-entry.ts';
 import type { Archive, PointManifest } from '../repository/archive.ts';
 import { chainFor, type ChainSpan } from './chain-spans.ts';
 
@@ -48,4 +49,38 @@ async function hasEntry({ oplog }: Pick<Archive, 'oplog'>, { chain, after }: Cha
     if (isFailure(error)) return null;
     throw error;
   }
+}
+
+/**
+ * Of each chain that begins before the end of the one in front of it: its first entry that the other one has not. Up to there the set lived the other
+ * history, whatever times the chain spans. Where it cannot be seen, that is the end of the other one: clocks go on, too, when a set is put back.
+ */
+export async function partings(archive: Pick<Archive, 'oplog'>, spans: readonly ChainSpan[]): Promise<Map<string, ClusterTime>> {
+  const found = new Map<string, ClusterTime>();
+  for (const [index, newer] of spans.entries()) {
+    const older = spans[index - 1];
+    if (older === undefined || older.chain === newer.chain || compareTimes(newer.after, older.through) >= 0) continue;
+    found.set(newer.chain, (await firstOwn(archive, older, newer)) ?? { t: older.through.t, i: older.through.i });
+  }
+  return found;
+}
+
+async function firstOwn({ oplog }: Pick<Archive, 'oplog'>, older: ChainSpan, newer: ChainSpan): Promise<ClusterTime | null> {
+  try {
+    await using theirs = entryTimes(oplog.read(older.chain, latest(older.after, newer.after), older.through));
+    let other = await theirs.next();
+    for await (const at of entryTimes(oplog.read(newer.chain, newer.after, newer.through))) {
+      while (other.done !== true && compareTimes(other.value, at) < 0) other = await theirs.next();
+      const isShared = compareTimes(at, older.after) <= 0 || (other.done !== true && sameTime(other.value, at) && other.value.term === at.term);
+      if (!isShared) return { t: at.t, i: at.i };
+    }
+    return null;
+  } catch (error) {
+    if (isFailure(error)) return null;
+    throw error;
+  }
+}
+
+async function* entryTimes(batches: ReturnType<Archive['oplog']['read']>): AsyncGenerator<Optime> {
+  for await (const { bytes } of batches) for (const { at } of entriesOf(bytes)) yield at;
 }

@@ -15,7 +15,7 @@ import { justBefore } from '../domain/oplog-chain.ts';
 import { newestMoment, stretchOf, type WindowFacts } from '../domain/restore-choice.ts';
 import { surveyChains, type ChainSpan } from './chain-spans.ts';
 import { summarise } from './point-about.ts';
-import { chainOfPoint } from './point-chain.ts';
+import { chainOfPoint, partings } from './point-chain.ts';
 
 /** Stored bytes of the slices that hold entries of (after, through]. */
 export function archivedBytes(slices: readonly { after: ClusterTime; through: ClusterTime; bytes: number; isCut: boolean }[], after: ClusterTime, through: ClusterTime): number {
@@ -43,11 +43,12 @@ export async function windowOf(archive: Archive, nowMs: number): Promise<Window>
   const from = stretches.map((stretch) => stretch.from).sort(compareTimes)[0] ?? null;
   const to = newestMoment(facts);
   const newest = spans.at(-1);
+  const ownFrom = await partings(archive, spans);
   return {
     from,
     to,
     lossIfDisasterNowSeconds: to === null ? null : Math.max(0, Math.round(nowMs / 1000 - to.t)),
-    spans: spans.filter((span) => compareTimes(span.after, span.through) < 0 || span === newest).map(({ chain, after, through }) => ({ chain, after: timeOf(after), through: timeOf(through) })),
+    spans: spans.filter((span) => compareTimes(span.after, span.through) < 0 || span === newest).map(({ chain, after, through }) => ({ chain, after: timeOf(after), through: timeOf(through), ...(ownFrom.has(chain) && { ownFrom: ownFrom.get(chain)! }) })),
     gaps: gapsIn(spans, barriers, stretches),
     barriers,
     points: summaries,
@@ -63,7 +64,7 @@ function gapsIn(spans: readonly ChainSpan[], barriers: readonly Barrier[], begin
     const before = spans[index - 1];
     if (before === undefined) return [];
     const isAgain = compareTimes(span.after, before.through) < 0;
-    const reason = isAgain ? `${span.why}; from ${showTime(span.after)} on the times up to ${showTime(before.through)} are there twice: restore points of before lead along what was then, by their names` : span.why;
+    const reason = isAgain ? `${span.why}; from ${showTime(span.after)} on the times up to ${showTime(before.through)} are there twice, and restore points of before lead along what was then` : span.why;
     return [{ after: timeOf(before.through), resumesAt: firstFrom(span.after, spans.slice(index).map(({ chain }) => chain)), reason }];
   });
   const barred = barriers.filter(({ at }) => begins.some(({ from }) => compareTimes(from, at) < 0) && !begins.some(({ from }) => compareTimes(from, at) === 0));

@@ -184,7 +184,8 @@ export const window = z.object({
   from: clusterTime.nullable(),
   to: clusterTime.nullable(),
   lossIfDisasterNowSeconds: z.number().nullable(),
-  spans: z.array(z.object({ chain: z.string(), after: clusterTime, through: clusterTime })),
+  /** `ownFrom`: where a chain begins with times that the one before it has, too, its first entry that the other one has not; up to there the other one is what was. */
+  spans: z.array(z.object({ chain: z.string(), after: clusterTime, through: clusterTime, ownFrom: clusterTime.optional() })),
   /** What no restore point leads to. `resumesAt`: the first moment behind it that one does; null: a new restore point is needed first. */
   gaps: z.array(z.object({ after: clusterTime, resumesAt: clusterTime.nullable(), reason: z.string() })),
   barriers: z.array(z.object({ at: clusterTime, what: z.string() })),

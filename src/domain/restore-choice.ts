@@ -4,7 +4,7 @@
  * A point leads to T when its checkpoint is not after T, one oplog chain holds everything after the checkpoint up to T,
  * and no barrier lies after the checkpoint up to T. Of those the newest is taken: the least to replay. Chains are never
  * mixed: two chains are two histories until proved otherwise. A point goes along the chain that it is of (domain/point-chain.ts), and where two
- * histories have the same time T, the newer one is meant, unless a point of the older one is named.
+ * histories have the same time T, the newer one is meant from its first entry of its own on, unless a point of the older one is named.
  */
 import { compareTimes, earliest, latest, showTime, type ClusterTime } from '../base/cluster-time.ts';
 import { isOfChain, type OfChain } from './point-chain.ts';
@@ -22,7 +22,7 @@ export type PointFacts = OfChain & {
 
 export type WindowFacts = {
   readonly points: readonly PointFacts[];
-  readonly spans: readonly (OplogSpan & { readonly chain: string })[];
+  readonly spans: readonly (OplogSpan & { readonly chain: string; /** A time before this belongs to the history before. */ readonly ownFrom?: ClusterTime | undefined })[];
   readonly barriers: readonly { readonly at: ClusterTime; readonly what: string }[];
 };
 
@@ -45,7 +45,7 @@ export function chooseRestore(window: WindowFacts, wanted: Wanted): Choice {
     return chooseRestore(window, { kind: 'time', at: to });
   }
   const leading = stretches.filter(({ stretch }) => stretch !== undefined && compareTimes(stretch.from, at) <= 0 && compareTimes(at, stretch.to) <= 0);
-  const best = leading.sort((a, b) => ageOf(window, a.point) - ageOf(window, b.point) || compareTimes(a.point.checkpoint, b.point.checkpoint) || a.point.createdAtMs - b.point.createdAtMs).at(-1);
+  const best = leading.sort((a, b) => Number(isOwn(window, a.point, at)) - Number(isOwn(window, b.point, at)) || ageOf(window, a.point) - ageOf(window, b.point) || compareTimes(a.point.checkpoint, b.point.checkpoint) || a.point.createdAtMs - b.point.createdAtMs).at(-1);
   if (best !== undefined) return { kind: 'point', point: best.point.id, at };
   return { kind: 'refused', at, why: whyNot(window, usable, at), lastSafe: lastSafe(stretches, at) };
 }
@@ -58,6 +58,11 @@ export function newestMoment(window: WindowFacts): ClusterTime | null {
   });
   const newest = Math.max(...found.map(({ age }) => age));
   return found.filter(({ age }) => age === newest).map(({ to }) => to).sort(compareTimes).at(-1) ?? null;
+}
+
+/** Whether the set had come to the point's history by then. */
+function isOwn({ spans }: WindowFacts, { chain }: PointFacts, at: ClusterTime): boolean {
+  return spans.every((span) => span.chain !== chain || span.ownFrom === undefined || compareTimes(span.ownFrom, at) <= 0);
 }
 
 /** The place of a point's chain among all, the oldest first. */
