@@ -38,7 +38,7 @@ const found = {
 } satisfies Record<keyof Discovered, unknown>;
 const point = {
   id: 'POINT', setId: 'SET', setName: 'rs', createdAtMs: 0, checkpoint: { t: 1_790_000_000, i: 1 }, top: { t: 1_790_000_000, i: 2, term: 1 }, method: 'clone', copied: 'incremental', source: 'db2.example:27017', mongoVersion: '6.0.5', featureCompatibilityVersion: '6.0',
-  chain: 'c1', bytes: { processed: 1e9, read: 1e8, transferred: 1e7, stored: 1e7 }, files: 200, proof: { level: 'open', atMs: 1_790_000_100_000, ok: true, says: 'it opened, and 12 collections were read' }, copiedFrom: null,
+  chain: 'c1', bytes: { processed: 1e9, read: 1e8, transferred: 1e7, stored: 1e7 }, files: 200, proof: { level: 'open', atMs: 1_790_000_100_000, ok: true, says: 'it opened, and 12 collections were read' }, proofsAtMs: [1_790_000_100_000], copiedFrom: null,
 } satisfies Record<keyof PointSummary, unknown>;
 const standing = { state: 'following', chain: 'c1', through: { t: 1_790_200_000, i: 1, term: 1 }, committed: null, says: null, session: null };
 

@@ -19,7 +19,7 @@ import { archivedBytes } from './window.ts';
 /** What one member takes while it is laid down. The archived range comes twice: into the oplog, and into the data it is applied to. */
 export async function bytesOf({ archive, point, at, span }: Moment): Promise<{ files: number; withReplay: number }> {
   const files = point.files.reduce((sum, file) => sum + file.bytes, 0);
-  return { files, withReplay: files + 2 * archivedBytes(await archive.oplog.slices(span.chain), point.checkpoint, at) };
+  return { files, withReplay: files + 2 * archivedBytes((await archive.oplog.runs(span.chain)).flat(), point.checkpoint, at) };
 }
 
 export function planOfSet(moment: Moment, setName: string, members: number, bytes: number): string[] {

@@ -9,7 +9,8 @@ import { openArchiveAt } from './archive-access.ts';
 import { chunksMissing } from './failures.ts';
 import { aboutOf, type PointAbout } from './point-about.ts';
 import type { TaskContext } from './task-context.ts';
-import { chainFor, surveyChains, type ChainSpan } from './window.ts';
+import { surveyChains, type ChainSpan } from './chain-spans.ts';
+import { spanOfPoint } from './point-chain.ts';
 
 export type Moment = {
   readonly access: ArchiveAccess;
@@ -32,8 +33,8 @@ export async function openMoment(access: ArchiveAccess, pointId: string, at: Clu
   const about = aboutOf(point);
   const target = at ?? { t: point.top.t, i: point.top.i };
   const { spans } = await surveyChains(archive);
-  const span = chainFor(spans, point.checkpoint, target);
-  const holding = span ?? chainFor(spans, point.checkpoint, point.checkpoint);
+  const span = await spanOfPoint(archive, point, spans, target);
+  const holding = span ?? (await spanOfPoint(archive, point, spans, point.checkpoint));
   checkReach({
     checkpoint: point.checkpoint,
     target,

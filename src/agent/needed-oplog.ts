@@ -4,7 +4,7 @@ import { isNeeded, neededOplog, type NeededOplog, type OplogRule } from '../doma
 import type { Archive } from '../repository/archive.ts';
 import type { IsNeeded } from '../repository/oplog-trim.ts';
 import { verdictOn } from './point-about.ts';
-import { chainFor, surveyChains } from './window.ts';
+import { chainFor, surveyChains } from './chain-spans.ts';
 
 export type OplogWish = {
   readonly rule: OplogRule | null;

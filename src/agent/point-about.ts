@@ -34,9 +34,14 @@ export function aboutOf(point: PointManifest): PointAbout {
 
 const proof = pointSummary.shape.proof.unwrap();
 
-/** The proof that counts of those recorded on a point; a record that is not understood proves nothing. */
-export function verdictOn(proofs: readonly unknown[]): PointSummary['proof'] {
-  return verdictOf(proofs.flatMap((one) => proof.safeParse(one).data ?? []));
+/** Those that are understood, in the order they were made; a record that is not proves nothing. */
+export function proofsOf(recorded: readonly unknown[]): NonNullable<PointSummary['proof']>[] {
+  return recorded.flatMap((one) => proof.safeParse(one).data ?? []);
+}
+
+/** The proof that counts of those recorded on a point. */
+export function verdictOn(recorded: readonly unknown[]): PointSummary['proof'] {
+  return verdictOf(proofsOf(recorded));
 }
 
 export function summarise(setId: string, point: PointManifest, proofs: readonly unknown[], chain: string | null): PointSummary {
@@ -57,6 +62,7 @@ export function summarise(setId: string, point: PointManifest, proofs: readonly 
     bytes: point.bytes,
     files: point.files.length,
     proof: verdictOn(proofs),
+    proofsAtMs: proofsOf(proofs).map(({ atMs }) => atMs),
     copiedFrom: point.copiedFrom ?? null,
   };
 }

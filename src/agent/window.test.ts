@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { noise, openScene, openTestArchive, pointAbout } from '../../test/kit/archive-scene.ts';
 import { memoryStorage } from '../../test/kit/memory-storage.ts';
+import { time, writeSlices } from '../../test/kit/oplog-scene.ts';
 import { chooseRestore } from '../domain/restore-choice.ts';
+import { listParts } from '../repository/oplog-reader.ts';
 import { archivedBytes, windowOf } from './window.ts';
 
 const at = (t: number): { t: number; i: number } => ({ t, i: 1 });
@@ -50,4 +52,25 @@ test('the window ends before a barrier and tells what lies behind as a gap, unti
   assert.deepEqual(broken.gaps[1], { after: at(200), resumesAt: null, reason: 'rolled over' });
   await store('p3', 250);
   assert.deepEqual((await look()).gaps.map(({ resumesAt }) => resumesAt), [at(180), at(250)]);
+});
+
+test('a slice that is gone hides nothing behind it: what is missing is told, points behind it lead to the end, and those before it up to it', async (t) => {
+  const scene = await openScene(t);
+  const storage = memoryStorage();
+  const archive = await openTestArchive(storage);
+  const chain = await archive.oplog.startChain({ why: 'first', after: time(10, 3), previous: null });
+  await writeSlices(archive, chain, [20, 30, 40, 50, 60]);
+  const gone = async (from: number): Promise<void> => void storage.objects.delete((await listParts(archive.parts, chain)).find(({ after }) => after.t === from)!.name);
+  const store = async (id: string, checkpoint: number): Promise<void> => void (await scene.store(archive, id, { a: noise(1_000, 1) }, { about: pointAbout, checkpoint: at(checkpoint), top: time(checkpoint + 1) }));
+  await store('p1', 15);
+  await gone(30);
+  const hole = { object: archive.parts.names.slices(chain), what: 'entries from 30,3 to 40,3 are missing', point: null };
+  const before = await windowOf(archive, 300_000);
+  assert.deepEqual([before.to, before.damaged], [{ t: 30, i: 3 }, [hole]]);
+  await store('p2', 45);
+  const window = await windowOf(archive, 300_000);
+  assert.deepEqual([window.to, window.points.map((point) => point.chain), window.spans.map(({ after, through }) => [after.t, through.t])], [{ t: 60, i: 3 }, [chain, chain], [[10, 30], [40, 60]]]);
+  assert.deepEqual(window.gaps, [{ after: { t: 30, i: 3 }, resumesAt: at(45), reason: 'archived oplog is missing in the repository' }]);
+  await gone(10);
+  assert.deepEqual((await windowOf(archive, 300_000)).spans.map(({ after, through }) => [after.t, through.t]), [[20, 30], [40, 60]], 'the first one, too');
 });

@@ -184,6 +184,8 @@ export const pointSummary = z.object({
   files: z.int(),
   /** `checks`: the operator's own, as they went; absent where none was asked. */
   proof: z.object({ level: z.enum(['open', 'full']), atMs: z.number(), ok: z.boolean(), says: z.string(), checks: z.array(checkOutcome).optional() }).nullable(),
+  /** When each of its proofs was made, by the clock of whoever made it: it names a proof, and does not order them. Absent: not known. */
+  proofsAtMs: z.array(z.number()).optional(),
   /** The point that this one is the copy of, and its repository's id and name; null: it was made from a database. */
   copiedFrom: z.object({ repository: z.string(), repositoryName: z.string(), point: z.string() }).nullable().default(null),
 });
@@ -192,7 +194,8 @@ export const window = z.object({
   from: clusterTime.nullable(),
   to: clusterTime.nullable(),
   lossIfDisasterNowSeconds: z.number().nullable(),
-  spans: z.array(z.object({ chain: z.string(), after: clusterTime, through: clusterTime })),
+  /** `ownFrom`: where a chain begins with times that the one before it has, too, its first entry that the other one has not; up to there the other one is what was. */
+  spans: z.array(z.object({ chain: z.string(), after: clusterTime, through: clusterTime, ownFrom: clusterTime.optional() })),
   /** What no restore point leads to. `resumesAt`: the first moment behind it that one does; null: a new restore point is needed first. */
   gaps: z.array(z.object({ after: clusterTime, resumesAt: clusterTime.nullable(), reason: z.string() })),
   barriers: z.array(z.object({ at: clusterTime, what: z.string() })),

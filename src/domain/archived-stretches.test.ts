@@ -57,3 +57,11 @@ test('what is not known to be a barrier makes no stretch longer, and a cut that 
   const known = heard(stretch('c1', 10, 30), { ...stretch('c1', 80, 90), isBehindBarrier: true, cuts: [cut('c1', 40, 60)] });
   assert.deepEqual(known, [stretch('c1', 10, 40), { chain: 'c1', from: at(60), through: at(80, 0) }, stretch('c1', 80, 90)]);
 });
+
+test('a set that was put back: a point leads along its own history alone, and of two the newer one counts', () => {
+  const known = [stretch('a', 10, 100), stretch('b', 50, 90)];
+  const ofA: GoodPoint = { ...point(70), chain: 'a' };
+  assert.deepEqual(restorableOf(known, [ofA]), { to: at(100), needsBase: true });
+  assert.deepEqual(restorableOf(known, [ofA, { ...point(60), chain: 'b' }]), { to: at(90), needsBase: false });
+  assert.deepEqual(restorableOf(known, [{ ...point(70), chain: null }]).needsBase, false, 'nobody knows');
+});

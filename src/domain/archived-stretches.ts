@@ -7,12 +7,13 @@
  */
 import { compareTimes, latest, type ClusterTime } from '../base/cluster-time.ts';
 import { justBefore } from './oplog-chain.ts';
+import { isOfChain, type OfChain } from './point-chain.ts';
 
 /** From a chain's start, the last barrier or the last cut in it, up to its newest entry or what ended it. */
 export type ArchivedStretch = { readonly chain: string; readonly from: ClusterTime; readonly through: ClusterTime };
 
 /** A point that nobody has found bad. `isProved`: it was opened at its `top`, so it leads there whatever is known of the oplog. */
-export type GoodPoint = { readonly checkpoint: ClusterTime; readonly top: ClusterTime; readonly isProved: boolean };
+export type GoodPoint = OfChain & { readonly checkpoint: ClusterTime; readonly top: ClusterTime; readonly isProved: boolean };
 
 const mostStretches = 16;
 
@@ -55,10 +56,13 @@ export type Restorable = {
 };
 
 export function restorableOf(stretches: readonly ArchivedStretch[], points: readonly GoodPoint[]): Restorable {
-  const isEntered = ({ from, through }: ArchivedStretch, { checkpoint }: GoodPoint): boolean => compareTimes(from, checkpoint) <= 0 && compareTimes(checkpoint, through) <= 0;
-  const ends = points.flatMap((point) => [...stretches.filter((stretch) => isEntered(stretch, point)).map(({ through }) => through), ...(point.isProved ? [point.top] : [])]);
+  const isEntered = ({ chain, from, through }: ArchivedStretch, point: GoodPoint): boolean => isOfChain(point, chain) && compareTimes(from, point.checkpoint) <= 0 && compareTimes(point.checkpoint, through) <= 0;
+  const entered = stretches.filter((stretch) => points.some((point) => isEntered(stretch, point)));
+  // Of two histories the newer one counts, though the times of the older one may go on longer.
+  const older = new Set(entered.map(({ chain }) => chain).filter((chain) => chain !== entered.at(-1)?.chain));
+  const ends = [...entered.filter(({ chain }) => !older.has(chain)).map(({ through }) => through), ...points.filter(({ isProved, chain }) => isProved && !older.has(chain ?? '')).map(({ top }) => top)];
   const to = ends.reduce<ClusterTime | null>((far, next) => (far === null ? next : latest(far, next)), null);
   const last = stretches.at(-1);
-  const needsBase = last !== undefined && !points.some(({ checkpoint }) => compareTimes(last.from, checkpoint) <= 0);
+  const needsBase = last !== undefined && !points.some((point) => isOfChain(point, last.chain) && compareTimes(last.from, point.checkpoint) <= 0);
   return { to: to === null ? null : { t: to.t, i: to.i }, needsBase };
 }

@@ -43,6 +43,18 @@ test('a copy with a failed proof displaces no good one, and goes when a good one
   assert.deepEqual(planCopies([], [...copies, copyOf('f', 4), copyOf('g', 3), copyOf('h', 2)], { kind: 'points', points: 1 }, nowMs).surplus, ['a-c', 'b-c', 'c-c', 'd-c', 'e-c']);
 });
 
+test('points made while a clock was years ahead take no place: the copies of today stay, new points are copied, and so are those', () => {
+  const keep: CopyKeep = { kind: 'points', points: 3 };
+  const ahead = ['x', 'y', 'z'].map((id, k) => ({ id, createdAtMs: nowMs + (3_000 + k) * dayMs, ok: true }));
+  const copiesAhead = ahead.map((one) => ({ ...one, of: one.id, id: `${one.id}-c` }));
+  const originals = [point('a', 4), point('b', 3), point('c', 2), point('d', 1)];
+  const copies = [copyOf('a', 4), copyOf('b', 3), copyOf('c', 2)];
+  assert.deepEqual(planCopies([...originals, ...ahead], [...copies, ...copiesAhead], keep, nowMs), { toCopy: ['d'], surplus: [] });
+  assert.deepEqual(planCopies([...originals, ...ahead], copies, keep, nowMs), { toCopy: ['d', 'x', 'y', 'z'], surplus: [] }, 'what they hold is as good as any');
+  assert.deepEqual(planCopies([...originals, ...ahead], [...copies, copyOf('d', 1), ...copiesAhead], { kind: 'days', days: 1 }, nowMs).surplus, ['a-c']);
+  assert.deepEqual(planCopies([...originals, ...ahead], [...copies, copyOf('d', 1), ...copiesAhead], keep, nowMs + 4_000 * dayMs).surplus, ['a-c', 'b-c', 'c-c', 'd-c'], 'until that time has come');
+});
+
 test('no copy goes for a point that is still to be copied', () => {
   const copies = [copyOf('a', 40), copyOf('b', 30), copyOf('c', 20)];
   const originals = [point('d', 3), point('e', 2), point('f', 1)];

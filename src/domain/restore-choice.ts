@@ -3,13 +3,15 @@
  *
  * A point leads to T when its checkpoint is not after T, one oplog chain holds everything after the checkpoint up to T,
  * and no barrier lies after the checkpoint up to T. Of those the newest is taken: the least to replay. Chains are never
- * mixed: two chains are two histories until proved otherwise.
+ * mixed: two chains are two histories until proved otherwise. A point goes along the chain that it is of (domain/point-chain.ts), and where two
+ * histories have the same time T, the newer one is meant from its first entry of its own on, unless a point of the older one is named.
  */
-import { type ClusterTime, compareTimes, earliest, latest, sayTime } from '../base/cluster-time.ts';
+import { compareTimes, earliest, latest, sayTime, type ClusterTime } from '../base/cluster-time.ts';
+import { isOfChain, type OfChain } from './point-chain.ts';
 import { endOf, type Wanted } from './moment.ts';
 import { justBefore, reach, type OplogSpan, type Stretch } from './oplog-chain.ts';
 
-export type PointFacts = {
+export type PointFacts = OfChain & {
   readonly id: string;
   readonly checkpoint: ClusterTime;
   readonly top: ClusterTime;
@@ -20,7 +22,7 @@ export type PointFacts = {
 
 export type WindowFacts = {
   readonly points: readonly PointFacts[];
-  readonly spans: readonly (OplogSpan & { readonly chain: string })[];
+  readonly spans: readonly (OplogSpan & { readonly chain: string; /** A time before this belongs to the history before. */ readonly ownFrom?: ClusterTime | undefined })[];
   readonly barriers: readonly { readonly at: ClusterTime; readonly what: string }[];
 };
 
@@ -38,15 +40,34 @@ export function chooseRestore(window: WindowFacts, wanted: Wanted): Choice {
   }
   const stretches = usable.map((point) => ({ point, stretch: stretchOf(window, point) }));
   if (at === null) {
-    const ends = stretches.flatMap(({ stretch }) => (stretch === undefined ? [] : [stretch.to]));
-    const to = ends.sort(compareTimes).at(-1);
-    if (to === undefined) return { kind: 'refused', at: null, why: 'the archived oplog covers no restore point yet', lastSafe: null };
+    const to = newestMoment(window);
+    if (to === null) return { kind: 'refused', at: null, why: 'the archived oplog covers no restore point yet', lastSafe: null };
     return chooseRestore(window, { kind: 'time', at: to });
   }
   const leading = stretches.filter(({ stretch }) => stretch !== undefined && compareTimes(stretch.from, at) <= 0 && compareTimes(at, stretch.to) <= 0);
-  const best = leading.sort((a, b) => compareTimes(a.point.checkpoint, b.point.checkpoint) || a.point.createdAtMs - b.point.createdAtMs).at(-1);
+  const best = leading.sort((a, b) => Number(isOwn(window, a.point, at)) - Number(isOwn(window, b.point, at)) || ageOf(window, a.point) - ageOf(window, b.point) || compareTimes(a.point.checkpoint, b.point.checkpoint) || a.point.createdAtMs - b.point.createdAtMs).at(-1);
   if (best !== undefined) return { kind: 'point', point: best.point.id, at };
   return { kind: 'refused', at, why: whyNot(window, usable, at), lastSafe: lastSafe(stretches, at) };
+}
+
+/** Where the newest history ends that a point leads along: not the latest time, where the set was put back to older files and clocks with it. */
+export function newestMoment(window: WindowFacts): ClusterTime | null {
+  const found = window.points.flatMap((point) => {
+    const stretch = point.proved === false ? undefined : stretchOf(window, point);
+    return stretch === undefined ? [] : [{ to: stretch.to, age: ageOf(window, point) }];
+  });
+  const newest = Math.max(...found.map(({ age }) => age));
+  return found.filter(({ age }) => age === newest).map(({ to }) => to).sort(compareTimes).at(-1) ?? null;
+}
+
+/** Whether the set had come to the point's history by then. */
+function isOwn({ spans }: WindowFacts, { chain }: PointFacts, at: ClusterTime): boolean {
+  return spans.every((span) => span.chain !== chain || span.ownFrom === undefined || compareTimes(span.ownFrom, at) <= 0);
+}
+
+/** The place of a point's chain among all, the oldest first. */
+function ageOf({ spans }: WindowFacts, { chain }: PointFacts): number {
+  return [...new Set(spans.map((span) => span.chain))].indexOf(chain ?? '');
 }
 
 /** A point by its name stands for the newest entry in its own copy. */
@@ -66,7 +87,8 @@ export function chooseAt(window: WindowFacts, point: PointFacts, at: ClusterTime
 /** Whether a refused moment lies after everything archived, with an open way up to there: more oplog may lead to it. */
 export function mayStillCome(window: WindowFacts, choice: Choice): choice is Choice & { readonly kind: 'refused'; readonly at: ClusterTime } {
   if (choice.kind === 'point' || choice.at === null) return false;
-  const end = window.spans.map(({ through }) => through).sort(compareTimes).at(-1);
+  const grows = window.spans.at(-1)?.chain;
+  const end = window.spans.filter(({ chain }) => chain === grows).map(({ through }) => through).sort(compareTimes).at(-1);
   const newest = chooseRestore(window, { kind: 'latest' });
   return end !== undefined && newest.kind === 'point' && compareTimes(newest.at, end) === 0 && compareTimes(choice.at, end) > 0;
 }
@@ -82,10 +104,10 @@ export function reachableMoments(window: WindowFacts): (at: ClusterTime) => bool
   return (at) => stretches.some(({ from, to }) => compareTimes(from, at) <= 0 && compareTimes(at, to) <= 0);
 }
 
-/** The moments one point leads to: from its checkpoint as far as a chain goes, and not onto a barrier. */
+/** The moments one point leads to: from its checkpoint as far as its chain goes, and not onto a barrier. */
 export function stretchOf(window: WindowFacts, point: PointFacts): Stretch | undefined {
   const from = { t: point.checkpoint.t, i: point.checkpoint.i };
-  const ends = chainsOf(window).flatMap((spans) => {
+  const ends = chainsOf(window, point).flatMap((spans) => {
     const entered = spans.some((span) => compareTimes(span.after, from) <= 0 && compareTimes(span.through, from) >= 0);
     return entered ? [farthest(from, spans)] : [];
   });
@@ -95,8 +117,8 @@ export function stretchOf(window: WindowFacts, point: PointFacts): Stretch | und
   return { from, to: barrier === undefined ? end : earliest(end, justBefore(barrier)) };
 }
 
-function chainsOf(window: WindowFacts): OplogSpan[][] {
-  return [...new Set(window.spans.map(({ chain }) => chain))].map((chain) => window.spans.filter((span) => span.chain === chain));
+function chainsOf(window: WindowFacts, point: PointFacts): OplogSpan[][] {
+  return [...new Set(window.spans.map(({ chain }) => chain))].filter((chain) => isOfChain(point, chain)).map((chain) => window.spans.filter((span) => span.chain === chain));
 }
 
 function farthest(from: ClusterTime, spans: readonly OplogSpan[]): ClusterTime {

@@ -7,11 +7,13 @@ import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { memoryStorage } from '../../test/kit/memory-storage.ts';
 import { systemClock } from '../base/clock.ts';
+import { sortableId } from '../base/ids.ts';
 import { isFailure } from '../base/failure.ts';
 import { openArchive, type Archive, type StoredFile } from './archive.ts';
 import { pointMissing } from './failures.ts';
 import { randomKey } from './keys.ts';
 import { makeArchive } from './repository.ts';
+import { sealObject } from './sealed-object.ts';
 import { openDirectory } from './storage/directory.ts';
 
 const setId = 'a'.repeat(24);
@@ -173,4 +175,16 @@ test('where the repository is slow, the repository is what holds a storing up', 
   t.after(async () => await writer.close());
   await writer.storeFile({ path: 'a.wt', from: path('source'), bytes: 8 * MiB, mode: 0o640 });
   assert.deepEqual([...seen].filter((stage) => stage !== null), ['write']);
+});
+
+test('a proof stands behind every one that was there, though the clock was days ahead when those were made', async () => {
+  const storage = memoryStorage();
+  const { key } = await makeArchive(storage, randomKey(), setId, 'rs0');
+  const archive = await openArchive(storage, setId, key);
+  const { names, keys } = archive.parts;
+  const ahead = names.proof('p1', sortableId({ ...systemClock, now: () => systemClock.now() + 2 * 86_400_000 }));
+  await storage.put(ahead, sealObject(keys.object, ahead, 'while the clock was ahead'), 'new');
+  await archive.recordProof('p1', 'then');
+  await archive.recordProof('p1', 'and then');
+  assert.deepEqual((await archive.proofs('p1')).proofs, ['while the clock was ahead', 'then', 'and then']);
 });

@@ -24,6 +24,7 @@ export type { ArchiveWriter, FileToStore, PointToPublish, WriterOptions, WriterP
 export type { CheckReport } from './check.ts';
 export type { Level } from './frame-codec.ts';
 export type { Barrier, ChainStart, ChainWriter, OplogArchive, OplogBatch } from './oplog-archive.ts';
+export { holesOf, type Hole } from './oplog-runs.ts';
 export type { Damage } from './damage.ts';
 export type { CopiedFrom, HurtPoint, PointManifest, StoredFile } from './points.ts';
 export type { SweepReport } from './sweep.ts';

@@ -37,6 +37,8 @@ export type OplogCopying = {
   readonly target: ArchiveParts;
   /** Chains that end before this moment are not needed; null: none is, but the newest. */
   readonly from: ClusterTime | null;
+  /** Those that points are of which are needed: another chain may begin before such a point, and be another history. */
+  readonly of?: ReadonlySet<string>;
   readonly clock?: Clock;
   readonly signal?: AbortSignal;
   readonly onSlice?: (bytes: number) => void;
@@ -65,7 +67,7 @@ async function copyChains(copying: Run, chains: readonly Chain[]): Promise<Oplog
   for (const [index, chain] of chains.entries()) {
     copying.signal?.throwIfAborted();
     const next = chains[index + 1];
-    const isOver = next !== undefined && (copying.from === null || compareTimes(next.start.after, copying.from) <= 0);
+    const isOver = next !== undefined && copying.of?.has(chain.id) !== true && (copying.from === null || compareTimes(next.start.after, copying.from) <= 0);
     if (isOver) continue;
     const lastDay = lastDayOf(next, copying.clock ?? systemClock);
     // What retention has taken away whole, or as good as that, is not begun again.

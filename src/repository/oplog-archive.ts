@@ -20,7 +20,7 @@
  * looks back from a moment's day to find the slice that contains it.
  */
 import { compareTimes, showTime, timeFromKey, timeKey, type ClusterTime, type Optime } from '../base/cluster-time.ts';
-import { sortableId } from '../base/ids.ts';
+import { nextSortableId } from '../base/ids.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { blake3 } from '@napi-rs/blake-hash';
 import type { ArchiveParts } from './archive-parts.ts';
@@ -29,6 +29,7 @@ import { lastPart } from './object-names.ts';
 import { readChain, type StoredChain } from './oplog-chain.ts';
 import { openChainWriter, type ChainWriter } from './oplog-chain-writer.ts';
 import { listSlices, listUnder, readEntries } from './oplog-reader.ts';
+import { listRuns } from './oplog-runs.ts';
 import type { OplogBatch } from './oplog-slice.ts';
 import { openObject, sealObject } from './sealed-object.ts';
 
@@ -59,6 +60,8 @@ export type OplogArchive = {
   openChainWriter(chain: string, node: string): Promise<ChainWriter>;
   /** In order, from their names alone; `isCut` where retention removed what was there. */
   slices(chain: string): Promise<{ after: ClusterTime; through: ClusterTime; bytes: number; isCut: boolean }[]>;
+  /** The same, and what stands behind slices that are gone: one run behind the other, the first from the chain's start. */
+  runs(chain: string): Promise<{ after: ClusterTime; through: ClusterTime; bytes: number; isCut: boolean }[][]>;
   /** What retention removed, from names alone; one may stand for others that are there. */
   cuts(chain: string): Promise<{ after: ClusterTime; through: ClusterTime }[]>;
   /** The entries of (after, through], proved and without a hole; `repository.oplog-gap` where the chain does not hold them all. */
@@ -67,18 +70,6 @@ export type OplogArchive = {
   /** In order. `isWhole` is false when there may be a barrier that is not in the list: the chain is then of no use. */
   barriers(chain: string): Promise<{ barriers: Barrier[]; damaged: Damage[]; isWhole: boolean }>;
 };
-
-/** Behind every chain that is there. */
-async function nextChainId(parts: ArchiveParts, clock: Clock): Promise<string> {
-  const id = sortableId(clock);
-  const last = (await listChains(parts)).findLast((one) => chainIdForm.test(one));
-  if (last === undefined || last < id) return id;
-  const atMs = Number.parseInt(last.slice(0, 12), 16) + 1;
-  return sortableId({ ...clock, now: () => atMs });
-}
-
-/** What `sortableId` makes, but for the last millisecond there is: another name may be anybody's. */
-const chainIdForm = /^(?!f{12})[0-9a-f]{24}$/;
 
 /** The ids of all chains, oldest first. */
 export async function listChains({ storage, names }: ArchiveParts): Promise<string[]> {
@@ -104,7 +95,7 @@ export function openOplogArchive(parts: ArchiveParts, clock: Clock = systemClock
       return { chains, hurt };
     },
     async startChain(start) {
-      const chain = await nextChainId(parts, clock);
+      const chain = nextSortableId(await listChains(parts), clock);
       const stored: StoredChain = { form: 1, startedAtMs: clock.now(), start };
       await storage.put(names.chainStart(chain), sealObject(keys.object, names.chainStart(chain), stored), 'new');
       return chain;
@@ -112,6 +103,9 @@ export function openOplogArchive(parts: ArchiveParts, clock: Clock = systemClock
     openChainWriter: async (chain, node) => await openChainWriter(parts, chain, await readChain(parts, chain), node, clock),
     async slices(chain) {
       return (await listSlices(parts, chain)).map(({ after, through, bytes, isCut }) => ({ after, through, bytes, isCut }));
+    },
+    async runs(chain) {
+      return (await listRuns(parts, chain)).map((run) => run.map(({ after, through, bytes, isCut }) => ({ after, through, bytes, isCut })));
     },
     async cuts(chain) {
       return (await listUnder(parts, names.cuts(chain))).map(({ after, through }) => ({ after, through }));

@@ -1,8 +1,7 @@
 /** Restore points: the manifest is the point. It exists from the moment its object does, and no other object says so. */
 import type { ClusterTime, Optime } from '../base/cluster-time.ts';
 import { isFailure } from '../base/failure.ts';
-import { sortableId } from '../base/ids.ts';
-import { systemClock } from '../base/clock.ts';
+import { nextSortableId } from '../base/ids.ts';
 import type { ChunkId } from './chunk.ts';
 import { damageOf, type Damage } from './damage.ts';
 import { objectMissing, pointExists, pointMissing } from './failures.ts';
@@ -45,6 +44,7 @@ export type PointStore = {
   awaitListed(): Promise<void>;
   put(point: PointManifest, how?: 'new' | 'replace'): Promise<number>;
   delete(id: string): Promise<void>;
+  /** Behind every one that is there: the order of their names is the order they were made in, whatever a clock said. */
   recordProof(id: string, proof: unknown): Promise<void>;
   /** Oldest first; a record that cannot be read proves nothing. */
   proofs(id: string): Promise<{ proofs: unknown[]; damaged: Damage[] }>;
@@ -108,7 +108,7 @@ export function pointStore(storage: Storage, objectKey: Uint8Array, names: Objec
       for (const name of await listNames(names.proofs(id))) await storage.delete(name);
     },
     async recordProof(id, proof) {
-      const name = names.proof(id, sortableId(systemClock));
+      const name = names.proof(id, nextSortableId((await listNames(names.proofs(id))).map(lastPart)));
       await storage.put(name, sealObject(objectKey, name, proof), 'new');
     },
     async proofs(id) {

@@ -98,7 +98,7 @@ export function openMoments(options: Options) {
 
 export function factsOf(window: Window): WindowFacts {
   return {
-    points: window.points.map(({ id, checkpoint, top, createdAtMs, proof }) => ({ id, checkpoint, top, createdAtMs, proved: proof?.ok ?? null })),
+    points: window.points.map(({ id, checkpoint, top, createdAtMs, chain, proof }) => ({ id, checkpoint, top, createdAtMs, chain, proved: proof?.ok ?? null })),
     spans: window.spans,
     barriers: window.barriers,
   };

@@ -112,6 +112,7 @@ test('while the host is away no second follower is begun, however long it takes'
 
 for (const [key, value, what] of [
   ['broken', { atMs: 5, reason: 'the oplog rolled over', chain: 'c1', next: 'c2', after: { t: 1500, i: 1, term: 1 } }, /rolled over; what happened after 1500,1/],
+  ['hole', { chain: 'c1', after: { t: 1500, i: 1 }, through: { t: 1600, i: 1 } }, /entries from 1500,1 to 1600,1 are missing/],
   ['barrier', { at: { t: 1500, i: 2, term: 1 }, what: 'setFeatureCompatibilityVersion', chain: 'c1' }, /setFeatureCompatibilityVersion at 1500,2/],
 ] as const) {
   test(`a ${key} notice is an alarm, told once, and one new base backup is started for it`, async () => {

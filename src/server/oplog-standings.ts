@@ -81,7 +81,7 @@ export function openOplogStandings(catalog: Catalog, clock: Clock) {
     /** `good`: the set's restore points that nobody has found bad, where its oplog goes. */
     async view(setId: string, good: readonly PointSummary[]): Promise<OplogStanding> {
       const { state, chain, through, committed, stretches, says, session, entriesPerSecond, members } = await now(setId);
-      const { to, needsBase } = restorableOf(stretches, good.map(({ checkpoint, top, proof }) => ({ checkpoint, top, isProved: proof?.ok === true })));
+      const { to, needsBase } = restorableOf(stretches, good.map(({ checkpoint, top, chain, proof }) => ({ checkpoint, top, chain, isProved: proof?.ok === true })));
       const loss = to === null ? null : Math.max(0, Math.round(clock.now() / 1000 - to.t));
       const lag = through === null || committed === null ? null : Math.max(0, committed.t - through.t);
       return { state, chain, through, lagSeconds: lag, restorableTo: to, lossIfDisasterNowSeconds: loss, needsBase, entriesPerSecond: state === 'following' ? entriesPerSecond : null, members, says, session };

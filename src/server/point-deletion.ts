@@ -51,10 +51,13 @@ async function lostMoments(going: readonly PointRow[], { moments }: Services): P
     const facts = factsOf(await moments.window(archive));
     const stretches = facts.points.flatMap((point) => {
       const stretch = stretchOf(facts, point);
-      return stretch === undefined ? [] : [{ id: point.id, stretch }];
+      return stretch === undefined ? [] : [{ id: point.id, chain: point.chain, stretch }];
     });
-    const kept = stretches.filter(({ id }) => !gone.has(id)).map(({ stretch }) => stretch);
-    lost.push(...lostWithout(stretches.map(({ stretch }) => stretch), kept));
+    // The same times of another history are no substitute.
+    for (const chain of new Set(stretches.map((one) => one.chain))) {
+      const along = stretches.filter((one) => one.chain === chain);
+      lost.push(...lostWithout(along.map(({ stretch }) => stretch), along.filter(({ id }) => !gone.has(id)).map(({ stretch }) => stretch)));
+    }
   }
   return lost.sort((a, b) => compareTimes(a.after, b.after));
 }

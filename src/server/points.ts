@@ -3,7 +3,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { isHurt, isLost, type PointRow } from '../catalog/points.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import type { Point } from '../contract/routes/points.ts';
-import { verdictOf } from '../domain/verdict.ts';
+import { timesOfBoth, verdictOf, verdictOfBoth } from '../domain/verdict.ts';
 import { unproved } from '../domain/restore-choice.ts';
 import { pointSummary, type PointSummary, type Window } from '../contract/values.ts';
 import type { Archives } from './archives.ts';
@@ -29,10 +29,10 @@ export function openPoints(options: { catalog: Catalog; archives: Archives }) {
   }
 
   /** Proofs are never taken back, only followed by others. */
-  function withNewestProof(known: string, given: string): string {
+  function withProofsOf(known: string, given: string): string {
     const [before, now] = [summary({ summary: known }), summary({ summary: given })];
-    if (before.proof === null || (now.proof !== null && now.proof.atMs >= before.proof.atMs)) return given;
-    return JSON.stringify({ ...now, proof: verdictOf([...(now.proof === null ? [] : [now.proof]), before.proof]) });
+    if (before.proof === null) return given;
+    return JSON.stringify({ ...now, proof: verdictOfBoth(before, now), proofsAtMs: timesOfBoth(before, now) });
   }
 
   return {
@@ -58,13 +58,13 @@ export function openPoints(options: { catalog: Catalog; archives: Archives }) {
     async setProof(id: string, proof: Proof): Promise<void> {
       const isThere = await catalog.points.changeSummary(id, (kept) => {
         const known = summary({ summary: kept });
-        return JSON.stringify({ ...known, proof: verdictOf([...(known.proof === null ? [] : [known.proof]), proof]) });
+        return JSON.stringify({ ...known, proof: verdictOf([...(known.proof === null ? [] : [known.proof]), proof]), proofsAtMs: [...(known.proofsAtMs ?? (known.proof === null ? [] : [known.proof.atMs])), proof.atMs] });
       });
       if (!isThere) throw pointUnknown({ point: id });
     },
     /** Takes over what the repository said. It may have been asked before a proof was recorded there that is known here. */
     async mirror(set: Pick<SetRow, 'id' | 'repository'>, window: Window): Promise<void> {
-      await catalog.points.mirror(set.repository, set.id, window.points.map((point) => rowOf(set.repository, point)), new Set(window.damaged.flatMap(({ point }) => point ?? [])), withNewestProof);
+      await catalog.points.mirror(set.repository, set.id, window.points.map((point) => rowOf(set.repository, point)), new Set(window.damaged.flatMap(({ point }) => point ?? [])), withProofsOf);
     },
     async view(row: PointRow): Promise<Point> {
       const hold = row.hold_since_ms === null ? null : { sinceMs: row.hold_since_ms, reason: row.hold_reason ?? '' };

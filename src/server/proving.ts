@@ -3,6 +3,7 @@ import { type ClusterTime, sameTime, sayTime } from '../base/cluster-time.ts';
 import { describe, isFailure, type Failure } from '../base/failure.ts';
 import type { OwnCheck } from '../contract/checks.ts';
 import type { TaskOutput } from '../contract/tasks.ts';
+import { isHeldTwice } from '../domain/point-chain.ts';
 import type { ArchiveReach } from './archive-task.ts';
 import type { Archives } from './archives.ts';
 import type { FlowContext } from './flow.ts';
@@ -63,6 +64,14 @@ export async function recordProof({ repository, setId }: Pick<ArchiveReach, 'rep
   await points.setProof(point, proof);
 }
 
+/** Whether it was only shown that a point is not of the chain it was brought along, while another chain holds its times, too. */
+async function mayBeOther(error: Failure, { at, point }: Proving, archives: Archives, points: Points, context: FlowContext): Promise<boolean> {
+  if (error.code !== 'mongo.replay-history-differs') return false;
+  const { host } = await archives.find(at.repository);
+  const { spans } = await context.order(host, 'archive.window', { archive: await archives.access(at.repository, at.setId) });
+  return isHeldTwice(spans, points.summary(await points.find(point)));
+}
+
 /**
  * Opens the point and writes what was found on it. A success at whatever moment speaks for the point; a failure at another
  * moment than its own is the session's alone.
@@ -74,7 +83,7 @@ export async function provePoint(proving: Proving, archives: Archives, points: P
   try {
     output = await context.task(name, 'prove', at, async () => Promise.resolve({ point, level, at: moment, checks: [...checks] }));
   } catch (error) {
-    if (countsAgainst(error, { elsewhere: await isElsewhere(proving, points) })) await record({ level, atMs: context.clock.now(), ok: false, says: describe(error) });
+    if (countsAgainst(error, { elsewhere: await isElsewhere(proving, points) }) && !(await mayBeOther(error, proving, archives, points, context))) await record({ level, atMs: context.clock.now(), ok: false, says: describe(error) });
     throw error;
   }
   const proof = proofOf(output, context.clock.now());

@@ -117,6 +117,19 @@ test('a damaged archive behind the point is a finding, and a host that lacks som
   assert.match((await alarmed(platform)).join(), /slice 7 is damaged; restore point \w+ itself is sound/);
 });
 
+test('another history does not condemn a point while two chains hold its time: nobody knows then which of them was wrong', async () => {
+  await using platform = await openTurned();
+  platform.fake.scripts.prove = async () => await Promise.reject(failWith('mongo.replay-history-differs', 'term 2 in the copy, 1 in the archive'));
+  const verify = async (): Promise<Session> => await platform.ended((await platform.ask('point.verify', { params: { point: platform.point }, body: {} })).id);
+  const [first] = platform.fake.spans.splice(0);
+  platform.fake.spans.push({ ...first!, through: { t: 2_900, i: 1 } }, { chain: 'c2', after: { t: 1_500, i: 1 }, through: { t: 3_000, i: 1 } });
+  assert.equal((await verify()).failure?.code, 'mongo.replay-history-differs');
+  assert.equal((await shown(platform)).proof?.ok, true);
+  platform.fake.spans.splice(1);
+  assert.equal((await verify()).failure?.code, 'mongo.replay-history-differs');
+  assert.equal((await shown(platform)).proof?.ok, false);
+});
+
 test('a verification that a server left is taken up by the next one at the same moment', async () => {
   await using platform = await openTurned();
   await platform.ask('policy.add', { body: hourly });

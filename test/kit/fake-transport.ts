@@ -289,7 +289,7 @@ export function makePoint(fake: FakeTransport, at = fake.through): PointSummary 
     source: '127.0.0.1:27018',
     mongoVersion: '6.0.5',
     featureCompatibilityVersion: '6.0',
-    chain: 'c1',
+    chain: fake.spans.findLast(({ after }) => compareTimes(after, at) < 0)?.chain ?? null,
     bytes: { processed: 1000, read: 800, transferred: 300, stored: 200 },
     files: 12,
     proof: null,

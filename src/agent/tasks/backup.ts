@@ -27,7 +27,8 @@ import { dataBytesOf, requireBackupRoom } from '../backup-room.ts';
 import { chooseBase, type BasePoint } from '../base-point.ts';
 import { storingHeldUpBy } from '../bottleneck.ts';
 import { aboutOf, type PointAbout } from '../point-about.ts';
-import { summaryOf, surveyChains } from '../window.ts';
+import { surveyChains } from '../chain-spans.ts';
+import { summaryOf } from '../window.ts';
 import type { TaskContext } from '../task-context.ts';
 
 type Input = TaskInput<'backup'>;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { noise, openScene, pointAbout, setId } from '../../../test/kit/archive-scene.ts';
-import { time, writeSlices } from '../../../test/kit/oplog-scene.ts';
+import { batchOf, time, writeSlices } from '../../../test/kit/oplog-scene.ts';
 import { systemClock } from '../../base/clock.ts';
 import { openArchive } from '../../repository/archive.ts';
 import { cutOplog, emptyCuts } from '../../repository/oplog-trim.ts';
@@ -36,7 +36,7 @@ const begun = Math.floor(systemClock.now() / 1000) - 3600;
 const moment = (t: number) => ({ t: begun + t, i: 3 });
 const proof = (atMs: number, ok: boolean) => ({ level: 'full' as const, atMs, ok, says: 'looked at' });
 
-test('a point is copied when it is proved and not before, and a proof that is made later comes to its copy, unless that was looked at since', async (t) => {
+test('a point is copied when it is proved and not before, and a proof that is made later comes to its copy, a bad one whatever the clocks say', async (t) => {
   const { scene, source, target, chain, said, copy } = await openPair(t);
   await writeSlices(source.archive, chain, [begun + 10, begun + 20]);
   const verdict = async () => verdictOn((await target.archive.proofs('p1-bb')).proofs);
@@ -51,9 +51,15 @@ test('a point is copied when it is proved and not before, and a proof that is ma
   await source.archive.recordProof('p1', proof(20, false));
   assert.deepEqual((await copy('oplog')).proved.map(({ point, proof: found }) => [point, found.ok, found.atMs]), [['p1-bb', false, 20]]);
   assert.deepEqual([(await verdict())?.ok, (await copy('all')).proved], [false, []]);
-  await target.archive.recordProof('p1-bb', proof(40, true));
+  await target.archive.recordProof('p1-bb', proof(9_000, true));
+  assert.deepEqual([(await copy('all')).proved, (await verdict())?.ok], [[], true], 'what was brought before is not brought again');
   await source.archive.recordProof('p1', proof(30, false));
-  assert.deepEqual([(await copy('all')).proved, (await verdict())?.ok], [[], true]);
+  assert.deepEqual([(await copy('all')).proved.length, (await verdict())?.ok], [1, false]);
+  await source.archive.recordProof('p1', proof(40, true));
+  assert.deepEqual([(await copy('all')).proved.length, (await verdict())?.ok], [1, true], 'what was brought is taken back from there');
+  await target.archive.recordProof('p1-bb', proof(45, false));
+  await source.archive.recordProof('p1', proof(50, true));
+  assert.deepEqual([(await copy('all')).proved, (await verdict())?.ok], [[], false], 'what was found on the copy itself is not');
 });
 
 test('a point whose oplog the copy has lost is told and not copied, keeps nothing waiting, and what may still come keeps its oplog', async (t) => {
@@ -78,4 +84,22 @@ test('a point whose oplog the copy has lost is told and not copied, keeps nothin
   await source.archive.recordProof('p3', proof(30, true));
   const third = await copy('all');
   assert.deepEqual([third.copied.map(({ id, chain: of }) => [id, of]), third.outOfReach.map(({ point }) => point)], [[['p3-bb', chain]], ['p1']], 'it stops no other');
+});
+
+test('of a set that was put back the chain of a wanted point is copied, though the one behind it begins before the point', async (t) => {
+  const { scene, source, target, chain, copy } = await openPair(t);
+  await writeSlices(source.archive, chain, [10, 20, 30, 40].map((t) => begun + t));
+  const later = await source.archive.oplog.startChain({ why: 'the set was put back', after: time(begun + 10, 3), previous: chain });
+  const writer = await source.archive.oplog.openChainWriter(later, 'a:1');
+  writer.append(batchOf([time(begun + 30, 3, 2), time(begun + 50, 3, 2)]));
+  await writer.flush();
+  await writer.close();
+  await copy('all');
+  assert.deepEqual((await target.archive.oplog.chains()).chains.map(({ id }) => id), [later], 'no point is of the other one');
+  await scene.store(source.archive, 'p1', { a: noise(50_000, 1) }, { about: pointAbout, checkpoint: moment(20), top: { ...moment(30), term: 1 } });
+  await source.archive.recordProof('p1', proof(10, true));
+  const first = await copy('all');
+  assert.deepEqual([first.copied.map(({ id, chain: of }) => [id, of]), first.outOfReach], [[['p1-bb', chain]], []]);
+  assert.deepEqual((await target.archive.oplog.chains()).chains.map(({ id }) => id), [chain, later]);
+  assert.deepEqual([(await copy('all')).oplog.slices, (await target.archive.oplog.slices(chain)).length], [0, 4]);
 });

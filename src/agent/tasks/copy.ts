@@ -11,17 +11,21 @@ import { compareTimes, showTime, type ClusterTime } from '../../base/cluster-tim
 import { describe, isFailure } from '../../base/failure.ts';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import type { PointSummary } from '../../contract/values.ts';
+import { verdictOf } from '../../domain/verdict.ts';
 import { planCopies, type CopyPlan, type Original } from '../../domain/copy-plan.ts';
 import { copyOplog } from '../../repository/copy-oplog.ts';
 import { copyPoint } from '../../repository/copy-point.ts';
 import { usualWorkers, type Archive, type PointManifest } from '../../repository/archive.ts';
 import { openArchiveAt } from '../archive-access.ts';
-import { verdictOn } from '../point-about.ts';
+import { proofsOf, verdictOn } from '../point-about.ts';
 import type { ByteCounts, TaskContext } from '../task-context.ts';
-import { chainFor, summaryOf, surveyChains, type ChainSpan } from '../window.ts';
+import { chainFor, surveyChains, type ChainSpan } from '../chain-spans.ts';
+import { chainOfPoint, spanOfPoint } from '../point-chain.ts';
+import { summaryOf } from '../window.ts';
 
 type Input = TaskInput<'copy'>;
 type Output = TaskOutput<'copy'>;
+type Proof = NonNullable<PointSummary['proof']>;
 type Ends = { readonly source: Archive; readonly target: Archive };
 
 export async function copyArchive(input: Input, context: TaskContext): Promise<Output> {
@@ -36,7 +40,7 @@ export async function copyArchive(input: Input, context: TaskContext): Promise<O
   const kept = (await copiesIn(input, ends.target)).filter(({ id }) => !plan.surplus.includes(id));
 
   context.step('copy the archived oplog');
-  const oplog = await bringOplog(ends, oldest([...wanted, ...kept]), context);
+  const oplog = await bringOplog(input.what, ends, [...wanted, ...kept], context);
   let surveyed: Promise<ChainSpan[]> | undefined;
   const spans = async (): Promise<ChainSpan[]> => await (surveyed ??= surveyChains(ends.target).then((found) => found.spans));
   const bytes: ByteCounts = { processed: 0, read: 0, transferred: 0, stored: 0 };
@@ -44,7 +48,7 @@ export async function copyArchive(input: Input, context: TaskContext): Promise<O
   if (input.what === 'all') {
     for (const { id, ok } of originals) if (ok === null) context.say(`restore point ${id} is not copied before it is proved: "tidemark point verify ${id}"`);
     for (const point of wanted) {
-      if (isReached(point, await spans())) await bringPoint(input, ends, point, await spans(), report, bytes, context);
+      if (await isReached(ends.target, point, await spans())) await bringPoint(input, ends, point, await spans(), report, bytes, context);
       else passBy(point, report, context);
     }
   }
@@ -54,15 +58,16 @@ export async function copyArchive(input: Input, context: TaskContext): Promise<O
   const coming = points.filter(({ id }) => left.toCopy.includes(id) || mayCome.toCopy.includes(id));
   const there = coming.length === 0 ? [] : await spans();
   const oplogFrom = oldest(coming.filter((point) => canBeReached(point, there)));
-  const waiting = coming.filter((point) => left.toCopy.includes(point.id) && isReached(point, there)).length;
+  const reached = await Promise.all(coming.map(async (point) => left.toCopy.includes(point.id) && (await isReached(ends.target, point, there))));
+  const waiting = reached.filter(Boolean).length;
   return { ...report, oplogFrom, waiting, surplus: [...left.surplus], proved, oplog, bytes, seconds: (context.clock.monotonicMs() - begunMs) / 1000 };
 }
 
 type Report = { copied: PointSummary[]; failed: Output['failed']; outOfReach: Output['outOfReach'] };
 
 /** Whether the oplog that leads to its own time is in the copy. */
-function isReached({ checkpoint, top }: PointManifest, spans: readonly ChainSpan[]): boolean {
-  return chainFor(spans, checkpoint, top) !== undefined;
+async function isReached(target: Archive, point: PointManifest, spans: readonly ChainSpan[]): Promise<boolean> {
+  return (await spanOfPoint(target, point, spans, point.top)) !== undefined;
 }
 
 /** Whether it is, or may come yet: oplog is copied behind what is there, never before it. */
@@ -96,14 +101,18 @@ function oldest(points: readonly PointManifest[]): ClusterTime | null {
   return points.map(({ checkpoint }) => checkpoint).sort(compareTimes)[0] ?? null;
 }
 
-async function bringOplog({ source, target }: Ends, from: ClusterTime | null, context: TaskContext): Promise<Output['oplog']> {
+/** `leading`: the points that it is to lead on from. What grows is copied every few seconds; of which older chains they are is looked up when points are copied, because that takes a list of all slices. */
+async function bringOplog(what: Input['what'], { source, target }: Ends, leading: readonly PointManifest[], context: TaskContext): Promise<Output['oplog']> {
+  const of = new Set<string>();
+  const { spans } = what === 'all' && leading.length > 0 ? await surveyChains(source) : { spans: [] };
+  for (const point of leading) of.add((await chainOfPoint(source, point, spans)) ?? '');
   const { chains, hurt } = await source.oplog.chains();
   const done = { processed: 0, read: 0, transferred: 0, stored: 0 };
   const onSlice = (bytes: number): void => {
     for (const key of ['processed', 'read', 'transferred', 'stored'] as const) done[key] += bytes;
     context.progress({ ...done }, null);
   };
-  const copied = await copyOplog({ source: source.parts, target: target.parts, from, clock: context.clock, signal: context.signal, onSlice }, chains);
+  const copied = await copyOplog({ source: source.parts, target: target.parts, from: oldest(leading), of, clock: context.clock, signal: context.signal, onSlice }, chains);
   return { ...copied, damaged: [...hurt.map(({ object, what }) => ({ object, what })), ...copied.damaged] };
 }
 
@@ -143,13 +152,22 @@ async function bringProofs(input: Input, ends: Ends): Promise<Output['proved']> 
   return proved;
 }
 
-/** The original was opened on the same bytes: what was found then holds for the copy, unless that was looked at later. */
+/**
+ * The original was opened on the same bytes: what was found then holds for the copy, once. Clocks do not order the looks of two repositories, so one that found
+ * something counts from when it is brought, and one that found nothing takes back only what was brought: what a look at the copy itself found, another one takes back.
+ */
 async function bringProof({ source, target }: Ends, point: string, copy: string): Promise<PointSummary['proof']> {
-  const proof = verdictOn((await source.proofs(point)).proofs);
-  const { proofs } = await target.proofs(copy);
-  const own = verdictOn(proofs);
-  if (proof === null || (own !== null && own.atMs >= proof.atMs) || proofs.some((one) => verdictOn([one])?.atMs === proof.atMs)) return null;
+  const found = proofsOf((await source.proofs(point)).proofs);
+  const proof = verdictOf(found);
+  const there = proofsOf((await target.proofs(copy)).proofs);
+  const own = verdictOf(there);
+  if (proof === null || there.some((one) => isSame(one, proof))) return null;
+  if (proof.ok && own?.ok === false && !found.some((one) => isSame(one, own))) return null;
   const brought = { ...proof, says: `${proof.says} (as ${point}, of which this is the copy)` };
   await target.recordProof(copy, brought);
   return brought;
+}
+
+function isSame(a: Proof, b: Proof): boolean {
+  return a.atMs === b.atMs && a.level === b.level && a.ok === b.ok;
 }

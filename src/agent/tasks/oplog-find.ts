@@ -11,7 +11,7 @@ import { entriesOf } from '../../mongo/oplog-entry.ts';
 import { openArchiveAt } from '../archive-access.ts';
 import { matchNotUnderstood } from '../failures.ts';
 import type { TaskContext } from '../task-context.ts';
-import { surveyChains } from '../window.ts';
+import { surveyChains } from '../chain-spans.ts';
 
 type Match = TaskOutput<'oplog-find'>['matches'][number];
 type Operation = { op: string; ns: string; o: Document; o2?: Document };
@@ -27,8 +27,8 @@ export async function findInOplog(input: TaskInput<'oplog-find'>, context: TaskC
     (input.op === null || operation.op === wanted[input.op]) && (input.ns === null || touches(operation, input.ns)) && agrees(operation, fields);
   const found = new Map<string, Match>();
   let examined = 0;
-  const { spans, damaged } = await surveyChains(archive);
-  for (const { object, what } of damaged) context.say(`${object}: ${what}`, 'warning');
+  const { spans, damaged, missing } = await surveyChains(archive);
+  for (const { object, what } of [...damaged, ...missing]) context.say(`${object}: ${what}`, 'warning');
   let searchedThrough: ClusterTime | null = null;
   for (const span of spans) {
     const after = input.since === null ? span.after : latest(span.after, before(input.since));

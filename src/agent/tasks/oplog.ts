@@ -112,7 +112,7 @@ async function follow(oplog: OplogArchive, chain: string, writer: Writer, input:
   let saidMs = Number.NEGATIVE_INFINITY;
   let entries = 0;
   let node = '';
-  using stretch = await followStretch(oplog, chain, context);
+  using stretch = await followStretch(oplog, chain, writer, context);
   const flush = async (): Promise<void> => {
     if (writer.pendingBytes > 0) await writer.flush();
     flushedMs = clock.monotonicMs();

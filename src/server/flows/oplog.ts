@@ -3,7 +3,7 @@
  *
  *   follow (task) ──ends, fails──▶ wait 1 s, doubled up to 60 s while the archive does not grow ──▶ follow again
  *        │ host gone: the same task is waited for, without end; two followers of one chain must never be
- *        └ broken, barrier: an alarm, which asks for a new base backup (alarms.ts)
+ *        └ broken, barrier, hole: an alarm, which asks for a new base backup (alarms.ts)
  *
  *   the node: as the policy that counts for the set says, never on a computer that is out of scope; looked at each minute, and where that has
  *   changed the task ends and the next one begins
@@ -41,6 +41,8 @@ const brokenStatus = z.object({ atMs: z.number(), reason: z.string(), chain: z.s
 const shortSeconds = 3_600;
 /** How often a keeper that has nothing to do looks whether it has. */
 const lookEveryMs = 2_000;
+/** Entries that were archived and are gone. */
+const holeStatus = z.object({ chain: z.string(), after: clusterTime, through: clusterTime });
 const barrierStatus = z.object({ at: clusterTime, what: z.string(), chain: z.string() });
 
 type OplogServices = { catalog: Catalog; sets: ProtectedSets; placement: Placement; standings: OplogStandings; alarms: Alarms };
@@ -87,6 +89,9 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
         } else if (key === 'barrier') {
           const { at, what, chain } = barrierStatus.parse(value);
           await alarms.raise({ setId, key: `barrier:${chain}:${showTime(at)}`, atMs: at.t * 1000, what: 'oplog barrier', says: `${what} at ${showTime(at)} cannot be replayed over` });
+        } else if (key === 'hole') {
+          const { chain, after, through } = holeStatus.parse(value);
+          await alarms.raise({ setId, key: `hole:${chain}:${showTime(after)}:${showTime(through)}`, atMs: after.t * 1000, what: 'archived oplog missing', says: `entries from ${showTime(after)} to ${showTime(through)} are missing in the repository: restore points of before lead no further; "tidemark repository repair REPOSITORY --from OTHER" brings them back where another repository has them` });
         }
       };
       let dueMs = clock.monotonicMs();
