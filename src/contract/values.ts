@@ -92,7 +92,7 @@ export const locationSecret = z.string().min(1).nullable().default(null);
 export const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'it takes a time of the day, such as "22:00"');
 
 /** How fast data may flow between two times of the host's day; the same time twice is the whole day. The lowest of several holds. */
-export const bandwidthLimit = z.object({ mbitPerSecond: z.number().positive(), from: timeOfDay, to: timeOfDay });
+export const bandwidthLimit = z.object({ mbitPerSecond: z.number().min(0.1), from: timeOfDay, to: timeOfDay });
 
 export const bandwidthLimits = z.array(bandwidthLimit).max(48);
 

@@ -20,7 +20,10 @@ const send = (message: FromMover): void => {
 };
 
 const pace = openPacePipe(send);
-process.on('disconnect', () => ends.abort(stopped({ what: 'the transport service' })));
+process.on('disconnect', () => {
+  ends.abort(stopped({ what: 'the transport service' }));
+  pace.gone();
+});
 /** A task takes connections when it is ready for them; who comes earlier dials again. */
 let takeConnection = (socket: Socket, _first: Buffer): void => void socket.destroy();
 

@@ -67,6 +67,7 @@ export function openMountProcess(options: { openSource: OpenSource; send: (messa
   const close = (deadlineMs: number): void => {
     if (closing) return;
     closing = true;
+    pace.gone();
     if (served === undefined) return ended.resolve();
     served.then(
       async (mount) => {

@@ -65,6 +65,15 @@ test('one that is there already is told as such, and one that was taken back can
   assert.ok(!storage.objects.has(next.name) && storage.objects.has(other.name));
 });
 
+test('what a writer that lost left beside the chain holds nobody up', async () => {
+  const { storage, archive, chain, ask, slice } = await openScene();
+  const stray = await slice(time(1020, 3), time(2000));
+  await storage.put(stray.name, stray.bytes, 'new');
+  const next = await slice(time(1040, 3), time(1050));
+  assert.deepEqual(await ask('put', { name: next.name, how: 'new' }, next.bytes), { outcome: 'stored' });
+  assert.equal((await archive.oplog.slices(chain)).at(-1)!.through.t, 1050);
+});
+
 test('what is no cut by its place is none, whatever its name has in it', async () => {
   const { storage, archive, chain, names } = await openScene();
   const before = await archive.oplog.slices(chain);

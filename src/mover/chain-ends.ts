@@ -3,7 +3,8 @@
  * write again what is archived, neither over it nor into the midst of it.
  */
 import { compareTimes, showTime, type ClusterTime } from '../base/cluster-time.ts';
-import { parseSliceName } from '../repository/oplog-slice.ts';
+import { inOrder, wayFrom } from '../repository/oplog-reader.ts';
+import { parseSliceName, type SliceName } from '../repository/oplog-slice.ts';
 import type { Storage } from '../repository/storage/storage.ts';
 import type { ArchiveRules } from './archive-rules.ts';
 import { requestRefused } from './failures.ts';
@@ -16,14 +17,19 @@ export type ChainEnds = {
   wasTakenBack(name: string): void;
 };
 
-/** Each chain is listed once, at the first slice. */
+/**
+ * Each chain is listed once, at the first slice. It ends where its slices lead from the first one on, as its writer sees it: one that somebody
+ * left beside the others, or that stands behind a missing one, ends nothing.
+ */
 export function openChainEnds(storage: Pick<Storage, 'list' | 'stat'>, rules: Pick<ArchiveRules, 'slicesAround'>): ChainEnds {
   const ends = new Map<string, ClusterTime | null>();
   const endOf = async (slices: string): Promise<ClusterTime | null> => {
     const known = ends.get(slices);
     if (known !== undefined) return known;
-    let end: ClusterTime | null = null;
-    for await (const { name, bytes } of storage.list(slices)) end = later(end, parseSliceName(name, bytes)?.through);
+    const found: SliceName[] = [];
+    for await (const { name, bytes } of storage.list(slices)) found.push(...[parseSliceName(name, bytes)].filter((slice) => slice !== undefined));
+    found.sort(inOrder);
+    const end = found.length === 0 ? null : wayFrom(found, found[0]!.after, undefined).at(-1)!.through;
     ends.set(slices, end);
     return end;
   };

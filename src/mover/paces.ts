@@ -26,13 +26,15 @@ export function openPaces(clock: Clock = systemClock): AskPace {
 export type PaceAsked = { readonly kind: 'pace'; readonly ask: number; readonly of: string; readonly bytes: number; readonly bytesPerMs: number };
 export type PaceAnswer = { readonly kind: 'paced'; readonly ask: number; readonly waitMs: number };
 
-export type PacePipe = { readonly ask: AskPace; hear(answer: PaceAnswer): void };
+export type PacePipe = { readonly ask: AskPace; hear(answer: PaceAnswer): void; /** Nobody answers any more: who waits, and whoever asks, may pass. */ gone(): void };
 
 export function openPacePipe(send: (asked: PaceAsked) => void): PacePipe {
   const waiting = new Map<number, (waitMs: number) => void>();
   let asks = 0;
+  let isGone = false;
   return {
     ask: async (of, bytes, bytesPerMs) => {
+      if (isGone) return 0;
       const ask = ++asks;
       return await new Promise((resolve) => {
         waiting.set(ask, resolve);
@@ -42,6 +44,11 @@ export function openPacePipe(send: (asked: PaceAsked) => void): PacePipe {
     hear({ ask, waitMs }) {
       waiting.get(ask)?.(waitMs);
       waiting.delete(ask);
+    },
+    gone() {
+      isGone = true;
+      for (const resolve of waiting.values()) resolve(0);
+      waiting.clear();
     },
   };
 }

@@ -8,20 +8,28 @@ export type Throttle = {
   take(bytes: number): Promise<void>;
 };
 
+/** Who stands in a line asks for so much at once: what passes in this time, or so many bytes. */
+const turnMs = 10;
+const leastTurn = 16 << 10;
+
 export type ThrottleOptions = { readonly signal?: AbortSignal | undefined; readonly pace?: AskPace | undefined };
 
 export function openThrottle(limits: readonly HeldLimit[], clock: Clock, { signal, pace = openPaces(clock) }: ThrottleOptions = {}): Throttle {
   const owners = [...Map.groupBy(limits, ({ of = '' }) => of)];
+  // What is nobody's is of services of before, which mean it for this task alone.
+  const alone = openPaces(clock);
   let last: Promise<void> = Promise.resolve();
   const pass = async (before: Promise<void>, bytes: number): Promise<void> => {
     await before;
-    // One question at a time: tasks that share a line take turns, and none has it for what it could only send later.
-    const waits = await Promise.all(owners.map(async ([of, own]) => {
-      const rate = bytesPerMs(own, new Date(clock.now()));
-      return rate === undefined || bytes === 0 ? 0 : await pace(of, bytes, rate);
-    }));
-    const waitMs = Math.max(...waits);
-    if (waitMs > 0) await clock.wait(waitMs, signal);
+    // One turn at a time: tasks that share a line take turns, a small read has not to wait for large writes, and who dies leaves no more than a turn.
+    for (let left = bytes; left > 0; ) {
+      const rates = owners.map(([of, own]) => ({ of, rate: bytesPerMs(own, new Date(clock.now())) }));
+      const turn = Math.min(left, Math.max(leastTurn, turnMs * Math.min(...rates.map(({ rate }) => rate ?? Infinity))));
+      const waits = await Promise.all(rates.map(async ({ of, rate }) => (rate === undefined ? 0 : await (of === '' ? alone : pace)(of, turn, rate))));
+      const waitMs = Math.max(...waits);
+      if (waitMs > 0) await clock.wait(waitMs, signal);
+      left -= turn;
+    }
   };
   return {
     async take(bytes) {

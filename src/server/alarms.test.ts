@@ -130,3 +130,18 @@ test('where policies want no new base none is asked for, a point that only lacks
   assert.equal(await scene.round(), 'nothing');
   assert.deepEqual(scene.alarms.map(({ is_settled }) => is_settled), [1]);
 });
+
+test('what a policy leaves unproved every ten minutes keeps nobody from proving it', async () => {
+  const scene = openScene();
+  scene.without.push('often');
+  await scene.raise('barrier');
+  const done: string[] = [];
+  for (let run = 0; run < 30; run++) {
+    const made = backup('z', 'success', scene.clock.now() + minuteMs, `p${run}`);
+    scene.backups.push({ ...made, id: `z${String(run).padStart(3, '0')}`, created_ms: scene.clock.now(), result: made.result!.replace('"verified":true', '"verified":false') } as SessionRow);
+    scene.base.now = { good: [], isNeeded: true, unproved: { id: `p${run}`, createdAtMs: scene.clock.now() + 1 } };
+    scene.clock.turn(10 * minuteMs);
+    done.push(await scene.round());
+  }
+  assert.ok(done.filter((what) => what === 'proof').length >= 5, String(done));
+});

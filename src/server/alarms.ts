@@ -70,6 +70,11 @@ export function isTriedAgainSoon(backups: readonly Backup[]): boolean {
 
 const hasMadePoint = ({ state }: Backup): boolean => state === 'success' || state === 'warning';
 
+function isLeftUnproved(backup: Backup): boolean {
+  const made = hasMadePoint(backup) && backup.result !== null ? sessionResult.parse(JSON.parse(backup.result)) : undefined;
+  return made?.kind === 'backup' && !made.verified;
+}
+
 export type BaseStanding = {
   /** The points of the set that count. */
   readonly good: readonly MadePoint[];
@@ -126,7 +131,8 @@ export function openAlarms(options: AlarmsOptions): Alarms {
     if (oldest === undefined) return undefined;
     const { raised_ms: sinceMs, what, says } = oldest;
     const [backups, proofs, reason] = [await catalog.sessions.backupsSince(setId, sinceMs), await catalog.sessions.proofsSince(setId, sinceMs), `${what}: ${says}`];
-    if (!isTryDue([...backups, ...proofs], clock.now(), retry)) return undefined;
+    // What a policy leaves unproved is no answer that failed: it waits for its proof here.
+    if (!isTryDue([...backups.filter((backup) => !isLeftUnproved(backup)), ...proofs], clock.now(), retry)) return undefined;
     const { unproved } = standing;
     const tried = proofs.filter(({ object_id }) => object_id === unproved?.id).length;
     if (unproved === null || tried >= mostProofs || !backups.some((backup) => isOf(backup, unproved))) return (await withoutNewBase(setId)).length > 0 ? undefined : { kind: 'backup', asked: { setId, sinceMs, reason } };

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { memoryStorage } from '../../../test/kit/memory-storage.ts';
 import { systemClock } from '../../base/clock.ts';
 import { lockedBucket, type PutObject } from './s3-lock.ts';
+import { bucketDenied } from '../failures.ts';
 import type { Requests } from './s3-requests.ts';
 
 const name = `sets/${'c'.repeat(24)}/points/one`;
@@ -20,6 +21,7 @@ function openScene() {
     if (command instanceof HeadObjectCommand) return { ObjectLockMode: 'COMPLIANCE', ObjectLockRetainUntilDate: new Date(command.input.VersionId === 'v1' ? 0 : Date.now() + 40 * 86_400_000), Metadata: {} };
     if (command instanceof DeleteObjectCommand) {
       change();
+      if (command.input.VersionId !== 'v1') throw bucketDenied({ place: 'a bucket', what: 'deleting', why: 'AccessDenied' } as never);
       versions.splice(versions.findIndex(({ id }) => id === command.input.VersionId), 1);
       return {};
     }

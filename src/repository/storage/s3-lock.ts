@@ -184,6 +184,18 @@ export function lockedBucket(plain: Storage, putObject: PutObject, immutable: Im
     oldest.delete(name);
     untils.delete(name);
   };
+  /** The oldest first, which is the one that is read. Killed in between, what was put may be replaced again, and what an earlier one put is as new as this. */
+  const dropReplaced = async (name: string, versions: readonly Version[]): Promise<void> => {
+    for (const version of versions.toReversed()) {
+      try {
+        await drop(name, [version]);
+      } catch (error) {
+        if (!isFailure(error, bucketDenied)) throw error;
+        break;
+      }
+    }
+    for (const known of [oldest, untils]) known.delete(name);
+  };
   const deleteAll = async (name: string): Promise<void> => await dropUnretained(name, await replaceable(name));
 
   const retention: Required<Retention> = {
@@ -215,8 +227,7 @@ export function lockedBucket(plain: Storage, putObject: PutObject, immutable: Im
       const replaced = how === 'replace' && isKept(name) ? await replaceable(name) : [];
       const { outcome, word, version } = await putObject(name, bytes, how);
       if (outcome === 'exists') return outcome;
-      // Killed before this, the old one is read as before, and may be replaced again.
-      await dropUnretained(name, replaced);
+      await dropReplaced(name, replaced);
       const versions = (await versionsOf(name)).filter(({ isMarker }) => isMarker !== true);
       const first = versions.at(-1);
       if (how === 'new' && first !== undefined && first.VersionId !== version && !(await carries(name, first, word))) {

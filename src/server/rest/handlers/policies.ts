@@ -21,7 +21,8 @@ export function policyHandlers(services: Services): Pick<Handlers, PolicyRoutes>
       demandHooks(signIn, [], body.hooks);
       return await policies.view(await policies.add(body));
     },
-    'policy.preview': async ({ body: { document, count, policy, besides } }) => {
+    'policy.preview': async ({ body: { document, count, policy, besides } }, signIn) => {
+      if (policy !== undefined || besides.includes(document.name)) demandHooks(signIn, policy === undefined ? [] : (await policies.view(await policies.find(policy))).document.hooks, document.hooks);
       const says = await policies.effects(document, { of: policy, besides, retention });
       return { runs: policies.preview(document, count), says };
     },
