@@ -183,7 +183,8 @@ test('a host with nothing of ours gets it all over 445: the installer as a servi
   const made = (await platform.ok('node', 'install', 'win', '--credential', 'administrator').catch(withLogs)) as { state: string };
   assert.equal(made.state, 'success', `${JSON.stringify(made)}\n${windows.said()}`);
   await connected();
-  assert.deepEqual(windows.done.map(({ did, name }) => `${did} ${name}`), ['create TidemarkInstaller', 'start TidemarkInstaller', 'delete TidemarkInstaller']);
+  // It ends by itself, and is stopped when it is still at that.
+  assert.deepEqual(windows.done.filter(({ did }) => did !== 'stop').map(({ did, name }) => `${did} ${name}`), ['create TidemarkInstaller', 'start TidemarkInstaller', 'delete TidemarkInstaller']);
   assert.deepEqual(readdirSync(lab.path('C:\\windows')).filter((name) => name.startsWith('TidemarkInstaller')), []);
   assert.equal(statSync(lab.path(home)).mode & 0o007, 0);
   for (const service of ['deployer', 'transport']) assert.ok(!textAt(`${home}\\${service}.log`).includes(windows.account.password));
