@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
+import type { Timestamp } from 'mongodb';
+import { compareTimes } from '../../src/base/cluster-time.ts';
 import { until } from '../../src/base/deadline.ts';
 import { openHostedPlatform, whyNoWholeHosts } from '../kit/hosted-platform.ts';
 import type { WholeHost } from '../kit/whole-host.ts';
@@ -50,8 +52,8 @@ test('the server sees no backup byte: not of a full backup, its proof, the oplog
       await blobs.insertMany(Array.from({ length: Math.min(200, count - at) }, () => ({ bytes: randomBytes(documentBytes) })), { writeConcern: { w: 'majority' } });
     }
     const { operationTime } = await set.client.db('shop').command({ ping: 1 });
-    const wanted = (operationTime as { getHighBits(): number }).getHighBits();
-    await until('the archived oplog', 120_000, async () => (((await platform.ok('set', 'show', 'rs0')).oplog.through?.t ?? 0) >= wanted ? true : undefined), { everyMs: 500 });
+    const [t, i] = [(operationTime as Timestamp).getHighBitsUnsigned(), (operationTime as Timestamp).getLowBitsUnsigned()];
+    await until('the archived oplog', 120_000, async () => (compareTimes((await platform.ok('set', 'show', 'rs0')).oplog.through ?? { t: 0, i: 0 }, { t, i }) >= 0 ? true : undefined), { everyMs: 500 });
     const covered = await until('the reach of the members', 90_000, async () => {
       const { members } = (await platform.ok('set', 'show', 'rs0')).oplog as { members: { heldSeconds: number | null; reachSeconds: number | null }[] };
       return members.length > 0 ? members : undefined;
