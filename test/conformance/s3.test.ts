@@ -46,7 +46,7 @@ before(async () => {
     nameFolder = await mkdtemp(join(scratch, 'tm-names-'));
     names = await startDnsmasq('127.0.0.1', nameFolder, [`--address=/${storeName}/127.0.0.1`], namePort);
   }
-  store = await openObjectStore();
+  store = await openObjectStore({ isNamed: true });
   await store.bucket(bucket);
   await store.lockedBucket(lockable);
 });

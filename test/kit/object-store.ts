@@ -36,7 +36,6 @@ export function whyNoObjectStore(): string | undefined {
   return missing.length === 0 ? undefined : `not on this machine: ${missing.join(', ')}`;
 }
 
-/** The gateway answers to bucket names in front of this one, too. */
 export const storeName = 's3.tidemark.test';
 /** A key of the gateway's own key service. */
 export const kmsKey = 'tidemark-key';
@@ -44,7 +43,7 @@ const accessKeyId = 'AKTIDEMARK';
 const secret = 'a-secret-of-the-tests';
 
 /** `machine`: all of it runs there, and the gateway answers on its address. */
-export async function openObjectStore(options: { memoryBytes?: number; machine?: Pick<TestMachine, 'namespace' | 'address'> } = {}): Promise<ObjectStore> {
+export async function openObjectStore(options: { memoryBytes?: number; machine?: Pick<TestMachine, 'namespace' | 'address'>; /** It answers to `storeName` and to bucket names in front of it, and takes any other name for a bucket's own. */ isNamed?: boolean } = {}): Promise<ObjectStore> {
   const address = options.machine?.address ?? '127.0.0.1';
   const there = options.machine === undefined ? [] : ['ip', 'netns', 'exec', options.machine.namespace];
   const root = mkdtempSync(join(tmpdir(), 'tm-ceph-'));
@@ -53,7 +52,7 @@ export async function openObjectStore(options: { memoryBytes?: number; machine?:
   const conf = join(root, 'ceph.conf');
   const fsid = randomUUID();
   const monitor = `[v2:127.0.0.1:${v2},v1:127.0.0.1:${v1}]`;
-  writeFileSync(conf, configuration(root, fsid, monitor, `${address}:${port}`, options.memoryBytes ?? 4 * 2 ** 30));
+  writeFileSync(conf, configuration(root, fsid, monitor, `${address}:${port}`, options.memoryBytes ?? 4 * 2 ** 30, options.isNamed === true));
   const children = new Set<ChildProcess>();
   const stop = async (child: ChildProcess): Promise<void> => {
     children.delete(child);
@@ -142,7 +141,7 @@ async function startCluster({ root, fsid, monitor, begin, ask }: Cluster): Promi
   });
 }
 
-function configuration(root: string, fsid: string, monitor: string, endpoint: string, memoryBytes: number): string {
+function configuration(root: string, fsid: string, monitor: string, endpoint: string, memoryBytes: number, isNamed: boolean): string {
   const lines: Record<string, string[]> = {
     global: [
       `fsid = ${fsid}`,
@@ -170,7 +169,7 @@ function configuration(root: string, fsid: string, monitor: string, endpoint: st
     ],
     mon: [`mon data = ${root}/mon`, 'mon warn on insecure global id reclaim allowed = false'],
     osd: [`osd data = ${root}/osd`, `keyring = ${root}/osd/keyring`, 'osd objectstore = memstore', `memstore device bytes = ${memoryBytes}`, 'osd max object name len = 256', 'osd max object namespace len = 64'],
-    client: [`rgw frontends = beast endpoint=${endpoint}`, `rgw dns name = ${storeName}`, `rgw data = ${root}/rgw`, 'rgw enable usage log = false', 'rgw lc debug interval = 10', 'rgw crypt require ssl = false', 'rgw crypt s3 kms backend = testing', `rgw crypt s3 kms encryption keys = ${kmsKey}=${randomBytes(32).toString('base64')}`, 'rgw bucket quota ttl = 0'],
+    client: [`rgw frontends = beast endpoint=${endpoint}`, ...(isNamed ? [`rgw dns name = ${storeName}`] : []), `rgw data = ${root}/rgw`, 'rgw enable usage log = false', 'rgw lc debug interval = 10', 'rgw crypt require ssl = false', 'rgw crypt s3 kms backend = testing', `rgw crypt s3 kms encryption keys = ${kmsKey}=${randomBytes(32).toString('base64')}`, 'rgw bucket quota ttl = 0'],
   };
   return Object.entries(lines).map(([section, settings]) => `[${section}]\n${settings.join('\n')}\n`).join('');
 }
