@@ -31,6 +31,7 @@ const withMachines = /^test\/(fault|platform|compat|conformance)\//;
 const besideOthers = [
   'platform/any-moment-back',
   'fault/killed-parts',
+  'platform/second-copy-elsewhere',
   'platform/windows-repository',
   'platform/services-on-hosts',
   'platform/survive',
