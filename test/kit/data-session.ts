@@ -21,7 +21,8 @@ export type Hosts = { readonly directory: string; readonly authority: Authority;
 
 export async function openHosts(t: TestContext): Promise<Hosts> {
   const directory = await mkdtemp(join(tmpdir(), 'tm-data-'));
-  t.after(async () => await rm(directory, { recursive: true, force: true }));
+  // A transport that is closed after this may still be making its folders.
+  t.after(async () => await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
   const authority = await openAuthority(directory, systemClock, async () => {});
   const issue = async (name: string): Promise<LinkIdentity> => await authority.issue({ part: 'transport', name, hosts: ['127.0.0.1'] });
   return { directory, authority, repository: await issue('store1'), node: await issue('node1') };
