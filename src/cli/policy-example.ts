@@ -40,7 +40,7 @@ retention:                   # a point stays as long as any rule keeps it; the n
   oplog: { kind: points }    # or { kind: days, days: 30 }: how long every single moment can be reached
 
 compression: balanced        # none, fast, balanced or strong
-bandwidth: []                # of its copies on a host, such as [{ mbitPerSecond: 50, from: "08:00", to: "18:00" }]
+bandwidth: []                # of its copies on a host, such as [{ mbitPerSecond: 50, from: "08:00", to: "18:00" }]; the same time twice: all day
 
 promise:                     # beyond either a set is told as unprotected
   pointHours: null           # age of its newest good point; null: the longest pause of the schedule, and an hour

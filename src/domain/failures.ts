@@ -24,6 +24,6 @@ export const momentUnreachable = failure<{ at: ClusterTime | null; why: string; 
 
 export const noSourceNode = failure<{ set: string; reasons: string }>('domain.no-source-node', {
   says: ({ set, reasons }) => `no member of ${set} can be the source of a backup: ${reasons}`,
-  hint: 'Bring a secondary back, or let it catch up; then start the backup again. Without --source any fit secondary is taken.',
+  hint: 'Bring a secondary back, or let it catch up; then start the backup again. Without --source, and where its policy fails over, any fit secondary is taken.',
   retry: 'later',
 });

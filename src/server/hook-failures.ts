@@ -8,6 +8,6 @@ export const hookUnknown = failure<{ hook: string }>('server.hook-unknown', {
 
 export const hookFailed = failure<{ program: string; moment: string; status: string; isStored: boolean }>('server.hook-failed', {
   says: ({ program, moment, status, isStored }) => `the hook ${program} ${moment} the backup failed: ${status}${isStored ? '; the restore point is stored and proved' : ''}`,
-  hint: 'The lines before it in the session\'s log are what it printed. With --on-failure warn a session goes on.',
+  hint: 'The lines before it in the session\'s log are what it printed. With --on-failure warn (onFailure: warn in a policy) a session goes on.',
   retry: 'later',
 });

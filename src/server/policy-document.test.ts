@@ -6,7 +6,7 @@ import { systemClock } from '../base/clock.ts';
 import type { GivenPolicy } from '../contract/policies.ts';
 import type { TaskInput } from '../contract/tasks.ts';
 import { makePoint } from '../../test/kit/fake-transport.ts';
-import { openServerPlatform, type ServerPlatform } from '../../test/kit/server-platform.ts';
+import { openServerPlatform, target, type ServerPlatform } from '../../test/kit/server-platform.ts';
 import { goodPassword } from '../../test/kit/people.ts';
 
 const nightly: GivenPolicy = { name: 'nightly', sets: ['rs0'], schedule: { kind: 'manual' } };
@@ -113,7 +113,7 @@ test('what a policy would change is said before it is saved: of a set without on
 
   const daily: GivenPolicy = { name: 'daily', proof: 'none' };
   assert.match((await says(daily))[0]!, /these are up to 169 h apart, and 25 h are promised/);
-  assert.deepEqual(await says({ ...daily, verification: { schedule: { kind: 'daily', at: '03:00' } } }), []);
+  assert.deepEqual(await says({ ...daily, verification: { schedule: { kind: 'daily', at: '03:00' } } }), ['daily names no set and no group: it protects nothing']);
   assert.match((await says({ ...daily, verification: { schedule: { kind: 'manual' } } }))[0]!, /nothing proves its points/);
   const refused = await platform.refused('policy.preview', { body: { document: { ...nightly, sets: ['nope'], groups: ['no'], schedule: { kind: 'after', policy: 'soon' }, timeZone: 'Mars' }, besides: ['soon'] } });
   assert.deepEqual(refused.details.problems.map((problem: string) => problem.split(':')[0]), ['timeZone', 'groups[0]', 'sets[0]']);
@@ -130,4 +130,25 @@ test('a policy whose set, group or host is gone can be edited in all else, and t
   const edited = await platform.ask('policy.edit', { params: { policy: 'nightly' }, body: { ...document, description: 'of the shop' } });
   assert.deepEqual([edited.document.description, edited.document.sets, edited.protects], ['of the shop', document.sets, []]);
   assert.equal((await platform.refused('policy.edit', { params: { policy: 'nightly' }, body: { ...document, sets: ['rs0'] } })).code, 'server.policy-unfit');
+});
+
+test('a policy is told beforehand when it protects nothing, and when it prefers a node that is no member', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  const says = async (document: GivenPolicy): Promise<string[]> => (await platform.ask('policy.preview', { body: { document, count: 1, besides: [] } })).says;
+  assert.match((await says({ ...nightly, sets: [] })).join('\n'), /^nightly names no set and no group: it protects nothing$/m);
+  const stranger: GivenPolicy = { ...nightly, overrides: { rs0: { preferredNode: 'gone:9' } }, source: { failOver: false } };
+  assert.match((await says(stranger)).join('\n'), /the preferred gone:9 is no member of rs0 \([^)]*:\d+[^)]*\), and no other is allowed: its backups will fail/);
+  const members = (await shown(platform)).members.map(({ host, port }) => `${host}:${port}`);
+  assert.doesNotMatch((await says({ ...stranger, overrides: { rs0: { preferredNode: members[0]! } } })).join('\n'), /no member/);
+});
+
+test('a set that has another name here than in MongoDB is found by either', async () => {
+  await using platform = await openServerPlatform();
+  await platform.ask('set.add', { body: { target, name: 'shop' } });
+  const { sets: [set] } = await platform.ask('set.list', {});
+  const other = platform.fake.discovered.name;
+  assert.deepEqual([set!.name, other], ['shop', 'rs0']);
+  assert.equal((await platform.ask('set.show', { params: { set: other } })).id, set!.id);
+  assert.equal((await platform.refused('set.show', { params: { set: 'neither' } })).code, 'server.set-unknown');
 });

@@ -3,7 +3,9 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { PolicyRow } from '../catalog/policies.ts';
 import type { NamedSet } from '../catalog/sets.ts';
 import type { Clock } from '../base/clock.ts';
+import { hostLabel } from '../base/host-label.ts';
 import type { PolicyDocument } from '../contract/policies.ts';
+import { discovered } from '../contract/values.ts';
 import { pointHoursOf, strictest, usualPromise } from '../domain/protection.ts';
 import { documentOf, policiesOf, protectedBy } from './policy-objects.ts';
 import type { Retention } from './retention.ts';
@@ -21,7 +23,7 @@ export async function effectsOf(document: PolicyDocument, own: PolicyRow | undef
   const says: string[] = [];
   for (const set of added.slice(0, mostSets)) says.push(await onFirst(set, document, own, around));
   if (added.length > mostSets) says.push(`${added.length - mostSets} more sets come to ${document.name}`);
-  return [...says, ...withoutProof(document, around.clock.now())];
+  return [...says, ...(await strangers(document, around)), ...withoutProof(document, around.clock.now()), ...protectsNothing(document)];
 }
 
 /** What becomes of points and oplog of a set that the policy did not have. */
@@ -33,6 +35,22 @@ async function onFirst(set: NamedSet, { name, retention: rule, timeZone }: Polic
   const { stays, goes } = await retention.plan(set, [{ name, timeZone, retention: rule }]);
   const now = stays.length + goes.length === 0 ? 'it has no point yet' : `as it is now, ${goes.length} of its ${stays.length + goes.length} points would go`;
   return `set ${set.name} has no policy: its oplog is followed and nothing of it goes by itself; with ${name} its points and its oplog go by the retention of ${name} (${now}), and its oplog is taken from the members that ${name} allows`;
+}
+
+function protectsNothing({ name, sets, groups }: PolicyDocument): string[] {
+  return sets.length + groups.length > 0 ? [] : [`${name} names no set and no group: it protects nothing`];
+}
+
+/** Preferred nodes that were no members when their set was looked at last. */
+async function strangers({ overrides, source }: PolicyDocument, { catalog }: Around): Promise<string[]> {
+  const says: string[] = [];
+  for (const [id, { preferredNode }] of Object.entries(overrides)) {
+    const set = preferredNode === undefined ? undefined : await catalog.sets.find(id);
+    if (set === undefined || preferredNode === undefined) continue;
+    const members = discovered.parse(JSON.parse(set.discovered)).members.map(({ host, port }) => hostLabel({ host, port }));
+    if (!members.includes(preferredNode)) says.push(`the preferred ${preferredNode} is no member of ${set.name} (${members.join(', ')})${source.failOver ? ': another one is taken' : ', and no other is allowed: its backups will fail'}`);
+  }
+  return says;
 }
 
 /** Nothing but a verification proves its points then. */

@@ -25,6 +25,9 @@ export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; l
   async function find(nameOrId: string): Promise<SetRow> {
     const row = await catalog.sets.find(nameOrId);
     if (row !== undefined) return row;
+    // Points tell the replica set's own name, which may be another one than it has here.
+    const same = (await catalog.sets.list()).filter((each) => discovered.parse(JSON.parse(each.discovered)).name === nameOrId);
+    if (same.length === 1) return same[0]!;
     const kept = await archives.ofSet(nameOrId);
     throw setUnknown({ set: nameOrId, keptIn: kept?.name ?? null, place: kept?.place ?? null });
   }
