@@ -12,10 +12,10 @@ export type Kept = { readonly id: ChunkId; readonly place: Location };
 
 /**
  * Marks the chunks of every point; `each` is told of each chunk once. Of several places of a chunk one outside `avoided`
- * is preferred. A chunk that is nowhere cannot be kept (a check reports it); a point or a map that cannot be read stops
- * the sweep, because nobody knows what it needs.
+ * is preferred. `nowhere` is told of a chunk that no pack has: nobody knows which others it needs. A point or a map that cannot be read stops
+ * the sweep.
  */
-export async function markChunks(parts: ArchiveParts, index: ChunkIndex, avoided: ReadonlySet<string>, each: (kept: Kept) => Promise<void>): Promise<ChunkMarks> {
+export async function markChunks(parts: ArchiveParts, index: ChunkIndex, avoided: ReadonlySet<string>, each: (kept: Kept) => Promise<void>, nowhere: (id: ChunkId) => void): Promise<ChunkMarks> {
   const marks = openChunkMarks();
   const plain = plainFrames({ index, packs: parts.packs, keys: parts.keys }, 0);
   const maps = new Set<string>();
@@ -37,7 +37,8 @@ export async function markChunks(parts: ArchiveParts, index: ChunkIndex, avoided
       }
       chosen ??= place;
     }
-    if (chosen === undefined || !marks.add(chosen.pack, chosen.offset)) return;
+    if (chosen === undefined) return nowhere(id);
+    if (!marks.add(chosen.pack, chosen.offset)) return;
     await each({ id, place: chosen });
   };
 

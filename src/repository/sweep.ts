@@ -128,7 +128,12 @@ async function chooseAndRetire(run: Run, step: (what: string) => void, sizes: Ma
   await index.coverPacks();
   step('mark what restore points need');
   const distrusted = await readDistrusted(parts);
-  const marks = await markChunks(parts, index, new Set([...retired, ...distrusted]), async () => options.signal?.throwIfAborted());
+  const nowhere = new Set<string>();
+  const marks = await markChunks(parts, index, new Set([...retired, ...distrusted]), async () => options.signal?.throwIfAborted(), (id) => void nowhere.add(id));
+  if (nowhere.size > 0) {
+    step(untouched(nowhere.size));
+    return { retirements: [], liveBytes: null };
+  }
   step('measure the packs');
   const uses = await measureUse(parts, new Map([...sizes].filter(([pack]) => !retired.has(pack))), marks, options.signal);
   const worth = worthRetiring(uses.filter(({ pack, liveBytes }) => candidates.has(pack) && (liveBytes === 0 || !distrusted.has(pack))));
@@ -177,6 +182,11 @@ async function haveEnded(run: Run, seen: readonly LeaseState[], clock: Clock): P
   }
 }
 
+/** The pack that has them may be away for a moment, and be there again with chunks that refer to others. */
+function untouched(chunks: number): string {
+  return `${chunks} chunks that restore points need are in no pack: nothing is deleted until they are healed, or the points are gone`;
+}
+
 /** Steps 6 to 9. */
 async function finishRetirements(run: Run, step: (what: string) => void, index: ChunkIndex, { retirements, liveBytes }: Chosen, sizes: Map<string, number>, report: SweepReport): Promise<void> {
   const { parts, lease, options } = run;
@@ -184,13 +194,15 @@ async function finishRetirements(run: Run, step: (what: string) => void, index: 
   step('mark again');
   const survivors: Kept[] = [];
   const rewritten = new Set<string>();
+  const nowhere = new Set<string>();
   await markChunks(parts, index, new Set([...retired, ...(await readDistrusted(parts))]), async (kept) => {
     options.signal?.throwIfAborted();
     const from = await retiredPacksOf(parts, kept, retired);
     if (from.length === 0) return;
     survivors.push(kept);
     for (const pack of from) rewritten.add(pack);
-  });
+  }, (id) => void nowhere.add(id));
+  if (nowhere.size > 0) return step(untouched(nowhere.size));
   step(`move ${survivors.length} chunks`);
   const mover = openChunkMover(parts, index, retired);
   let written = 0;
