@@ -257,3 +257,35 @@ test('a pack that is away while a sweep runs loses nothing by it: neither itself
   }
   await scene.requireExact(await openTestArchive(storage), 'p2', contents.p2);
 });
+
+test('whichever pack is away or damaged while a sweep joins small ones, everything is whole when it is back', { timeout: 120_000 }, async (t) => {
+  const scene = await openScene(t);
+  let seed = Number(process.env['SEED'] ?? process.hrtime.bigint() % 1_000_000n);
+  t.diagnostic(`seed ${seed}`);
+  const below = (most: number): number => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) % most;
+  for (let world = 0; world < 24; world++) {
+    const storage = memoryStorage();
+    const last = noise(1500 * KiB, world);
+    for (let point = 0; point < 18; point++) {
+      noise(3 * KiB, world * 100 + point).copy(last, below(1400 * KiB));
+      await scene.store(await openTestArchive(storage), `p${point}`, { a: Buffer.from(last), b: noise(20 * KiB, point % 3) });
+    }
+    for (let gone = 0; gone < 3; gone++) await (await openTestArchive(storage)).deletePoint(`p${below(18)}`).catch(() => undefined);
+    for (let round = 0; round < 6; round++) {
+      const packs = [...storage.objects.keys()].filter((name) => name.includes('/packs/'));
+      const name = packs[below(packs.length)]!;
+      const pack = storage.objects.get(name)!;
+      const [isAway, at] = [below(2) === 0, below(pack.bytes.length)];
+      const strike = (isBack: boolean): void => {
+        if (!isAway) pack.bytes[at]! ^= 0xff;
+        else if (isBack) storage.objects.set(name, pack);
+        else storage.objects.delete(name);
+      };
+      strike(false);
+      await (await openTestArchive(storage)).sweep().catch(() => undefined);
+      strike(true);
+      const { damage } = await (await openTestArchive(storage)).check({ readDataPercent: 100, workers: 0 });
+      assert.deepEqual(damage, [], `world ${world}, round ${round}, ${isAway ? 'away' : `byte ${at}`}`);
+    }
+  }
+});
