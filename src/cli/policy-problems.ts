@@ -43,8 +43,10 @@ function problemOf(issue: z.core.$ZodIssue, document: unknown): Problem[] {
 let whole: { readonly root: Node; readonly named: Readonly<Record<string, Node>> } | undefined;
 
 function schema(): NonNullable<typeof whole> {
+  if (whole !== undefined) return whole;
   const { $defs = {}, ...root } = z.toJSONSchema(policyDocument, { io: 'input', unrepresentable: 'any' }) as Node & { $defs?: Record<string, Node> };
-  return (whole ??= { root, named: $defs });
+  whole = { root, named: $defs };
+  return whole;
 }
 
 /** The kinds of value that a field may have, given the `kind` that its document says. */

@@ -3,8 +3,8 @@
  * write again what is archived, neither over it nor into the midst of it.
  */
 import { compareTimes, showTime, type ClusterTime } from '../base/cluster-time.ts';
-import { inOrder, wayFrom } from '../repository/oplog-reader.ts';
-import { parseSliceName, type SliceName } from '../repository/oplog-slice.ts';
+import { listUnder, wayFrom } from '../repository/oplog-reader.ts';
+import { parseSliceName } from '../repository/oplog-slice.ts';
 import type { Storage } from '../repository/storage/storage.ts';
 import type { ArchiveRules } from './archive-rules.ts';
 import { requestRefused } from './failures.ts';
@@ -26,9 +26,7 @@ export function openChainEnds(storage: Pick<Storage, 'list' | 'stat'>, rules: Pi
   const endOf = async (slices: string): Promise<ClusterTime | null> => {
     const known = ends.get(slices);
     if (known !== undefined) return known;
-    const found: SliceName[] = [];
-    for await (const { name, bytes } of storage.list(slices)) found.push(...[parseSliceName(name, bytes)].filter((slice) => slice !== undefined));
-    found.sort(inOrder);
+    const found = await listUnder({ storage }, slices);
     const end = found.length === 0 ? null : wayFrom(found, found[0]!.after, undefined).at(-1)!.through;
     ends.set(slices, end);
     return end;

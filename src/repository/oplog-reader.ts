@@ -8,9 +8,10 @@ import { chainRoot, isSameEntry, readChain, type StoredChain } from './oplog-cha
 import { openCut } from './oplog-cuts.ts';
 import { entryTimes } from './oplog-entry-time.ts';
 import { headGuessBytes, openSliceBlock, openSliceHeader, parseSliceName, sliceHeaderBytes, type OpenedSlice, type OplogBatch, type SliceBlock, type SliceHeader, type SliceName } from './oplog-slice.ts';
+import type { Storage } from './storage/storage.ts';
 
 /** Slices whose names start so, in order. */
-export async function listUnder({ storage }: ArchiveParts, prefix: string): Promise<SliceName[]> {
+export async function listUnder({ storage }: { readonly storage: Pick<Storage, 'list'> }, prefix: string): Promise<SliceName[]> {
   const found: SliceName[] = [];
   for await (const { name, bytes } of storage.list(prefix)) {
     const slice = parseSliceName(name, bytes);
