@@ -9,6 +9,7 @@ import { requireProgram } from '../../src/base/child-process.ts';
 import type { Platform } from '../../test/kit/platform.ts';
 import type { ReplicaSet, SetMember } from '../../test/kit/replica-set.ts';
 import type { Random } from '../bench/random.ts';
+import { cutPort } from './cut-port.ts';
 
 export type Bed = { readonly platform: Platform; readonly set: ReplicaSet; readonly random: Random; /** Of the repository, on a file system of its own. */ readonly place: string; /** That file system. */ readonly volume: string };
 
@@ -44,6 +45,8 @@ export const FAULTS: readonly Fault[] = [
   // Longer than a link may be silent.
   { name: 'the transport stands still for half a minute', says: null, inflict: async ({ platform }) => await stopped(platform.pids('transport'), 32_000) },
   { name: 'the server stands still for half a minute', says: null, inflict: async ({ platform }) => await stopped(platform.pids('server'), 32_000) },
+  { name: 'the cable to the transport is cut for forty seconds', says: null, inflict: async ({ platform }) => await cutPort(platform.transportPort, 40_000) },
+  { name: 'the cable to a member is cut for four seconds', says: null, inflict: async ({ set, random }) => await cutPort(random.pick(set.members).port, 4_000) },
   { name: 'the repository is full', says: /space|room|full|free/i, inflict: async ({ volume }) => await filled(volume) },
   { name: 'a pack is damaged', says: /damage|differ|pack|frame|chunk/i, damages: true, inflict: async ({ place, random }) => await flipped(packOf(place, random), random) },
   { name: 'a pack is lost', says: /missing|gone|not there|pack|chunk/i, damages: true, inflict: async ({ place, random }) => await lost(packOf(place, random)) },

@@ -1,5 +1,6 @@
 /** Orders of the deployer service (docs/design/deployer.md). A package's bytes come in pieces; what is installed is offered first. */
 import * as z from 'zod';
+import { promptMs } from './link/silence.ts';
 import { hostKit } from './routes/hosts.ts';
 import { serverAddress } from './values.ts';
 import { packageName, packageVersion, pieceBytes, signedManifest } from './packages.ts';
@@ -21,7 +22,7 @@ const step = z.object({ step: z.string() });
 const installed = z.object({ name: packageName, version: packageVersion, before: packageVersion.nullable() });
 
 /** Where all servers on the catalog are reached, in place of what the service knew before. */
-export const serversTold = { input: z.object({ servers: z.array(serverAddress).max(100) }), output: z.object({}), deadlineMs: 20_000 } as const;
+export const serversTold = { input: z.object({ servers: z.array(serverAddress).max(100) }), output: z.object({}), deadlineMs: promptMs } as const;
 
 export const deployerOrders = {
   /** Who answers, which packages are here and how their services fare. */
@@ -39,12 +40,12 @@ export const deployerOrders = {
       /** How the last installation, update or removal ended. */
       last: z.object({ what: z.string(), atMs: z.number(), ok: z.boolean(), says: z.string() }).nullable(),
     }),
-    deadlineMs: 20_000,
+    deadlineMs: promptMs,
   },
   /** As `host.servers` tells the transport. */
   'deployer.servers': serversTold,
   /** Shows a package before its bytes are sent; refused when its signature, platform or version is. Answers how many bytes are here. */
-  'deployer.offer': { input: z.object({ package: signedManifest }), output: z.object({ have: z.int() }), deadlineMs: 20_000 },
+  'deployer.offer': { input: z.object({ package: signedManifest }), output: z.object({ have: z.int() }), deadlineMs: promptMs },
   /** The next bytes of an offered package, base64. A piece that is here already is answered and dropped. */
   'deployer.piece': { input: z.object({ sha256: z.string(), offset: z.int().min(0), base64: z.string().max(Math.ceil(pieceBytes / 3) * 4) }), output: z.object({ have: z.int() }), deadlineMs: 60_000 },
   /** Installs a package that is not here, writes its settings if there are any given, and starts its service. */

@@ -6,6 +6,7 @@
 import * as z from 'zod';
 import { hostLook } from './host-look.ts';
 import { deployerOrders, serversTold } from './deployer-orders.ts';
+import { promptMs } from './link/silence.ts';
 import { ownName, portRange, probeResult, probeTarget, resolverSettings } from './ports.ts';
 import * as v from './values.ts';
 import { taskEvent, taskKinds, taskState, type TaskKind } from './tasks.ts';
@@ -28,7 +29,7 @@ const transportOrders = {
       /** The range for data channels in the host's own settings; absent where it has none of its own. */
       dataPorts: portRange.optional(),
     }),
-    deadlineMs: 20_000,
+    deadlineMs: promptMs,
   },
   /** Told with each link, and when it changes: a server that is gone takes no host with it. */
   'host.servers': serversTold,
@@ -36,7 +37,7 @@ const transportOrders = {
   'warden.alarms': {
     input: z.object({}),
     output: z.object({ alarms: z.array(z.object({ atMs: z.number(), place: z.string().max(4096).nullable(), says: z.string().max(4096) })).max(1000) }),
-    deadlineMs: 20_000,
+    deadlineMs: promptMs,
   },
   /** The machine and every mongod on it, as a rescan wants to know them. */
   'host.look': { input: z.object({}), output: z.object({ look: hostLook }), deadlineMs: 60_000 },
@@ -55,7 +56,7 @@ const transportOrders = {
   'archive.open': {
     input: z.object({ location: v.repositoryLocation, secret: v.locationSecret, repositoryKeyHex: z.string(), setId: z.string(), setName: z.string() }),
     output: z.object({ keyHex: v.archiveAccess.shape.keyHex }),
-    deadlineMs: 30_000,
+    deadlineMs: promptMs,
   },
   /** Whether the place keeps what it can break, before the first writing there by this server. */
   'repository.try': {
@@ -79,7 +80,7 @@ const transportOrders = {
   'archive.holders': {
     input: z.object({ archive: v.archiveAccess }),
     output: z.object({ holders: z.array(z.object({ what: z.enum(['writer', 'sweep', 'oplog']), seenMs: z.number(), untilMs: z.number() })) }),
-    deadlineMs: 30_000,
+    deadlineMs: promptMs,
   },
   /** Keeps the sealed configuration of a server under a name, and of those of the same installation the newest `keep`. */
   'repository.keep-configuration': {
@@ -94,12 +95,12 @@ const transportOrders = {
     output: v.oplogGoing.extend({ /** Gaps whose bytes are still there. */ full: z.int(), /** Slices that would be merged, and merged ones that others stand inside of. */ merges: z.int().default(0) }),
     deadlineMs: 60_000,
   },
-  'point.delete': { input: z.object({ archive: v.archiveAccess, point: z.string() }), output: z.object({}), deadlineMs: 30_000 },
+  'point.delete': { input: z.object({ archive: v.archiveAccess, point: z.string() }), output: z.object({}), deadlineMs: promptMs },
   /** Records on the point itself what a proof found. */
   'point.record-proof': {
     input: z.object({ archive: v.archiveAccess, point: z.string(), proof: v.pointSummary.shape.proof.unwrap() }),
     output: z.object({}),
-    deadlineMs: 30_000,
+    deadlineMs: promptMs,
   },
   /** Tries ports of other machines from this host; the answers are in the order of the questions. */
   'ports.probe': {
@@ -118,15 +119,15 @@ const transportOrders = {
   'names.look': {
     input: z.object({ names: z.array(z.string().min(1).max(255)).max(200) }),
     output: z.object({ addresses: z.array(z.string()).max(200), resolver: resolverSettings, found: z.array(ownName).max(200) }),
-    deadlineMs: 30_000,
+    deadlineMs: promptMs,
   },
   /** `session`: whose work it is, for the log of the host. */
-  'task.start': { input: z.object({ taskId: z.string(), kind: taskKind, input: z.unknown(), session: z.string().optional() }), output: z.object({}), deadlineMs: 20_000 },
+  'task.start': { input: z.object({ taskId: z.string(), kind: taskKind, input: z.unknown(), session: z.string().optional() }), output: z.object({}), deadlineMs: promptMs },
   /** Events from number `after` on, as a stream; ends with the task's final state. */
   'task.watch': { input: z.object({ taskId: z.string(), after: z.int() }), output: taskState, event: z.object({ number: z.int(), event: taskEvent }), deadlineMs: null },
-  'task.stop': { input: z.object({ taskId: z.string() }), output: z.object({}), deadlineMs: 20_000 },
-  'task.list': { input: z.object({}), output: z.object({ tasks: z.array(z.object({ taskId: z.string(), kind: taskKind, state: taskState })) }), deadlineMs: 20_000 },
-  'task.forget': { input: z.object({ taskId: z.string() }), output: z.object({}), deadlineMs: 20_000 },
+  'task.stop': { input: z.object({ taskId: z.string() }), output: z.object({}), deadlineMs: promptMs },
+  'task.list': { input: z.object({}), output: z.object({ tasks: z.array(z.object({ taskId: z.string(), kind: taskKind, state: taskState })) }), deadlineMs: promptMs },
+  'task.forget': { input: z.object({ taskId: z.string() }), output: z.object({}), deadlineMs: promptMs },
 } as const;
 
 export const orders = { ...transportOrders, ...deployerOrders } as const;

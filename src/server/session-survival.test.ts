@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { until } from '../base/deadline.ts';
+import { deadlinePassed } from '../base/failures.ts';
 import { say, untilStopped } from '../../test/kit/fake-transport.ts';
 import { openServerPlatform, type ServerPlatform } from '../../test/kit/server-platform.ts';
 
@@ -62,6 +63,32 @@ test('a cut cable during a task is waited through, and the session ends as if no
   await platform.fake.mend();
   assert.equal((await platform.ended(id)).state, 'success');
   assert.equal(count(platform, 'backup'), 1);
+});
+
+test('a start that was heard and not answered in time is given again under the same id, and the task runs once', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  const heard: string[] = [];
+  platform.fake.onStart = (taskId) => {
+    heard.push(taskId);
+    if (heard.length === 1) throw deadlinePassed({ what: 'the host to answer task.start', ms: 45_000 });
+  };
+  const id = await start(platform);
+  assert.equal((await platform.ended(id)).state, 'success');
+  assert.equal(count(platform, 'backup'), 1);
+  assert.equal(heard[0], heard[1]);
+  assert.match(JSON.stringify(await platform.events(id)), /is asked again/);
+});
+
+test('a host that is there and never answers a start fails the session after the time of a lost host', async () => {
+  await using platform = await openServerPlatform({ hostLostMs: 300 });
+  await platform.addSet();
+  platform.fake.onStart = () => {
+    throw deadlinePassed({ what: 'the host to answer task.start', ms: 45_000 });
+  };
+  const session = await platform.ended(await start(platform));
+  assert.equal(session.state, 'failed');
+  assert.equal(session.failure?.code, 'base.deadline-passed');
 });
 
 test('a transport that was restarted fails the session with the last thing known, and nothing runs twice', async () => {

@@ -116,6 +116,14 @@ async function waitForUpdate({ sessionLog, session, link, clock, stop }: Followe
   await clock.wait(500, signal);
 }
 
+/** A host that is there and does not answer is waited for as long as one that is gone. */
+async function noteUnanswered({ sessionLog, session, link, clock, hostLostMs }: Followed, unanswered: { sinceMs: number | undefined }, why: Error, signal: AbortSignal): Promise<void> {
+  unanswered.sinceMs ??= clock.monotonicMs();
+  if (clock.monotonicMs() - unanswered.sinceMs >= hostLostMs) throw why;
+  await sessionLog.keep(session, { kind: 'line', level: 'info', text: `${why.message}; host ${link.host} is asked again` });
+  await clock.wait(50, signal);
+}
+
 type Followed = TaskFollowing & { link: TransportLink; taskId: string; known: TaskRow | undefined; onStatus?: OnStatus };
 
 async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, followed: Followed): Promise<Outcome> {
@@ -123,6 +131,7 @@ async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, follo
   const cursor = { after: followed.known?.after ?? 0, lastStep: 'start', heardMs: clock.monotonicMs() };
   let isAccepted = followed.known?.is_accepted === 1;
   const updating = { sinceMs: undefined as number | undefined };
+  const unanswered = { sinceMs: undefined as number | undefined };
   const giveUp = new AbortController();
   const onClosing = (): void => giveUp.abort(closing.reason);
   if (closing.aborted) onClosing();
@@ -162,6 +171,10 @@ async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, follo
         }
         // It may have been heard: the start is given again under the same id.
         if (isFailure(error, leaseUnsure)) continue;
+        if (isFailure(error, deadlinePassed) && !isAccepted && !giveUp.signal.aborted) {
+          await noteUnanswered(followed, unanswered, error, giveUp.signal);
+          continue;
+        }
         if (!isFailure(error, linkLost)) throw error;
         await followed.sessionLog.keep(session, { kind: 'line', level: 'info', text: `${error.message}; waiting for it, the task goes on` });
         await clock.wait(50, giveUp.signal);

@@ -59,6 +59,8 @@ export type FakeTransport = {
   ownName: (name: string) => OwnName;
   /** Orders that were answered, by name. */
   readonly answered: string[];
+  /** Called when a start is heard, before it is acknowledged; may throw. */
+  onStart?: (taskId: string) => void;
   /** Ends every link, as a cut cable does; tasks go on. */
   cut(): Promise<void>;
   /** Listens again after `cut`. */
@@ -200,6 +202,7 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>, forgotten: Se
     'task.start': async ({ taskId, kind, input }) => {
       if (forgotten.has(taskId)) throw failWith('agent.task-unknown', `task ${taskId} was forgotten`);
       if (!tasks.has(taskId)) begin(fake, tasks, taskId, kind, input);
+      fake.onStart?.(taskId);
       return {};
     },
     'task.watch': async ({ taskId, after }, { signal, emit }) => {

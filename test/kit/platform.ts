@@ -19,6 +19,8 @@ export type CliResult = { readonly code: number; readonly json: any; readonly st
 export type Platform = {
   readonly url: string;
   readonly dataDir: string;
+  /** Where the transport listens. */
+  readonly transportPort: number;
   /** Runs `tidemark …args --json` against this platform. */
   tidemark(...args: string[]): Promise<CliResult>;
   /** The same, and fails the test with the command's own words unless it ends with 0. */
@@ -95,6 +97,7 @@ export async function openPlatform(options: PlatformOptions = {}): Promise<Platf
   return {
     url: ready!.url,
     dataDir,
+    transportPort: link,
     tidemark,
     async ok(...args) {
       const result = await tidemark(...args);

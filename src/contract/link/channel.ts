@@ -12,6 +12,7 @@ import { ownPlatform } from '../../base/host-platform.ts';
 import { contractVersion } from '../orders.ts';
 import { linkLost, linkRefused, versionMismatch } from '../failures.ts';
 import { frame, type Frame, type Hello, type Role } from './frames.ts';
+import { deadMs, pingMs } from './silence.ts';
 import type { Peer } from './trust.ts';
 
 /** The oldest contract this side can still speak. */
@@ -58,7 +59,7 @@ export async function openChannel(socket: WebSocket, options: ChannelOptions): P
   socket.on('error', (error) => end(linkLost({ address, why: error.message }, error)));
   socket.once('close', () => ended((reason ??= linkLost({ address, why: 'the other side closed it' }))));
 
-  const beat = heartbeat(socket, options.pingMs ?? 10_000, options.deadMs ?? 25_000, (seconds) => end(linkLost({ address, why: `not a sign of life for ${seconds} s` })));
+  const beat = heartbeat(socket, options.pingMs ?? pingMs, options.deadMs ?? deadMs, (seconds) => end(linkLost({ address, why: `not a sign of life for ${seconds} s` })));
   void closed.then(() => beat.stop());
 
   let greet: (hello: Hello) => void = () => {};
