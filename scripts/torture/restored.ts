@@ -4,7 +4,7 @@ import type { MongoClient } from 'mongodb';
 import { until } from '../../src/base/deadline.ts';
 import { openClient } from '../../src/mongo/connect.ts';
 
-const quiet = ['--setParameter', 'ttlMonitorEnabled=false', '--setParameter', 'disableLogicalSessionCacheRefresh=true', '--wiredTigerCacheSizeGB', '0.25'];
+const quiet = ['--nounixsocket', '--setParameter', 'ttlMonitorEnabled=false', '--setParameter', 'disableLogicalSessionCacheRefresh=true', '--wiredTigerCacheSizeGB', '0.25'];
 
 export async function openRestored(binary: string, [, ...args]: readonly string[], port: number): Promise<AsyncDisposable & { readonly client: MongoClient }> {
   await using stack = new AsyncDisposableStack();

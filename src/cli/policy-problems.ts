@@ -7,12 +7,18 @@ type Path = readonly (string | number)[];
 /** What is used of a JSON schema. */
 type Node = { $ref?: string; const?: unknown; enum?: unknown[]; type?: string; minimum?: number; maximum?: number; minLength?: number; maxLength?: number; minItems?: number; maxItems?: number; properties?: Record<string, Node>; additionalProperties?: Node | boolean; items?: Node; anyOf?: Node[]; oneOf?: Node[] };
 
-export type ReadPolicies = { readonly documents: readonly PolicyDocument[]; readonly problems: readonly string[] };
+export type ReadPolicies = {
+  readonly documents: readonly PolicyDocument[];
+  readonly problems: readonly string[];
+  /** The line of a field of a policy, such as `hooks[0].on`, or of what would have it. */
+  readonly lineOf: (policy: string, field: string) => number;
+};
 
 export function readPolicies(file: string, text: string): ReadPolicies {
   const lines = new LineCounter();
   const documents: PolicyDocument[] = [];
   const problems: string[] = [];
+  const places = new Map<string, Document>();
   for (const [at, parsed] of parseAllDocuments(text, { lineCounter: lines }).entries()) {
     const [error] = parsed.errors;
     const value: unknown = error === undefined ? parsed.toJS() : undefined;
@@ -24,9 +30,11 @@ export function readPolicies(file: string, text: string): ReadPolicies {
     const name = isRecord(value) && typeof value['name'] === 'string' ? value['name'] : String(at + 1);
     const placed = found.map((problem) => ({ ...problem, line: lineOf(parsed, problem.path, lines) })).sort((a, b) => a.line - b.line);
     problems.push(...placed.map(({ path, says, line }) => `${file}:${line}: policy ${name}: ${showPath(path)} ${says}`));
-    if (read.success && found.length === 0) documents.push(read.data);
+    if (!read.success || found.length > 0) continue;
+    documents.push(read.data);
+    places.set(read.data.name, parsed);
   }
-  return { documents, problems };
+  return { documents, problems, lineOf: (policy, field) => lineOf(places.get(policy)!, pathOf(field), lines) };
 }
 
 type Problem = { readonly path: Path; readonly says: string };
@@ -138,6 +146,13 @@ function lineOf(parsed: Document, path: Path, lines: LineCounter): number {
     if (node?.range != null) return lines.linePos(node.range[0]).line;
   }
   return 1;
+}
+
+/** The reverse of `showPath`, as far as there are fields: names of sets may have dots. */
+function pathOf(field: string): Path {
+  const [, outer = '', inner] = /^(overrides|schedule)\.(.*)$/.exec(field) ?? [];
+  if (inner !== undefined) return [outer, inner];
+  return [...field.matchAll(/[^.[\]]+/g)].map(([key]) => (/^\d+$/.test(key) ? Number(key) : key));
 }
 
 const showPath = (path: Path): string => (path.length === 0 ? 'the document' : path.map((key, at) => (typeof key === 'number' ? `[${key}]` : at === 0 ? key : `.${key}`)).join(''));

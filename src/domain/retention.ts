@@ -47,9 +47,9 @@ export function planRetention(points: readonly KeptPoint[], rules: readonly Rete
   for (const { id } of toCome) keep(id, 'the time it was made at has not come yet');
   if (rules.length === 0) for (const { id } of ordered) keep(id, 'no rule says that it may go');
   const fewest = good.at(-fewestPoints);
-  for (const point of ordered) if (isNotOlder(point, fewest)) keep(point.id, `one of the newest ${fewestPoints}`);
+  for (const point of ordered) if (isNotOlder(point, fewest)) keep(point.id, amongNewest(point, good, fewestPoints));
   for (const rule of rules) {
-    for (const point of ordered) if (isRecent(point, good, rule.retention, nowMs)) keep(point.id, `${rule.name}: ${saysOf(rule.retention)}`);
+    for (const point of ordered) if (isRecent(point, good, rule.retention, nowMs)) keep(point.id, `${rule.name}: ${saysOf(point, good, rule.retention)}`);
     for (const { id, why } of flagged(good, rule)) keep(id, `${rule.name}: ${why}`);
   }
   return {
@@ -79,8 +79,13 @@ function isRecent(point: KeptPoint, good: readonly KeptPoint[], { keep }: Retent
   return fromMs - point.createdAtMs < keep.days * dayMs;
 }
 
-function saysOf({ keep }: Retention): string {
-  return keep.kind === 'days' ? `kept for ${keep.days} days` : `one of the newest ${keep.points}`;
+function saysOf(point: KeptPoint, good: readonly KeptPoint[], { keep }: Retention): string {
+  return keep.kind === 'days' ? `kept for ${keep.days} days` : amongNewest(point, good, keep.points);
+}
+
+/** What is not good is not counted, and stays beside those that are. */
+function amongNewest(point: KeptPoint, good: readonly KeptPoint[], count: number): string {
+  return good.includes(point) ? `one of the newest ${count}` : `not proved good, and fewer than ${count} newer ones are`;
 }
 
 function flagged(good: readonly KeptPoint[], { retention, timeZone }: RetentionRule): { id: string; why: string }[] {

@@ -6,10 +6,11 @@ import type { Clock } from '../base/clock.ts';
 import { describe, isFailure } from '../base/failure.ts';
 import { sortableId } from '../base/ids.ts';
 import type { PolicyHook } from '../contract/policies.ts';
-import type { Hook } from '../contract/routes/hooks.ts';
+import type { Hook, HookOfPolicy } from '../contract/routes/hooks.ts';
 import { hookFailed, hookUnknown } from './hook-failures.ts';
 import type { FlowContext } from './flow.ts';
 import type { Hosts } from './hosts.ts';
+import { documentOf } from './policy-objects.ts';
 
 export type Hooks = ReturnType<typeof openHooks>;
 type HookWish = Pick<Hook, 'moment' | 'program' | 'args' | 'deadlineSeconds' | 'onFailure'> & { readonly host: string };
@@ -55,6 +56,11 @@ export function openHooks({ catalog, hosts, clock }: { catalog: Catalog; hosts: 
   return {
     view,
     list: async (): Promise<HookRow[]> => await catalog.hooks.list(),
+    async ofPolicies(): Promise<HookOfPolicy[]> {
+      const found: HookOfPolicy[] = [];
+      for (const row of await catalog.policies.list()) for (const { when, on, ...hook } of documentOf(row).hooks) found.push({ ...hook, policy: row.name, moment: when, host: await hostName(on) });
+      return found;
+    },
     async find(id: string): Promise<HookRow> {
       const row = (await catalog.hooks.list()).find((one) => one.id === id);
       if (row === undefined) throw hookUnknown({ hook: id });

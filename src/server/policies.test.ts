@@ -168,6 +168,9 @@ test('a policy that does not fit is refused with the reason, and one that is sav
   await platform.ask('policy.add', { body: nightly });
   await platform.ask('policy.add', { body: { name: 'then', schedule: { kind: 'after', policy: 'nightly' } } });
   assert.equal((await platform.refused('policy.edit', { params: { policy: 'nightly' }, body: { ...nightly, schedule: { kind: 'after', policy: 'then' } } })).code, 'server.policy-circle');
+  const turned = { document: { name: 'nightly', schedule: { kind: 'after', policy: 'then' } }, policy: 'nightly' } as const;
+  assert.equal((await platform.refused('policy.preview', { body: turned })).code, 'server.policy-circle');
+  await platform.ask('policy.preview', { body: { ...turned, besides: ['nightly', 'then'] } });
   const edited = await platform.ask('policy.edit', { params: { policy: 'nightly' }, body: { ...nightly, schedule: { kind: 'daily', at: '02:30' }, timeZone: 'Europe/Berlin' } });
   const { runs } = await platform.ask('policy.preview', { body: { document: edited.document } });
   assert.deepEqual([edited.document.sets, edited.protects, edited.nextRunAtMs], [['rs0'], ['rs0'], runs[0]?.atMs]);

@@ -34,7 +34,7 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
     return row;
   }
 
-  /** With ids in place of names, so that a policy keeps its own when another takes the name. `besides`: policies that are added with it. */
+  /** With ids in place of names, so that a policy keeps its own when another takes the name. `besides`: policies that are added or changed with it. */
   async function kept(given: PolicyDocument, own: PolicyRow | undefined, besides: readonly string[] = []): Promise<PolicyDocument> {
     const problems: string[] = isTimeZone(given.timeZone) ? [] : [`timeZone: "${given.timeZone}" is no time zone; write one such as Europe/Berlin`];
     const had = own === undefined ? new Set() : idsIn(documentOf(own));
@@ -155,7 +155,7 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
 
     refuseRunning,
 
-    /** What a document would change, as sentences. Fails where it does not fit. `of`: the policy whose document it is to become; `besides`: policies that are added with it. */
+    /** What a document would change, as sentences. Fails where it does not fit. `of`: the policy whose document it is to become; `besides`: policies that are added or changed with it. */
     async effects(given: PolicyDocument, { of, besides, retention }: { of: string | undefined; besides: readonly string[]; retention: Pick<Retention, 'plan'> }): Promise<string[]> {
       const row = of === undefined ? undefined : await store.find(of);
       return await effectsOf(await kept(given, row, besides), row, { catalog, retention, clock });

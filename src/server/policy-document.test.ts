@@ -43,7 +43,10 @@ test('hooks of a policy run around the backups that are made as it says, after t
 
   platform.fake.scripts['run-hook'] = async () => await Promise.resolve({ ok: false, status: 'exit code 3' });
   await platform.ask('policy.edit', { params: { policy: 'nightly' }, body: { ...nightly, hooks: hooks.slice(1).map((hook) => ({ ...hook, onFailure: 'fail' })), retry: { times: 0 } } });
-  await platform.ask('hook.remove', { params: { hook: (await platform.ask('hook.list', {})).hooks[0]!.id } });
+  const listed = await platform.ask('hook.list', {});
+  assert.deepEqual(listed.ofPolicies.map(({ policy, moment, host, program, args, onFailure }) => [policy, moment, host, program, args, onFailure]), [['nightly', 'before', 'local', 'quiet', ['a b'], 'fail']]);
+  assert.deepEqual((await platform.ask('set.show', { params: { set: 'rs0' } })).policies, [{ name: 'nightly', isEnabled: true }]);
+  await platform.ask('hook.remove', { params: { hook: listed.hooks[0]!.id } });
   assert.equal((await run(platform)).failure?.message, 'the hook quiet before the backup failed: exit code 3');
 });
 

@@ -11,6 +11,7 @@ import { orphanSet } from './orphans.ts';
 import { oplogModeOf } from './oplog-mode.ts';
 import type { OplogStandings } from './oplog-standings.ts';
 import type { Points } from './points.ts';
+import { policiesOf } from './policy-objects.ts';
 import { withoutNewBase } from './policy-wish.ts';
 import type { Sealer } from './sealing.ts';
 import type { Links } from './links.ts';
@@ -34,7 +35,7 @@ export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; l
 
   async function view(row: SetRow): Promise<ProtectedSet> {
     const known = discovered.parse(JSON.parse(row.discovered));
-    const [repository, alarms, held] = await Promise.all([archives.find(row.repository), catalog.sets.alarms(row.id), catalog.points.list(row.id)]);
+    const [repository, alarms, held, policies] = await Promise.all([archives.find(row.repository), catalog.sets.alarms(row.id), catalog.points.list(row.id), policiesOf(row.id, catalog)]);
     const oplog = await standings.view(row.id, points.good(held, row.repository));
     const without = alarms.some(({ is_settled }) => is_settled === 0) ? await withoutNewBase(row.id, catalog) : [];
     const last = held.filter(({ lost, repository: of }) => lost === 0 && of === row.repository).at(-1);
@@ -54,6 +55,7 @@ export function openProtectedSets(options: { catalog: Catalog; sealer: Sealer; l
       oplog,
       oplogEveryMinutes: oplogModeOf(row).everyMinutes,
       lastPoint: last === undefined ? null : points.summary(last),
+      policies: policies.map(({ row: { name, is_enabled } }) => ({ name, isEnabled: is_enabled === 1 })),
       alarms: alarms.map(({ id, at_ms, what, says, backup_session, is_settled }) => ({ id, atMs: at_ms, what, says, backupSession: backup_session, isSettled: is_settled === 1, next: is_settled === 1 ? null : whatFollows(row.name, without) })),
     };
   }

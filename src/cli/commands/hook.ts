@@ -1,4 +1,4 @@
-import type { Hook } from '../../contract/routes/hooks.ts';
+import type { Hook, HookOfPolicy } from '../../contract/routes/hooks.ts';
 import { listOf, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { durationOf } from '../numbers.ts';
@@ -15,18 +15,18 @@ export async function addHook(invocation: Invocation): Promise<ExitCode> {
 export async function listHooks(invocation: Invocation): Promise<ExitCode> {
   const answer = await (await invocation.client()).call('hook.list');
   invocation.answer(answer, () =>
-    answer.hooks.length === 0
+    answer.hooks.length + answer.ofPolicies.length === 0
       ? 'there is no hook; add one with "tidemark hook add"'
-      : showTable<Hook>(
+      : showTable<Hook | HookOfPolicy>(
           [
-            { title: 'HOOK', cell: (row) => row.id },
-            { title: 'SET', cell: (row) => row.set },
+            { title: 'HOOK', cell: (row) => ('id' in row ? row.id : '–') },
+            { title: 'OF', cell: (row) => ('set' in row ? `set ${row.set}` : `policy ${row.policy}`) },
             { title: 'WHEN', cell: (row) => row.moment },
             { title: 'PROGRAM', cell: (row) => [row.program, ...row.args].join(' ') },
             { title: 'ON', cell: (row) => row.host },
             { title: 'DEADLINE', cell: (row) => `${row.deadlineSeconds} s, else ${row.onFailure}` },
           ],
-          answer.hooks,
+          [...answer.hooks, ...answer.ofPolicies],
         ),
   );
   return exitCodes.done;

@@ -1,14 +1,14 @@
 /** Policies as YAML, so that they can live in Git: written out, compared, and made to be so. */
 import { stringify } from 'yaml';
 import { isFailure } from '../../base/failure.ts';
-import type { PolicyDocument } from '../../contract/policies.ts';
+import type { Policy, PolicyDocument } from '../../contract/policies.ts';
 import type { Client } from '../client.ts';
 import { isApplied } from '../numbers.ts';
 import type { Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { policyFileUnfit } from '../failures.ts';
 import { policyExample } from '../policy-example.ts';
-import { readPolicies } from '../policy-problems.ts';
+import { readPolicies, type ReadPolicies } from '../policy-problems.ts';
 import { readFileOf } from '../secret-file.ts';
 
 type Change = { readonly policy: string; readonly what: 'add' | 'edit' | 'same'; readonly differs: readonly string[]; /** What it changes for its sets. */ readonly notes: readonly string[] };
@@ -24,13 +24,13 @@ export async function exportPolicies(invocation: Invocation): Promise<ExitCode> 
 
 export async function applyPolicies(invocation: Invocation): Promise<ExitCode> {
   const file = invocation.args[0]!;
-  const { documents, problems } = readPolicies(file, await readFileOf('policy file', file));
+  const { documents, problems, lineOf } = readPolicies(file, await readFileOf('policy file', file));
   if (problems.length > 0) throw policyFileUnfit({ file, problems });
-  const wanted = inOrder(file, documents);
   const client = await invocation.client();
   const { policies } = await client.call('policy.list');
+  const wanted = inOrder(file, documents, policies);
   const known = new Map(policies.map(({ document }) => [document.name, document]));
-  const changes = await withNotes(client, file, wanted, wanted.map((document) => changeOf(document, known.get(document.name))));
+  const changes = await withNotes(client, { file, lineOf }, wanted, wanted.map((document) => changeOf(document, known.get(document.name))));
   const applied = isApplied(invocation);
   if (applied) for (const [at, { what }] of changes.entries()) await carryOut(client, what, wanted[at]!);
   invocation.answer({ applied, changes }, () => describeChanges(changes, applied));
@@ -47,21 +47,23 @@ async function carryOut(client: Client, what: Change['what'], document: PolicyDo
   if (what === 'edit') await client.call('policy.edit', { params: { policy: document.name }, body: document });
 }
 
-/** One that runs after another of the file comes behind it, whatever their order in the file. */
-function inOrder(file: string, documents: readonly PolicyDocument[]): PolicyDocument[] {
-  const [sorted, left] = [[] as PolicyDocument[], [...documents]];
-  const waits = ({ schedule }: PolicyDocument): boolean => schedule.kind === 'after' && left.some(({ name }) => name === schedule.policy);
-  while (left.length > 0) {
-    const next = left.findIndex((document) => !waits(document));
-    if (next < 0) throw policyFileUnfit({ file, problems: [`${file}: policies ${left.map(({ name }) => name).join(', ')} would run after each other: give one of them a schedule of its own`] });
-    sorted.push(...left.splice(next, 1));
-  }
-  return sorted;
+/** One that runs after another comes behind it, whatever their order in the file: all before it are by then as they will be. */
+function inOrder(file: string, documents: readonly PolicyDocument[], policies: readonly Policy[]): PolicyDocument[] {
+  const nameOf = new Map(policies.map(({ id, document }) => [id, document.name]));
+  const then = new Map([...policies.map(({ document }) => document), ...documents].map((document) => [document.name, document]));
+  const chain = ({ schedule }: PolicyDocument, of: readonly string[]): readonly string[] => {
+    const before = schedule.kind === 'after' ? then.get(nameOf.get(schedule.policy) ?? schedule.policy) : undefined;
+    if (before === undefined) return of;
+    if (of.includes(before.name)) throw policyFileUnfit({ file, problems: [`${file}: policies ${of.toSorted().join(', ')} would run after each other: give one of them a schedule of its own`] });
+    return chain(before, [...of, before.name]);
+  };
+  const length = new Map(documents.map((document) => [document.name, chain(document, [document.name]).length]));
+  return documents.toSorted((a, b) => length.get(a.name)! - length.get(b.name)!);
 }
 
 /** What the server says of each that differs: all of it is asked before anything is changed. */
-async function withNotes(client: Client, file: string, wanted: readonly PolicyDocument[], changes: readonly Change[]): Promise<Change[]> {
-  const besides = changes.flatMap(({ policy, what }) => (what === 'add' ? [policy] : []));
+async function withNotes(client: Client, { file, lineOf }: { file: string } & Pick<ReadPolicies, 'lineOf'>, wanted: readonly PolicyDocument[], changes: readonly Change[]): Promise<Change[]> {
+  const besides = changes.flatMap(({ policy, what }) => (what === 'same' ? [] : [policy]));
   const problems: string[] = [];
   const noted: Change[] = [];
   for (const [at, change] of changes.entries()) {
@@ -72,7 +74,7 @@ async function withNotes(client: Client, file: string, wanted: readonly PolicyDo
     } catch (error) {
       if (!isFailure(error) || !/^server\.policy-(unfit|circle)$/.test(error.code)) throw error;
       const given: unknown = error.details['problems'];
-      problems.push(...(Array.isArray(given) ? given.map((one) => `${file}: policy ${document.name}: ${String(one)}`) : [`${file}: ${error.message}: ${error.hint}`]));
+      problems.push(...(Array.isArray(given) ? given.map((one) => `${file}:${lineOf(document.name, String(one).split(':')[0]!)}: policy ${document.name}: ${String(one)}`) : [`${file}: ${error.message}: ${error.hint}`]));
     }
   }
   if (problems.length > 0) throw policyFileUnfit({ file, problems });

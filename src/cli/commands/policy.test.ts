@@ -98,14 +98,21 @@ test('a file with anything in it that does not fit changes nothing, and each lin
 
   await writeFile(file, 'name: nightly\nsets: []\n---\nname: bad\nsets: [nope]\n');
   const refused = await cli.run('policy', 'apply', file, '--apply');
-  assert.match(refused.stderr, /\n {2}\S+policies\.yaml: policy bad: sets\[0\]: no protected set is called nope; "tidemark set list"/);
-  assert.deepEqual(asked.splice(0), ['nightly nightly bad', 'new bad bad'], 'and the one that fits is not changed');
+  assert.match(refused.stderr, /\n {2}\S+policies\.yaml:5: policy bad: sets\[0\]: no protected set is called nope; "tidemark set list"/);
+  assert.deepEqual(asked.splice(0), ['nightly nightly nightly,bad', 'new bad nightly,bad'], 'and the one that fits is not changed');
 
   await writeFile(file, 'name: then\nschedule: { kind: after, policy: first }\n---\nname: first\nhooks: [{ when: before, program: quiet }]\n---\nname: nightly\nsets: [rs0]\nhooks: [{ when: after, program: wake }]\n');
   const plan = await cli.run('policy', 'apply', file);
-  assert.match(plan.stdout, /first would be added\n {2}note: first changes much\nthen would be added\n {2}note: then changes much\nnightly would be changed\n {2}hooks\[0\]: nothing → \{"when":"after","on":"local","program":"wake"[^\n]*\n {2}note: nightly changes much\n/);
+  assert.match(plan.stdout, /first would be added\n {2}note: first changes much\nnightly would be changed\n {2}hooks\[0\]: nothing → \{"when":"after","on":"local","program":"wake"[^\n]*\n {2}note: nightly changes much\nthen would be added\n {2}note: then changes much\n/);
   assert.equal((await cli.run('policy', 'apply', file, '--apply')).code, 0);
-  assert.deepEqual(asked.filter((one) => /^(add|edit) /.test(one)), ['add first', 'add then', 'edit nightly']);
+  assert.deepEqual(asked.filter((one) => /^(add|edit) /.test(one)), ['add first', 'edit nightly', 'add then']);
+  known.push(policyOf({ name: 'then', schedule: { kind: 'after', policy: 'nightly' } }));
+  await writeFile(file, 'name: nightly\nschedule: { kind: after, policy: between }\n---\nname: between\nschedule: { kind: after, policy: then }\n---\nname: then\n');
+  asked.splice(0);
+  assert.equal((await cli.run('policy', 'apply', file, '--apply')).code, 0);
+  assert.deepEqual(asked.filter((one) => /^(add|edit) /.test(one)), ['edit then', 'add between', 'edit nightly'], 'who runs after whom is turned around');
+  await writeFile(file, 'name: nightly\nschedule: { kind: after, policy: then }\n');
+  assert.match((await cli.run('policy', 'apply', file)).stderr, /policies nightly, then would run after each other/);
   await writeFile(file, 'name: a\nschedule: { kind: after, policy: b }\n---\nname: b\nschedule: { kind: after, policy: a }\n');
   assert.match((await cli.run('policy', 'apply', file)).stderr, /policies a, b would run after each other/);
 });

@@ -85,7 +85,7 @@ export async function listPolicies(invocation: Invocation): Promise<ExitCode> {
           [
             { title: 'POLICY', cell: ({ document }) => document.name },
             { title: 'SETS', cell: ({ protects }) => String(protects.length), right: true },
-            { title: 'WHEN', cell: ({ document }) => showSchedule(document.schedule) },
+            { title: 'WHEN', cell: ({ document: { schedule, timeZone } }) => `${showSchedule(schedule)}${timeZone === zoneOf(invocation) || !('at' in schedule) ? '' : `, ${timeZone}`}` },
             { title: 'KEEPS', cell: ({ document }) => showRetention(document.retention) },
             { title: 'NEXT RUN', cell: (policy) => nextOf(policy, zoneOf(invocation)) },
             { title: 'LAST RUN', cell: ({ lastRun }) => (lastRun === null ? 'none' : showRun(lastRun, zoneOf(invocation))) },

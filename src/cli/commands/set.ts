@@ -63,6 +63,7 @@ function describeSet(set: ProtectedSet, timeZone: string): string {
     ['replica set', `${set.replicaSet}, MongoDB ${set.mongoVersion}, compatibility ${set.featureCompatibilityVersion}`],
     ['repository', set.repository],
     ['sign-in', set.signIn],
+    ['policies', set.policies.map(({ name, isEnabled }) => `${name}${isEnabled ? '' : ' (disabled)'}`).join(', ') || 'none: no backup is made by itself'],
     ['oplog', `${oplog.state}${oplog.says === null ? '' : `: ${oplog.says}`}`],
     ['  taken', howOften(set)],
     ['  through', showClusterTime(oplog.through, timeZone)],

@@ -9,6 +9,10 @@ const onFailure = z.enum(['fail', 'warn']);
 export const hook = z.object({ id: z.string(), set: z.string(), moment, host: z.string(), program: z.string(), args: z.array(z.string()), deadlineSeconds: z.int(), onFailure }).meta({ id: 'Hook' });
 export type Hook = z.infer<typeof hook>;
 
+/** A hook that a policy brings to the backups of each of its sets. */
+export const hookOfPolicy = hook.omit({ id: true, set: true }).extend({ policy: z.string() }).meta({ id: 'HookOfPolicy' });
+export type HookOfPolicy = z.infer<typeof hookOfPolicy>;
+
 export const hookRoutes = {
   'hook.add': {
     method: 'POST',
@@ -24,9 +28,9 @@ export const hookRoutes = {
     method: 'GET',
     path: '/api/v1/hooks',
     permission: 'sets.read',
-    summary: 'Every hook, in the order in which they run.',
+    summary: 'Every hook, in the order in which they run: those of a set, then those of the policy that runs.',
     status: 200,
-    answer: z.object({ hooks: z.array(hook) }),
+    answer: z.object({ hooks: z.array(hook), ofPolicies: z.array(hookOfPolicy) }),
     failures: [],
   },
   'hook.remove': {

@@ -57,6 +57,8 @@ export const protectedSet = z
     /** How often the oplog is taken; null: all the time. */
     oplogEveryMinutes: z.int().nullable(),
     lastPoint: v.pointSummary.nullable(),
+    /** Those that protect it, by themselves or by its group. */
+    policies: z.array(z.object({ name: z.string(), isEnabled: z.boolean() })),
     alarms: z.array(alarm),
   })
   .meta({ id: 'ProtectedSet' });

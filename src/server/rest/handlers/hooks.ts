@@ -4,7 +4,7 @@ import type { Handlers } from '../app.ts';
 export function hookHandlers({ hooks, sets }: Services): Pick<Handlers, 'hook.add' | 'hook.list' | 'hook.remove'> {
   return {
     'hook.add': async ({ body }) => await hooks.view(await hooks.add(await sets.find(body.set), body)),
-    'hook.list': async () => ({ hooks: await Promise.all((await hooks.list()).map(hooks.view)) }),
+    'hook.list': async () => ({ hooks: await Promise.all((await hooks.list()).map(hooks.view)), ofPolicies: await hooks.ofPolicies() }),
     'hook.remove': async ({ params }) => {
       const row = await hooks.find(params.hook);
       const shown = await hooks.view(row);
