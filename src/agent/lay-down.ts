@@ -3,7 +3,7 @@
  * replay with the configuration of the whole set, and a copy of the finished directory for each further member.
  */
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { atOnce } from '../base/at-once.ts';
 import { sayTime } from '../base/cluster-time.ts';
 import { bringTo, type NewSet } from '../mongo/native-replay.ts';
@@ -61,7 +61,8 @@ async function layFiles(reader: ArchiveReader, moment: Moment, directory: string
     counts.stored += more;
     context.progress(counts, bytes, layingHeldUpBy(reader.slowest(), moment.access));
   };
-  await mkdir(join(directory, 'journal'), { recursive: true });
+  // Databases and indexes may have directories of their own, and a member keeps what it rolled back in one.
+  for (const folder of new Set(['journal', ...moment.point.files.map(({ path }) => dirname(path))])) await mkdir(join(directory, folder), { recursive: true });
   const files = [...moment.point.files].sort((a, b) => b.bytes - a.bytes);
   // None may write any more when the directory is removed.
   await atOnce(filesAtOnce, files, async (file) => {

@@ -23,7 +23,9 @@ let platform: Platform;
 let repository: DirectRepository;
 
 before(async () => {
-  set = await openReplicaSet({ members: 1, name: 'rs0', auth: true, oplogSizeMb: 64 });
+  set = await openReplicaSet({ members: 1, name: 'rs0', auth: true, oplogSizeMb: 64, args: ['--directoryperdb', '--wiredTigerDirectoryForIndexes'] });
+  mkdirSync(join(set.members[0]!.dbPath, 'rollback', 'c1'), { recursive: true });
+  writeFileSync(join(set.members[0]!.dbPath, 'rollback', 'c1', 'removed.bson'), 'rolled back');
   await using client = await set.client();
   await client.db('shop').collection<{ _id: number }>('orders').insertMany(Array.from({ length: 500 }, (_, n) => ({ _id: n })));
   platform = await openPlatform();
