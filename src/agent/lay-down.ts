@@ -6,6 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { atOnce } from '../base/at-once.ts';
 import { sayTime } from '../base/cluster-time.ts';
+import { syncDirectory } from '../base/whole-file.ts';
 import { bringTo, type NewSet } from '../mongo/native-replay.ts';
 import type { ArchiveReader } from '../repository/archive.ts';
 import { layingHeldUpBy } from './bottleneck.ts';
@@ -62,11 +63,13 @@ async function layFiles(reader: ArchiveReader, moment: Moment, directory: string
     context.progress(counts, bytes, layingHeldUpBy(reader.slowest(), moment.access));
   };
   // Databases and indexes may have directories of their own, and a member keeps what it rolled back in one.
-  for (const folder of new Set(['journal', ...moment.point.files.map(({ path }) => dirname(path))])) await mkdir(join(directory, folder), { recursive: true });
+  const folders = new Set(['journal', ...moment.point.files.map(({ path }) => dirname(path))]);
+  for (const folder of folders) await mkdir(join(directory, folder), { recursive: true });
   const files = [...moment.point.files].sort((a, b) => b.bytes - a.bytes);
   // None may write any more when the directory is removed.
   await atOnce(filesAtOnce, files, async (file) => {
     context.signal.throwIfAborted();
     await reader.layFile(file, join(directory, file.path), onBytes);
   });
+  for (const folder of folders) await syncDirectory(join(directory, folder));
 }

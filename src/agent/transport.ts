@@ -36,6 +36,7 @@ import type { KnownServers } from './known-servers.ts';
 import { undoLocksOf } from './left-locks.ts';
 import { neededIn } from './needed-oplog.ts';
 import { lookAtOwnNames } from './own-names.ts';
+import { demandTrusted, hooksDirectory } from './hook-program.ts';
 import { listenForProbes } from './port-listener.ts';
 import { probePorts } from './port-probe.ts';
 import type { Programs } from './task-context.ts';
@@ -91,6 +92,10 @@ export async function openTransport(options: { workDirectory: string; programs: 
       return {};
     },
     'warden.alarms': async () => ({ alarms: [...(await readWardenAlarms(uptime() * 1000))] }),
+    'hook.judge': async ({ program }) => {
+      await demandTrusted(hooksDirectory, program);
+      return {};
+    },
     'host.look': async () => ({ look: await lookAround() }),
     'set.look': async ({ target }) => await lookAtSet(target),
     'set.discover': async ({ target }) => await discover(target, copies),

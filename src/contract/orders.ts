@@ -39,6 +39,8 @@ const transportOrders = {
     output: z.object({ alarms: z.array(z.object({ atMs: z.number(), place: z.string().max(4096).nullable(), says: z.string().max(4096) })).max(1000) }),
     deadlineMs: promptMs,
   },
+  /** Fails unless this program may run as a hook here, as things stand. */
+  'hook.judge': { input: z.object({ program: z.string().max(100) }), output: z.object({}), deadlineMs: promptMs },
   /** The machine and every mongod on it, as a rescan wants to know them. */
   'host.look': { input: z.object({}), output: z.object({ look: hostLook }), deadlineMs: 60_000 },
   /** A replica set over the wire, without a look at files: its members as the set and as each of them says. */

@@ -99,3 +99,13 @@ test('those after run when the session is stopped, and hear that it was', async 
   assert.deepEqual(ran().map(({ environment }) => environment['TIDEMARK_STATE']), ['stopped']);
   platform.fake.scripts.backup = usual;
 });
+
+test('whoever names a program that its host would not run is told so at once, and a host that is away says nothing', async () => {
+  await clear();
+  platform.fake.lacksHook = 'quiet';
+  const { notes } = await platform.ask('hook.add', { body: { set: 'rs0', moment: 'before', program: 'quiet' } });
+  assert.match(notes.join(), /^on host local the hook quiet is not run: it does not exist; /);
+  assert.deepEqual((await platform.ask('hook.add', { body: { set: 'rs0', moment: 'before', program: 'wake' } })).notes, []);
+  const { says } = await platform.ask('policy.preview', { body: { document: { name: 'nightly', sets: ['rs0'], hooks: [{ when: 'before', program: 'quiet' }, { when: 'after', program: 'wake' }] } } });
+  assert.deepEqual(says.filter((each) => each.includes('hook')), notes);
+});

@@ -10,9 +10,13 @@ import type { Hook, HookOfPolicy } from '../contract/routes/hooks.ts';
 import { hookFailed, hookUnknown } from './hook-failures.ts';
 import type { FlowContext } from './flow.ts';
 import type { Hosts } from './hosts.ts';
+import type { Links } from './links.ts';
 import { documentOf } from './policy-objects.ts';
 
 export type Hooks = ReturnType<typeof openHooks>;
+/** Of another room: only its code is known here. */
+const hookNotTrusted = { code: 'agent.hook-not-trusted' };
+const judgedWithinMs = 5_000;
 type HookWish = Pick<Hook, 'moment' | 'program' | 'args' | 'deadlineSeconds' | 'onFailure'> & { readonly host: string };
 /** `id`: its name in a session. */
 type AroundHook = Pick<HookRow, 'id' | 'moment' | 'host' | 'program' | 'args' | 'deadline_s' | 'on_failure'>;
@@ -22,7 +26,7 @@ function hooksOf(hooks: readonly PolicyHook[]): AroundHook[] {
   return hooks.map(({ when, on, program, args, deadlineSeconds, onFailure }, at) => ({ id: `policy ${at + 1}`, moment: when, host: on, program, args: JSON.stringify(args), deadline_s: deadlineSeconds, on_failure: onFailure }));
 }
 
-export function openHooks({ catalog, hosts, clock }: { catalog: Catalog; hosts: Pick<Hosts, 'find'>; clock: Clock }) {
+export function openHooks({ catalog, hosts, links, clock }: { catalog: Catalog; hosts: Pick<Hosts, 'find'>; links: Pick<Links, 'of'>; clock: Clock }) {
   const hostName = async (id: string): Promise<string> => (await catalog.hosts.find(id))?.name ?? id;
 
   async function view(row: HookRow): Promise<Hook> {
@@ -56,6 +60,15 @@ export function openHooks({ catalog, hosts, clock }: { catalog: Catalog; hosts: 
   return {
     view,
     list: async (): Promise<HookRow[]> => await catalog.hooks.list(),
+    /** Why programs would not run as things stand on their hosts. A host that is away, or older than the question, says nothing. */
+    async notesOn(programs: readonly { readonly host: string; readonly program: string }[]): Promise<string[]> {
+      const said = programs.map(async ({ host, program }) => {
+        const { id, name } = await hosts.find(host);
+        const why = await links.of(id).ask('hook.judge', { program }, { waitMs: judgedWithinMs }).then(() => null, (error: unknown) => (isFailure(error, hookNotTrusted) ? error : null));
+        return why === null ? [] : [`on host ${name} ${why.message}; ${why.hint}`];
+      });
+      return (await Promise.all(said)).flat();
+    },
     async ofPolicies(): Promise<HookOfPolicy[]> {
       const found: HookOfPolicy[] = [];
       for (const row of await catalog.policies.list()) for (const { when, on, ...hook } of documentOf(row).hooks) found.push({ ...hook, policy: row.name, moment: when, host: await hostName(on) });

@@ -282,7 +282,7 @@ function compose(base: Base, about: Services['about']) {
   const policies = openPolicies({ catalog, clock });
   const copyLimits = openCopyLimits(catalog);
   const sessionLog = openSessionLog(catalog, clock);
-  const hooks = openHooks({ catalog, hosts, clock });
+  const hooks = openHooks({ catalog, hosts, links, clock });
   const nameServers = async (): Promise<NameServers | null> => await readNameServers(base.dns);
   const lookAtNames: LookAtNames = async (isWanted, signal) => {
     const at = await nameServers();

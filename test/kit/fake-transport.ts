@@ -55,6 +55,8 @@ export type FakeTransport = {
   through: Optime;
   /** What a try of a port meets. */
   probe: (target: ProbeTarget) => ProbeResult | Promise<ProbeResult>;
+  /** A program that is not in its directory of hooks. */
+  lacksHook?: string;
   /** What the host's own resolver makes of a name. */
   ownName: (name: string) => OwnName;
   /** Orders that were answered, by name. */
@@ -197,6 +199,10 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>, forgotten: Se
       await emit({ ports: [range.from, range.to] });
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
       return {};
+    },
+    'hook.judge': async ({ program }) => {
+      if (fake.lacksHook !== program) return {};
+      throw failWith('agent.hook-not-trusted', `the hook ${program} is not run: it does not exist`);
     },
     'names.look': async ({ names }) => ({ addresses: [], resolver: { servers: [], search: [], timeoutSeconds: 5, attempts: 2 }, found: names.map((name) => fake.ownName(name)) }),
     'task.start': async ({ taskId, kind, input }) => {

@@ -8,7 +8,7 @@ export async function addHook(invocation: Invocation): Promise<ExitCode> {
   const [host, deadlineSeconds, onFailure] = [textOf(invocation, 'on'), durationOf(invocation, 'deadline'), textOf(invocation, 'onFailure') as Hook['onFailure'] | undefined];
   const body = { set: invocation.args[0]!, moment: textOf(invocation, 'when') as Hook['moment'], program: textOf(invocation, 'program')!, args: listOf(invocation, 'arg'), ...(host !== undefined && { host }), ...(deadlineSeconds !== undefined && { deadlineSeconds }), ...(onFailure !== undefined && { onFailure }) };
   const hook = await (await invocation.client()).call('hook.add', { body });
-  invocation.answer(hook, () => `${hook.program} runs on ${hook.host} ${hook.moment} each backup of ${hook.set} (${hook.id})`);
+  invocation.answer(hook, () => `${hook.program} runs on ${hook.host} ${hook.moment} each backup of ${hook.set} (${hook.id})${hook.notes.map((note) => `\nnote: ${note}`).join('')}`);
   return exitCodes.done;
 }
 

@@ -21,7 +21,7 @@ export const hookRoutes = {
     summary: 'Run a program before or after each backup of a set. It has to be in the directory of hooks of its host, where root alone can put it.',
     body: z.object({ set: z.string().min(1), moment, host: z.string().min(1).default('local'), program, args: args.default([]), deadlineSeconds: deadlineSeconds.default(60), onFailure: onFailure.default('fail') }),
     status: 201,
-    answer: hook,
+    answer: hook.extend({ notes: z.array(z.string()).meta({ description: 'why it would not run as things stand on its host' }) }),
     failures: ['server.set-unknown', 'server.host-unknown'],
   },
   'hook.list': {

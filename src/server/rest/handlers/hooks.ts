@@ -3,7 +3,10 @@ import type { Handlers } from '../app.ts';
 
 export function hookHandlers({ hooks, sets }: Services): Pick<Handlers, 'hook.add' | 'hook.list' | 'hook.remove'> {
   return {
-    'hook.add': async ({ body }) => await hooks.view(await hooks.add(await sets.find(body.set), body)),
+    'hook.add': async ({ body }) => {
+      const row = await hooks.add(await sets.find(body.set), body);
+      return { ...(await hooks.view(row)), notes: await hooks.notesOn([row]) };
+    },
     'hook.list': async () => ({ hooks: await Promise.all((await hooks.list()).map(hooks.view)), ofPolicies: await hooks.ofPolicies() }),
     'hook.remove': async ({ params }) => {
       const row = await hooks.find(params.hook);

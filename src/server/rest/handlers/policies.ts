@@ -24,7 +24,8 @@ export function policyHandlers(services: Services): Pick<Handlers, PolicyRoutes>
     'policy.preview': async ({ body: { document, count, policy, besides } }, signIn) => {
       if (policy !== undefined || besides.includes(document.name)) demandHooks(signIn, policy === undefined ? [] : (await policies.view(await policies.find(policy))).document.hooks, document.hooks);
       const says = await policies.effects(document, { of: policy, besides, retention });
-      return { runs: policies.preview(document, count), says };
+      const notes = await services.hooks.notesOn(document.hooks.map(({ on, program }) => ({ host: on, program })));
+      return { runs: policies.preview(document, count), says: [...says, ...notes] };
     },
     'policy.list': async () => ({ policies: await policies.viewAll() }),
     'policy.show': async ({ params }) => await policies.view(await policies.find(params.policy)),
