@@ -3,6 +3,7 @@
  * What a look at a set changes, its row and the computers that come and go with it, is written in one transaction.
  */
 import type { Kysely, Selectable, Transaction } from 'kysely';
+import { renameInRules } from './news.ts';
 import type { Tables } from './tables.ts';
 
 export type GroupRow = Selectable<Tables['protection_groups']>;
@@ -38,7 +39,11 @@ function groupRecords(db: Kysely<Tables>) {
       });
     },
     async update(id: string, change: Partial<Pick<GroupRow, 'name' | 'options' | 'is_enabled' | 'counts_from_ms'>>): Promise<void> {
-      await db.updateTable('protection_groups').set(change).where('id', '=', id).execute();
+      await db.transaction().execute(async (tx) => {
+        const was = await tx.selectFrom('protection_groups').select('name').where('id', '=', id).executeTakeFirst();
+        await tx.updateTable('protection_groups').set(change).where('id', '=', id).execute();
+        if (was !== undefined && change.name !== undefined && change.name !== was.name) await renameInRules(tx, 'group', was.name, change.name);
+      });
     },
     async remove(id: string): Promise<void> {
       await db.transaction().execute(async (tx) => {

@@ -8,6 +8,14 @@ import { sortableId } from '../base/ids.ts';
 import type { Tables } from './tables.ts';
 
 export type NewsRow = Selectable<Tables['news']>;
+/** Rules name their objects: one that is called otherwise is still meant. */
+export async function renameInRules(tx: Transaction<Tables>, kind: 'group' | 'policy', from: string, to: string): Promise<void> {
+  for (const { id, rule } of await tx.selectFrom('notifications').select(['id', 'rule']).execute()) {
+    const { about, ...rest } = JSON.parse(rule) as { about: string[] };
+    if (about.includes(`${kind}:${from}`)) await tx.updateTable('notifications').set({ rule: JSON.stringify({ ...rest, about: about.map((each) => (each === `${kind}:${from}` ? `${kind}:${to}` : each)) }) }).where('id', '=', id).execute();
+  }
+}
+
 export type NotificationRow = Selectable<Tables['notifications']>;
 export type TellingRow = Selectable<Tables['tellings']>;
 export type NewNews = Pick<NewsRow, 'kind' | 'ref' | 'at_ms'>;

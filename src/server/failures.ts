@@ -1,5 +1,11 @@
 import { failure } from '../base/failure.ts';
 
+export const setAmbiguous = failure<{ set: string; ids: readonly string[] }>('server.set-ambiguous', {
+  says: ({ set, ids }) => `${ids.length} sets are called ${set}: ${ids.join(', ')}`,
+  hint: 'Name the one that is meant by its id.',
+  retry: 'never',
+});
+
 export const setUnknown = failure<{ set: string; keptIn: string | null; place: string | null }>('server.set-unknown', {
   says: ({ set, keptIn }) => `no protected set is called ${set}${keptIn === null ? '' : `; it was protected before, and its restore points are in repository ${keptIn}`}`,
   hint: ({ place }) => (place === null ? 'Run "tidemark set list" for the sets there are.' : `Add it again with "tidemark set add", and its points are there; or list and restore them with "tidemark repository open ${place}".`),

@@ -25,6 +25,12 @@ export const groupBusy = failure<{ group: string; session: string }>('server.gro
   retry: 'later',
 });
 
+export const groupInUse = failure<{ group: string; policies: readonly string[] }>('server.group-in-use', {
+  says: ({ group, policies }) => `group ${group} is protected by ${policies.length === 1 ? 'policy' : 'policies'} ${policies.join(', ')}`,
+  hint: 'Take it out there first, with "tidemark policy edit" or "policy apply": what only this group brings to them would not be backed up any more.',
+  retry: 'never',
+});
+
 export const setInGroup = failure<{ set: string; group: string }>('server.set-in-group', {
   says: ({ set, group }) => `the replica set ${set} is in group ${group} already`,
   hint: 'A set is in one group. Take it out there first, with "tidemark group edit".',

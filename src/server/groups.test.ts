@@ -105,6 +105,11 @@ test('a group goes only when told to, and leaves what is protected', async () =>
   await platform.addSet();
   const group = await platform.ask('group.add', { body: shop });
   assert.equal(group.sets[0]!.protectedAs, 'rs0');
+  await platform.ask('notification.add', { body: { name: 'of-shop', channel: { kind: 'syslog', host: '127.0.0.1' }, rule: { about: ['group:shop'] } } });
+  for (const [from, to] of [['shop', 'store'], ['store', 'shop']] as const) {
+    await platform.ask('group.edit', { params: { group: from }, body: { name: to } });
+    assert.deepEqual((await platform.ask('notification.list', {})).notifications[0]!.rule.about, [`group:${to}`]);
+  }
   const ask = async (apply: string) => await platform.ask('group.remove', { params: { group: 'shop' }, query: { apply } });
   assert.equal((await ask('false')).applied, false);
   assert.equal((await platform.ask('group.list', {})).groups.length, 1);

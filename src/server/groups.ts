@@ -9,7 +9,7 @@ import { setLook, type MongoTarget, type SetLook } from '../contract/values.ts';
 import { isTimeZone } from '../domain/rescan-schedule.ts';
 import type { Credentials } from './credentials.ts';
 import { timeZoneUnknown } from './failures.ts';
-import { computerUnknown, deploymentUnknown, foundSetUnknown, groupEmpty, groupExists, groupUnknown, setInGroup } from './group-failures.ts';
+import { computerUnknown, deploymentUnknown, foundSetUnknown, groupEmpty, groupExists, groupInUse, groupUnknown, setInGroup } from './group-failures.ts';
 import { orphanOutOfGroup } from './orphans.ts';
 import type { LookAtSet } from './set-looks.ts';
 
@@ -104,8 +104,11 @@ export function openGroups(options: { catalog: Catalog; credentials: Credentials
     findComputer,
     target,
     list: async (): Promise<GroupRow[]> => await store.list(),
+    async refuseUsed(row: GroupRow): Promise<void> {
+      const policies = (await catalog.policies.naming([row.id])).map(({ name }) => name);
+      if (policies.length > 0) throw groupInUse({ group: row.name, policies });
+    },
     async remove(row: GroupRow): Promise<void> {
-      await orphanOutOfGroup(row.id, (await store.sets(row.id)).map(({ set_id }) => set_id), { catalog, clock });
       await store.remove(row.id);
     },
 

@@ -150,12 +150,34 @@ test('each rule that a set has left goes on for its points: those of several pol
       assert.deepEqual(await kept(), ['nightly 300', 'nightly 7', 'of-berlin 40'], 'not of a policy that has the set by itself as well');
     }
   }
+  const refused = await platform.refused('group.remove', { params: { group: 'paris' }, query: { apply: 'false' } });
+  assert.deepEqual([refused.code, refused.message], ['server.group-in-use', 'group paris is protected by policy of-paris']);
+  await platform.ask('policy.enable', { params: { policy: 'of-paris' }, body: { isEnabled: false } });
+  await platform.ask('policy.remove', { params: { policy: 'of-paris' } });
   await platform.ask('group.remove', { params: { group: 'paris' }, query: { apply: 'true' } });
   assert.deepEqual(await kept(), ['nightly 300', 'nightly 7', 'of-berlin 40', 'of-paris 40']);
   await platform.ask('set.remove', { params: { set: 'rs0' }, query: { apply: 'true' } });
   assert.deepEqual(await kept(), ['both 50', 'nightly 300', 'nightly 7', 'of-berlin 40', 'of-paris 40']);
   await platform.ask('retention.forget', { params: { set: setId } });
   assert.deepEqual(await kept(), []);
+});
+
+test('of two sets of one name the rule that ends is that of the one that is named by its id', async () => {
+  await using platform = await openWithSet();
+  const former = platform.fake.discovered.setId;
+  await platform.ended((await platform.ask('backup.run', { params: { set: 'rs0' }, body: {} })).id);
+  await platform.ask('policy.add', { body: nightly });
+  await platform.ask('set.remove', { params: { set: 'rs0' }, query: { apply: 'true' } });
+  platform.fake.discovered = { ...platform.fake.discovered, setId: 'b'.repeat(24) };
+  await platform.addSet();
+  await platform.ask('policy.edit', { params: { policy: 'nightly' }, body: { ...nightly, sets: ['rs0'] } });
+  await platform.ask('policy.edit', { params: { policy: 'nightly' }, body: { ...nightly, sets: [] } });
+  const left = async (): Promise<string[]> => (await platform.ask('retention.orphans', {})).orphans.map(({ setId }) => setId).sort();
+  assert.deepEqual(await left(), [former, 'b'.repeat(24)]);
+  const refused = await platform.refused('retention.forget', { params: { set: 'rs0' } });
+  assert.deepEqual([refused.code, refused.message], ['server.set-ambiguous', `2 sets are called rs0: ${former}, ${'b'.repeat(24)}`]);
+  await platform.ask('retention.forget', { params: { set: former } });
+  assert.deepEqual(await left(), ['b'.repeat(24)]);
 });
 
 test('a policy that does not fit is refused with the reason, and one that is saved shows names and its next run', async () => {

@@ -75,8 +75,7 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
     return { objects, groups: byId(groups), policies: byId(policies), hosts: byId(hosts) };
   }
 
-  function named(row: PolicyRow, { groups, objects: { sets }, policies, hosts }: Around): PolicyDocument {
-    const document = documentOf(row);
+  function named(document: PolicyDocument, { groups, objects: { sets }, policies, hosts }: Around): PolicyDocument {
     const nameIn = (rows: Names, id: string): string => rows.get(id)?.name ?? id;
     return {
       ...document,
@@ -99,7 +98,7 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
   const viewRun = async (run: RunRow): Promise<PolicyRun> => viewOpened({ run, parts: await store.parts(run.id) });
 
   function view(row: PolicyRow, known: Around, last: OpenedRun | undefined): Policy {
-    return { id: row.id, isEnabled: row.is_enabled === 1, document: named(row, known), addedAtMs: row.added_ms, nextRunAtMs: row.is_enabled === 1 ? row.next_ms : null, protects: protectedAmong(documentOf(row), known.objects).map(({ name }) => name), lastRun: last === undefined ? null : viewOpened(last) };
+    return { id: row.id, isEnabled: row.is_enabled === 1, document: named(documentOf(row), known), addedAtMs: row.added_ms, nextRunAtMs: row.is_enabled === 1 ? row.next_ms : null, protects: protectedAmong(documentOf(row), known.objects).map(({ name }) => name), lastRun: last === undefined ? null : viewOpened(last) };
   }
 
   async function add(given: PolicyDocument): Promise<PolicyRow> {
@@ -155,10 +154,11 @@ export function openPolicies({ catalog, clock }: { catalog: Catalog; clock: Cloc
 
     refuseRunning,
 
-    /** What a document would change, as sentences. Fails where it does not fit. `of`: the policy whose document it is to become; `besides`: policies that are added or changed with it. */
-    async effects(given: PolicyDocument, { of, besides, retention }: { of: string | undefined; besides: readonly string[]; retention: Pick<Retention, 'plan'> }): Promise<string[]> {
+    /** What a document would change, as sentences, and how it will be shown. Fails where it does not fit. `of`: the policy whose document it is to become; `besides`: policies that are added or changed with it. */
+    async effects(given: PolicyDocument, { of, besides, retention }: { of: string | undefined; besides: readonly string[]; retention: Pick<Retention, 'plan'> }): Promise<{ says: string[]; document: PolicyDocument }> {
       const row = of === undefined ? undefined : await store.find(of);
-      return await effectsOf(await kept(given, row, besides), row, { catalog, retention, clock });
+      const document = await kept(given, row, besides);
+      return { says: await effectsOf(document, row, { catalog, retention, clock }), document: named(document, await around()) };
     },
 
     preview(document: PolicyDocument, count: number): PreviewedRun[] {

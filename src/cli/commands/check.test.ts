@@ -41,7 +41,7 @@ test('checks are listed with how they went last, and one that was added since wa
 
 test('when sets are verified is chosen in words, and what makes no sense is refused before anybody is asked', async () => {
   const asked: GivenPolicy[] = [];
-  await using server = await openRestServer({ 'policy.preview': () => ({ runs: [], says: [] }), 'policy.add': ({ body }) => (asked.push(body), policyOf(body)) });
+  await using server = await openRestServer({ 'policy.preview': ({ body: { document } }) => ({ runs: [], says: [], document: policyDocument.parse(document) }), 'policy.add': ({ body }) => (asked.push(body), policyOf(body)) });
   await using cli = await openCommandLine(server);
   for (const [when, schedule] of [
     ['sun,wed 04:00', { kind: 'daily', at: '04:00', days: ['wed', 'sun'] }],

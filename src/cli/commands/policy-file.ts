@@ -30,7 +30,7 @@ export async function applyPolicies(invocation: Invocation): Promise<ExitCode> {
   const { policies } = await client.call('policy.list');
   const wanted = inOrder(file, documents, policies);
   const known = new Map(policies.map(({ document }) => [document.name, document]));
-  const changes = await withNotes(client, { file, lineOf }, wanted, wanted.map((document) => changeOf(document, known.get(document.name))));
+  const changes = await withNotes(client, { file, lineOf }, wanted, known);
   const applied = isApplied(invocation);
   if (applied) for (const [at, { what }] of changes.entries()) await carryOut(client, what, wanted[at]!);
   invocation.answer({ applied, changes }, () => describeChanges(changes, applied));
@@ -62,15 +62,22 @@ function inOrder(file: string, documents: readonly PolicyDocument[], policies: r
 }
 
 /** What the server says of each that differs: all of it is asked before anything is changed. */
-async function withNotes(client: Client, { file, lineOf }: { file: string } & Pick<ReadPolicies, 'lineOf'>, wanted: readonly PolicyDocument[], changes: readonly Change[]): Promise<Change[]> {
+async function withNotes(client: Client, { file, lineOf }: { file: string } & Pick<ReadPolicies, 'lineOf'>, wanted: readonly PolicyDocument[], known: ReadonlyMap<string, PolicyDocument>): Promise<Change[]> {
+  const changes = wanted.map((document) => changeOf(document, known.get(document.name)));
   const besides = changes.flatMap(({ policy, what }) => (what === 'same' ? [] : [policy]));
   const problems: string[] = [];
   const noted: Change[] = [];
   for (const [at, change] of changes.entries()) {
     const document = wanted[at]!;
     try {
-      const { says } = change.what === 'same' ? { says: [] } : await client.call('policy.preview', { body: { document, count: 1, besides, ...(change.what === 'edit' && { policy: document.name }) } });
-      noted.push({ ...change, notes: says });
+      if (change.what === 'same') {
+        noted.push(change);
+        continue;
+      }
+      const { says, document: shown } = await client.call('policy.preview', { body: { document, count: 1, besides, ...(change.what === 'edit' && { policy: document.name }) } });
+      // What the file names by its id is no difference.
+      const settled = changeOf(shown, known.get(document.name));
+      noted.push({ ...settled, notes: settled.what === 'same' ? [] : says });
     } catch (error) {
       if (!isFailure(error) || !/^server\.policy-(unfit|circle)$/.test(error.code)) throw error;
       const given: unknown = error.details['problems'];

@@ -9,10 +9,11 @@ import { openRestServer } from '../../../test/kit/rest-server.ts';
 
 const policyOf = (given: GivenPolicy, more: Partial<Policy> = {}): Policy => ({ id: 'p1', isEnabled: true, document: policyDocument.parse(given), addedAtMs: 0, nextRunAtMs: 1_795_464_567_000, protects: ['rs0'], lastRun: null, ...more });
 const noRuns = { runs: [{ atMs: 1_795_464_567_000, opensAtMs: 1_795_464_567_000, closesAtMs: null }], says: [] };
+const asGiven = ({ body: { document } }: { body: { document: GivenPolicy } }) => ({ ...noRuns, document: policyDocument.parse(document) });
 
 test('the words of a policy become its document, and its next runs are said before it is saved', async () => {
   const asked: GivenPolicy[] = [];
-  await using server = await openRestServer({ 'policy.preview': () => noRuns, 'policy.add': ({ body }) => (asked.push(body), policyOf(body)) });
+  await using server = await openRestServer({ 'policy.preview': asGiven, 'policy.add': ({ body }) => (asked.push(body), policyOf(body)) });
   await using cli = await openCommandLine(server);
   const added = await cli.run('policy', 'add', 'nightly', '--set', 'rs0', '--group', 'shop', '--schedule', '22:30', '--days', 'mon,fri', '--keep', '14', '--weekly', '4@sat', '--yearly', '5', '--prefer', 'rs0=db2:27017', '--no-fail-over', '--window', '22:00-06:00', '--retry', '1');
   assert.equal(added.code, 0, added.stderr);
@@ -37,7 +38,7 @@ test('the words of a policy become its document, and its next runs are said befo
 test('an edit changes what is given and nothing else', async () => {
   const before = policyOf({ name: 'nightly', sets: ['rs0'], retention: { keep: { kind: 'points', points: 9 }, monthly: { count: 2, week: 3 } } });
   const asked: GivenPolicy[] = [];
-  await using server = await openRestServer({ 'policy.preview': () => noRuns, 'policy.show': () => before, 'policy.edit': ({ body }) => (asked.push(body), policyOf(body)) });
+  await using server = await openRestServer({ 'policy.preview': asGiven, 'policy.show': () => before, 'policy.edit': ({ body }) => (asked.push(body), policyOf(body)) });
   await using cli = await openCommandLine(server);
   assert.equal((await cli.run('policy', 'edit', 'nightly', '--weekly', '4', '--monthly', 'none')).code, 0);
   assert.deepEqual(policyDocument.parse(asked.pop()), { ...before.document, retention: { ...before.document.retention, weekly: { count: 4, day: 'sun' }, monthly: null } });
@@ -56,7 +57,7 @@ test('what is exported is applied without a difference, a change is shown first,
   const known = [policyOf({ name: 'nightly', sets: ['rs0'] }), policyOf({ name: 'other', groups: ['shop'] })];
   await using server = await openRestServer({
     'policy.list': () => ({ policies: known }),
-    'policy.preview': () => noRuns,
+    'policy.preview': asGiven,
     'policy.edit': ({ params, body }) => (known[known.findIndex(({ document }) => document.name === params.policy)] = policyOf(body)),
     'policy.add': ({ body }) => (known.push(policyOf(body)), known.at(-1)!),
   });
@@ -83,7 +84,7 @@ test('a file with anything in it that does not fit changes nothing, and each lin
     'policy.preview': ({ body: { document, besides, policy } }) => {
       asked.push(`${policy ?? 'new'} ${document.name} ${besides?.join()}`);
       if (document.name === 'bad') throw unfit('bad', ['sets[0]: no protected set is called nope; "tidemark set list" shows those there are']);
-      return { ...noRuns, says: [`${document.name} changes much`] };
+      return { ...noRuns, says: [`${document.name} changes much`], document: policyDocument.parse(document.name === 'by-id' ? { ...document, sets: ['rs0'] } : document) };
     },
     'policy.add': ({ body }) => (asked.push(`add ${body.name}`), policyOf(body)),
     'policy.edit': ({ body }) => (asked.push(`edit ${body.name}`), policyOf(body)),
@@ -106,6 +107,9 @@ test('a file with anything in it that does not fit changes nothing, and each lin
   assert.match(plan.stdout, /first would be added\n {2}note: first changes much\nnightly would be changed\n {2}hooks\[0\]: nothing → \{"when":"after","on":"local","program":"wake"[^\n]*\n {2}note: nightly changes much\nthen would be added\n {2}note: then changes much\n/);
   assert.equal((await cli.run('policy', 'apply', file, '--apply')).code, 0);
   assert.deepEqual(asked.filter((one) => /^(add|edit) /.test(one)), ['add first', 'edit nightly', 'add then']);
+  known.push(policyOf({ name: 'by-id', sets: ['rs0'] }));
+  await writeFile(file, 'name: by-id\nsets: [65a1b2c3d4e5f60718293a4b]\n');
+  assert.equal((await cli.run('policy', 'apply', file)).stdout, 'by-id is so already\n', 'what is named by its id is no difference');
   known.push(policyOf({ name: 'then', schedule: { kind: 'after', policy: 'nightly' } }));
   await writeFile(file, 'name: nightly\nschedule: { kind: after, policy: between }\n---\nname: between\nschedule: { kind: after, policy: then }\n---\nname: then\n');
   asked.splice(0);
@@ -129,7 +133,7 @@ test('the example is applied as it is, has every field there is, and the default
 
 test('a preview says whose runs it shows: of a policy as it is, with a change, of a name that is not there, of none', async () => {
   const known = policyOf({ name: 'nightly', sets: ['rs0'] });
-  await using server = await openRestServer({ 'policy.list': () => ({ policies: [known] }), 'policy.preview': () => ({ ...noRuns, says: ['much changes'] }) });
+  await using server = await openRestServer({ 'policy.list': () => ({ policies: [known] }), 'policy.preview': (asked) => ({ ...asGiven(asked), says: ['much changes'] }) });
   await using cli = await openCommandLine(server);
   const first = async (...words: string[]): Promise<string> => (await cli.run('policy', 'preview', ...words)).stdout.split('\n')[0]!;
   assert.equal(await first('nightly'), 'policy nightly, as it is');

@@ -74,7 +74,7 @@ export const groupRoutes = {
     query: z.object({ apply: z.stringbool().default(false).meta({ description: 'carry out the plan; otherwise only the plan is answered' }) }),
     status: 200,
     answer: z.object({ applied: z.boolean(), group: z.string(), plan: z.array(z.string()) }),
-    failures: ['server.group-unknown', 'server.group-busy'],
+    failures: ['server.group-unknown', 'server.group-busy', 'server.group-in-use'],
   },
   'group.enable': {
     method: 'PUT',

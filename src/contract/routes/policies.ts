@@ -24,9 +24,9 @@ export const policyRoutes = {
     path: '/api/v1/policies/preview',
     permission: 'policies.read',
     summary: 'The next runs of a policy that is not saved, and what it would change for its sets.',
-    body: z.object({ document: policyDocument, count: z.int().min(1).max(100).default(10), /** The policy whose document it is to become. */ policy: z.string().optional(), /** Names of policies that are to be added with it, after which it may run. */ besides: z.array(z.string()).default([]) }),
+    body: z.object({ document: policyDocument, count: z.int().min(1).max(100).default(10), /** The policy whose document it is to become. */ policy: z.string().optional(), /** Names of policies that are added or changed with it, after which it may run. */ besides: z.array(z.string()).default([]) }),
     status: 200,
-    answer: z.object({ runs: z.array(z.object({ atMs: z.number(), opensAtMs: z.number(), closesAtMs: z.number().nullable() })), /** A sentence each. */ says: z.array(z.string()) }).meta({ id: 'PolicyPreview' }),
+    answer: z.object({ runs: z.array(z.object({ atMs: z.number(), opensAtMs: z.number(), closesAtMs: z.number().nullable() })), /** A sentence each. */ says: z.array(z.string()), /** As it will be shown, with names in place of ids. */ document: policyDocument }).meta({ id: 'PolicyPreview' }),
     failures: [...unfit],
   },
   'policy.list': {
@@ -158,6 +158,6 @@ export const policyRoutes = {
     params: setParam,
     status: 200,
     answer: z.object({ set: z.string() }),
-    failures: ['server.set-unknown'],
+    failures: ['server.set-unknown', 'server.set-ambiguous'],
   },
 } as const satisfies Record<string, Route>;

@@ -192,6 +192,9 @@ test('a rule about what is not there, and a password without TLS, are refused; o
   await platform.ask('policy.add', { body: { name: 'seldom', schedule: { kind: 'manual' } } });
   const { rule } = await platform.ask('notification.add', { body: { name: 'of-seldom', channel: { kind: 'webhook', url: url(), secret }, rule: { about: ['policy:seldom'] } } });
   assert.deepEqual(rule.about, ['policy:seldom']);
+  await platform.ask('policy.edit', { params: { policy: 'seldom' }, body: { name: 'rarely', schedule: { kind: 'manual' } } });
+  const { notifications } = await platform.ask('notification.list', {});
+  assert.deepEqual(notifications.find(({ name }) => name === 'of-seldom')?.rule.about, ['policy:rarely'], 'it goes with the name of what it is about');
   const refusal = async (channel: object, rule: object): Promise<string> => (await platform.refused('notification.add', { body: { name: 'unfit', channel: channel as never, rule } })).message;
   assert.match(await refusal({ kind: 'webhook', url: url(), secret }, { about: ['set:nowhere'] }), /there is no set nowhere/);
   assert.match(await refusal({ kind: 'webhook', url: url(), secret }, { about: ['policy:nowhere'] }), /there is no policy nowhere/);

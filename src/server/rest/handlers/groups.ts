@@ -28,6 +28,7 @@ export function groupHandlers(services: Services): Pick<Handlers, GroupRoutes> {
       const group = await groups.find(params.group);
       const open = (await catalog.sessions.unfinished()).find(({ kind, object_id }) => kind === 'rescan' && object_id === group.id);
       if (open !== undefined) throw groupBusy({ group: group.name, session: open.id });
+      await groups.refuseUsed(group);
       const [sets, computers] = [await catalog.groups.sets(group.id), await catalog.groups.computers(group.id)];
       const plan = [`forget group ${group.name} with its ${sets.length} sets and ${computers.length} computers`, 'leave what is protected as it is', 'leave nodes and the services on them as they are'];
       if (query.apply) await groups.remove(group);

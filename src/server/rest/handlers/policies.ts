@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { policyBusy, policyNotRunning, policyNothingFailed } from '../../policy-failures.ts';
 import { describe } from '../../../base/failure.ts';
-import { setUnknown } from '../../failures.ts';
+import { setAmbiguous, setUnknown } from '../../failures.ts';
 import type { PolicyRow } from '../../../catalog/policies.ts';
 import type { RouteAnswer, RouteQuestion } from '../../../contract/routes.ts';
 import { retention as retentionShape, type PolicyHook, type PolicyRun } from '../../../contract/policies.ts';
@@ -23,9 +23,9 @@ export function policyHandlers(services: Services): Pick<Handlers, PolicyRoutes>
     },
     'policy.preview': async ({ body: { document, count, policy, besides } }, signIn) => {
       if (policy !== undefined || besides.includes(document.name)) demandHooks(signIn, policy === undefined ? [] : (await policies.view(await policies.find(policy))).document.hooks, document.hooks);
-      const says = await policies.effects(document, { of: policy, besides, retention });
+      const { says, document: shown } = await policies.effects(document, { of: policy, besides, retention });
       const notes = await services.hooks.notesOn(document.hooks.map(({ on, program }) => ({ host: on, program })));
-      return { runs: policies.preview(document, count), says: [...says, ...notes] };
+      return { runs: policies.preview(document, count), says: [...says, ...notes], document: shown };
     },
     'policy.list': async () => ({ policies: await policies.viewAll() }),
     'policy.show': async ({ params }) => await policies.view(await policies.find(params.policy)),
@@ -99,13 +99,15 @@ export function retentionHandlers(services: Services): Pick<Handlers, RetentionR
     },
     'retention.orphans': async () => ({ orphans: await Promise.all((await catalog.policies.orphans()).map(async (row) => ({ set: await nameOf(row.set_id), setId: row.set_id, policy: row.policy_name, retention: retentionShape.parse(JSON.parse(row.retention)), sinceMs: row.since_ms }))) }),
     'retention.forget': async ({ params }) => {
-      for (const { set_id } of await catalog.policies.orphans()) {
-        const name = await nameOf(set_id);
-        if (set_id !== params.set && name !== params.set) continue;
-        await catalog.policies.forgetOrphan(set_id);
-        return { set: name };
-      }
-      throw setUnknown({ set: params.set, keptIn: null, place: null });
+      const named = new Map<string, string>();
+      for (const { set_id } of await catalog.policies.orphans()) named.set(set_id, await nameOf(set_id));
+      const meant = [...named].flatMap(([id, name]) => (named.has(params.set) ? id === params.set : name === params.set) ? [id] : []);
+      // A set that was built anew has the name of the one before it.
+      if (meant.length > 1) throw setAmbiguous({ set: params.set, ids: meant });
+      const [id] = meant;
+      if (id === undefined) throw setUnknown({ set: params.set, keptIn: null, place: null });
+      await catalog.policies.forgetOrphan(id);
+      return { set: named.get(id)! };
     },
   };
 }
