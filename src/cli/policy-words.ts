@@ -1,8 +1,9 @@
 /** The words of `policy add`, `edit` and `preview` as the contract has them, and back. */
 import type { GivenPolicy, PolicyDocument, PolicySchedule, Retention, Verification } from '../contract/policies.ts';
+import type { RouteAnswer } from '../contract/routes.ts';
 import type { OplogMerged } from '../contract/values.ts';
 import { isGiven, listOf, textOf, type Invocation } from './command.ts';
-import { plural } from './format.ts';
+import { plural, showMoment } from './format.ts';
 import { bandwidthFrom } from './limit-words.ts';
 import { hoursFrom, numberOf, timeOfDay, usageOf, type Hours } from './numbers.ts';
 
@@ -166,6 +167,13 @@ export function showSchedule(schedule: PolicySchedule): string {
     case 'after':
       return `after policy ${schedule.policy}`;
   }
+}
+
+/** The next runs, before a policy is saved. `ownZone`: the reader's. */
+export function showRuns(runs: RouteAnswer<'policy.preview'>['runs'], { schedule, timeZone }: PolicyDocument, ownZone: string): string[] {
+  if (runs.length === 0) return [`${showSchedule(schedule)}: no run by the clock`];
+  const lines = runs.map(({ atMs, opensAtMs, closesAtMs }) => `  ${showMoment(atMs, timeZone)}${opensAtMs > atMs ? `, begins when its window opens at ${showMoment(opensAtMs, timeZone)}` : ''}${closesAtMs === null ? '' : `, until ${showMoment(closesAtMs, timeZone)}`}`);
+  return [`${showSchedule(schedule)}, ${timeZone}; the next ${plural(runs.length, 'run')}${timeZone === ownZone ? '' : ' (in the zone of the policy)'}:`, ...lines];
 }
 
 export function showOplogRule(rule: Retention['oplog']): string {

@@ -8,10 +8,11 @@ import type { Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { policyFileUnfit } from '../failures.ts';
 import { policyExample } from '../policy-example.ts';
+import { showRuns } from '../policy-words.ts';
 import { readPolicies, type ReadPolicies } from '../policy-problems.ts';
 import { readFileOf } from '../secret-file.ts';
 
-type Change = { readonly policy: string; readonly what: 'add' | 'edit' | 'same'; readonly differs: readonly string[]; /** What it changes for its sets. */ readonly notes: readonly string[] };
+type Change = { readonly policy: string; readonly what: 'add' | 'edit' | 'same'; readonly differs: readonly string[]; /** What it changes for its sets. */ readonly notes: readonly string[]; /** Its next runs, where their times change. */ readonly runs: readonly string[] };
 
 export async function exportPolicies(invocation: Invocation): Promise<ExitCode> {
   const { policies } = await (await invocation.client()).call('policy.list');
@@ -30,7 +31,7 @@ export async function applyPolicies(invocation: Invocation): Promise<ExitCode> {
   const { policies } = await client.call('policy.list');
   const wanted = inOrder(file, documents, policies);
   const known = new Map(policies.map(({ document }) => [document.name, document]));
-  const changes = await withNotes(client, { file, lineOf }, wanted, known);
+  const changes = await withNotes(client, { file, lineOf, ownZone: invocation.surroundings.timeZone }, wanted, known);
   const applied = isApplied(invocation);
   if (applied) for (const [at, { what }] of changes.entries()) await carryOut(client, what, wanted[at]!);
   invocation.answer({ applied, changes }, () => describeChanges(changes, applied));
@@ -62,7 +63,7 @@ function inOrder(file: string, documents: readonly PolicyDocument[], policies: r
 }
 
 /** What the server says of each that differs: all of it is asked before anything is changed. */
-async function withNotes(client: Client, { file, lineOf }: { file: string } & Pick<ReadPolicies, 'lineOf'>, wanted: readonly PolicyDocument[], known: ReadonlyMap<string, PolicyDocument>): Promise<Change[]> {
+async function withNotes(client: Client, { file, lineOf, ownZone }: { file: string; ownZone: string } & Pick<ReadPolicies, 'lineOf'>, wanted: readonly PolicyDocument[], known: ReadonlyMap<string, PolicyDocument>): Promise<Change[]> {
   const changes = wanted.map((document) => changeOf(document, known.get(document.name)));
   const besides = changes.flatMap(({ policy, what }) => (what === 'same' ? [] : [policy]));
   const problems: string[] = [];
@@ -74,10 +75,11 @@ async function withNotes(client: Client, { file, lineOf }: { file: string } & Pi
         noted.push(change);
         continue;
       }
-      const { says, document: shown } = await client.call('policy.preview', { body: { document, count: 1, besides, ...(change.what === 'edit' && { policy: document.name }) } });
+      const { says, runs, document: shown } = await client.call('policy.preview', { body: { document, besides, ...(change.what === 'edit' && { policy: document.name }) } });
       // What the file names by its id is no difference.
       const settled = changeOf(shown, known.get(document.name));
-      noted.push({ ...settled, notes: settled.what === 'same' ? [] : says });
+      const hasOtherTimes = settled.what === 'add' || settled.differs.some((each) => /^(schedule|timeZone|window)\b/.test(each));
+      noted.push({ ...settled, notes: settled.what === 'same' ? [] : says, runs: hasOtherTimes ? showRuns(runs, document, ownZone) : [] });
     } catch (error) {
       if (!isFailure(error) || !/^server\.policy-(unfit|circle)$/.test(error.code)) throw error;
       const given: unknown = error.details['problems'];
@@ -89,9 +91,9 @@ async function withNotes(client: Client, { file, lineOf }: { file: string } & Pi
 }
 
 function changeOf(wanted: PolicyDocument, now: PolicyDocument | undefined): Change {
-  if (now === undefined) return { policy: wanted.name, what: 'add', differs: [], notes: [] };
+  if (now === undefined) return { policy: wanted.name, what: 'add', differs: [], notes: [], runs: [] };
   const differs = differences('', now, wanted);
-  return { policy: wanted.name, what: differs.length === 0 ? 'same' : 'edit', differs, notes: [] };
+  return { policy: wanted.name, what: differs.length === 0 ? 'same' : 'edit', differs, notes: [], runs: [] };
 }
 
 /** `retention.keep.days: 7 → 14`, for whatever is not the same; of hooks and checks one by one. */
@@ -107,7 +109,7 @@ const shown = (value: unknown): string => (value === undefined ? 'nothing' : JSO
 
 function describeChanges(changes: readonly Change[], applied: boolean): string {
   const done = { add: applied ? 'added' : 'would be added', edit: applied ? 'changed' : 'would be changed', same: 'is so already' } as const;
-  const lines = changes.flatMap(({ policy, what, differs, notes }) => [`${policy} ${done[what]}`, ...differs.map((each) => `  ${each}`), ...notes.map((each) => `  note: ${each}`)]);
+  const lines = changes.flatMap(({ policy, what, differs, notes, runs }) => [`${policy} ${done[what]}`, ...[...differs, ...(applied ? [] : runs), ...notes.map((each) => `note: ${each}`)].map((each) => `  ${each}`)]);
   if (!applied && changes.some(({ what }) => what !== 'same')) lines.push('Nothing was changed. Add --apply to carry it out.');
   return lines.join('\n') || 'the file names no policy';
 }

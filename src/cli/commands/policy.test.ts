@@ -68,7 +68,7 @@ test('what is exported is applied without a difference, a change is shown first,
   assert.match((await cli.run('policy', 'apply', file)).stdout, /^nightly is so already\nother is so already$/m);
   await writeFile(file, `${stdout.replace('days: 7', 'days: 9')}\n---\nname: third\nsets: [rs0]\n`);
   const plan = await cli.run('policy', 'apply', file);
-  assert.match(plan.stdout, /nightly would be changed\n {2}retention\.keep\.days: 7 → 9\nother is so already\nthird would be added\nNothing was changed/);
+  assert.match(plan.stdout, /nightly would be changed\n {2}retention\.keep\.days: 7 → 9\nother is so already\nthird would be added\n {2}daily at 22:00, UTC; the next 1 run[^\n]*:\n {4}2026-11-23T20:09:27Z\nNothing was changed/);
   assert.equal(known.length, 2);
   assert.match((await cli.run('policy', 'apply', file, '--apply')).stdout, /nightly changed[^]*third added/);
   assert.match((await cli.run('policy', 'apply', file, '--apply')).stdout, /^nightly is so already\nother is so already\nthird is so already$/m);
@@ -104,7 +104,7 @@ test('a file with anything in it that does not fit changes nothing, and each lin
 
   await writeFile(file, 'name: then\nschedule: { kind: after, policy: first }\n---\nname: first\nhooks: [{ when: before, program: quiet }]\n---\nname: nightly\nsets: [rs0]\nhooks: [{ when: after, program: wake }]\n');
   const plan = await cli.run('policy', 'apply', file);
-  assert.match(plan.stdout, /first would be added\n {2}note: first changes much\nnightly would be changed\n {2}hooks\[0\]: nothing → \{"when":"after","on":"local","program":"wake"[^\n]*\n {2}note: nightly changes much\nthen would be added\n {2}note: then changes much\n/);
+  assert.match(plan.stdout, /first would be added\n {2}daily at 22:00[^\n]*\n {4}\S+\n {2}note: first changes much\nnightly would be changed\n {2}hooks\[0\]: nothing → \{"when":"after","on":"local","program":"wake"[^\n]*\n {2}note: nightly changes much\nthen would be added\n {2}after policy first[^\n]*\n {4}\S+\n {2}note: then changes much\n/);
   assert.equal((await cli.run('policy', 'apply', file, '--apply')).code, 0);
   assert.deepEqual(asked.filter((one) => /^(add|edit) /.test(one)), ['add first', 'edit nightly', 'add then']);
   known.push(policyOf({ name: 'by-id', sets: ['rs0'] }));

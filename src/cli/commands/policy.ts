@@ -5,7 +5,7 @@ import { isGiven, textOf, type Invocation } from '../command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { plural, showMoment } from '../format.ts';
 import { showBandwidth } from '../limit-words.ts';
-import { changedBy, showRetention, showSchedule } from '../policy-words.ts';
+import { changedBy, showRetention, showRuns, showSchedule } from '../policy-words.ts';
 import { showFields, showTable } from '../table.ts';
 
 const named = (invocation: Invocation) => ({ params: { policy: invocation.args[0]! } });
@@ -18,12 +18,7 @@ async function sayRuns(invocation: Invocation, document: GivenPolicy, of?: strin
 }
 
 function describeRuns({ runs, says }: RouteAnswer<'policy.preview'>, given: GivenPolicy, invocation: Invocation): string {
-  const document = policyDocument.parse(given);
-  const notes = says.map((each) => `note: ${each}`);
-  if (runs.length === 0) return [`${showSchedule(document.schedule)}: no run by the clock`, ...notes].join('\n');
-  const zone = document.timeZone;
-  const lines = runs.map(({ atMs, opensAtMs, closesAtMs }) => `  ${showMoment(atMs, zone)}${opensAtMs > atMs ? `, begins when its window opens at ${showMoment(opensAtMs, zone)}` : ''}${closesAtMs === null ? '' : `, until ${showMoment(closesAtMs, zone)}`}`);
-  return [`${showSchedule(document.schedule)}, ${zone}; the next ${plural(runs.length, 'run')}${zone === zoneOf(invocation) ? '' : ' (in the zone of the policy)'}:`, ...lines, ...notes].join('\n');
+  return [...showRuns(runs, policyDocument.parse(given), zoneOf(invocation)), ...says.map((each) => `note: ${each}`)].join('\n');
 }
 
 export async function addPolicy(invocation: Invocation): Promise<ExitCode> {
