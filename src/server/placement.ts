@@ -15,6 +15,8 @@ export type Placement = {
   discover(target: MongoTarget): Promise<Discovered>;
   /** Hosts that run a member, by what the last look told; the repository's own first, so that data need not travel. */
   near(set: SetRow, repository?: string): Promise<string>;
+  /** Another one of those, that is connected now; undefined: there is none. */
+  besides(set: SetRow, host: string): Promise<string | undefined>;
   /** Computers, as members name them, that were taken out of the scope of the set's group: what runs there is no source. */
   leftOut(setId: string): Promise<readonly string[]>;
   /** The host of one member. */
@@ -66,18 +68,23 @@ export function openPlacement({ catalog, links, archives, log }: { catalog: Cata
     return of === undefined ? [] : (await catalog.groups.computers(of.group_id)).filter(({ in_scope }) => in_scope === 0).map(({ name }) => name);
   }
 
-  async function near(set: SetRow, from = set.repository): Promise<string> {
-    const found = discovered.parse(JSON.parse(set.discovered));
-    const [repository, out] = [await archives.find(from), new Set(await leftOut(set.id))];
+  const isThere = (id: string): boolean => links.standing(id)?.state === 'connected';
+
+  async function hostsOf(set: SetRow): Promise<string[]> {
+    const [found, out] = [discovered.parse(JSON.parse(set.discovered)), new Set(await leftOut(set.id))];
     const local = ofNearest(found.local).filter(({ member }) => !out.has(computerOf(member)));
-    const hosts = [...new Set(local.map(({ host }) => host ?? localHost))];
+    return [...new Set(local.map(({ host }) => host ?? localHost))];
+  }
+
+  async function near(set: SetRow, from = set.repository): Promise<string> {
+    const [repository, hosts] = [await archives.find(from), await hostsOf(set)];
     if (hosts.includes(repository.host)) return repository.host;
-    const isThere = (id: string): boolean => links.standing(id)?.state === 'connected';
     return hosts.find(isThere) ?? hosts[0] ?? repository.host;
   }
 
   return {
     near,
+    besides: async (set, host) => (await hostsOf(set)).find((id) => id !== host && isThere(id)),
     leftOut,
     async discover(target) {
       const looks = await lookFromEverywhere(links, target, log);

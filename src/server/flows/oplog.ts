@@ -2,7 +2,8 @@
  * The keeper of a set's oplog: one session that works for as long as the set is protected.
  *
  *   follow (task) ──ends, fails──▶ wait 1 s, doubled up to 60 s while the archive does not grow ──▶ follow again
- *        │ host gone: the same task is waited for, without end; two followers of one chain must never be
+ *        │ host gone: the next task begins on another host of the set; where none is connected the same one is waited for, without end. The task
+ *        │ that is left behind loses the chain to the next writer of it, and is ended when its host is back
  *        └ broken, barrier, hole: an alarm, which asks for a new base backup (alarms.ts)
  *
  *   the node: as the policy that counts for the set says, never on a computer that is out of scope; looked at each minute, and where that has
@@ -122,6 +123,12 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
           says = describe(error);
           if (isFailure(error, hostLost)) {
             await standings.change(setId, { state: 'waiting', says, session });
+            const other = follows === undefined ? undefined : await placement.besides(await sets.find(setId), follows.host);
+            if (other === undefined) continue;
+            await context.tell(`${says}; the oplog is followed from another host of the set`, 'warning');
+            await context.dropTask(name);
+            await context.setNote('round', ++round);
+            await context.note(`follow ${round}: host`, () => other);
             continue;
           }
         }
