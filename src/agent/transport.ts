@@ -119,10 +119,7 @@ export async function openTransport(options: { workDirectory: string; programs: 
       }),
     'archive.holders': async ({ archive }) => await withArchiveHere(archive, async (opened) => ({ holders: await holdersOf(opened.parts, systemClock) })),
     'repository.keep-configuration': async ({ location, secret, name, bytes, keep }) =>
-      await withStorage({ location, secret }, { create: false }, async (storage) => {
-        await keepConfiguration(storage, name, Buffer.from(bytes, 'base64'), keep);
-        return {};
-      }),
+      await withStorage({ location, secret }, { create: false }, async (storage) => ({ newest: await keepConfiguration(storage, name, Buffer.from(bytes, 'base64'), keep) })),
     'archive.window': async ({ archive }) => await withArchiveHere(archive, async (opened) => await windowOf(opened, systemClock.now())),
     'archive.oplog-plan': async ({ archive, ...wish }) =>
       await withArchiveHere(archive, async (opened) => {

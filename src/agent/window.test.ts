@@ -74,3 +74,23 @@ test('a slice that is gone hides nothing behind it: what is missing is told, poi
   await gone(10);
   assert.deepEqual((await windowOf(archive, 300_000)).spans.map(({ after, through }) => [after.t, through.t]), [[20, 30], [40, 60]], 'the first one, too');
 });
+
+test('an archive of many points, where each answer takes its time, is read many at a time', async (t) => {
+  const scene = await openScene(t);
+  const memory = memoryStorage();
+  const archive = await openTestArchive(memory);
+  for (let k = 0; k < 20; k++) {
+    await scene.store(archive, `p${k}`, { a: noise(1_000, 1) }, { about: pointAbout, checkpoint: at(10 + k), top: { ...at(12 + k), term: 1 } });
+    await archive.recordProof(`p${k}`, { level: 'open', atMs: k, ok: true, says: 'x' });
+  }
+  let [reading, most] = [0, 0];
+  const counted: typeof memory.read = async (...asked) => {
+    most = Math.max(most, ++reading);
+    // The others of its kind get their turn to begin.
+    await new Promise(setImmediate);
+    reading--;
+    return await memory.read(...asked);
+  };
+  const window = await windowOf(await openTestArchive({ ...memory, read: counted }), 300_000);
+  assert.deepEqual([window.points.length, window.points.every(({ proof }) => proof?.ok === true), most], [20, true, 16]);
+});

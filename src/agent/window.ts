@@ -8,6 +8,7 @@
  * One damaged object hides nothing else: it is told beside what is whole. What it makes unusable is left out, never
  * guessed: a point without its manifest, a chain without its start, a chain that may have a barrier nobody can read.
  */
+import { atOnce } from '../base/at-once.ts';
 import { compareTimes, sayTime, type ClusterTime } from '../base/cluster-time.ts';
 import type { Archive, Barrier, PointManifest } from '../repository/archive.ts';
 import type { PointSummary, Window } from '../contract/values.ts';
@@ -23,15 +24,17 @@ export function archivedBytes(slices: readonly { after: ClusterTime; through: Cl
   return inside.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
+/** A bucket takes tens of milliseconds for each, and an archive of years has thousands of points. */
+const readsAtOnce = 16;
+
 export async function windowOf(archive: Archive, nowMs: number): Promise<Window> {
   const [{ spans, damaged, missing }, { points, hurt }] = await Promise.all([surveyChains(archive), archive.survey()]);
   damaged.push(...missing);
-  const summaries: PointSummary[] = [];
-  for (const point of points) {
+  const summaries = await atOnce(readsAtOnce, points, async (point) => {
     const found = await archive.proofs(point.id);
     damaged.push(...found.damaged);
-    summaries.push(summarise(archive.setId, point, found.proofs, await chainOfPoint(archive, point, spans)));
-  }
+    return summarise(archive.setId, point, found.proofs, await chainOfPoint(archive, point, spans));
+  });
   const usable = summaries.filter((point) => point.chain !== null && point.proof?.ok !== false);
   // Each span of a chain that was cut has them all.
   const barriers = [...new Set(spans.flatMap((span) => [...span.barriers]))];

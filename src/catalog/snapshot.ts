@@ -18,7 +18,7 @@ export type CatalogSnapshot = { readonly migration: string; readonly tables: Rea
 const leftOut: ReadonlySet<string> = new Set(['servers', 'server_addresses', 'duties', 'sessions', 'session_events', 'session_notes', 'session_tasks', 'session_tallies', 'publications', 'oplog_standings', 'alarms', 'host_alarms', 'audit', 'sign_in_failures', 'tokens']);
 const sessionsKept = 1_000;
 /** Whose rows come of the work: they are in a snapshot, and are no reason for one. */
-const restless: ReadonlySet<string> = new Set(['points', 'user_tokens', 'enrolments', 'policy_runs', 'policy_parts', 'news', 'tellings', 'host_alarms', 'verifications']);
+const restless: ReadonlySet<string> = new Set(['points', 'policy_runs', 'policy_parts', 'news', 'tellings', 'host_alarms', 'verifications']);
 const restlessSettings: ReadonlySet<unknown> = new Set(['retention.day', 'clock.confirmed']);
 
 /** `db`: as the database usually isolates. */
@@ -31,7 +31,7 @@ export function snapshotStore(db: Kysely<Tables>, writes: CountWrites) {
   async function hashOf(name: string, count: number | undefined): Promise<string> {
     const known = seen.get(name);
     if (known !== undefined && count !== undefined && known.count === count) return known.hash;
-    const rows = (await rowsOf(db, name)).filter((row) => name !== 'settings' || !restlessSettings.has(row['name']));
+    const rows = (await rowsOf(db, name)).filter((row) => isWished(name, row));
     const hash = createHash('sha256').update(JSON.stringify(rows.map((row) => JSON.stringify(steady(row))).sort())).digest('hex');
     seen.set(name, { count, hash });
     return hash;
@@ -60,9 +60,19 @@ export function snapshotStore(db: Kysely<Tables>, writes: CountWrites) {
   };
 }
 
+/** Who signs in and out with a password changes nothing that was set up. */
+function isWished(table: string, row: Record<string, unknown>): boolean {
+  if (table === 'settings') return !restlessSettings.has(row['name']);
+  return table !== 'user_tokens' || row['kind'] === 'api';
+}
+
+/** What is withdrawn or used up must not come back: that it was is told by the moment. */
+const withdrawals: ReadonlySet<string> = new Set(['revoked_ms', 'deployer_ms']);
+
 /** Without the moments of looks and runs, and what was counted. */
 function steady(row: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(row).filter(([column]) => !/^(?:look|says|discovered|is_default|told|given_up|totp_step|parts)$|_ms$/.test(column)));
+  const told = Object.entries(row).map(([column, value]): [string, unknown] => (withdrawals.has(column) ? [column.replace('_ms', ''), value !== null] : [column, value]));
+  return Object.fromEntries(told.filter(([column]) => !/^(?:look|says|discovered|is_default|told|given_up|totp_step|parts)$|_ms$/.test(column)));
 }
 
 /** Makes the catalog at `path`, which is not there, of a snapshot. */

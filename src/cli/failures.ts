@@ -90,9 +90,9 @@ export const srvNotFound = failure<{ name: string; why: string }>('cli.srv-not-f
   retry: 'later',
 });
 
-export const noConfiguration = failure<{ place: string }>('cli.no-configuration', {
-  says: ({ place }) => `there is no configuration of a server in ${place}`,
-  hint: 'Name another repository of that server. Restore points can be listed and restored without it: "tidemark repository open".',
+export const noConfiguration = failure<{ place: string; copy: string | null }>('cli.no-configuration', {
+  says: ({ place, copy }) => (copy === null ? `there is no configuration of a server in ${place}` : `there is no configuration ${copy} in ${place}`),
+  hint: 'Run "tidemark server recover" with --list for those there are, or name another repository of that server. Restore points can be listed and restored without it: "tidemark repository open".',
   retry: 'never',
 });
 

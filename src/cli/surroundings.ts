@@ -13,6 +13,9 @@ export type Terminal = {
 
 export type RecoveredServer = { readonly dataDir: string; readonly madeAtMs: number; readonly version: string; readonly sets: number; readonly hosts: number; readonly repositories: number; readonly sessions: number };
 
+/** A configuration that is kept in a repository. `id` sorts by when it was stored; what cannot be opened has no time. */
+export type KeptConfiguration = { readonly id: string; readonly installation: string; readonly madeAtMs: number | null; readonly version: string | null };
+
 /** What the front door knows and the room does not look for itself: environment, terminal, signals, other rooms. */
 export type Surroundings = {
   readonly version: string;
@@ -37,7 +40,9 @@ export type Surroundings = {
   inspectMachine(directory: string): Promise<readonly { what: string; ok: boolean; says: string }[]>;
   /** Puts a package into the directory of a distribution server; with `isVouchedFor` its key signs what others have built. */
   addPackage(depotDirectory: string, file: string, isVouchedFor: boolean): Promise<{ name: string; version: string; platform: string; bytes: number; before: boolean }>;
-  /** Makes a server in an empty data directory of the configuration in a repository. */
-  recoverServer(place: WrittenPlace, passphrase: string, data: string, installation: string | undefined): Promise<RecoveredServer>;
+  /** Makes a server in an empty data directory of a configuration in a repository, the newest one where none is named. */
+  recoverServer(place: WrittenPlace, passphrase: string, data: string, which: { readonly installation?: string; readonly copy?: string }): Promise<RecoveredServer>;
+  /** The newest first. */
+  listConfigurations(place: WrittenPlace, passphrase: string): Promise<readonly KeptConfiguration[]>;
   openRepositoryDirect(place: WrittenPlace, passphrase: string): Promise<DirectRepository>;
 };

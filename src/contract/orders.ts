@@ -87,7 +87,8 @@ const transportOrders = {
   /** Keeps the sealed configuration of a server under a name, and of those of the same installation the newest `keep`. */
   'repository.keep-configuration': {
     input: z.object({ location: v.repositoryLocation, secret: v.locationSecret, name: z.string().regex(/^server\/[0-9a-f]{16}\/[0-9a-f]{24}$/), bytes: z.base64(), keep: z.int().min(1) }),
-    output: z.object({}),
+    /** `newest`: the greatest name there; another one than that which was given is of a clock that was ahead. */
+    output: z.object({ newest: z.string().optional() }),
     deadlineMs: 60_000,
   },
   'archive.window': { input: z.object({ archive: v.archiveAccess }), output: v.window, deadlineMs: 60_000 },

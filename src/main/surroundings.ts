@@ -5,13 +5,14 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '../base/clock.ts';
 import { fromWire, type WireFailure } from '../base/failure.ts';
 import { askSecret } from './ask-secret.ts';
-import type { RecoveredServer, Surroundings } from '../cli/surroundings.ts';
+import type { KeptConfiguration, RecoveredServer, Surroundings } from '../cli/surroundings.ts';
 import { programs, version } from './installation.ts';
+import type { RecoveryQuestion } from './recover-server.ts';
 
 const { env, stdout, stderr } = process;
 const depotProgram = fileURLToPath(new URL('depot.ts', import.meta.url));
 const serverProgram = fileURLToPath(new URL('server.ts', import.meta.url));
-type Recovered = { recovered: RecoveredServer } | { failure: WireFailure };
+type Recovered = { recovered: RecoveredServer } | { copies: KeptConfiguration[] } | { failure: WireFailure };
 type Added = { added: Awaited<ReturnType<Surroundings['addPackage']>> } | { failure: WireFailure };
 
 export const surroundings: Surroundings = {
@@ -48,13 +49,23 @@ export const surroundings: Surroundings = {
     return said.added;
   },
   // By its program, as above; its secrets go in by a pipe.
-  async recoverServer(place, passphrase, data, installation) {
-    const { requireProgram } = await import('../base/child-process.ts');
-    const [node, ...first] = programs.node;
-    const input = JSON.stringify({ place, passphrase, installation });
-    const said = JSON.parse(await requireProgram(node!, [...first, serverProgram, '--data', data, '--recover'], { deadlineMs: 300_000, input })) as Recovered;
-    if ('failure' in said) throw fromWire(said.failure);
+  async recoverServer(place, passphrase, data, which) {
+    const said = await askRecovery(data, { place, passphrase, ...which });
+    if (!('recovered' in said)) throw new Error('the server did not say what it recovered');
     return said.recovered;
+  },
+  async listConfigurations(place, passphrase) {
+    const said = await askRecovery('.', { place, passphrase, list: true });
+    if (!('copies' in said)) throw new Error('the server did not list the copies');
+    return said.copies;
   },
   openRepositoryDirect: async (place, passphrase) => await (await import('./direct-repository.ts')).openRepositoryDirect(place, passphrase),
 };
+
+async function askRecovery(data: string, question: RecoveryQuestion): Promise<Exclude<Recovered, { failure: WireFailure }>> {
+  const { requireProgram } = await import('../base/child-process.ts');
+  const [node, ...first] = programs.node;
+  const said = JSON.parse(await requireProgram(node!, [...first, serverProgram, '--data', data, '--recover'], { deadlineMs: 300_000, input: JSON.stringify(question) })) as Recovered;
+  if ('failure' in said) throw fromWire(said.failure);
+  return said;
+}

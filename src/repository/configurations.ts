@@ -11,7 +11,8 @@ const keptHours = 24;
 const keptDays = 30;
 const hourMs = 3_600_000;
 
-export async function keepConfiguration(storage: Storage, name: string, bytes: Uint8Array, keep: number): Promise<void> {
+/** Answers the name that a recovery would take. */
+export async function keepConfiguration(storage: Storage, name: string, bytes: Uint8Array, keep: number): Promise<string> {
   await storage.put(name, bytes, 'new');
   const names = (await listConfigurations(storage)).filter((one) => one.startsWith(name.slice(0, name.lastIndexOf('/') + 1)));
   const kept = keptOf(names, keep);
@@ -20,9 +21,10 @@ export async function keepConfiguration(storage: Storage, name: string, bytes: U
       await storage.delete(old);
     } catch (error) {
       if (!isFailure(error)) throw error;
-      return;
+      break;
     }
   }
+  return names[0] ?? name;
 }
 
 /** Of names with the newest first: that many, and the newest of each of the last hours and days that have one. By no clock: one that jumps ages nothing. */

@@ -1,4 +1,5 @@
 /** Restore points: the manifest is the point. It exists from the moment its object does, and no other object says so. */
+import { atOnce } from '../base/at-once.ts';
 import type { ClusterTime, Optime } from '../base/cluster-time.ts';
 import { isFailure } from '../base/failure.ts';
 import { nextSortableId } from '../base/ids.ts';
@@ -9,6 +10,9 @@ import { awaitListed } from './fresh-list.ts';
 import { isPlainId, lastPart, type ObjectNames } from './object-names.ts';
 import { openObject, sealObject } from './sealed-object.ts';
 import type { Storage } from './storage/storage.ts';
+
+/** A bucket takes tens of milliseconds for each, and an archive of years has thousands of points. */
+const readsAtOnce = 16;
 
 /** A file of a point: its chunks' ids stand in list chunks, so a file that did not change shares its list. */
 export type StoredFile = { readonly path: string; readonly bytes: number; readonly mode: number; readonly map: readonly ChunkId[] };
@@ -87,14 +91,14 @@ export function pointStore(storage: Storage, objectKey: Uint8Array, names: Objec
     async all() {
       const points: PointManifest[] = [];
       const hurt: HurtPoint[] = [];
-      for (const id of await ids()) {
+      await atOnce(readsAtOnce, await ids(), async (id) => {
         try {
           points.push(await read(id));
         } catch (error) {
           if (!isFailure(error, pointMissing)) hurt.push({ point: id, ...damageOf(names.point(id), error) });
         }
-      }
-      return { points: points.sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1)), hurt };
+      });
+      return { points: points.sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1)), hurt: hurt.sort((a, b) => (a.point < b.point ? -1 : 1)) };
     },
     async put(point, how = 'new') {
       if (!isPlainId(point.id)) throw new Error(`"${point.id}" cannot name a restore point`);

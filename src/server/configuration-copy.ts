@@ -14,7 +14,7 @@ import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import type { RepositoryRow } from '../catalog/repositories.ts';
 import type { Clock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
-import { sortableId } from '../base/ids.ts';
+import { nextSortableId, sortableId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { Archives } from './archives.ts';
 import type { Links } from './links.ts';
@@ -65,13 +65,21 @@ export function keepConfigurationCopied(options: {
   const stored = new Map<string, { wishes: string; atMs: number }>();
   const said = new Set<string>();
 
+  /** Again behind a copy that a clock which was ahead has named: a recovery takes the last by name. */
   async function store(row: RepositoryRow, snapshot: CatalogSnapshot): Promise<void> {
-    const name = `server/${options.installation}/${sortableId(clock)}`;
+    const newest = await storeAs(sortableId(clock), row, snapshot);
+    if (newest !== undefined) await storeAs(nextSortableId([newest], clock), row, snapshot);
+  }
+
+  /** Answers a later one that is there. */
+  async function storeAs(id: string, row: RepositoryRow, snapshot: CatalogSnapshot): Promise<string | undefined> {
+    const name = `server/${options.installation}/${id}`;
     const key = Buffer.from(options.sealer.open(row.sealed_key, `repositories.key:${row.id}`), 'hex');
     const configuration: Configuration = { form: 1, version: options.version, madeAtMs: clock.now(), secrets: options.secrets, catalog: snapshot };
     const { location, secret } = await archives.place(row.id);
     const bytes = Buffer.from(sealConfiguration(configuration, key, name)).toString('base64');
-    await links.of(row.host).call('repository.keep-configuration', { location, secret, name, bytes, keep: keptCopies }, { signal, waitMs: 5_000 });
+    const { newest = name } = await links.of(row.host).call('repository.keep-configuration', { location, secret, name, bytes, keep: keptCopies }, { signal, waitMs: 5_000 });
+    return newest > name ? newest.slice(newest.lastIndexOf('/') + 1) : undefined;
   }
 
   async function look(): Promise<void> {

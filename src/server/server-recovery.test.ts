@@ -48,3 +48,15 @@ test('a configuration comes out of its seal as it went in', () => {
   const configuration = { form: 1 as const, version: '1', madeAtMs: 5, secrets: { masterKeyHex: 'cd'.repeat(32), authority: '{}' }, catalog: { migration: '0012-copies', tables: { settings: [{ name: 'a', value: 'ä' }] } } };
   assert.deepEqual(openConfiguration(sealConfiguration(configuration, repositoryKey, 'server/a/b'), repositoryKey, 'server/a/b'), configuration);
 });
+
+test('a copy that a clock which was ahead has named is not taken before those that are made after it', async () => {
+  await using platform = await openServerPlatform({ configurationEveryMs: 50 });
+  const { configurations } = platform.fake;
+  const { name } = await until('a copy', 10_000, () => configurations[0], { everyMs: 20 });
+  const [, installation] = name.split('/');
+  const ahead = `server/${installation}/${Date.UTC(2037, 0, 1).toString(16).padStart(12, '0')}abcdef012345`;
+  configurations.push({ name: ahead, bytes: '' });
+  await platform.ask('role.add', { body: { name: 'night', permissions: ['sets.read'] } });
+  const newest = await until('a later one', 10_000, () => configurations.find((copy) => copy.name > ahead), { everyMs: 20 });
+  assert.match(JSON.stringify(openConfiguration(Buffer.from(newest.bytes, 'base64'), repositoryKey, newest.name).catalog.tables['roles']), /night/);
+});

@@ -106,6 +106,7 @@ function keepsItsPromises(open: () => Promise<Catalog>): void {
   test('what people set up is another text when they change it, and not for what policies, sessions and retention do', async () => {
     const steady = async (): Promise<string> => await catalog.snapshots.wishes();
     await catalog.policies.add({ id: 'w1', name: 'w1', document: '{}', is_enabled: 1, counts_from_ms: 1, next_ms: 5, follows: null, added_ms: 1 });
+    await catalog.users.add({ id: 'u-wishes', name: 'u-wishes', source: 'local', roles: '[]', password: null, must_change: 0, sealed_totp: null, totp_on: 0, totp_step: 0, is_disabled: 0, directory_key: null, says: null, checked_ms: null, added_ms: 1, last_sign_in_ms: null });
     // A database that counts for itself does so some seconds later.
     const first = await until('the wishes to be steady', 30_000, async () => ((await steady()).length > 0 && (await steady()) === (await steady()) ? await steady() : undefined));
     const run = { id: 'run1', policy: 'w1', state: 'open', why: '', due_ms: 1, missed: 0, skipped: 0, opens_ms: 1, closes_ms: null, full_read: 0, stopping: 0, added_ms: 1, ended_ms: null, says: null };
@@ -114,11 +115,15 @@ function keepsItsPromises(open: () => Promise<Catalog>): void {
     await catalog.sessions.open(session('w1'));
     await catalog.sessions.move('w1', { kind: 'ask-to-stop' }, 1);
     await catalog.points.add({ id: 'w1', set_id: 's1', repository: 'r1', created_ms: 1, summary: '', lost: 0 });
+    const token = (kind: string) => ({ id: `${kind}-wishes`, user_id: 'u-wishes', kind, name: null, role: null, hash: `hash of ${kind}`, from_address: '', created_ms: 1, expires_ms: 9e12, used_ms: null });
+    await catalog.userTokens.add(token('sign-in'));
     for (let n = 0; n < 20; n++) assert.equal(await steady(), first);
     const changes = [
       async () => await catalog.policies.update('w1', { document: '{"a":1}' }),
       async () => await catalog.settings.put('colour', 'red'),
       async () => await catalog.points.hold('w1', 'audit', 1),
+      async () => await catalog.userTokens.add(token('api')),
+      async () => void (await catalog.userTokens.revokeAll('u-wishes', { kind: 'api' })),
     ];
     let before = first;
     for (const change of changes) {

@@ -53,6 +53,7 @@ export async function openCommandLine(server?: Pick<RestServer, 'url' | 'token' 
     tryLock: async () => true,
     inspectMachine: async () => [{ what: 'mount', ok: true, says: 'possible' }],
     addPackage: () => Promise.reject(new Error('no distribution server in this test')),
+    listConfigurations: () => Promise.reject(new Error('no server to recover in this test')),
     recoverServer: () => Promise.reject(new Error('no server to recover in this test')),
     openRepositoryDirect: () => Promise.reject(new Error('no repository in this test')),
     ...changes,

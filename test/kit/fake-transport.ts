@@ -179,7 +179,7 @@ function handlersOf(fake: FakeTransport, tasks: Map<string, Task>, forgotten: Se
     'archive.window': async () => windowOf(fake),
     'repository.keep-configuration': async ({ name, bytes }) => {
       fake.configurations.push({ name, bytes });
-      return {};
+      return { newest: fake.configurations.map((copy) => copy.name).sort().at(-1)! };
     },
     'repository.archives': async () => ({ archives: [...fake.archives] }),
     'archive.holders': async () => ({ holders: [...fake.holders] }),

@@ -36,6 +36,12 @@ test('the newest configuration of a repository makes a server, once, and only wi
   const words = ['server', 'recover', place, '--data', data, '--json', '--passphrase-file'];
   const refused = await tidemark(...words, wrong);
   assert.deepEqual([refused.code, /passphrase/.test(refused.stderr)], [1, true], refused.stderr);
+  const listed = JSON.parse((await tidemark(...words, file, '--list')).stdout) as { copies: { id: string; madeAtMs: number }[] };
+  assert.deepEqual(listed.copies.map(({ id, madeAtMs }) => [Number(id), madeAtMs]), [[4, 4], [3, 3], [2, 2]]);
+  const missing = await tidemark(...words, file, '--copy', 'f'.repeat(24));
+  assert.deepEqual([missing.code, /there is no configuration f{24} in/.test(missing.stderr)], [1, true], missing.stderr);
+  const earlier = await tidemark('server', 'recover', place, '--data', join(folder, 'earlier'), '--json', '--passphrase-file', file, '--copy', listed.copies[1]!.id);
+  assert.equal(JSON.parse(earlier.stdout).madeAtMs, 3, earlier.stderr);
   const done = await tidemark(...words, file);
   assert.equal(done.code, 0, done.stderr);
   assert.equal(JSON.parse(done.stdout).madeAtMs, 4);

@@ -23,6 +23,8 @@ Writes into an empty data directory. Hosts take the new server for the old one: 
       { flags: '--passphrase-file <file>', says: 'the passphrase of the repository' },
       { flags: '--data <dir>', says: 'data directory (/var/lib/tidemark for root, else ~/.local/share/tidemark)' },
       { flags: '--installation <id>', says: 'which one, where several servers have used the repository' },
+      { flags: '--list', says: 'which copies there are; nothing is recovered' },
+      { flags: '--copy <id>', says: 'one of them; the newest unless given' },
       { flags: '--share-user <user>', says: 'of a share, as DOMAIN\\USER' },
       { flags: '--share-password-file <file>', says: 'its password' },
       { flags: '--access-key <id>', says: 'of a bucket' },
