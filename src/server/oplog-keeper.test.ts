@@ -88,45 +88,6 @@ test('a follower that archived something before it died is back after a second, 
   assert.ok(names.length <= 3, `a keeper leaves nothing of the rounds that are over: ${names.join(', ')}`);
 });
 
-test('a server that restarts goes on with the same follower; a transport that restarts gets one new one', async () => {
-  await using platform = await openServerPlatform({}, { clock: hasty });
-  await platform.addSet();
-  await platform.restartServer();
-  await until('the oplog to be followed', 10_000, async () => ((await set(platform)).oplog.state === 'following' ? true : undefined), { everyMs: 20 });
-  assert.equal(followers(platform), 1);
-  await platform.fake.restart();
-  await until('a second follower', 20_000, () => (followers(platform) === 2 ? true : undefined), { everyMs: 20 });
-  await until('the oplog to be followed', 10_000, async () => ((await set(platform)).oplog.state === 'following' ? true : undefined), { everyMs: 20 });
-  assert.equal(followers(platform), 2);
-});
-
-test('while the host is away no second follower is begun, however long it takes', async () => {
-  await using platform = await openServerPlatform({ hostLostMs: 100 }, { clock: hasty });
-  await platform.addSet();
-  await platform.fake.cut();
-  await until('the standing', 10_000, async () => ((await set(platform)).oplog.state === 'waiting' ? true : undefined), { everyMs: 20 });
-  await platform.fake.mend();
-  await until('the oplog to be followed', 20_000, async () => ((await set(platform)).oplog.state === 'following' ? true : undefined), { everyMs: 50 });
-  assert.equal(followers(platform), 1);
-});
-
-test('a host that does not come back is left for another one of the set, and its follower is ended when it does', async () => {
-  await using platform = await openServerPlatform({ hostLostMs: 100 }, { clock: hasty });
-  const [db1, db2] = [await platform.addHost('db1'), await platform.addHost('db2')];
-  platform.fake.discovered = { ...platform.fake.discovered, local: [] };
-  for (const [k, host] of [db1, db2].entries()) host.discovered = { ...host.discovered, local: host.discovered.local.slice(k, k + 1) };
-  await platform.addSet();
-  const isAt = ({ begun }: typeof db1): boolean => begun.some(({ kind }) => kind === 'oplog');
-  const [first, second] = isAt(db1) ? [db1, db2] : [db2, db1];
-  assert.deepEqual([isAt(first), isAt(second)], [true, false]);
-  await first.cut();
-  await until('the other one to follow', 20_000, () => (isAt(second) ? true : undefined), { everyMs: 20 });
-  await until('the oplog to be followed', 20_000, async () => ((await set(platform)).oplog.state === 'following' ? true : undefined), { everyMs: 20 });
-  await first.mend();
-  await until('what was left behind to be ended', 20_000, () => ([...first.tasks.values()].some(({ kind, state }) => kind === 'oplog' && state.state === 'running') ? undefined : true), { everyMs: 50 });
-  assert.equal(second.begun.filter(({ kind }) => kind === 'oplog').length, 1);
-});
-
 for (const [key, value, what] of [
   ['broken', { atMs: 5, reason: 'the oplog rolled over', chain: 'c1', next: 'c2', after: { t: 1500, i: 1, term: 1 } }, /rolled over; what happened after 1500,1/],
   ['hole', { chain: 'c1', after: { t: 1500, i: 1 }, through: { t: 1600, i: 1 } }, /entries from 1500,1 to 1600,1 are missing/],
