@@ -45,7 +45,7 @@ export async function layDown(moment: Moment, newSet: NewSet, targets: readonly 
     await reader.close();
   }
   context.step(`replay to ${sayTime(moment.at)}`);
-  await bringTo({ ...replayOf(moment, context), dbPath: first.building, socketDir: join(context.directory, 's'), newSet, inspect: false });
+  await bringTo({ ...replayOf(moment, context, bytes), dbPath: first.building, socketDir: join(context.directory, 's'), newSet, inspect: false });
   for (const other of others) {
     context.step(`copy for ${other.directory}`);
     await copyDirectory(first.building, other.building, context.signal);

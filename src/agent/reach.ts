@@ -167,10 +167,10 @@ export async function servingOf(how: ReachHow, directory: string): Promise<Repla
   return { port, args: ['--keyFile', path], address: { hosts: [{ host: '127.0.0.1', port }], credential: { kind: 'scram', user: '__system', password: key, authSource: 'local' } } };
 }
 
-type Common = 'binary' | 'mongodVersion' | 'checkpoint' | 'target' | 'archive' | 'span' | 'storageArguments' | 'log' | 'signal' | 'onStep';
+type Common = 'binary' | 'mongodVersion' | 'checkpoint' | 'target' | 'archive' | 'span' | 'storageArguments' | 'log' | 'signal' | 'onStep' | 'onReplayed';
 
-/** What every replay of this moment has in common. */
-export function replayOf(moment: Moment, context: TaskContext): Pick<ReplayOptions, Common> {
+/** What every replay of this moment has in common. `before`: bytes of the task's progress that come before it. */
+export function replayOf(moment: Moment, context: TaskContext, before = 0): Pick<ReplayOptions, Common> {
   const { point, about, at } = moment;
   return {
     binary: moment.binary,
@@ -183,5 +183,6 @@ export function replayOf(moment: Moment, context: TaskContext): Pick<ReplayOptio
     log: context.log,
     signal: context.signal,
     onStep: (_, says) => context.say(says),
+    onReplayed: (bytes, of) => context.progress({ processed: before + bytes, read: 0, transferred: 0, stored: before }, before + of),
   };
 }

@@ -27,7 +27,6 @@ export type Load = Comparison & {
   readonly target: ClusterTime;
   /** Entries in whose place a no-op is appended. */
   readonly leavesOut?: (entry: OplogEntry) => boolean;
-  readonly onEntries?: (loaded: number) => void;
 };
 
 export type Loaded = {
@@ -125,7 +124,6 @@ function openLoader(wires: readonly OpMsg[], load: Load): Loader {
     await under[turn];
     under[turn] = insert(wires[turn]!, documents).then(() => {
       count += documents.length;
-      load.onEntries?.(count);
     });
     under[turn]!.catch(() => {});
   };

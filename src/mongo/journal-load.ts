@@ -48,7 +48,6 @@ export async function loadIntoJournal(directory: string, load: Load, bytes: numb
   for (const hole of compared.holes) await add(hole);
   const added = await addMissing(load, top, add);
   await journal.flush();
-  load.onEntries?.(added.appended);
   return { by: 'journal', compared: compared.count, filled: compared.holes.length, last: compared.last, through, ...added };
 }
 

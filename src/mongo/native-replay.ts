@@ -24,7 +24,7 @@ import { compareOplogs } from './oplog-comparison.ts';
 import { readOptime } from './oplog-entry.ts';
 import { openSelection, type Selection } from './replay-selection.ts';
 import { prepareRecovery, type NewSet } from './recovery-documents.ts';
-import { readRecovery, type RecoveryLog } from './recovery-log.ts';
+import { readRecovery, watchApplied, type RecoveryLog } from './recovery-log.ts';
 import { replayNotExact, replayStopUnclean } from './replay-failures.ts';
 import { checkReach, requireSameMajor } from './replay-refusals.ts';
 import { scanRange, type ArchivedOplog, type Scanned } from './replay-scan.ts';
@@ -62,8 +62,8 @@ export type ReplayOptions = {
   readonly clock?: Clock;
   readonly signal?: AbortSignal;
   readonly onStep?: (step: 'scan' | 'load' | 'replay' | 'stop', says: string) => void;
-  /** Entries loaded so far, of those that will be. */
-  readonly onEntries?: (done: number, of: number) => void;
+  /** Bytes of oplog replayed so far, of those that will be; a short replay is over before there is anything to tell. */
+  readonly onReplayed?: (bytes: number, of: number) => void;
 };
 
 export type Replayed = {
@@ -125,12 +125,12 @@ async function journaling(options: ReplayOptions, scanned: Scanned, selection: S
   const isOwn = options.inspect && options.newSet === undefined && (options.wrap ?? []).length === 0;
   if (!isOwn || scanned.entries === 0) return undefined;
   const log = options.log ?? silentLog;
-  const loaded = await loadIntoJournal(options.dbPath, loadOf(options, scanned, selection), scanned.bytes, (why) => log.info('the archive is loaded by a mongod', { why }));
+  const loaded = await loadIntoJournal(options.dbPath, loadOf(options, selection), scanned.bytes, (why) => log.info('the archive is loaded by a mongod', { why }));
   return loaded === undefined ? undefined : { loaded, replicaSetId: null };
 }
 
-function loadOf({ checkpoint, target, archive, span, signal, onEntries }: ReplayOptions, { entries }: Scanned, selection: Selection | undefined): Load {
-  return { checkpoint, target, archive, chainStart: span.after, leavesOut: selection?.leavesOut, onEntries: (done) => onEntries?.(done, entries), signal };
+function loadOf({ checkpoint, target, archive, span, signal }: ReplayOptions, selection: Selection | undefined): Load {
+  return { checkpoint, target, archive, chainStart: span.after, leavesOut: selection?.leavesOut, signal };
 }
 
 /** Start 1. */
@@ -146,7 +146,7 @@ async function loading(
   const done = await onMongod(mongod, signal, async (client) => {
     requireCheckpoint(await readRecovery(logPath, logStart), options);
     const socket = 'socket' in mongod.address ? mongod.address.socket : '';
-    const loaded = await loadArchive(client, socket, loadOf(options, scanned, selection));
+    const loaded = await loadArchive(client, socket, loadOf(options, selection));
     return { loaded, replicaSetId: await prepareRecovery(client, target, options.newSet) };
   });
   requireClean('load the archive', await mongod.stop());
@@ -155,6 +155,10 @@ async function loading(
 
 /** Larger batches than a secondary's 5,000: nobody reads meanwhile, and each batch waits for its slowest thread. Their bytes stay bounded by mongod's own limit. */
 const recover = ['recoverFromOplogAsStandalone=true', 'takeUnstableCheckpointOnShutdown=true', 'replBatchLimitOperations=50000'];
+
+/** Some seconds of replay. mongod's words about its batches come with a line for each collection, which is not worth it for less. */
+const longEntries = 100_000;
+const tellBatches = 'logComponentVerbosity={storage:{recovery:{verbosity:2}}}';
 
 /** Start 2. */
 async function replaying(
@@ -165,8 +169,10 @@ async function replaying(
   say: (says: string) => void,
 ): Promise<Mongod> {
   const logStart = bytesOf(logPath);
-  const args = [...parameters(recover), ...(options.serve?.args ?? [])];
-  const mongod = await start(options, logPath, scanned.entries, args, options.serve);
+  const isLong = options.onReplayed !== undefined && scanned.entries >= longEntries;
+  const args = [...parameters(isLong ? [...recover, tellBatches] : recover), ...(options.serve?.args ?? [])];
+  const told = isLong ? watchApplied(logPath, logStart, (applied) => options.onReplayed?.(Math.round((scanned.bytes * applied) / scanned.entries), scanned.bytes)) : undefined;
+  const mongod = await start(options, logPath, scanned.entries, args, options.serve).finally(() => told?.[Symbol.dispose]());
   const wrong = await onMongod(mongod, options.signal, async (client) => {
     await verify(client, options, scanned, loaded, { logPath, logStart });
     return await findWrongIndexes(client, scanned.plainIndexes);
@@ -229,7 +235,7 @@ async function verify(
   if (loaded.by === 'journal') {
     // What our reader saw of the files before is what mongod sees now.
     const own = ownEntries(client.db('local').collection('oplog.rs'), options.checkpoint, loaded.through);
-    const { holes } = await compareOplogs(own, loadOf(options, scanned, undefined), loaded.through);
+    const { holes } = await compareOplogs(own, loadOf(options, undefined), loaded.through);
     if (holes.length > 0) wrong(`${holes.length} entries below ${sayTime(loaded.through)} are missing`);
   }
   const [newest] = await client
