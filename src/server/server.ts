@@ -203,6 +203,8 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     await keepTold();
     await engine.look();
   });
+  // Others look all the time; with a catalog of its own there is nobody else to look for.
+  if (!isShared) keepRounds('the open sessions', async () => await engine.look().then(() => Infinity), { clock, log, signal: ends.signal });
   const isMine = async (): Promise<boolean> => await catalog.servers.takeDuty('schedules');
   const beginMissingKeepers = async (): Promise<number> => {
     const kept = new Set((await catalog.sessions.unfinishedOf('oplog')).map(({ set_id }) => set_id));
