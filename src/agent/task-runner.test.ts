@@ -18,6 +18,9 @@ process.on('message', (message) => {
   if (input.pace) return process.send({ kind: 'pace', ask: 1, of: input.pace, bytes: 1000, bytesPerMs: 1 });
   process.send({ kind: 'event', event: { kind: 'step', atMs: 0, step: 'one' } });
   process.send({ kind: 'event', event: { kind: 'step', atMs: 0, step: 'two' } });
+  const status = (key, value) => process.send({ kind: 'event', event: { kind: 'status', atMs: 0, key, value } });
+  if (input.seconds) status('broken', { next: 'c2' });
+  for (let second = 1; second <= (input.seconds ?? 0); second++) status('chain', { chain: second > 9 ? 'c2' : 'c1', through: second });
   if (input.die) process.kill(process.pid, 'SIGKILL');
   if (input.wait) return setInterval(() => {}, 1000);
   process.send({ kind: 'finished', output: { echo: input.echo } }, () => process.exit(0));
@@ -57,6 +60,18 @@ test('a task runs in a child, its events come in order, and its result stays unt
   runner.forget('t1');
   assert.deepEqual(runner.list(), []);
   await assert.rejects(runner.watch('t1', 0, () => {}, never), { code: 'agent.task-unknown' });
+});
+
+test('what a task said once is there hours later, though it said each second since how far it is', async (t) => {
+  const { runner } = await open(t);
+  await runner.start('t1', 'check', { seconds: 7_000 });
+  await runner.watch('t1', 7_003, () => {}, never);
+  const seen: [number, TaskEvent][] = [];
+  await runner.watch('t1', 1, (number, event) => void seen.push([number, event]), never);
+  const told = seen.map(([number, event]) => (event.kind === 'status' ? [number, event.key, event.value] : [number, event.kind]));
+  assert.deepEqual(told.slice(0, 3), [[2, 'step'], [3, 'broken', { next: 'c2' }], [12, 'chain', { chain: 'c1', through: 9 }]], 'and how far it was when the chain ended');
+  assert.deepEqual(told.at(-1), [7_003, 'chain', { chain: 'c2', through: 7_000 }]);
+  assert.ok(seen.length < 2_500, `${seen.length} are kept`);
 });
 
 test('each line of the log about a task names the session whose work it is', async (t) => {

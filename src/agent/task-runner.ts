@@ -1,5 +1,5 @@
 /**
- * The task runner: each task in a child process, its events kept and numbered, its result held until it is forgotten.
+ * The task runner: each task in a child process, its events kept and numbered (kept-events.ts), its result held until it is forgotten.
  *
  *   start ──▶ running ──▶ finished | failed ──forget──▶ gone
  *               │ stop: the child is asked, and killed 30 s later
@@ -19,6 +19,7 @@ import { stopped } from '../base/failures.ts';
 import { dataSessionName } from '../contract/data-channel.ts';
 import type { TaskEvent, TaskInput, TaskKind, TaskState } from '../contract/tasks.ts';
 import { answerPace, openPaces, type PaceAnswer, type PaceAsked } from '../mover/paces.ts';
+import { openKeptEvents, type KeptEvents } from './kept-events.ts';
 import { moverDied, taskExists, taskUnknown, tooManyTasks } from './failures.ts';
 import { openMovers } from './movers.ts';
 import type { Programs } from './task-context.ts';
@@ -33,9 +34,7 @@ type Task = {
   /** What every line of the log that is about it has. */
   readonly about: { readonly taskId: string; readonly kind: TaskKind; readonly session?: string };
   readonly child: ChildProcess;
-  /** Events from number `firstEvent` on; the oldest are dropped past `eventsKept`. */
-  events: TaskEvent[];
-  firstEvent: number;
+  readonly events: KeptEvents;
   state: TaskState;
   lastStep: string;
   stopping: boolean;
@@ -46,7 +45,7 @@ type Task = {
 
 export type TaskRunner = {
   start(taskId: string, kind: TaskKind, input: unknown, session?: string): Promise<void>;
-  /** Calls `onEvent` for every event from number `after` + 1 on, then resolves with the final state. */
+  /** Calls `onEvent` for every event from number `after` + 1 on that is kept, then resolves with the final state. */
   watch(taskId: string, after: number, onEvent: (number: number, event: TaskEvent) => Promise<void> | void, signal: AbortSignal): Promise<TaskState>;
   stop(taskId: string): void;
   list(): { taskId: string; kind: TaskKind; state: TaskState }[];
@@ -75,7 +74,6 @@ export type RunnerOptions = {
   keepMover?: boolean;
 };
 
-const eventsKept = 2_000;
 const forgottenKept = 10_000;
 
 /** What outlives tasks, such as kept clones and the markers of locks. */
@@ -112,12 +110,7 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
 
   const record = (task: Task, event: TaskEvent): void => {
     if (event.kind === 'step') task.lastStep = event.step;
-    task.events.push(event);
-    if (task.events.length > eventsKept) {
-      const dropped = task.events.length - eventsKept;
-      task.events.splice(0, dropped);
-      task.firstEvent += dropped;
-    }
+    task.events.add(event);
     for (const wake of task.waiters) wake();
   };
 
@@ -168,7 +161,7 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
       // Before there is a process to run the task, and without a pause in which it could be started twice.
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       const child = movers.take(kind);
-      const task: Task = { kind, about: { taskId, kind, ...(session !== undefined && { session }) }, child, events: [], firstEvent: 1, state: { state: 'running' }, lastStep: 'start', stopping: false, waiters: new Set(), asked: askedName(kind, input) };
+      const task: Task = { kind, about: { taskId, kind, ...(session !== undefined && { session }) }, child, events: openKeptEvents(), state: { state: 'running' }, lastStep: 'start', stopping: false, waiters: new Set(), asked: askedName(kind, input) };
       tasks.set(taskId, task);
       const end = run(taskId, task).finally(() => ends.delete(end));
       ends.add(end);
@@ -181,12 +174,11 @@ export async function openTaskRunner(options: RunnerOptions): Promise<TaskRunner
 
     async watch(taskId, after, onEvent, signal) {
       const task = find(taskId);
-      for (let next = Math.max(after + 1, task.firstEvent); ; ) {
-        while (next < task.firstEvent + task.events.length) {
+      for (let seen = after; ; ) {
+        for (let next = task.events.from(seen + 1); next !== undefined; next = task.events.from(seen + 1)) {
           signal.throwIfAborted();
-          next = Math.max(next, task.firstEvent);
-          await onEvent(next, task.events[next - task.firstEvent]!);
-          next++;
+          await onEvent(next.number, next.event);
+          seen = next.number;
         }
         if (task.state.state !== 'running') return task.state;
         await awake(task, signal);

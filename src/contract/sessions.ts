@@ -64,7 +64,7 @@ export const sessionResult = z
     rescanResult,
     z.object({ kind: z.literal('check'), ok: z.boolean(), archives: z.array(taskKinds.check.output.extend({ set: z.string() })) }),
     taskKinds['test-storage'].output.extend({ kind: z.literal('test'), /** That tried it. */ host: z.string() }),
-    z.object({ kind: z.literal('sweep'), freedBytes: z.number(), archives: z.array(taskKinds.sweep.output.extend({ set: z.string() })) }),
+    z.object({ kind: z.literal('sweep'), freedBytes: z.number(), archives: z.array(taskKinds.sweep.output.extend({ set: z.string() })), /** Archives that something else swept or tended meanwhile. */ left: z.array(z.object({ set: z.string(), why: z.string() })).default([]) }),
     taskKinds['oplog-find'].output.extend({
       kind: z.literal('oplog-find'),
       /** `reachable`: a restore to just before the operation is possible. */

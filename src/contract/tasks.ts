@@ -13,7 +13,7 @@ import * as v from './values.ts';
 export const bottleneck = z.enum(['source read', 'hash', 'network', 'repository write', 'repository read', 'decompress', 'target write']);
 export type Bottleneck = z.infer<typeof bottleneck>;
 
-/** What a running task says, in order. `status` replaces the last one of its key, everything else adds up. */
+/** What a running task says, in order. `progress` and the statuses `chain` and `reach` take the place of the one before, everything else adds up. */
 export const taskEvent = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('step'), atMs: z.number(), step: z.string() }),
   z.object({ kind: z.literal('line'), atMs: z.number(), level: z.enum(['info', 'warning', 'error']), text: z.string() }),
@@ -44,7 +44,7 @@ const restoreId = z.string().regex(/^[0-9a-f]{24}$/);
 export const oplogRules = z.object({ primaryAllowed: z.boolean(), hiddenFirst: z.boolean(), lagLimitSeconds: z.number(), preferred: z.string().nullable(), leftOut: z.array(z.string().max(255)) });
 
 export const taskKinds = {
-  /** Follows a set's oplog into the archive until stopped. Status key `chain`; notices are lines and status key `broken`. */
+  /** Follows a set's oplog into the archive until stopped. Status keys `chain` and `reach`; notices are lines and status keys `broken`, `barrier` and `hole`. One with `since` is of before the task: told again, for whoever has not heard it. */
   oplog: {
     input: z.object({ archive: v.archiveAccess, target: v.mongoTarget, setName: z.string(), flushSeconds: z.number().max(10).default(5), /** Ends when all that was there at its begin is archived. */ untilCaughtUp: z.boolean().optional(), /** What a policy says of the node, and hosts of members that are no source. */ rules: oplogRules.optional() }),
     output: z.object({ through: v.optime.nullable() }),

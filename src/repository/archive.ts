@@ -23,7 +23,7 @@ export type { Stage } from './stages.ts';
 export type { ArchiveWriter, FileToStore, PointToPublish, WriterOptions, WriterProgress } from './archive-writer.ts';
 export type { CheckReport } from './check.ts';
 export type { Level } from './frame-codec.ts';
-export type { Barrier, ChainStart, ChainWriter, OplogArchive, OplogBatch } from './oplog-archive.ts';
+export type { Barrier, Chain, ChainStart, ChainWriter, OplogArchive, OplogBatch } from './oplog-archive.ts';
 export { holesOf, type Hole } from './oplog-runs.ts';
 export type { Damage } from './damage.ts';
 export type { CopiedFrom, HurtPoint, PointManifest, StoredFile } from './points.ts';

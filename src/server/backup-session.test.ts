@@ -105,6 +105,19 @@ test('a source that is no member of the set fails the backup before anything is 
   assert.deepEqual(kinds(platform), []);
 });
 
+test('a backup whose hosts are all cut off for a moment, when it looks at its set, waits for them', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  let looks = 0;
+  platform.fake.onDiscover = async () => {
+    if (++looks === 1) throw failWith('server.host-unreachable', 'the transport service of host local was not reached within 5 s');
+    return await Promise.resolve(platform.fake.discovered);
+  };
+  const { id } = await platform.ask('backup.run', { params: { set: 'rs0' }, body: {} });
+  assert.equal((await platform.ended(id)).state, 'success');
+  assert.equal(looks, 2);
+});
+
 test('a set without a fit member fails with the reason of each member', async () => {
   await using platform = await openServerPlatform();
   await platform.addSet();

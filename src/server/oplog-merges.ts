@@ -14,11 +14,10 @@ import type { Archives } from './archives.ts';
 import type { FlowContext } from './flow.ts';
 import { localHost } from './hosts.ts';
 import type { Links } from './links.ts';
-import { asDone, type TendedArchive } from './tended-archive.ts';
+import { asDone, sweepRunning, type TendedArchive } from './tended-archive.ts';
 
 /** A year of oplog is merged by several sessions, so that none keeps a backup's retention waiting for hours. */
 const mostLots = 16;
-const sweepRunning = { code: 'repository.sweep-running' };
 
 type Options = { catalog: Catalog; archives: Archives; links: Links; /** Of this server. */ version: string };
 /** `unread`: those of them that no session reads. `due`: what a look at the archive would call due now. */

@@ -48,6 +48,24 @@ test('oplog that is not needed is shown before it goes, goes by the rule, and it
   assert.deepEqual([second.oplogBytes, second.oplogWaiting, platform.fake.oplogCut, second.oplogMerged], [33, 0, [], { slices: 16, into: 1, files: 4 }]);
 });
 
+test('retention that meets a sweep has done its work, and the space comes back in the next night', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  for (const age of [9, 4, 3, 2]) platform.fake.points.push({ ...makePoint(platform.fake), id: `old-${age}`, createdAtMs: systemClock.now() - age * 86_400_000, proof: { level: 'open', atMs: 0, ok: true, says: '' } });
+  await platform.ask('set.window', { params: { set: 'rs0' }, query: {} });
+  await platform.ask('policy.add', { body: { name: 'nightly', sets: ['rs0'], schedule: { kind: 'manual' }, retention: { keep: { kind: 'days', days: 5 } } } });
+  await platform.ask('repository.sweeps', { params: { repository: 'default' }, body: { days: 7 } });
+  const nextMs = async (): Promise<number> => (await platform.ask('repository.show', { params: { repository: 'default' } })).sweeps!.nextAtMs! - systemClock.now();
+  assert.ok((await nextMs()) > 5 * 86_400_000);
+  platform.fake.scripts.sweep = async () => await Promise.reject(failWith('repository.sweep-running', 'another sweep of set rs0 is running'));
+  const { id, state, result, failure } = await applied(platform);
+  assert.deepEqual([state, failure], ['success', null]);
+  assert.ok(result?.kind === 'retention');
+  assert.deepEqual([result.deleted, platform.fake.points.map((point) => point.id)], [['old-9'], ['old-4', 'old-3', 'old-2']]);
+  assert.match(JSON.stringify(await platform.events(id)), /a sweep works on the archive: the space of deleted points comes back with the next one/);
+  assert.ok((await nextMs()) < 2 * 86_400_000);
+});
+
 test('oplog that cannot be seen to keeps no space of deleted points back, and the session says what failed', async () => {
   await using platform = await openServerPlatform();
   await platform.addSet();

@@ -20,7 +20,7 @@ import { openOplogMerges } from './oplog-merges.ts';
 import type { OplogStandings } from './oplog-standings.ts';
 import type { Points } from './points.ts';
 import type { SessionEngine } from './session-engine.ts';
-import { asDone, type TendedArchive } from './tended-archive.ts';
+import { asDone, sweepRunning, type TendedArchive } from './tended-archive.ts';
 
 export type OplogTending = ReturnType<typeof openOplogTending>;
 export type Tended = { readonly slices: number; readonly freedBytes: number; /** Gaps whose bytes wait until sessions have ended. */ readonly waiting: number; /** Null: nothing is known of it. */ readonly merged: OplogMerged | null; /** The session is to say so by its state. */ readonly isMergeFailed: boolean };
@@ -28,7 +28,6 @@ export type Tended = { readonly slices: number; readonly freedBytes: number; /**
 /** They read archived oplog; of other kinds none does, or only what is newer than any gap. */
 const readers: ReadonlySet<string> = new Set<SessionKind>(['verify', 'publish', 'restore-set', 'restore-collections', 'oplog-find', 'copy']);
 const wholeReaders: ReadonlySet<string> = new Set<SessionKind>(['check', 'repair']);
-const sweepRunning = { code: 'repository.sweep-running' };
 
 type OplogPlan = OrderOutput<'archive.oplog-plan'>;
 

@@ -2,17 +2,19 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import { discovered, type Discovered, type MongoTarget } from '../contract/values.ts';
-import { describe } from '../base/failure.ts';
+import type { Clock } from '../base/clock.ts';
+import { describe, isFailure } from '../base/failure.ts';
 import { hostLabel } from '../base/host-label.ts';
 import type { Log } from '../base/log.ts';
 import type { Archives } from './archives.ts';
+import { linkLost } from '../contract/failures.ts';
 import { hostUnreachable } from './failures.ts';
 import { localHost } from './hosts.ts';
 import type { Links } from './links.ts';
 
 export type Placement = {
-  /** Looks at a set from every connected host; what each found of it on itself, with the host's id. */
-  discover(target: MongoTarget): Promise<Discovered>;
+  /** Looks at a set from every connected host; what each found of it on itself, with the host's id. `patience`: while no host is there one is waited for. */
+  discover(target: MongoTarget, patience?: Patience): Promise<Discovered>;
   /** Hosts that run a member, by what the last look told; the repository's own first, so that data need not travel. */
   near(set: SetRow, repository?: string): Promise<string>;
   /** Another one of those, that is connected now; undefined: there is none. */
@@ -24,6 +26,8 @@ export type Placement = {
   /** Where a moment of an archive is opened: near the set while it is protected, else on the repository's host. */
   forMoments(repository: string, setId: string): Promise<string>;
 };
+
+export type Patience = { readonly clock: Clock; readonly signal: AbortSignal; readonly waitMs: number };
 
 const lookMs = 5_000;
 
@@ -62,6 +66,22 @@ async function lookFromEverywhere(links: Links, target: MongoTarget, log: Log): 
   return looks;
 }
 
+/** At least one look. A link that was lost a moment ago is no answer of its host. */
+async function lookPatiently({ links, log }: { links: Links; log: Log }, target: MongoTarget, patience: Patience | undefined): Promise<Extract<Look, { found: Discovered }>[]> {
+  const untilMs = patience === undefined ? 0 : patience.clock.monotonicMs() + patience.waitMs;
+  for (;;) {
+    const looks = await lookFromEverywhere(links, target, log);
+    const told = looks.flatMap((one) => ('found' in one ? [one] : []));
+    if (told.length > 0) return told;
+    const failed = looks.find((one) => 'why' in one);
+    const why = failed === undefined ? hostUnreachable({ host: 'local', seconds: 0, why: 'no host is known' }) : (failed.why as Error);
+    const leftMs = patience === undefined ? 0 : untilMs - patience.clock.monotonicMs();
+    if (leftMs <= 0 || !(isFailure(why, hostUnreachable) || isFailure(why, linkLost))) throw why;
+    await links.anyConnected(leftMs, patience!.signal);
+    await patience!.clock.wait(50, patience!.signal);
+  }
+}
+
 export function openPlacement({ catalog, links, archives, log }: { catalog: Catalog; links: Links; archives: Archives; log: Log }): Placement {
   async function leftOut(setId: string): Promise<readonly string[]> {
     const of = await catalog.groups.set(setId);
@@ -86,14 +106,9 @@ export function openPlacement({ catalog, links, archives, log }: { catalog: Cata
     near,
     besides: async (set, host) => (await hostsOf(set)).find((id) => id !== host && isThere(id)),
     leftOut,
-    async discover(target) {
-      const looks = await lookFromEverywhere(links, target, log);
-      const told = looks.flatMap((one) => ('found' in one ? [one] : []));
-      const [first] = told;
-      if (first === undefined) {
-        const failed = looks.find((one) => 'why' in one);
-        throw failed === undefined ? hostUnreachable({ host: 'local', seconds: 0, why: 'no host is known' }) : failed.why;
-      }
+    async discover(target, patience) {
+      const told = await lookPatiently({ links, log }, target, patience);
+      const first = told[0]!;
       const same = told.filter(({ found }) => found.setId === first.found.setId);
       return { ...first.found, local: ofNearest(same.flatMap(({ id, found }) => found.local.map((member) => ({ ...member, host: id })))) };
     },

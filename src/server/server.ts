@@ -203,6 +203,8 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     await keepTold();
     await engine.look();
   });
+  // Others look all the time; with a catalog of its own there is nobody else to look for.
+  if (!isShared) keepRounds('the open sessions', async () => await engine.look().then(() => Infinity), { clock, log, signal: ends.signal });
   const isMine = async (): Promise<boolean> => await catalog.servers.takeDuty('schedules');
   const beginMissingKeepers = async (): Promise<number> => {
     const kept = new Set((await catalog.sessions.unfinishedOf('oplog')).map(({ set_id }) => set_id));
@@ -288,7 +290,7 @@ function compose(base: Base, about: Services['about']) {
     const at = await nameServers();
     return at === null ? null : await checkNames(await inventoryOf(services), at, { isWanted, signal });
   };
-  const flows = flowTable({ lookAtNames, hooks, hosts, links, deployers, credentials, contact, distribution, hostServices, windows: { installerDirectory: base.windowsInstaller, workDirectory: join(base.data, 'server', 'windows-contacts'), identity: base.identity }, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, verifications, rereads, tending, believed, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
+  const flows = flowTable({ lookAtNames, hooks, hosts, links, deployers, credentials, contact, distribution, hostServices, windows: { installerDirectory: base.windowsInstaller, workDirectory: join(base.data, 'server', 'windows-contacts'), identity: base.identity }, packagesDirectory: join(base.data, 'server', 'first-packages'), wantedServices, versions, hostReach, groups, lookAtSet, placement, sets, points, standings, archives, alarms, retention, verifications, rereads, sweeps, tending, believed, catalog, copies, userOf: async (point) => await engine.userOf(point), copyEveryMs: timing.copyEveryMs, oplogWaitMs: timing.oplogWaitMs, findWaitMs: timing.findWaitMs, rescanMs: timing.rescanMs, goneAfterMs: timing.goneAfterMs });
   const engine = openSessionEngine({ catalog, sessionLog, sealer, links, hosts, archives, flows, clock, log, timing, sureness: base.sureness });
   const work = openPolicyWork({ catalog, engine, sets, points, placement, alarms, wake: policies.wake });
   const policyRuns = openPolicyScheduler({ book: catalog.policies, work, clock, log, limits: copyLimits.all, newId: () => sortableId(clock) });

@@ -5,14 +5,14 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { SessionRow } from '../catalog/sessions.ts';
 import type { Clock } from '../base/clock.ts';
-import { describe, isFailure, toWire } from '../base/failure.ts';
+import { describe, isFailure } from '../base/failure.ts';
 import { stopped } from '../base/failures.ts';
 import { sortableId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { linkLost } from '../contract/failures.ts';
 import { endlessSessionKinds, hostSessionKinds, sessionResult, type SessionKind } from '../contract/sessions.ts';
 import { hostLost, hostUnreachable, leaseUnsure, sessionContinuous, sessionEnded, sessionNotFailed, sessionUnknown } from './failures.ts';
-import { chosenMoment, type Finished, type Flow, type FlowContext, type Side } from './flow.ts';
+import { chosenMoment, type Flow, type FlowContext, type Side } from './flow.ts';
 import type { Sealer } from './sealing.ts';
 import type { SessionLog } from './session-log.ts';
 import { runArchiveTask } from './archive-task.ts';
@@ -20,9 +20,9 @@ import type { Archives } from './archives.ts';
 import type { Hosts } from './hosts.ts';
 import type { Links } from './links.ts';
 import { alwaysSure, type Sureness } from './membership.ts';
+import { failedEnding, finishedEnding, stoppedEnding, writeEnd, type Ending } from './session-end.ts';
 import { openSharedProgress } from './session-progress.ts';
 import { followTask, untilSure, type TaskFollowing } from './session-task.ts';
-
 
 export type SessionObject = { readonly kind: 'set' | 'repository' | 'point' | 'host' | 'group' | 'copy'; readonly id: string; readonly name: string };
 
@@ -59,7 +59,7 @@ export type SessionEngine = {
   userOf(point: string): Promise<string | undefined>;
   /** The same of every point that an open session works with, read once. */
   users(): Promise<ReadonlyMap<string, string>>;
-  /** Takes up open sessions that are nobody's, and hears what was asked of those that are its own at other servers. */
+  /** Takes up open sessions that are nobody's, and own ones that are not at work, and hears what was asked of those that are its own at other servers. */
   look(): Promise<void>;
   /** Leaves what runs to run; the next server takes it up. */
   close(): Promise<void>;
@@ -100,6 +100,8 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
   const { catalog, sealer, clock, sessionLog } = options;
   const timing = { ...usualTiming, ...options.timing };
   const running = new Map<string, Running>();
+  /** Ids of those that are being opened or taken up, as often as that is under way. */
+  const begun: string[] = [];
   const closing = new AbortController();
   /** From one time that the catalog was away to the next: what runs in it is taken up again in the next, as after a restart. */
   let era = new AbortController();
@@ -123,6 +125,7 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
 
   /** Each as soon as it has let go: one whose end takes long holds up no other, nor the work of this server. */
   async function goOn(id: string, before: Promise<void> | undefined, why: string, now: AbortSignal): Promise<void> {
+    using _ = beginning(id);
     await before;
     const row = await catalog.sessions.find(id);
     if (now.aborted || row === undefined || row.ended_ms !== null || running.has(id)) return;
@@ -130,13 +133,36 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
     if (!now.aborted && !running.has(id)) run(row);
   }
 
+  /** What is this server's, open, and not at work: whatever kept it from being begun. Read when nobody else can begin it, so none is run twice. */
+  async function takeUpIdle(): Promise<void> {
+    const now = era.signal;
+    for (const { id } of await catalog.sessions.own()) {
+      if (running.has(id) || begun.includes(id)) continue;
+      using _ = beginning(id);
+      const row = await catalog.sessions.find(id);
+      if (now.aborted || closing.signal.aborted) return;
+      if (row === undefined || row.ended_ms !== null || running.has(id)) continue;
+      options.log.warn('a session was not at work; it is taken up', { session: id });
+      run(row);
+    }
+  }
+
+  function beginning(id: string): Disposable {
+    begun.push(id);
+    return { [Symbol.dispose]: () => void begun.splice(begun.indexOf(id), 1) };
+  }
+
   function run(row: SessionRow): void {
     const stop = new AbortController();
     if (row.stopping === 1) stop.abort(stopped({ what: `session ${row.id}` }));
-    const done = life(row, stop, AbortSignal.any([closing.signal, era.signal]), timing, options)
-      .catch((error: unknown) => options.log.error('a session could not be ended', { session: row.id, why: describe(error) }))
-      .finally(() => running.delete(row.id));
-    running.set(row.id, { stop, done });
+    keepRunning(row.id, stop, life(row, stop, untilAway(), timing, options));
+  }
+
+  const untilAway = (): AbortSignal => AbortSignal.any([closing.signal, era.signal]);
+
+  function keepRunning(id: string, stop: AbortController, work: Promise<void>): void {
+    const done = work.catch((error: unknown) => options.log.error('a session was given up', { session: id, why: describe(error) })).finally(() => running.delete(id));
+    running.set(id, { stop, done });
   }
 
   const openWish = (row: SessionRow): unknown => JSON.parse(sealer.open(row.sealed_wish, wishPlace(row.id))) as unknown;
@@ -170,14 +196,13 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
     const id = sortableId(clock);
     const { kind, object, setId, lane } = wish;
     const flow = options.flows[kind] as Flow<unknown>;
+    using _ = beginning(id);
     await catalog.sessions.open({
-      id,
-      kind,
+      id, kind, lane,
       object_kind: object.kind,
       object_id: object.id,
       object_name: object.name,
       set_id: setId,
-      lane,
       sealed_wish: sealer.seal(JSON.stringify(wish.wish), wishPlace(id)),
       created_ms: clock.now(),
       reason: wish.reason ?? null,
@@ -185,11 +210,17 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
       claim: wish.claim ?? null,
       isPlan: flow.isPlan?.(flow.wish.parse(wish.wish)) ?? false,
     });
-    if (typeof wish.says === 'string') await sessionLog.keep(id, { kind: 'line', level: 'info', text: wish.says });
-    await before?.(id);
-    const row = await find(id);
-    run(row);
-    return row;
+    try {
+      if (typeof wish.says === 'string') await sessionLog.keep(id, { kind: 'line', level: 'info', text: wish.says });
+      await before?.(id);
+      const row = await find(id);
+      run(row);
+      return row;
+    } catch (error) {
+      // It is there, and whoever asked hears that it is not: it must not keep its lane.
+      keepRunning(id, new AbortController(), writeEnd(id, failedEnding(error), options, untilAway(), options.log.with({ session: id, kind })));
+      throw error;
+    }
   }
 
   /** At whatever server it runs. */
@@ -247,6 +278,7 @@ export function openSessionEngine(options: EngineOptions): SessionEngine {
     userOf: async (point) => (await users()).get(point),
     async look() {
       await takeUpAgain();
+      await takeUpIdle();
       for (const id of await catalog.sessions.askedToStop()) running.get(id)?.stop.abort(stopped({ what: `session ${id}` }));
       // A few at a time where servers share them.
       const most = catalog.kind === 'postgres' ? 8 : 1_000;
@@ -278,8 +310,7 @@ async function life(row: SessionRow, stop: AbortController, closing: AbortSignal
   const { catalog, clock, sessionLog, links } = options;
   const { id } = row;
   const log = options.log.with({ session: id, kind: row.kind });
-  let finished: Finished | undefined;
-  let failure: unknown;
+  let ending: Ending;
   try {
     if (row.state === 'waiting') {
       if (!withoutHosts.has(row.kind)) await links.anyConnected(timing.hostWaitMs, stop.signal);
@@ -288,25 +319,14 @@ async function life(row: SessionRow, stop: AbortController, closing: AbortSignal
     }
     const flow = options.flows[row.kind as SessionKind] as Flow<unknown>;
     const wish = flow.wish.parse(JSON.parse(options.sealer.open(row.sealed_wish, wishPlace(id))));
-    finished = await flow.run(wish, await contextOf(row, stop.signal, closing, timing, options, log));
+    ending = finishedEnding(await flow.run(wish, await contextOf(row, stop.signal, closing, timing, options, log)));
   } catch (error) {
     if (closing.aborted) return;
-    failure = error;
+    const isStopped = stop.signal.aborted && (error === stop.signal.reason || isFailure(error, stopped));
+    if (!isFailure(error)) log.error('unexpected error in a session', { why: describe(error), stack: error instanceof Error ? error.stack : undefined });
+    ending = isStopped ? stoppedEnding(error) : failedEnding(error);
   }
-  await sessionLog.settle(id);
-  // A session that was stopped before it began has had its end.
-  if ((await catalog.sessions.find(id))?.ended_ms !== null) return;
-  if (finished !== undefined) {
-    await catalog.sessions.move(id, { kind: 'end', as: finished.state }, clock.now(), { result: JSON.stringify(finished.result), failure: null });
-  } else {
-    const isStopped = stop.signal.aborted && (failure === stop.signal.reason || isFailure(failure, stopped));
-    if (!isFailure(failure)) log.error('unexpected error in a session', { why: describe(failure), stack: failure instanceof Error ? failure.stack : undefined });
-    await sessionLog.keep(id, { kind: 'line', level: isStopped ? 'info' : 'error', text: describe(failure) });
-    const end = { result: null, failure: isStopped ? null : JSON.stringify(toWire(failure)) };
-    await catalog.sessions.move(id, { kind: 'end', as: isStopped ? 'stopped' : 'failed' }, clock.now(), end);
-  }
-  sessionLog.wake(id);
-  log.info('session ended', { state: (await catalog.sessions.find(id))?.state });
+  await writeEnd(id, ending, options, closing, log);
 }
 
 async function contextOf(row: SessionRow, stop: AbortSignal, closing: AbortSignal, timing: Timing, options: EngineOptions, log: Log): Promise<FlowContext> {

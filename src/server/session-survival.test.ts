@@ -1,6 +1,9 @@
 /** What sessions survive: a server that dies, a cable that is cut, a transport that restarts or never comes back. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
+import { systemClock } from '../base/clock.ts';
 import { until } from '../base/deadline.ts';
 import { deadlinePassed } from '../base/failures.ts';
 import { say, untilStopped } from '../../test/kit/fake-transport.ts';
@@ -184,3 +187,55 @@ for (const [how, ends] of [['ends when it is stopped', true], ['does not end eve
     if (ends) assert.match(session.failure?.message ?? '', /last that was heard is "read the files"/);
   });
 }
+
+/** As a disk that is full: these writes are refused until they are let go. */
+function refuseWrites(platform: ServerPlatform, what: 'update of ended_ms on sessions' | 'insert on publications', when: string): () => void {
+  const run = (sql: string): void => {
+    using catalog = new DatabaseSync(join(platform.data, 'server', 'catalog.sqlite'), { timeout: 5_000 });
+    catalog.exec(sql);
+  };
+  run(`create trigger full before ${what} when ${when} begin select raise(abort, 'database or disk is full'); end`);
+  return () => run('drop trigger full');
+}
+
+test('a session whose end could not be written ends as soon as it can be, with what it came to, and nothing runs twice', async () => {
+  const waits: number[] = [];
+  await using platform = await openServerPlatform({}, { clock: { ...systemClock, wait: async (ms, signal) => (waits.push(ms), await systemClock.wait(ms / 50, signal)) } });
+  await platform.addSet();
+  const letGo = refuseWrites(platform, 'update of ended_ms on sessions', 'new.ended_ms is not null');
+  const [id, check] = [await start(platform), (await platform.ask('repository.check', { params: { repository: 'default' }, body: {} })).id];
+  const tries = (session: string): number => platform.logged.filter((line) => line.includes('a session could not be ended') && line.includes(session)).length;
+  await until('three tries of each', 20_000, () => (tries(id) >= 3 && tries(check) >= 3 ? true : undefined), { everyMs: 20 });
+  assert.deepEqual([(await platform.ask('session.show', { params: { session: id } })).state, [1_000, 2_000].every((ms) => waits.includes(ms))], ['working', true]);
+  letGo();
+  assert.equal((await platform.ended(id)).state, 'success');
+  assert.deepEqual([count(platform, 'backup'), count(platform, 'prove'), count(platform, 'check')], [1, 1, 1]);
+  await platform.ended(check);
+  assert.equal((await platform.ended(await start(platform))).state, 'success', 'its lane is free');
+});
+
+test('a session that is there though its begin failed ends, and says why', async () => {
+  await using platform = await openServerPlatform({}, { clock: { ...systemClock, wait: async (ms, signal) => await systemClock.wait(ms / 50, signal) } });
+  await platform.addSet();
+  assert.equal((await platform.ended(await start(platform))).state, 'success');
+  const letGo = refuseWrites(platform, 'insert on publications', 'true');
+  assert.equal((await platform.refused('publication.start', { params: { set: 'rs0' }, body: { at: 'latest' } })).status, 500);
+  letGo();
+  const [open] = (await platform.ask('session.list', { query: { kind: 'publish' } })).sessions;
+  const session = await platform.ended(open!.id);
+  assert.equal(session.state, 'failed');
+  assert.match(session.failure!.message, /disk is full/);
+});
+
+test('an open session of this server that nothing is at work on is taken up within a minute', async () => {
+  await using platform = await openServerPlatform({}, { clock: { ...systemClock, wait: async (ms, signal) => await systemClock.wait(ms / 50, signal) } });
+  await platform.addSet();
+  const id = await start(platform);
+  assert.equal((await platform.ended(id)).state, 'success');
+  {
+    using catalog = new DatabaseSync(join(platform.data, 'server', 'catalog.sqlite'), { timeout: 5_000 });
+    catalog.prepare("update sessions set state = 'working', ended_ms = null, result = null where id = ?").run(id);
+  }
+  assert.equal((await platform.ended(id)).state, 'success');
+  assert.deepEqual([count(platform, 'backup'), count(platform, 'prove')], [1, 1], 'what was done is read');
+});

@@ -3,7 +3,9 @@ import { test } from 'node:test';
 import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import { openCatalog } from '../catalog/catalog.ts';
-import { openServerPlatform } from '../../test/kit/server-platform.ts';
+import { failWith } from '../../test/kit/fake-transport.ts';
+import { openServerPlatform, target } from '../../test/kit/server-platform.ts';
+import { sweepFlow } from './flows/sweep.ts';
 import { openSweepRound, openSweeps, timeOf } from './sweeps.ts';
 
 const dayMs = 86_400_000;
@@ -24,16 +26,17 @@ async function openNights() {
     await catalog.sessions.open({ id, kind, object_kind: 'repository', object_id: kind === 'sweep' ? 'r1' : 's1', object_name: '', set_id: null, lane: null, sealed_wish: '', created_ms: clock.nowMs, reason: null, retry_of: null, ...more });
     return id;
   };
-  const end = async (id: string, as: 'success' | 'failed'): Promise<void> => {
+  const end = async (id: string, as: 'success' | 'failed', result: string | null = null): Promise<void> => {
     await catalog.sessions.move(id, { kind: 'start' }, clock.nowMs);
-    await catalog.sessions.move(id, { kind: 'end', as }, clock.nowMs);
+    await catalog.sessions.move(id, { kind: 'end', as }, clock.nowMs, { result, failure: null });
   };
   let endAs: 'success' | 'failed' | undefined = 'success';
+  let result: string | null = null;
   const engine = {
     start: async ({ object, reason, lane, claim }: { object: { name: string }; reason?: string; lane: string | null; claim?: string }) => {
       const id = await open('sweep', { lane, ...(claim !== undefined && { claim }) });
       begun.push(`${object.name}: ${reason}`);
-      if (endAs !== undefined) await end(id, endAs);
+      if (endAs !== undefined) await end(id, endAs, result);
       return (await catalog.sessions.find(id))!;
     },
     find: async (id: string) => (await catalog.sessions.find(id))!,
@@ -43,7 +46,10 @@ async function openNights() {
   await round()();
   return {
     catalog, clock, open, end, sweeps,
-    endAs: (how: 'success' | 'failed' | undefined): void => void (endAs = how),
+    endAs(how: 'success' | 'failed' | undefined, made: string | null = null): void {
+      endAs = how;
+      result = made;
+    },
     /** What was begun in so many nights, looked at often. */
     async nights(number: number): Promise<string[]> {
       begun.length = 0;
@@ -108,4 +114,40 @@ test('a point that is deleted has its repository swept in the next night, and wh
   await platform.ask('point.delete', { body: { points: [platform.fake.points[0]!.id], apply: true } });
   assert.ok((await next()) < 2 * dayMs);
   assert.equal((await platform.ask('repository.sweeps', { params: { repository: 'default' }, body: { days: 0 } })).sweeps?.days, null);
+});
+
+test('a sweep that meets another goes on with the next archive and says which one was left, as a warning where somebody asked for it', async () => {
+  await using platform = await openServerPlatform();
+  await platform.addSet();
+  platform.fake.discovered = { ...platform.fake.discovered, setId: 'f'.repeat(24), name: 'rs1' };
+  await platform.ask('set.add', { body: { target } });
+  const swept: string[] = [];
+  const usual = platform.fake.scripts.sweep;
+  platform.fake.scripts.sweep = async (input, voice) => {
+    swept.push(input.archive.setId);
+    return swept.length === 1 ? await Promise.reject(failWith('repository.sweep-running', 'another sweep of the set is running')) : await usual(input, voice);
+  };
+  const { id } = await platform.ask('repository.sweep', { params: { repository: 'default' } });
+  const session = await platform.ended(id);
+  assert.deepEqual([session.state, session.failure, new Set(swept).size], ['warning', null, 2]);
+  assert.ok(session.result?.kind === 'sweep');
+  const { freedBytes, archives, left } = session.result;
+  assert.deepEqual([freedBytes, archives.length, left.length, left[0]!.why], [77, 1, 1, 'another sweep of the set is running  [repository.sweep-running]']);
+  assert.match(JSON.stringify(await platform.events(id)), new RegExp(`the archive of ${left[0]!.set} is left to the next sweep`));
+});
+
+test('a sweep of the night that left an archive ends well, and the next night has it', async () => {
+  await using scene = await openNights();
+  const left: string[] = [];
+  const flow = sweepFlow({
+    archives: { find: async () => await Promise.resolve({ host: 'h' }), list: async () => await Promise.resolve([{ setId: 's1', setName: 'rs0' }]) } as unknown as Parameters<typeof sweepFlow>[0]['archives'],
+    sweeps: { want: async (id) => void (await Promise.resolve(left.push(id))) },
+  });
+  const context = { note: async (_: string, make: () => unknown) => await make(), step: async () => {}, tell: async () => {}, task: async () => await Promise.reject(failWith('repository.sweep-running', 'a sweep')) } as unknown as Parameters<typeof flow.run>[1];
+  const finished = await flow.run({ repository: 'r1', isByItself: true }, context);
+  assert.deepEqual([finished.state, left], ['success', ['r1']]);
+  scene.endAs('success', JSON.stringify(finished.result));
+  assert.deepEqual(await scene.nights(7), ['main: by itself: every 7 days']);
+  scene.endAs('success');
+  assert.deepEqual(await scene.nights(2), ['main: by itself: the last sweep left an archive to this one']);
 });

@@ -1,7 +1,7 @@
 /**
  * The sweeps that give space back by themselves (docs/design/repository-sweep.md, "By itself").
  *
- *   each night ──a week since the last, points were deleted, a backup left something, or the last sweep failed──▶ session, under a claim ──▶ counts on
+ *   each night ──a week since the last, points were deleted, a backup or a sweep left something, or the last sweep failed──▶ session, under a claim ──▶ counts on
  *        └ none of these, or one is at work: counts on
  *
  * The session is opened before the night is counted: killed in between, the next round meets the claim.
@@ -10,10 +10,12 @@ import { createHash } from 'node:crypto';
 import type { Catalog } from '../catalog/catalog.ts';
 import { alreadyBegun, laneTaken } from '../catalog/failures.ts';
 import type { RepositoryRow } from '../catalog/repositories.ts';
+import type { SessionRow } from '../catalog/sessions.ts';
 import type { SweepRow } from '../catalog/sweeps.ts';
 import type { Clock } from '../base/clock.ts';
 import { describe, isFailure } from '../base/failure.ts';
 import type { Sweeps as ShownSweeps } from '../contract/routes/repositories.ts';
+import { sessionResult } from '../contract/sessions.ts';
 import { weekdays } from '../domain/rescan-schedule.ts';
 import { elapsed, nextRun, type PolicySchedule } from '../domain/schedule.ts';
 import type { SweepWish } from './flows/sweep.ts';
@@ -40,6 +42,12 @@ export function timeOf(repository: string, at: string): string {
 const nightly = ({ repository, at }: SweepRow): PolicySchedule => ({ kind: 'daily', at: timeOf(repository, at), days: weekdays });
 const dueFrom = ({ begun_ms, days }: SweepRow): number => begun_ms + days * dayMs - slackMs;
 
+/** Archives that something else swept or tended meanwhile. */
+function hasLeft({ result }: Pick<SessionRow, 'result'>): boolean {
+  const made = result === null ? undefined : sessionResult.parse(JSON.parse(result));
+  return made?.kind === 'sweep' && made.left.length > 0;
+}
+
 export type Sweeps = ReturnType<typeof openSweeps>;
 
 export function openSweeps({ catalog, clock, timeZone = ownTimeZone() }: { catalog: Catalog; clock: Clock; timeZone?: string }) {
@@ -57,12 +65,13 @@ export function openSweeps({ catalog, clock, timeZone = ownTimeZone() }: { catal
       await catalog.sweeps.put(fresh(row.id, wanted));
       wake();
     },
-    /** Points were deleted: there is something to give back in the next night. */
+    /** Points were deleted, or an archive was left: there is something to give back in the next night. */
     want: async (repository: string): Promise<void> => await catalog.sweeps.want(repository, clock.now()),
     /** Why it is due in this night; undefined: it is not. */
     async whyDue(sweep: SweepRow, nightMs: number): Promise<string | undefined> {
       const last = await catalog.sessions.newest('sweep', sweep.repository);
       if (dueFrom(sweep) <= nightMs) return sweep.days === 1 ? 'each night' : `every ${sweep.days} days`;
+      if (last !== undefined && last.created_ms >= sweep.begun_ms && hasLeft(last)) return 'the last sweep left an archive to this one';
       if (sweep.wanted_ms !== null && sweep.wanted_ms >= sweep.begun_ms) return 'restore points were deleted';
       if (last !== undefined && (last.state === 'failed' || last.state === 'stopped') && last.created_ms >= sweep.begun_ms) return 'the last sweep did not come to its end';
       return (await catalog.sweeps.hasLeftovers(sweep.repository, sweep.begun_ms)) ? 'a backup that did not end well may have left something' : undefined;
@@ -86,7 +95,7 @@ export function openSweepRound(options: SweepRoundOptions): () => Promise<number
   const { catalog, sweeps, engine, clock, log, signal } = options;
 
   async function begin(row: RepositoryRow, nightMs: number, why: string): Promise<void> {
-    const wish: SweepWish = { repository: row.id };
+    const wish: SweepWish = { repository: row.id, isByItself: true };
     let begunMs = clock.now();
     try {
       await engine.start({ kind: 'sweep', object: { kind: 'repository', id: row.id, name: row.name }, setId: null, lane: laneOf('sweep', row.id), wish, reason: `by itself: ${why}`, claim: `sweep/${row.id}/${nightMs}` });

@@ -3,6 +3,9 @@ import type { TaskOutput } from '../contract/tasks.ts';
 
 export type TendedArchive = { readonly id: string; readonly repository: string };
 
+/** A sweep or a tending is at work on the archive: each leaves it to the other. */
+export const sweepRunning = { code: 'repository.sweep-running' };
+
 type Done = TaskOutput<'tend-oplog'>;
 
 export function asDone<W extends Done['what']>(what: W, output: Done): Extract<Done, { what: W }> {

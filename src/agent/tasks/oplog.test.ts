@@ -25,12 +25,24 @@ async function openScene() {
   return { storage, archive, first, said, named, follow: async () => await newestChain(archive.oplog, begin, context) };
 }
 
-test('a follower goes on with the newest chain, also over a barrier whose record is damaged', async () => {
+test('a follower goes on with the newest chain, also over a barrier whose record is damaged, and tells of the barrier again', async () => {
   const scene = await openScene();
   assert.equal(await scene.follow(), scene.first);
   scene.storage.objects.get(scene.named('/barriers/'))!.bytes.fill(0);
   assert.equal(await scene.follow(), scene.first);
-  assert.deepEqual(scene.said, []);
+  const told = (what: string) => ({ key: 'barrier', value: { at: { t: 150, i: 1 }, what, chain: scene.first, since: { t: 150, i: 1 } } });
+  assert.deepEqual(scene.said, [told('an operation'), told('an entry whose record is damaged')]);
+});
+
+test('a follower that begins on a chain tells again why the one before it ended, for the server may have been away when that was told', async () => {
+  const scene = await openScene();
+  const next = await scene.archive.oplog.startChain({ why: 'rolled over', after: entry(300), previous: scene.first });
+  assert.equal(await scene.follow(), next);
+  const [{ key, value }] = scene.said as [{ key: string; value: Record<string, unknown> }];
+  const { atMs, ...told } = value;
+  assert.deepEqual([key, told], ['broken', { reason: 'rolled over', chain: scene.first, next, after: { t: 200, i: 1 }, isUseless: false, since: { t: 300, i: 1 } }]);
+  assert.equal(atMs, (await scene.archive.oplog.chains()).chains.at(-1)!.startedAtMs);
+  assert.equal(scene.said.length, 1);
 });
 
 for (const [what, hurt, after] of [
@@ -51,6 +63,8 @@ for (const [what, hurt, after] of [
     assert.match(String(value['reason']), new RegExp(`oplog chain ${scene.first} is.*nothing of it can be used`));
     assert.deepEqual((await windowOf(scene.archive, 0)).spans.map(({ chain }) => chain), [next], 'the window uses this one alone');
     assert.equal(await scene.follow(), next, 'a restart goes on with it');
-    assert.equal(scene.said.length, 1);
+    const { atMs: _, since, ...again } = scene.said[1]!.value as Record<string, unknown>;
+    assert.deepEqual([{ ...again, atMs: value['atMs'] }, since], [value, { t: 300, i: 1 }], 'and says the same again');
+    assert.equal(scene.said.length, 2);
   });
 }

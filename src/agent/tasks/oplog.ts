@@ -15,7 +15,7 @@ import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { barrierOf, entriesOf } from '../../mongo/oplog-entry.ts';
 import type { OplogBatch } from '../../mongo/oplog-batch.ts';
 import { chooseChainStart, followOplog, type BreakReason, type TailEvent } from '../../mongo/oplog-tail.ts';
-import type { OplogArchive } from '../../repository/archive.ts';
+import type { Barrier, Chain, OplogArchive } from '../../repository/archive.ts';
 import { openArchiveAt } from '../archive-access.ts';
 import { lookAtSet } from '../set-look.ts';
 import type { TaskContext } from '../task-context.ts';
@@ -70,7 +70,7 @@ function tellReach(input: Input, context: TaskContext): Disposable {
 }
 
 /**
- * The newest chain there is goes on. One that leads nowhere, because its start or the place of a barrier in it cannot be read, does not: whatever
+ * The newest chain there is goes on; why it was begun and what its barriers are is told again. One that leads nowhere, because its start or the place of a barrier in it cannot be read, does not: whatever
  * is archived behind it, no moment there can be reached. The next one begins, and says why.
  */
 export async function newestChain(oplog: Pick<OplogArchive, 'chains' | 'slices' | 'barriers'>, begin: (why: string, previous: string | null) => Promise<string>, context: Pick<TaskContext, 'say' | 'status' | 'clock'>): Promise<string> {
@@ -79,18 +79,40 @@ export async function newestChain(oplog: Pick<OplogArchive, 'chains' | 'slices' 
   // Ids sort by the time they were made.
   const lost = hurt.map(({ chain }) => chain).sort().at(-1);
   if (known === undefined && lost === undefined) return await begin('first chain of this set', null);
-  const end = async (): Promise<ClusterTime> => (known === undefined ? { t: 0, i: 0 } : ((await oplog.slices(known.id)).at(-1)?.through ?? known.start.after));
+  const endOf = async (chain: Chain | undefined): Promise<ClusterTime> => (chain === undefined ? { t: 0, i: 0 } : ((await oplog.slices(chain.id)).at(-1)?.through ?? chain.start.after));
   const goOnBehind = async (chain: string, why: string, after: ClusterTime): Promise<string> => {
     context.say(why, 'error');
     const next = await begin(why, chain);
-    context.status('broken', { atMs: context.clock.now(), reason: why, chain, next, after: { t: after.t, i: after.i }, isUseless: true });
+    context.status('broken', { atMs: context.clock.now(), reason: why, chain, next, after: timeOf(after), isUseless: true });
     return next;
   };
-  if (lost !== undefined && (known === undefined || lost > known.id)) return await goOnBehind(lost, `the start of oplog chain ${lost} is damaged, and nothing of it can be used`, await end());
+  if (lost !== undefined && (known === undefined || lost > known.id)) return await goOnBehind(lost, `the start of oplog chain ${lost} is damaged, and nothing of it can be used`, await endOf(known));
   const { id, start } = known!;
-  if ((await oplog.barriers(id)).isWhole) return id;
+  const { barriers, isWhole } = await oplog.barriers(id);
+  if (isWhole) {
+    await tellAgain(oplog, known!, { chains: chains.slice(0, -1), hurt, endOf }, barriers, context);
+    return id;
+  }
   return await goOnBehind(id, `nobody knows where a barrier of oplog chain ${id} is, and nothing of it can be used`, start.after);
 }
+
+/** When it happened, the server or its link may have been away until that follower was gone. Told twice it is one alarm; `since`: a point that is made from there on makes up for it. */
+async function tellAgain(oplog: Pick<OplogArchive, 'barriers'>, { id, start, startedAtMs }: Chain, before: ChainsBefore, barriers: readonly Barrier[], { status }: Pick<TaskContext, 'status'>): Promise<void> {
+  const { previous, why: reason } = start;
+  if (previous !== null) {
+    const ended = before.chains.find((chain) => chain.id === previous);
+    const isDamaged = before.hurt.some(({ chain }) => chain === previous);
+    const isUseless = isDamaged || (ended !== undefined && !(await oplog.barriers(previous)).isWhole);
+    // Of one that retention has removed nothing is left to be reached.
+    const after = isDamaged ? await before.endOf(before.chains.at(-1)) : ended === undefined ? start.after : isUseless ? ended.start.after : await before.endOf(ended);
+    status('broken', { atMs: startedAtMs, reason, chain: previous, next: id, after: timeOf(after), isUseless, since: timeOf(start.after) });
+  }
+  for (const { at, what } of barriers) status('barrier', { at: timeOf(at), what, chain: id, since: timeOf(at) });
+}
+
+type ChainsBefore = Awaited<ReturnType<OplogArchive['chains']>> & { endOf(chain: Chain | undefined): Promise<ClusterTime> };
+
+const timeOf = ({ t, i }: ClusterTime): ClusterTime => ({ t, i });
 
 function closing(writer: Writer): Writer & AsyncDisposable {
   return Object.assign(writer, { [Symbol.asyncDispose]: async () => await writer.close() });

@@ -155,7 +155,8 @@ function describeSweep({ result }: Session): string {
   const archives = result.archives.map(
     (archive) => `${archive.set}: ${showBytes(archive.freedBytes)} freed, ${plural(archive.deletedPacks, 'pack')} deleted, ${archive.rewrittenPacks} rewritten, ${showBytes(archive.keptBytes)} kept${showRetained(archive)}`,
   );
-  return [...archives, `${showBytes(result.freedBytes)} freed`].join('\n');
+  const left = result.left.map(({ set, why }) => `${set}: left to the next sweep: ${why}`);
+  return [...archives, ...left, `${showBytes(result.freedBytes)} freed`].join('\n');
 }
 
 function showRetained({ retainedBytes, retainedUntilMs }: { retainedBytes: number; retainedUntilMs: number | null }): string {

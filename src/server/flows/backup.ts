@@ -71,7 +71,7 @@ async function backUp(set: SetRow, asked: BackupWish, context: FlowContext, serv
   const { sets, points, standings } = services;
   await context.step('look at the set');
   if (asked.policy !== null) await context.say(`node, compression, bandwidth and hooks as policy ${asked.policy} has them, where nothing else was asked for`);
-  const chosen = await context.note('source', async () => await lookAndChoose(set, asked, services));
+  const chosen = await context.note('source', async () => await lookAndChoose(set, asked, services, context));
   await context.say(chosen.says);
 
   await context.step('make the copy');
@@ -105,8 +105,11 @@ async function backUp(set: SetRow, asked: BackupWish, context: FlowContext, serv
   return { state: 'success', result: { kind: 'backup', point: point.id, method: point.method, copied: point.copied, bytes: point.bytes, seconds, lockedMs, verified: asked.proof === 'open' } };
 }
 
-async function lookAndChoose(set: SetRow, asked: BackupWish, { sets, points, placement }: BackupServices): Promise<{ address: string; host: string; says: string }> {
-  const found = await placement.discover(sets.target(set));
+/** A host whose link was lost is back within a minute, when it lives. */
+const lookMs = 120_000;
+
+async function lookAndChoose(set: SetRow, asked: BackupWish, { sets, points, placement }: BackupServices, { clock, signal }: FlowContext): Promise<{ address: string; host: string; says: string }> {
+  const found = await placement.discover(sets.target(set), { clock, signal, waitMs: lookMs });
   await sets.refresh(set, found);
   const last = (await points.list(set.id)).filter(({ lost, repository }) => lost === 0 && repository === set.repository).at(-1);
   const choice = chooseSource(membersOf(found, await placement.leftOut(set.id)), {

@@ -19,12 +19,13 @@ import type { Flow, FlowContext } from '../flow.ts';
 import type { OplogTending, Tended } from '../oplog-tending.ts';
 import type { Points } from '../points.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
+import type { Sweeps } from '../sweeps.ts';
 import { giveBack } from './give-back.ts';
 
 const wish = z.object({ copy: z.string() });
 export type CopyWish = z.infer<typeof wish>;
 
-export type CopyServices = { copies: Copies; sets: ProtectedSets; archives: Archives; points: Points; catalog: Catalog; tending: OplogTending; believed: Pick<Believed, 'now'>; /** The session that works with a point. */ userOf: (point: string) => Promise<string | undefined> };
+export type CopyServices = { copies: Copies; sets: ProtectedSets; archives: Archives; points: Points; catalog: Catalog; tending: OplogTending; sweeps: Pick<Sweeps, 'want'>; believed: Pick<Believed, 'now'>; /** The session that works with a point. */ userOf: (point: string) => Promise<string | undefined> };
 
 /** The task that copies, on the host of the repository that gets the copy. */
 export async function runCopyTask(name: string, row: CopyRow, what: 'all' | 'oplog', { sets, archives, points, catalog, believed }: Pick<CopyServices, 'sets' | 'archives' | 'points' | 'catalog' | 'believed'>, context: FlowContext): Promise<TaskOutput<'copy'>> {
@@ -38,7 +39,7 @@ export async function runCopyTask(name: string, row: CopyRow, what: 'all' | 'opl
 }
 
 export function copyFlow(services: CopyServices): Flow<CopyWish> {
-  const { copies, archives, points, tending } = services;
+  const { copies, archives, points } = services;
   return {
     wish,
     async run({ copy }, context) {
@@ -54,7 +55,7 @@ export function copyFlow(services: CopyServices): Flow<CopyWish> {
       const isAllCopied = done.failed.length === 0;
       if (!isAllCopied && surplus.length > 0) await context.say('no copy is deleted by this run, because restore points could not be copied');
       const deleted = await applyRetention(isAllCopied ? surplus : [], row, target, services, context);
-      const lighter = isAllCopied ? await freed({ row, target, oplogFrom, isDeleted: deleted.length > 0 }, tending, context) : undefined;
+      const lighter = isAllCopied ? await freed({ row, target, oplogFrom, isDeleted: deleted.length > 0 }, services, context) : undefined;
       const isWhole = done.failed.length === 0 && outOfReach.length === 0 && done.oplog.damaged.length === 0 && lighter?.oplog.isMergeFailed !== true;
       return { state: isWhole ? 'success' : 'warning', result: { kind: 'copy', ...done, repository: target.name, points: copied.map(({ id }) => id), deleted, freedBytes: lighter?.freedBytes ?? 0, oplogMerged: lighter?.oplog.merged ?? null } };
     },
@@ -94,7 +95,8 @@ async function applyRetention(surplus: readonly string[], row: CopyRow, target: 
 
 type Lighter = { readonly row: CopyRow; readonly target: RepositoryRow; readonly oplogFrom: ClusterTime | null; readonly isDeleted: boolean };
 
-async function freed({ row, target, oplogFrom, isDeleted }: Lighter, tending: OplogTending, context: FlowContext): Promise<{ freedBytes: number; oplog: Tended }> {
+async function freed({ row, target, oplogFrom, isDeleted }: Lighter, { tending, sweeps }: Pick<CopyServices, 'tending' | 'sweeps'>, context: FlowContext): Promise<{ freedBytes: number; oplog: Tended }> {
   const at = { host: target.host, repository: target.id, setId: row.set_id, isDeleted };
-  return await giveBack(at, async () => await tending.tend({ id: row.set_id, repository: target.id }, oplogRuleOf(row), oplogFrom, context), context);
+  const tend = async (): Promise<Tended> => await tending.tend({ id: row.set_id, repository: target.id }, oplogRuleOf(row), oplogFrom, context);
+  return await giveBack(at, { tend, wantSweep: async () => await sweeps.want(target.id) }, context);
 }

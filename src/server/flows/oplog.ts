@@ -16,10 +16,11 @@
  */
 import * as z from 'zod';
 import { describe, isFailure } from '../../base/failure.ts';
-import { compareTimes, sayTime, showTime } from '../../base/cluster-time.ts';
+import { compareTimes, sayTime, showTime, type ClusterTime } from '../../base/cluster-time.ts';
 import { oplogRules } from '../../contract/tasks.ts';
 import { clusterTime, optime } from '../../contract/values.ts';
 import { afterHearing } from '../../domain/archived-stretches.ts';
+import { isOfChain } from '../../domain/point-chain.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { Alarms } from '../alarms.ts';
 import { hostLost } from '../failures.ts';
@@ -27,6 +28,7 @@ import type { Flow, FlowContext } from '../flow.ts';
 import { blameOf, oplogModeOf } from '../oplog-mode.ts';
 import type { KeptStanding, OplogStandings } from '../oplog-standings.ts';
 import type { Placement } from '../placement.ts';
+import type { Points } from '../points.ts';
 import { policyFor, wishBy } from '../policy-wish.ts';
 import type { ProtectedSets } from '../protected-sets.ts';
 
@@ -36,19 +38,19 @@ export type OplogWish = z.infer<typeof wish>;
 /** `since`: from which checkpoint on a point leads to `through`, `cuts`: what retention removed of the chain; services of before do not tell it. */
 const chainStatus = z.object({ chain: z.string(), since: clusterTime.default({ t: 0, i: 0 }), isBehindBarrier: z.boolean().default(false), cuts: z.array(z.object({ after: clusterTime, through: clusterTime })).default([]), through: optime.nullable(), committed: optime.nullable().optional(), entriesPerSecond: z.number().nullable().default(null) });
 const reachStatus = z.object({ members: z.array(z.object({ member: z.string(), heldSeconds: z.number().nullable(), reachSeconds: z.number().nullable() })) });
-/** `isUseless`: nothing of the chain before can be used, whatever was archived. */
-const brokenStatus = z.object({ atMs: z.number(), reason: z.string(), chain: z.string().nullable().default(null), next: z.string(), after: clusterTime, isUseless: z.boolean().default(false) });
+/** `isUseless`: nothing of the chain before can be used, whatever was archived. `since`: it is told again, and a point made from there on makes up for it. */
+const brokenStatus = z.object({ atMs: z.number(), reason: z.string(), chain: z.string().nullable().default(null), next: z.string(), after: clusterTime, isUseless: z.boolean().default(false), since: clusterTime.nullable().default(null) });
 /** What an evening's work on a host may take, and an archive must stand. */
 const shortSeconds = 3_600;
 /** How often a keeper that has nothing to do looks whether it has. */
 const lookEveryMs = 2_000;
 /** Entries that were archived and are gone. */
 const holeStatus = z.object({ chain: z.string(), after: clusterTime, through: clusterTime });
-const barrierStatus = z.object({ at: clusterTime, what: z.string(), chain: z.string() });
+const barrierStatus = z.object({ at: clusterTime, what: z.string(), chain: z.string(), since: clusterTime.nullable().default(null) });
 
-type OplogServices = { catalog: Catalog; sets: ProtectedSets; placement: Placement; standings: OplogStandings; alarms: Alarms };
+type OplogServices = { catalog: Catalog; sets: ProtectedSets; points: Points; placement: Placement; standings: OplogStandings; alarms: Alarms };
 
-export function oplogFlow({ catalog, sets, placement, standings, alarms }: OplogServices): Flow<OplogWish> {
+export function oplogFlow({ catalog, sets, points, placement, standings, alarms }: OplogServices): Flow<OplogWish> {
   return {
     wish,
     async run({ setId }, context) {
@@ -70,6 +72,8 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
         // A host that does not hear it is asked again at its next look.
         if (task !== undefined) await context.order(follows.host, 'task.stop', { taskId: task.task_id }).catch(() => {});
       };
+      /** An alarm that was settled may be history that is not kept any more, or of a catalog that was recovered: it is not raised anew. */
+      const isMadeUpFor = async (chain: string, since: ClusterTime): Promise<boolean> => points.good(await points.list(setId), set.repository).some((point) => isOfChain(point, chain) && compareTimes(since, point.checkpoint) <= 0);
       const onStatus = async (key: string, value: unknown): Promise<void> => {
         if (key === 'chain') {
           const { chain, since, isBehindBarrier, cuts, through, committed, entriesPerSecond } = chainStatus.parse(value);
@@ -83,12 +87,13 @@ export function oplogFlow({ catalog, sets, placement, standings, alarms }: Oplog
           saidShort = short?.member;
           await endIfChanged();
         } else if (key === 'broken') {
-          const { atMs, reason, chain, next, after, isUseless } = brokenStatus.parse(value);
-          const { stretches } = await standings.now(setId);
-          await standings.change(setId, { state: 'broken', stretches: stretches.filter((stretch) => !isUseless || stretch.chain !== chain), says: reason, session });
+          const { atMs, reason, chain, next, after, isUseless, since } = brokenStatus.parse(value);
+          await standings.change(setId, ({ stretches }) => ({ ...(since === null && { state: 'broken', says: reason }), stretches: stretches.filter((stretch) => !isUseless || stretch.chain !== chain), session }));
+          if (since !== null && (await isMadeUpFor(next, since))) return;
           await alarms.raise({ setId, key: `broken:${next}`, atMs, what: 'oplog chain broken', says: `${reason}${blameOf(mode, after.t)}; what happened after ${sayTime(after)} until the new chain begins cannot be reached` });
         } else if (key === 'barrier') {
-          const { at, what, chain } = barrierStatus.parse(value);
+          const { at, what, chain, since } = barrierStatus.parse(value);
+          if (since !== null && (await isMadeUpFor(chain, since))) return;
           await alarms.raise({ setId, key: `barrier:${chain}:${showTime(at)}`, atMs: at.t * 1000, what: 'oplog barrier', says: `${what} at ${showTime(at)} cannot be replayed over` });
         } else if (key === 'hole') {
           const { chain, after, through } = holeStatus.parse(value);

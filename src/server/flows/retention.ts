@@ -16,15 +16,16 @@ import type { Flow, FlowContext } from '../flow.ts';
 import type { OplogTending } from '../oplog-tending.ts';
 import type { Points } from '../points.ts';
 import type { Retention } from '../retention.ts';
+import type { Sweeps } from '../sweeps.ts';
 import { giveBack } from './give-back.ts';
 
 const wish = z.object({ setId: z.string(), name: z.string(), repository: z.string() });
 export type RetentionWish = z.infer<typeof wish>;
 
-type RetentionServices = { retention: Retention; tending: OplogTending; archives: Archives; points: Points; catalog: Catalog };
+type RetentionServices = { retention: Retention; tending: OplogTending; archives: Archives; points: Points; catalog: Catalog; sweeps: Pick<Sweeps, 'want'> };
 
 export function retentionFlow(services: RetentionServices): Flow<RetentionWish> {
-  const { retention, tending, archives, points } = services;
+  const { retention, tending, archives, points, sweeps } = services;
   return {
     wish,
     async run({ setId, name, repository }, context) {
@@ -51,7 +52,7 @@ export function retentionFlow(services: RetentionServices): Flow<RetentionWish> 
         }
         await wasDeleted(id, deleted, services, context);
       }
-      const { freedBytes, oplog } = await giveBack({ host, repository, setId, isDeleted: deleted.length > 0 }, async () => await tending.tend(set, await retention.oplogRuleOf(setId), null, context), context);
+      const { freedBytes, oplog } = await giveBack({ host, repository, setId, isDeleted: deleted.length > 0 }, { tend: async () => await tending.tend(set, await retention.oplogRuleOf(setId), null, context), wantSweep: async () => await sweeps.want(repository) }, context);
       return { state: refused.length === 0 && !oplog.isMergeFailed ? 'success' : 'warning', result: { kind: 'retention', deleted, refused, freedBytes, oplogBytes: oplog.freedBytes, oplogWaiting: oplog.waiting, oplogMerged: oplog.merged } };
     },
   };

@@ -75,7 +75,7 @@ export function repositoryHandlers(services: Services): Pick<Handlers, Repositor
     },
     'repository.sweep': async ({ params }) => {
       const row = await archives.writable(params.repository);
-      return await start(row, 'sweep', { repository: row.id });
+      return await start(row, 'sweep', { repository: row.id, isByItself: false });
     },
   };
 }
