@@ -1,7 +1,7 @@
 /**
  * Leases: who works in an archive now.
  *
- *   held      an object leases/<kind>-<id>, written again every minute, that says until when it counts
+ *   held      an object leases/<kind>-<id>, written again every minute, that says until when it counts; after a renewal that failed, ten seconds later
  *   given up  deleted by its holder
  *   broken    found out of date by a sweep, which writes leases/broken-<kind>-<id> and deletes the lease
  *
@@ -26,6 +26,8 @@ import type { Storage } from './storage/storage.ts';
 /** Half of it may pass without a renewal: a network that is away for five minutes costs no point. */
 export const leaseMs = 16 * 60_000;
 const renewMs = 60_000;
+/** A renewal that failed is tried again sooner: of a disk that was full, or a network that was away, nobody knows for how long. */
+const retryMs = 10_000;
 
 export type LeaseKind = 'writer' | 'sweep';
 export type LeaseState = { readonly name: string; readonly kind: LeaseKind; readonly startedMs: number; readonly untilMs: number; readonly holder?: Holder };
@@ -56,11 +58,17 @@ export async function takeLease({ storage, names, objectKey, clock }: Parts, kin
   const ended = new AbortController();
   let renewing = Promise.resolve();
   const renew = async (): Promise<void> => {
-    for (;;) {
-      await clock.wait(renewMs, ended.signal);
-      if ((await storage.stat(brokenName(name))) !== undefined) return;
-      await write();
-      renewedAt = clock.monotonicMs();
+    for (let waitMs = renewMs; ; ) {
+      await clock.wait(waitMs, ended.signal);
+      try {
+        if ((await storage.stat(brokenName(name))) !== undefined) return;
+        await write();
+        renewedAt = clock.monotonicMs();
+        waitMs = renewMs;
+      } catch {
+        // Whether it lasted too long is for whoever confirms.
+        waitMs = retryMs;
+      }
     }
   };
   renewing = renew().catch(() => {});
