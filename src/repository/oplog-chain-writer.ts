@@ -18,7 +18,7 @@ import type { Clock } from '../base/clock.ts';
 import type { ArchiveParts } from './archive-parts.ts';
 import { chainBusy, chainTaken, objectDamaged, objectMissing, oplogNotFollowing } from './failures.ts';
 import { awaitListed } from './fresh-list.ts';
-import { takeLease } from './lease.ts';
+import { isAhead, takeLease } from './lease.ts';
 import { dayOf } from './object-names.ts';
 import { chainRoot, type StoredChain } from './oplog-chain.ts';
 import { listParts, openLink, wayFrom } from './oplog-reader.ts';
@@ -43,6 +43,11 @@ export type Sign = { readonly node: string; readonly token: string; readonly atM
 export const signedForMs = 30_000;
 const signEveryMs = 10_000;
 
+/** When it was signed last. A sign that cannot be read, or is from the future, counts from its last writing; one that was written in the future, too, from never. */
+export function signedAt(sign: Sign | undefined, stored: { readonly modifiedMs: number } | undefined, clock: Clock): number {
+  return [sign?.atMs, stored?.modifiedMs].find((atMs) => atMs !== undefined && !isAhead(atMs, clock)) ?? Number.NEGATIVE_INFINITY;
+}
+
 export async function openChainWriter(parts: ArchiveParts, chain: string, stored: StoredChain, node: string, clock: Clock): Promise<ChainWriter> {
   const { storage, keys, names } = parts;
   const signName = names.chainWriter(chain);
@@ -63,8 +68,10 @@ export async function openChainWriter(parts: ArchiveParts, chain: string, stored
   };
 
   const other = await readSign();
-  const silentMs = other === undefined ? Number.POSITIVE_INFINITY : clock.now() - other.atMs;
-  if (other !== undefined && other.node !== node && silentMs < signedForMs) throw chainBusy({ chain, node: other.node, seconds: Math.round(silentMs / 1000) });
+  if (other !== undefined && other.node !== node) {
+    const silentMs = clock.now() - signedAt(other, await storage.stat(signName), clock);
+    if (silentMs < signedForMs) throw chainBusy({ chain, node: other.node, seconds: Math.max(0, Math.round(silentMs / 1000)) });
+  }
   await sign();
 
   const { last, edges } = await lookFresh(parts, chain, stored, clock);
