@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { memoryStorage } from '../../test/kit/memory-storage.ts';
+import { memoryStorage, type MemoryStorage } from '../../test/kit/memory-storage.ts';
 import { batchOf, readAll, time, writeSlices } from '../../test/kit/oplog-scene.ts';
 import { timeKey, type Optime } from '../base/cluster-time.ts';
 import { isFailure } from '../base/failure.ts';
 import { silentLog } from '../base/log.ts';
 import { openArchive } from '../repository/archive.ts';
 import { randomKey } from '../repository/keys.ts';
+import { openOplogArchive } from '../repository/oplog-archive.ts';
 import { encodeSlice, openSliceHeader } from '../repository/oplog-slice.ts';
+import { cutOplog, emptyCuts } from '../repository/oplog-trim.ts';
 import { makeArchive } from '../repository/repository.ts';
+import type { Storage } from '../repository/storage/storage.ts';
 import { archiveRules } from './archive-rules.ts';
 import { requestRefused } from './failures.ts';
 import { openServedSession } from './served-session.ts';
@@ -33,6 +36,15 @@ async function openScene() {
     return { name, bytes: encodeSlice(keys, name, after, previous, [batchOf([through], 'FORGED')]).bytes };
   };
   return { storage, archive, chain, names, ask, slice };
+}
+
+/** Puts go through the session's rules. */
+function channelOf(storage: MemoryStorage, ask: (kind: 'put' | 'create' | 'take-back', head: object, body?: Uint8Array) => Promise<object>): Storage {
+  return {
+    ...storage,
+    put: async (name, bytes, how) => ((await ask('put', { name, how }, bytes)) as { outcome: 'stored' | 'exists' }).outcome,
+    delete: async (name) => void (await ask('take-back', { name })),
+  };
 }
 
 const isRefused = (error: unknown): boolean => isFailure(error, requestRefused);
@@ -72,6 +84,19 @@ test('what a writer that lost left beside the chain holds nobody up', async () =
   const next = await slice(time(1040, 3), time(1050));
   assert.deepEqual(await ask('put', { name: next.name, how: 'new' }, next.bytes), { outcome: 'stored' });
   assert.equal((await archive.oplog.slices(chain)).at(-1)!.through.t, 1050);
+});
+
+test('a chain whose first slice behind a cut is lost ends with the cut, and is archived anew from there', async () => {
+  const { storage, archive, chain, ask } = await openScene();
+  const { full } = await cutOplog(archive.parts, async () => (_, through) => through.t > 1020);
+  await emptyCuts(archive.parts, full);
+  storage.objects.delete([...storage.objects.keys()].filter((name) => name.includes('/slices/')).sort()[0]!);
+  const session = channelOf(storage, ask);
+  const writer = await openOplogArchive({ ...archive.parts, storage: session }).openChainWriter(chain, 'host');
+  assert.equal(writer.through.t, 1020);
+  writer.append(batchOf([time(1030), time(1045)]));
+  assert.equal((await writer.flush()).t, 1045);
+  assert.equal((await archive.oplog.slices(chain)).at(-1)!.through.t, 1045);
 });
 
 test('what is no cut by its place is none, whatever its name has in it', async () => {

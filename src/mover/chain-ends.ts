@@ -3,7 +3,7 @@
  * write again what is archived, neither over it nor into the midst of it.
  */
 import { compareTimes, showTime, type ClusterTime } from '../base/cluster-time.ts';
-import { listUnder, wayFrom } from '../repository/oplog-reader.ts';
+import { inOrder, listUnder, wayFrom } from '../repository/oplog-reader.ts';
 import { parseSliceName } from '../repository/oplog-slice.ts';
 import type { Storage } from '../repository/storage/storage.ts';
 import type { ArchiveRules } from './archive-rules.ts';
@@ -18,15 +18,16 @@ export type ChainEnds = {
 };
 
 /**
- * Each chain is listed once, at the first slice. It ends where its slices lead from the first one on, as its writer sees it: one that somebody
- * left beside the others, or that stands behind a missing one, ends nothing.
+ * Each chain is listed once, at the first slice. It ends where its cuts and slices lead from the first one on, as its writer sees it: one that somebody
+ * left beside the others, or that stands behind a missing one, ends nothing. Where the first one itself is missing nobody sees it here: the chain's
+ * start is sealed, and whoever writes begins another chain.
  */
 export function openChainEnds(storage: Pick<Storage, 'list' | 'stat'>, rules: Pick<ArchiveRules, 'slicesAround'>): ChainEnds {
   const ends = new Map<string, ClusterTime | null>();
   const endOf = async (slices: string): Promise<ClusterTime | null> => {
     const known = ends.get(slices);
     if (known !== undefined) return known;
-    const found = await listUnder({ storage }, slices);
+    const found = [...(await listUnder({ storage }, slices.replace(/slices\/$/, 'cuts/'))), ...(await listUnder({ storage }, slices))].sort(inOrder);
     const end = found.length === 0 ? null : wayFrom(found, found[0]!.after, undefined).at(-1)!.through;
     ends.set(slices, end);
     return end;

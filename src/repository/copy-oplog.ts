@@ -5,8 +5,8 @@
  *     1. its start                     the chain exists
  *     2. slices of the source listed   then its barriers: none of a listed slice is missed
  *     3. barriers                      before the slices that they are in
- *     4. slices, in order              each proved to continue the one before it, sealed with the target's key; for what retention cut
- *                                      out of the source the same cut, begun where the target's chain ends
+ *     4. slices, in order              each proved to continue the one before it, sealed with the target's key, and retained before the next one;
+ *                                      for what retention cut out of the source the same cut, begun where the target's chain ends
  *
  * A slice keeps its header to the byte, and with it its hash, so the copied chain proves itself as the source's does. A slice
  * that is there already is the same one. Whoever is killed leaves a shorter chain. Either side may have merged slices, each with borders of its
@@ -115,6 +115,8 @@ async function copyFromEnd(copying: Run, chain: string, lastDay: number, report:
   const name = target.names.chainStart(chain);
   await target.storage.put(name, sealObject(target.keys.object, name, stored), 'new');
   const { end, around, fresh } = await joinEnds(copying, chain, stored, lastDay);
+  // Whoever copied before may have been killed between storing a slice and retaining it; it can only be the last one.
+  if (end?.isCut === false) await target.storage.retention?.retain([end.name, name, target.names.about]);
   let before = end === undefined ? undefined : await openLink(target, chain, end);
   let through: ClusterTime = end?.through ?? stored.start.after;
   const way = wayFrom(entered(fresh, around?.through ?? through), around?.through ?? through, undefined);
@@ -132,7 +134,7 @@ async function copyFromEnd(copying: Run, chain: string, lastDay: number, report:
     }
     const { bytes, opened } = await reseal(source, target, chain, slice);
     requireFollowing(chain, stored, slice, opened, before);
-    await put(copying, slice.name, bytes, report);
+    await put(copying, chain, slice.name, bytes, report);
     before = opened;
     through = slice.through;
   }
@@ -140,9 +142,11 @@ async function copyFromEnd(copying: Run, chain: string, lastDay: number, report:
   return through;
 }
 
-async function put({ target, lease, onSlice }: Run, name: string, bytes: Buffer, report: OplogCopied): Promise<void> {
+/** Counted once it is retained, and the chain's start with it, as its writer does it. */
+async function put({ target, lease, onSlice }: Run, chain: string, name: string, bytes: Buffer, report: OplogCopied): Promise<void> {
   await lease.confirm();
   await target.storage.put(name, bytes, 'new');
+  await target.storage.retention?.retain([name, target.names.chainStart(chain), target.names.about]);
   report.slices += 1;
   report.bytes += bytes.length;
   onSlice?.(bytes.length);
@@ -164,7 +168,7 @@ async function copyRest(copying: Run, chain: string, { end, link, around }: { en
   const encoder = openSliceEncoder(target.keys);
   for await (const batch of entriesOf(source, chain, around, theirs.opened, end.through, around.through)) encoder.add(batch);
   const { bytes, hash, through } = encoder.finish(name, link.header.through, link.hash, theirs.opened.hash);
-  await put(copying, name, bytes, report);
+  await put(copying, chain, name, bytes, report);
   return { header: { after: link.header.through, through, previous: link.hash }, hash };
 }
 

@@ -4,7 +4,7 @@ import { isFailure } from '../base/failure.ts';
 import type { ArchiveParts } from './archive-parts.ts';
 import { isHeld, listLeases } from './lease.ts';
 import { listChains } from './oplog-archive.ts';
-import { signedForMs, type Sign } from './oplog-chain-writer.ts';
+import { signedAt, signedForMs, type Sign } from './oplog-chain-writer.ts';
 import { openObject } from './sealed-object.ts';
 
 export type ArchiveHolder = { readonly what: 'writer' | 'sweep' | 'oplog'; readonly seenMs: number; readonly untilMs: number };
@@ -21,11 +21,11 @@ export async function holdersOf(parts: ArchiveParts, clock: Clock): Promise<Arch
     const name = names.chainWriter(chain);
     const found = await storage.stat(name);
     if (found === undefined) continue;
-    // A sign that cannot be read counts from its last writing.
-    const atMs = await storage.read(name).then((bytes) => (openObject(keys.object, name, bytes) as Sign).atMs).catch((error: unknown) => {
+    const sign = await storage.read(name).then((bytes) => openObject(keys.object, name, bytes) as Sign).catch((error: unknown) => {
       if (!isFailure(error)) throw error;
-      return found.modifiedMs;
+      return undefined;
     });
+    const atMs = signedAt(sign, found, clock);
     if (clock.now() - atMs < signedForMs) holders.push({ what: 'oplog', seenMs: atMs, untilMs: atMs + signedForMs });
   }
   return holders;

@@ -1,9 +1,9 @@
 /**
  * Leases: who works in an archive now.
  *
- *   held      an object leases/<kind>-<id>, written again every minute, that says until when it counts
+ *   held      an object leases/<kind>-<id>, written again every minute, that says until when it counts; after a renewal that failed, ten seconds later
  *   given up  deleted by its holder
- *   broken    found out of date by a sweep, which writes leases/broken-<kind>-<id> and deletes the lease
+ *   broken    found out of date, or from a clock that was far ahead, by a sweep, which writes leases/broken-<kind>-<id> and deletes the lease
  *
  * Times only decide when a silent holder is presumed dead; one that ran on the same machine is known to be, at once. Safety does not rest on clocks: a holder makes sure that its
  * lease was not broken after it has published (`confirm`), and a sweep breaks leases before it looks at restore points.
@@ -26,6 +26,8 @@ import type { Storage } from './storage/storage.ts';
 /** Half of it may pass without a renewal: a network that is away for five minutes costs no point. */
 export const leaseMs = 16 * 60_000;
 const renewMs = 60_000;
+/** A renewal that failed is tried again sooner: of a disk that was full, or a network that was away, nobody knows for how long. */
+const retryMs = 10_000;
 
 export type LeaseKind = 'writer' | 'sweep';
 export type LeaseState = { readonly name: string; readonly kind: LeaseKind; readonly startedMs: number; readonly untilMs: number; readonly holder?: Holder };
@@ -56,11 +58,17 @@ export async function takeLease({ storage, names, objectKey, clock }: Parts, kin
   const ended = new AbortController();
   let renewing = Promise.resolve();
   const renew = async (): Promise<void> => {
-    for (;;) {
-      await clock.wait(renewMs, ended.signal);
-      if ((await storage.stat(brokenName(name))) !== undefined) return;
-      await write();
-      renewedAt = clock.monotonicMs();
+    for (let waitMs = renewMs; ; ) {
+      await clock.wait(waitMs, ended.signal);
+      try {
+        if ((await storage.stat(brokenName(name))) !== undefined) return;
+        await write();
+        renewedAt = clock.monotonicMs();
+        waitMs = renewMs;
+      } catch {
+        // Whether it lasted too long is for whoever confirms.
+        waitMs = retryMs;
+      }
     }
   };
   renewing = renew().catch(() => {});
@@ -92,12 +100,24 @@ export async function breakLease(storage: Storage, lease: LeaseState): Promise<v
   await storage.delete(lease.name);
 }
 
+const mostAheadMs = 60 * 60_000;
+
+/** So far that a clock was wrong. */
+export function isAhead(atMs: number, clock: Clock): boolean {
+  return atMs - clock.now() > mostAheadMs;
+}
+
 /** Whether the holder may be working: its time has not run out, and it is not known to be dead. */
-export async function isHeld(lease: LeaseState, clock: Clock): Promise<boolean> {
+export async function mayBeAtWork(lease: LeaseState, clock: Clock): Promise<boolean> {
   return clock.now() <= lease.untilMs && !(await isDead(lease.holder));
 }
 
-/** All leases there are, the out-of-date ones too. One that cannot be read counts from its last writing. */
+/** Whether the lease counts. One from the future does not: should somebody be working all the same, he sees that it was broken. */
+export async function isHeld(lease: LeaseState, clock: Clock): Promise<boolean> {
+  return !isAhead(lease.untilMs - leaseMs, clock) && (await mayBeAtWork(lease, clock));
+}
+
+/** All leases there are, the out-of-date ones too. One that cannot be read, or is from the future, counts from its last writing. */
 export async function listLeases({ storage, names, objectKey, clock }: Parts): Promise<LeaseState[]> {
   const found: LeaseState[] = [];
   for await (const { name, modifiedMs } of storage.list(names.leases)) {
@@ -108,7 +128,7 @@ export async function listLeases({ storage, names, objectKey, clock }: Parts): P
     const kind: LeaseKind = lastPart(name).startsWith('sweep-') ? 'sweep' : 'writer';
     try {
       const state = openObject(objectKey, name, await storage.read(name)) as { startedMs: number; untilMs: number; holder?: Holder };
-      found.push({ name, kind, ...state });
+      found.push({ name, kind, ...state, ...(isAhead(state.untilMs - leaseMs, clock) && { untilMs: modifiedMs + leaseMs }) });
     } catch (error) {
       if (isFailure(error, objectMissing)) continue;
       if (!isFailure(error) || isOfPlace(error)) throw error;

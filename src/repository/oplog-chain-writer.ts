@@ -5,6 +5,11 @@
  * that sign is fresh; the same node takes over at once, as it does after a kill. The sign is a courtesy: what keeps a
  * chain single is that a slice is withdrawn when another one starts at the same moment. Of two that put theirs at once
  * each sees the other and both withdraw; nothing is lost, because neither has told its caller that it is stored.
+ *
+ * Behind a slice that is gone others may stand. They carry the hash of the one that is gone, and what is written in its place has another,
+ * even of the same entries: it is made of other batches. By their names alone one of them would seem to go on from a slice that ends where it
+ * begins, and to lead on to one that begins where it ends. So no slice ends at either: what is pending is stored up to the last batch that ends
+ * elsewhere, and the old ones are passed.
  */
 import { compareTimes, showTime, timeKey, type Optime } from '../base/cluster-time.ts';
 import { isFailure } from '../base/failure.ts';
@@ -13,10 +18,10 @@ import type { Clock } from '../base/clock.ts';
 import type { ArchiveParts } from './archive-parts.ts';
 import { chainBusy, chainTaken, objectDamaged, objectMissing, oplogNotFollowing } from './failures.ts';
 import { awaitListed } from './fresh-list.ts';
-import { takeLease } from './lease.ts';
+import { isAhead, takeLease } from './lease.ts';
 import { dayOf } from './object-names.ts';
 import { chainRoot, type StoredChain } from './oplog-chain.ts';
-import { listSlices, openLink } from './oplog-reader.ts';
+import { listParts, openLink, wayFrom } from './oplog-reader.ts';
 import { encodeSlice, sliceName, type OplogBatch, type SliceName } from './oplog-slice.ts';
 import { openObject, sealObject } from './sealed-object.ts';
 
@@ -26,7 +31,7 @@ export type ChainWriter = {
   readonly pendingBytes: number;
   /** Refuses a batch that does not come behind what was appended before. */
   append(batch: OplogBatch): void;
-  /** One durable slice of what is pending; answers how far the chain reaches now. After a failure what was pending still is. */
+  /** One durable slice of what is pending, up to the last batch that ends where no other slice begins or ends; answers how far the chain reaches now. After a failure what was pending still is. */
   flush(): Promise<Optime>;
   /** What is pending is dropped. */
   close(): Promise<void>;
@@ -37,6 +42,11 @@ export type Sign = { readonly node: string; readonly token: string; readonly atM
 
 export const signedForMs = 30_000;
 const signEveryMs = 10_000;
+
+/** When it was signed last. A sign that cannot be read, or is from the future, counts from its last writing; one that was written in the future, too, from never. */
+export function signedAt(sign: Sign | undefined, stored: { readonly modifiedMs: number } | undefined, clock: Clock): number {
+  return [sign?.atMs, stored?.modifiedMs].find((atMs) => atMs !== undefined && !isAhead(atMs, clock)) ?? Number.NEGATIVE_INFINITY;
+}
 
 export async function openChainWriter(parts: ArchiveParts, chain: string, stored: StoredChain, node: string, clock: Clock): Promise<ChainWriter> {
   const { storage, keys, names } = parts;
@@ -58,11 +68,13 @@ export async function openChainWriter(parts: ArchiveParts, chain: string, stored
   };
 
   const other = await readSign();
-  const silentMs = other === undefined ? Number.POSITIVE_INFINITY : clock.now() - other.atMs;
-  if (other !== undefined && other.node !== node && silentMs < signedForMs) throw chainBusy({ chain, node: other.node, seconds: Math.round(silentMs / 1000) });
+  if (other !== undefined && other.node !== node) {
+    const silentMs = clock.now() - signedAt(other, await storage.stat(signName), clock);
+    if (silentMs < signedForMs) throw chainBusy({ chain, node: other.node, seconds: Math.max(0, Math.round(silentMs / 1000)) });
+  }
   await sign();
 
-  const last = await lastFresh(parts, chain, clock);
+  const { last, edges } = await lookFresh(parts, chain, stored, clock);
   let { through, hash } = await endOf(parts, chain, stored, last);
   const chainNames = [names.chainStart(chain), names.about];
   // Whoever wrote before may have been killed between storing a slice and retaining it; it can only be the last one.
@@ -81,7 +93,7 @@ export async function openChainWriter(parts: ArchiveParts, chain: string, stored
   };
 
   const flush = async (): Promise<Optime> => {
-    const batches = pending;
+    const batches = pending.slice(0, pending.findLastIndex((batch) => !edges.has(showTime(batch.last))) + 1);
     if (batches.length === 0) return through;
     await resign();
     const last = batches.at(-1)!.last;
@@ -137,11 +149,17 @@ async function besideOf({ storage, names }: ArchiveParts, chain: string, after: 
   return found.filter((other) => other !== name);
 }
 
-/** By a list that has a lease of its own in it, and so every slice that somebody was told of before: what goes on behind an older end is read by nobody. */
-async function lastFresh(parts: ArchiveParts, chain: string, clock: Clock): Promise<SliceName | undefined> {
+/**
+ * By a list that has a lease of its own in it, and so every slice that somebody was told of before: what goes on behind an older end is read by nobody.
+ * `edges`: where slices that lie further on begin and end: behind one that is gone, or beside the chain.
+ */
+async function lookFresh(parts: ArchiveParts, chain: string, stored: StoredChain, clock: Clock): Promise<{ last: SliceName | undefined; edges: ReadonlySet<string> }> {
   const lease = await takeLease({ storage: parts.storage, names: parts.names, objectKey: parts.keys.object, clock }, 'writer');
   try {
-    return (await listSlices(parts, chain)).at(-1);
+    const all = await listParts(parts, chain);
+    const last = wayFrom(all, stored.start.after, undefined).at(-1);
+    const end = last?.through ?? stored.start.after;
+    return { last, edges: new Set(all.flatMap(({ after, through }) => [after, through]).filter((at) => compareTimes(at, end) > 0).map(showTime)) };
   } finally {
     await lease.release();
   }

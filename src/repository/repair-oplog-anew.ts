@@ -92,6 +92,8 @@ async function writeAnew(healing: OplogHealing, stretch: Stretch, goesOn: () => 
     for (const { name } of pieces.slice(1)) await deleteUnlessRetained(parts.storage, name).catch(() => false);
     throw error;
   }
+  // Not before all of them are on the way: those of a repair that ended early are to be taken back, or written again by the next one.
+  await parts.storage.retention?.retain(pieces.map(({ name }) => name));
   return await removeDamaged(parts, stretch, pieces);
 }
 

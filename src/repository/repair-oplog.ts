@@ -60,6 +60,7 @@ async function healSlice(parts: ArchiveParts, from: ArchiveParts, chain: string,
   const { bytes, opened } = await reseal(from, parts, chain, slice);
   requireFollowing(chain, stored, slice, opened, await sliceBefore(parts, chain, slice));
   await parts.storage.put(slice.name, bytes, 'replace');
+  await parts.storage.retention?.retain([slice.name]);
   return true;
 }
 

@@ -4,7 +4,7 @@ import { isFailure } from '../base/failure.ts';
 import type { ArchiveParts } from './archive-parts.ts';
 import { damageOf, type Damage } from './damage.ts';
 import { objectMissing, sweepRunning } from './failures.ts';
-import { isHeld, listLeases } from './lease.ts';
+import { listLeases, mayBeAtWork } from './lease.ts';
 import { openObject, sealObject } from './sealed-object.ts';
 
 export type Retirement = { readonly name: string; readonly atMs: number; readonly packs: readonly string[] };
@@ -29,8 +29,9 @@ export async function listRetirements({ storage, names, keys }: ArchiveParts): P
 export async function readRetired(parts: ArchiveParts, clock: Clock): Promise<Set<string>> {
   const { found, damaged } = await listRetirements(parts);
   if (damaged.length > 0) {
+    // Nothing is broken here, so one whose clock is wrong may be at work, too.
     for (const lease of await listLeases({ storage: parts.storage, names: parts.names, objectKey: parts.keys.object, clock })) {
-      if (lease.kind === 'sweep' && (await isHeld(lease, clock))) throw sweepRunning({ setId: parts.setId });
+      if (lease.kind === 'sweep' && (await mayBeAtWork(lease, clock))) throw sweepRunning({ setId: parts.setId });
     }
   }
   return new Set(found.flatMap(({ packs }) => packs));

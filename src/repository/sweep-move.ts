@@ -11,6 +11,7 @@ import { frameLength, type ChunkHeader, type ChunkId, type Frame } from './chunk
 import type { ChunkIndex } from './chunk-index.ts';
 import { frameDamaged, packDamaged } from './failures.ts';
 import { openFrame, openSealer, sealedFrameBytes } from './frame-codec.ts';
+import { openMovedFrames } from './moved-frames.ts';
 import { openPack, type OpenPack } from './open-pack.ts';
 import type { Kept } from './sweep-marks.ts';
 
@@ -31,8 +32,7 @@ export function openChunkMover(parts: ArchiveParts, index: ChunkIndex, retired: 
   const seal = openSealer('balanced');
   const plain = Buffer.allocUnsafeSlow(sealedFrameBytes);
   const sealed = Buffer.allocUnsafeSlow(sealedFrameBytes);
-  /** Where a frame of a pack that goes is now. */
-  const moved = new Map<string, Frame & { readonly pack: string }>();
+  const moved = openMovedFrames();
   let open: OpenPack | undefined;
   let bytes = 0;
   let count = 0;
@@ -50,9 +50,8 @@ export function openChunkMover(parts: ArchiveParts, index: ChunkIndex, retired: 
   };
 
   const moveFrame = async (id: ChunkId, at: number, length: number, frame: Frame, from: string): Promise<Frame> => {
-    const key = `${from}/${frame.offset}`;
-    const known = moved.get(key);
-    if (known !== undefined) return { ...known, pack: known.pack === open!.id ? undefined : known.pack };
+    const known = moved.get(from, frame.offset);
+    if (known !== undefined) return { ...known, hash: frame.hash, pack: known.pack === open!.id ? undefined : known.pack };
     const to = plain.subarray(0, length);
     const old = await packs.readFrames(from, frame.offset, frame.bytes, id);
     if (!openFrame({ how: frame.how as 'plain' | 'zstd', offset: frame.offset, sealed: old, hash: frame.hash }, keys.pack(from), to)) {
@@ -61,10 +60,9 @@ export function openChunkMover(parts: ArchiveParts, index: ChunkIndex, retired: 
     const offset = open!.bytes;
     const { how, bytes: size } = seal(to, open!.key, offset, sealed);
     await open!.append(offset, sealed.subarray(0, size));
-    const now = { how, pack: open!.id, offset, bytes: size, hash: frame.hash };
-    moved.set(key, now);
+    moved.set(from, frame.offset, { how, pack: open!.id, offset, bytes: size });
     takenBytes += frame.bytes;
-    return { ...now, pack: undefined };
+    return { how, pack: undefined, offset, bytes: size, hash: frame.hash };
   };
 
   return {

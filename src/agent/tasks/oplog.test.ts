@@ -22,7 +22,7 @@ async function openScene() {
   const context = { clock: turnedClock(), say: () => {}, status: (key: string, value: unknown) => void said.push({ key, value }) };
   const begin = async (why: string, previous: string | null): Promise<string> => await archive.oplog.startChain({ why, after: entry(300), previous });
   const named = (part: string): string => [...storage.objects.keys()].find((name) => name.includes(part))!;
-  return { storage, archive, first, said, named, follow: async () => await newestChain(archive.oplog, begin, context) };
+  return { storage, archive, first, said, named, follow: async (isAppendOnly = false) => await newestChain(archive.oplog, begin, { ...context, isAppendOnly }) };
 }
 
 test('a follower goes on with the newest chain, also over a barrier whose record is damaged, and tells of the barrier again', async () => {
@@ -68,3 +68,23 @@ for (const [what, hurt, after] of [
     assert.equal(scene.said.length, 2);
   });
 }
+
+test('a chain whose first slice is lost goes on where that can be written anew; over a data channel the next one begins, and what is left of it stays of use', async () => {
+  const scene = await openScene();
+  const writer = await scene.archive.oplog.openChainWriter(scene.first, 'n1');
+  writer.append({ first: entry(260), last: entry(260), count: 1, bytes: noise(500, 2) });
+  await writer.flush();
+  await writer.close();
+  assert.equal(await scene.follow(true), scene.first);
+  scene.storage.objects.delete(scene.named('/slices/'));
+  assert.equal(await scene.follow(false), scene.first);
+  const broken = (): unknown[] => scene.said.filter((one) => (one as { key?: string }).key === 'broken');
+  assert.deepEqual(broken(), []);
+  const next = await scene.follow(true);
+  assert.notEqual(next, scene.first);
+  const { value } = broken()[0]! as { value: Record<string, unknown> };
+  assert.deepEqual([value['chain'], value['next'], value['after'], value['isUseless']], [scene.first, next, { t: 260, i: 1 }, false]);
+  assert.match(String(value['reason']), /first archived entries .* are missing/);
+  assert.deepEqual((await windowOf(scene.archive, 0)).spans.map(({ chain, after }) => [chain, after.t]), [[scene.first, 200], [next, 300]]);
+  assert.equal(await scene.follow(true), next, 'a restart goes on with it');
+});

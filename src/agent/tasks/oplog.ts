@@ -10,6 +10,7 @@
  * asked for, because no moment behind it can be reached from a point before it.
  */
 import { type ClusterTime, type Optime, sayTime, showTime } from '../../base/cluster-time.ts';
+import type { Clock } from '../../base/clock.ts';
 import { describe } from '../../base/failure.ts';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
 import { barrierOf, entriesOf } from '../../mongo/oplog-entry.ts';
@@ -27,6 +28,7 @@ type Input = TaskInput<'oplog'>;
 const sliceBytes = 8 << 20;
 const statusEveryMs = 1_000;
 const lookEveryMs = 60_000;
+const listsLagMs = 300_000;
 
 const reasons: Record<BreakReason, string> = {
   rollback: 'rollback: the set disowned operations that had been archived',
@@ -37,7 +39,8 @@ export async function followSetOplog(input: Input, context: TaskContext): Promis
   context.step('open the archive');
   const archive = await openArchiveAt(input.archive, context);
   using _ = tellReach(input, context);
-  let chain = await newestChain(archive.oplog, async (why, previous) => await startChain(archive.oplog, input, why, previous, context), context);
+  const isAppendOnly = archive.parts.storage.appendOnly === true;
+  let chain = await newestChain(archive.oplog, async (why, previous) => await startChain(archive.oplog, input, why, previous, context), { ...context, isAppendOnly });
   for (;;) {
     await using writer = closing(await archive.oplog.openChainWriter(chain, input.setName));
     const broken = await follow(archive.oplog, chain, writer, input, context);
@@ -69,27 +72,32 @@ function tellReach(input: Input, context: TaskContext): Disposable {
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
+type Following = Pick<TaskContext, 'say' | 'status' | 'clock'> & { /** Nothing is written here in front of what is archived. */ readonly isAppendOnly?: boolean };
+
 /**
  * The newest chain there is goes on; why it was begun and what its barriers are is told again. One that leads nowhere, because its start or the place of a barrier in it cannot be read, does not: whatever
- * is archived behind it, no moment there can be reached. The next one begins, and says why.
+ * is archived behind it, no moment there can be reached. Nor does one whose first slice is gone, over a data channel: it would be archived anew from its start,
+ * and the side that serves cannot know that nothing was there. The next one begins, and says why.
  */
-export async function newestChain(oplog: Pick<OplogArchive, 'chains' | 'slices' | 'barriers'>, begin: (why: string, previous: string | null) => Promise<string>, context: Pick<TaskContext, 'say' | 'status' | 'clock'>): Promise<string> {
+export async function newestChain(oplog: Pick<OplogArchive, 'chains' | 'slices' | 'barriers' | 'runs'>, begin: (why: string, previous: string | null) => Promise<string>, context: Following): Promise<string> {
   const { chains, hurt } = await oplog.chains();
   const known = chains.at(-1);
   // Ids sort by the time they were made.
   const lost = hurt.map(({ chain }) => chain).sort().at(-1);
   if (known === undefined && lost === undefined) return await begin('first chain of this set', null);
   const endOf = async (chain: Chain | undefined): Promise<ClusterTime> => (chain === undefined ? { t: 0, i: 0 } : ((await oplog.slices(chain.id)).at(-1)?.through ?? chain.start.after));
-  const goOnBehind = async (chain: string, why: string, after: ClusterTime): Promise<string> => {
+  const goOnBehind = async (chain: string, why: string, after: ClusterTime, isUseless = true): Promise<string> => {
     context.say(why, 'error');
     const next = await begin(why, chain);
-    context.status('broken', { atMs: context.clock.now(), reason: why, chain, next, after: timeOf(after), isUseless: true });
+    context.status('broken', { atMs: context.clock.now(), reason: why, chain, next, after: timeOf(after), isUseless });
     return next;
   };
   if (lost !== undefined && (known === undefined || lost > known.id)) return await goOnBehind(lost, `the start of oplog chain ${lost} is damaged, and nothing of it can be used`, await endOf(known));
   const { id, start } = known!;
   const { barriers, isWhole } = await oplog.barriers(id);
   if (isWhole) {
+    const lastBehind = context.isAppendOnly === true ? await endBehindLostStart(oplog, id, context.clock) : undefined;
+    if (lastBehind !== undefined) return await goOnBehind(id, `the first archived entries of oplog chain ${id} are missing in the repository`, lastBehind, false);
     await tellAgain(oplog, known!, { chains: chains.slice(0, -1), hurt, endOf }, barriers, context);
     return id;
   }
@@ -113,6 +121,13 @@ async function tellAgain(oplog: Pick<OplogArchive, 'barriers'>, { id, start, sta
 type ChainsBefore = Awaited<ReturnType<OplogArchive['chains']>> & { endOf(chain: Chain | undefined): Promise<ClusterTime> };
 
 const timeOf = ({ t, i }: ClusterTime): ClusterTime => ({ t, i });
+
+/** Where the chain ends though its first slice is gone. What was written lately may be missing in a list only. */
+async function endBehindLostStart(oplog: Pick<OplogArchive, 'runs'>, chain: string, clock: Clock): Promise<ClusterTime | undefined> {
+  const runs = await oplog.runs(chain);
+  const end = runs[0]?.length === 0 ? runs.at(-1)?.at(-1)?.through : undefined;
+  return end !== undefined && end.t * 1000 < clock.now() - listsLagMs ? end : undefined;
+}
 
 function closing(writer: Writer): Writer & AsyncDisposable {
   return Object.assign(writer, { [Symbol.asyncDispose]: async () => await writer.close() });
