@@ -29,7 +29,7 @@ export function openNewsReader({ catalog, reports, policies, server }: { catalog
     if (open.length === 0 || (await withoutNewBase(session.set_id, catalog)).length > 0) return false;
     for (const alarm of open) {
       // What was begun since says nothing of this one.
-      const tries = (await catalog.sessions.backupsSince(alarm.set_id, alarm.raised_ms)).filter(({ id }) => id <= session.id);
+      const tries = (await catalog.sessions.backupsSince(alarm.set_id, alarm.raised_ms, session.created_ms)).filter(({ id }) => id <= session.id);
       if (isTriedAgainSoon(tries)) return true;
     }
     return false;
