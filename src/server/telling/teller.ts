@@ -10,7 +10,8 @@ import { randomId } from '../../base/ids.ts';
 import type { Log } from '../../base/log.ts';
 import type { Told } from '../../contract/notifications.ts';
 import { severities } from '../../contract/notifications.ts';
-import { fillSubject, judge, nextTry, openHour } from '../../domain/notification-rule.ts';
+import { countsAs } from '../../domain/kept-moment.ts';
+import { fillSubject, judge, longestWaitMs, nextTry, openHour } from '../../domain/notification-rule.ts';
 import { sendOver } from '../../tell/send.ts';
 import type { Message, NewsReader } from './news.ts';
 import type { Notifications } from './notifications.ts';
@@ -29,13 +30,19 @@ type Options = { catalog: Catalog; notifications: Notifications; reader: NewsRea
 const inDigest = 50;
 const keptMs = 8 * 86_400_000;
 
+/** News of before a notification was added is not for it. Where the clock was ahead then, nobody knows: it is. */
+const isFor = (news: NewsRow, addedMs: number, nowMs: number): boolean => countsAs(addedMs, nowMs) !== addedMs || addedMs <= news.at_ms;
+
 export function openTeller({ catalog, notifications, reader, clock, log, server, everyMs = 2_000, send = sendOver }: Options): Teller {
   const hours = new Map<string, ReturnType<typeof openHour>>();
   const senders = new Map<string, Promise<void>>();
   /** When a notification's queue is looked at again. */
   const resting = new Map<string, number>();
   let woken = Promise.withResolvers<void>();
-  let forgotMs = 0;
+  /** By the clock that cannot be set. */
+  let forgotMs = -Infinity;
+
+  const isLater = (nextMs: number): boolean => countsAs(nextMs, clock.now(), longestWaitMs) > clock.now();
 
   const hourOf = (row: NotificationRow): ReturnType<typeof openHour> => {
     const known = hours.get(row.id) ?? openHour(notifications.perHourOf(row));
@@ -51,12 +58,15 @@ export function openTeller({ catalog, notifications, reader, clock, log, server,
 
   async function shareOut(): Promise<void> {
     const rows = await notifications.list();
+    const nowMs = clock.now();
     for (const news of await catalog.news.toShare()) {
       const asked = rows.length === 0 ? undefined : await reader.forRule(news);
-      const verdicts = asked === undefined ? [] : rows.filter(({ added_ms }) => added_ms <= news.at_ms).map((row) => ({ notification: row.id, verdict: judge(notifications.ruleOf(row), asked) }));
+      const verdicts = asked === undefined ? [] : rows.filter(({ added_ms }) => isFor(news, added_ms, nowMs)).map((row) => ({ notification: row.id, verdict: judge(notifications.ruleOf(row), asked) }));
       await catalog.news.share(news.id, verdicts.filter(({ verdict }) => verdict !== 'not-its').map(({ notification, verdict }) => ({ notification, state: verdict === 'muted' ? 'muted' : 'waiting', next_ms: news.at_ms })));
     }
     for (const row of rows) {
+      const kept = { added_ms: countsAs(row.added_ms, nowMs), summary_from_ms: countsAs(row.summary_from_ms, nowMs) };
+      if (kept.added_ms !== row.added_ms || kept.summary_from_ms !== row.summary_from_ms) await catalog.notifications.countFrom(row.id, kept);
       const dueMs = notifications.summaryAtMs(row);
       if (dueMs !== null && dueMs <= clock.now()) await catalog.news.addSummary(row.id, clock.now());
     }
@@ -107,7 +117,7 @@ export function openTeller({ catalog, notifications, reader, clock, log, server,
       }
       const [next] = await catalog.news.tellings(row.id, 'waiting', 1);
       if (next === undefined) return;
-      if (next.next_ms > clock.now()) return void resting.set(row.id, next.next_ms);
+      if (isLater(next.next_ms)) return void resting.set(row.id, next.next_ms);
       const news = (await catalog.news.find(next.news))!;
       if (!(await tellOne(row, [next], async () => await reader.message(news), news.at_ms, signal))) return;
     }
@@ -129,7 +139,7 @@ export function openTeller({ catalog, notifications, reader, clock, log, server,
 
   async function startSenders(signal: AbortSignal): Promise<void> {
     for (const row of await notifications.list()) {
-      if (senders.has(row.id) || (resting.get(row.id) ?? 0) > clock.now()) continue;
+      if (senders.has(row.id) || isLater(resting.get(row.id) ?? 0)) continue;
       resting.delete(row.id);
       const sending = tellAll(row, signal)
         .catch((error: unknown) => {
@@ -143,8 +153,9 @@ export function openTeller({ catalog, notifications, reader, clock, log, server,
   async function round(signal: AbortSignal): Promise<void> {
     await shareOut();
     await startSenders(signal);
-    if (clock.now() - forgotMs <= 3_600_000) return;
-    forgotMs = clock.now();
+    if (clock.monotonicMs() - forgotMs <= 3_600_000) return;
+    forgotMs = clock.monotonicMs();
+    await catalog.news.countFrom(clock.now());
     await catalog.news.forgetBefore(clock.now() - keptMs);
   }
 
