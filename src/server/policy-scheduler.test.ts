@@ -29,6 +29,8 @@ async function openScene(given: Partial<GivenPolicy> = {}) {
   const begun = new Map<string, string>();
   const ends = new Map<string, SessionEnded>();
   const stopped: string[] = [];
+  /** Sets that somebody else copies. */
+  const busy = new Set<string>();
   const asked: AskedBackup[] = [];
   /** Copies that were begun for alarms and have not ended. */
   const begunFor: string[] = [];
@@ -40,6 +42,7 @@ async function openScene(given: Partial<GivenPolicy> = {}) {
     places: async (wanted) => await Promise.resolve(wanted.map(({ set }) => ({ host: set, repository: 'r' }))),
     running: async () => await Promise.resolve([...begunFor]),
     async begin(part, run) {
+      if (busy.has(part.set_id)) return await Promise.resolve({ kind: 'busy' });
       const claim = `${run.id}/${part.set_id}/${part.attempt}`;
       if (!begun.has(claim)) begun.set(claim, `session ${begun.size}`);
       return await Promise.resolve({ kind: 'begun', session: begun.get(claim)! });
@@ -52,7 +55,7 @@ async function openScene(given: Partial<GivenPolicy> = {}) {
     const row = (await catalog.policies.runs('p', 1))[0]!;
     return { ...row, parts: (await catalog.policies.parts(row.id)).map(({ set_id, state, attempt }) => `${set_id} ${state} ${attempt}`) };
   };
-  return { catalog, clock, copyLimits, begun, ends, stopped, asked, begunFor, server, run, [Symbol.asyncDispose]: catalog.close };
+  return { catalog, clock, copyLimits, begun, ends, stopped, busy, asked, begunFor, server, run, [Symbol.asyncDispose]: catalog.close };
 }
 
 /** A book whose server is killed before or after its n-th write. */
@@ -145,6 +148,38 @@ test('a run that is due outside its window begins when it opens, and a clock tha
   scene.clock.turn(60 * minuteMs);
   await server.round();
   assert.equal(scene.begun.size, 2);
+});
+
+test('a part that was to be tried again by a clock which was ahead is tried when it is set right, by the same server and by the next', async () => {
+  for (const ahead of [420 * minuteMs, 365 * 1440 * minuteMs]) {
+    for (const isRestarted of [false, true]) {
+      await using scene = await openScene({ sets: ['a', 'b', 'c'] });
+      scene.busy.add('c');
+      scene.clock.turn(12 * 60 * minuteMs);
+      const server = scene.server();
+      await server.round();
+      assert.deepEqual([...scene.begun.keys()].length, 2);
+      scene.clock.turn(ahead);
+      scene.ends.set('session 0', 'failed');
+      for (let round = 0; round < 3; round++) await server.round();
+      scene.clock.turn(minuteMs - ahead);
+      scene.busy.clear();
+      const after = isRestarted ? scene.server() : server;
+      await after.round();
+      assert.deepEqual((await scene.run()).parts, ['a running 1', 'b running 0', 'c running 0']);
+      scene.ends.set('session 2', 'failed');
+      scene.ends.set('session 3', 'failed');
+      assert.equal(await after.round(), 10 * minuteMs, 'and waits as its policy says again');
+      for (let minute = 0; minute < 9; minute++) {
+        scene.clock.turn(minuteMs);
+        await after.round();
+      }
+      assert.equal(scene.begun.size, 4);
+      scene.clock.turn(minuteMs);
+      await after.round();
+      assert.equal(scene.begun.size, 6);
+    }
+  }
 });
 
 test('what is due while a run of the policy is open is skipped and counted there', async () => {
