@@ -10,6 +10,8 @@ import type { Tables } from './tables.ts';
 export type NewsRow = Selectable<Tables['news']>;
 export type NotificationRow = Selectable<Tables['notifications']>;
 export type TellingRow = Selectable<Tables['tellings']>;
+/** `ended`: how the session did that it is about. */
+export type HeldRow = NewsRow & Pick<TellingRow, 'news' | 'notification' | 'tries'> & { readonly ended: string | null };
 export type NewNews = Pick<NewsRow, 'kind' | 'ref' | 'at_ms'>;
 
 export async function addNews(tx: Transaction<Tables>, news: NewNews): Promise<string> {
@@ -71,6 +73,11 @@ export function newsStore(db: Kysely<Tables>) {
     keepTold: async (set: string, atMs: number | null): Promise<void> => await keepTold(db, set, atMs),
     async tellings(notification: string, state: string, limit: number): Promise<TellingRow[]> {
       return await db.selectFrom('tellings').selectAll().where('notification', '=', notification).where('state', '=', state).orderBy('news').limit(limit).execute();
+    },
+    /** What the next digest tells of, in the order of the news. */
+    async held(notification: string, limit: number): Promise<HeldRow[]> {
+      const held = db.selectFrom('tellings').innerJoin('news', 'news.id', 'tellings.news').leftJoin('sessions', 'sessions.id', 'news.ref').where('tellings.notification', '=', notification).where('tellings.state', '=', 'held');
+      return await held.selectAll('news').select(['tellings.news', 'tellings.notification', 'tellings.tries', 'sessions.state as ended']).orderBy('tellings.news').limit(limit).execute();
     },
     async waiting(): Promise<{ notification: string; count: number }[]> {
       const rows = await db.selectFrom('tellings').select((row) => ['notification', row.fn.countAll<number>().as('count')] as const).where('state', 'in', open).groupBy('notification').execute();

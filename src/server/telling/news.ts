@@ -19,6 +19,12 @@ export type Message = { readonly told: Told; readonly html: string | null };
 const dayMs = 86_400_000;
 const severityOf: Readonly<Record<string, Severity>> = { success: 'info', warning: 'warning', failed: 'error', stopped: 'notice' };
 
+/** As far as the news itself tells: of a report of the day, which has to be made for that, the worst it may be. `ended`: how its session did. */
+export function severityAtMost({ kind, ended }: { readonly kind: string; readonly ended: string | null }): Severity {
+  if (kind === 'session') return severityOf[ended ?? ''] ?? 'info';
+  return kind === 'protected' ? 'notice' : kind === 'summary' ? 'error' : 'critical';
+}
+
 export type NewsReader = ReturnType<typeof openNewsReader>;
 
 export function openNewsReader({ catalog, reports, policies, server }: { catalog: Catalog; reports: Reports; policies: PolicyPromises; server: () => string }) {

@@ -25,9 +25,10 @@ async function openScene() {
   const notifications = openNotifications({ catalog, sealer: sealerWith(new Uint8Array(32)), clock, fingerprint: () => 'ab'.repeat(32) });
   const reader: NewsReader = {
     forRule: async (row) => await Promise.resolve({ what: 'failed', names: [`set:${row.ref}`], willTryAgain: false }),
-    message: async (row) => await Promise.resolve({ told: { id: row.id, kind: 'session', atMs: row.at_ms, severity: 'error', title: row.ref, lines: [], server: 's', object: null, session: null, count: 1 } as Told, html: null }),
+    message: async (row) => await Promise.resolve({ told: { id: row.id, kind: 'session', atMs: row.at_ms, severity: row.kind === 'alarm' ? 'critical' : 'warning', title: row.ref, lines: [], server: 's', object: null, session: null, count: 1 } as Told, html: null }),
   };
   const sent: string[] = [];
+  const digests: Told[] = [];
   let send: (to: string, title: string) => Promise<void> = async () => await Promise.resolve();
   const started: (() => Promise<void>)[] = [];
   const start = () => {
@@ -36,6 +37,7 @@ async function openScene() {
       const to = channel.kind === 'syslog' ? channel.host : '';
       await send(to, told.title);
       sent.push(`${to} ${told.title}`);
+      if (told.kind === 'digest') digests.push(told);
       return { says: 'yes' };
     } });
     const running = teller.run(ends.signal);
@@ -47,10 +49,19 @@ async function openScene() {
     return { end };
   };
   return {
-    catalog, clock, sent, start,
+    catalog, clock, sent, digests, start,
     onSend: (act: typeof send) => void (send = act),
     add: async (name: string, rule: Partial<NotificationRule> = {}) => await notifications.add(name, { kind: 'syslog', host: name, port: 514, transport: 'udp' }, { on: ['failed'], about: [], lastRetryOnly: true, subject: '{title}', ...rule }),
-    news: async (ref: string) => await catalog.news.add({ kind: 'session', ref, at_ms: ++clock.nowMs }),
+    news: async (ref: string, kind = 'session') => await catalog.news.add({ kind, ref, at_ms: ++clock.nowMs }),
+    /** A session that ended, which is news. */
+    session: async (id: string, as: 'warning' | 'failed') => {
+      await catalog.sessions.open({ id, kind: 'backup', object_kind: 'set', object_id: 's1', object_name: 's', set_id: 's1', lane: null, sealed_wish: '', created_ms: ++clock.nowMs, reason: null, retry_of: null });
+      for (const move of [{ kind: 'start' }, { kind: 'end', as }] as const) await catalog.sessions.move(id, move, ++clock.nowMs);
+    },
+    held: async (count: number) => await until(`${count} to be held`, 5_000, async () => {
+      const [one] = await catalog.notifications.list();
+      return (await catalog.news.tellings(one!.id, 'held', 100)).length === count ? true : undefined;
+    }, { everyMs: 5 }),
     counts: async () => (await catalog.notifications.list()).map(({ name, told, given_up }) => `${name} ${told} ${given_up}`),
     [Symbol.asyncDispose]: async () => {
       for (const end of started) await end();
@@ -177,5 +188,42 @@ test('news of a clock that was ahead is tried for 24 hours, and not until that m
     scene.clock.nowMs += hourMs;
     return (await scene.counts())[0] === 'log 0 1' ? true : undefined;
   }, { everyMs: 10 });
+  await server.end();
+});
+
+test('a digest gives up what was tried for 24 hours, and tells what is newer', async () => {
+  await using scene = await openScene();
+  await scene.add('log', { perHour: 1 });
+  await scene.news('first');
+  const server = scene.start();
+  await until('the first', 5_000, () => (scene.sent.length === 1 ? true : undefined), { everyMs: 5 });
+  scene.onSend(async () => await Promise.reject(notReached({ receiver: 'x', why: 'no route' })));
+  await scene.news('second');
+  await scene.held(1);
+  scene.clock.nowMs += 23 * hourMs;
+  await scene.news('alarm', 'alarm');
+  await until('it to be shared out', 5_000, async () => ((await scene.catalog.news.waiting())[0]?.count === 2 ? true : undefined), { everyMs: 5 });
+  scene.clock.nowMs += 2 * hourMs;
+  await until('the second to be given up', 5_000, async () => ((await scene.counts())[0] === 'log 1 1' ? true : undefined), { everyMs: 5 });
+  scene.onSend(async () => await Promise.resolve());
+  scene.clock.nowMs += 2 * hourMs;
+  await until('the alarm', 5_000, async () => ((await scene.counts())[0] === 'log 2 1' ? true : undefined), { everyMs: 5 });
+  assert.match(scene.digests[0]!.lines.join(), /alarm$/);
+  await server.end();
+});
+
+test('a digest names the worst first, and is as severe as the worst of all that it tells of', async () => {
+  await using scene = await openScene();
+  await scene.add('log', { perHour: 1 });
+  await scene.news('first');
+  const server = scene.start();
+  await until('the first', 5_000, () => (scene.sent.length === 1 ? true : undefined), { everyMs: 5 });
+  for (let n = 0; n < 60; n++) await scene.session(`w${n}`, 'warning');
+  await scene.session('broken', 'failed');
+  await scene.news('gap', 'alarm');
+  await scene.held(62);
+  scene.clock.nowMs += hourMs;
+  const [{ severity, lines, count }] = await until('the digest', 5_000, () => (scene.digests.length > 0 ? (scene.digests as [Told]) : undefined), { everyMs: 5 });
+  assert.deepEqual([severity, count, lines.length, lines.slice(0, 4).map((line) => line.split(' ')[1]), lines.at(-1)!.slice(0, 11)], ['critical', 62, 51, ['gap', 'broken', 'w0', 'w1'], 'and 12 more']);
   await server.end();
 });

@@ -3,7 +3,7 @@
  * catalog, so a server that is killed at any step goes on here at its next start.
  */
 import type { Catalog } from '../../catalog/catalog.ts';
-import type { NewsRow, NotificationRow, TellingRow } from '../../catalog/news.ts';
+import type { HeldRow, NewsRow, NotificationRow, TellingRow } from '../../catalog/news.ts';
 import type { Clock } from '../../base/clock.ts';
 import { describe, isFailure } from '../../base/failure.ts';
 import { randomId } from '../../base/ids.ts';
@@ -13,7 +13,7 @@ import { severities } from '../../contract/notifications.ts';
 import { countsAs } from '../../domain/kept-moment.ts';
 import { fillSubject, judge, longestWaitMs, nextTry, openHour } from '../../domain/notification-rule.ts';
 import { sendOver } from '../../tell/send.ts';
-import type { Message, NewsReader } from './news.ts';
+import { severityAtMost, type Message, type NewsReader } from './news.ts';
 import type { Notifications } from './notifications.ts';
 
 export type Teller = {
@@ -26,6 +26,9 @@ export type Teller = {
 };
 
 type Options = { catalog: Catalog; notifications: Notifications; reader: NewsReader; clock: Clock; log: Log; server: () => string; everyMs?: number; send?: typeof sendOver };
+
+/** One telling, and when its news happened. */
+type Telling = Pick<TellingRow, 'news' | 'notification' | 'tries'> & Pick<NewsRow, 'at_ms'>;
 
 const inDigest = 50;
 const keptMs = 8 * 86_400_000;
@@ -73,7 +76,7 @@ export function openTeller({ catalog, notifications, reader, clock, log, server,
   }
 
   /** One message to one notification; false: its queue rests. */
-  async function tellOne(row: NotificationRow, tellings: readonly TellingRow[], make: () => Promise<Message | undefined>, atMs: number, signal: AbortSignal): Promise<boolean> {
+  async function tellOne(row: NotificationRow, tellings: readonly Telling[], make: () => Promise<Message | undefined>, signal: AbortSignal): Promise<boolean> {
     const news = tellings.map((one) => one.news);
     const message = await make();
     if (message === undefined) {
@@ -89,16 +92,21 @@ export function openTeller({ catalog, notifications, reader, clock, log, server,
     } catch (error) {
       signal.throwIfAborted();
       const says = describe(error);
-      const tries = tellings[0]!.tries + 1;
-      const next = isFailure(error) && error.retry === 'never' ? null : nextTry(atMs, tries, clock.now());
-      log.warn(next === null ? 'a notification was given up' : 'a notification was not told; it is tried again', { notification: row.name, event: message.told.id, session: message.told.session?.id, tries, why: says });
-      if (next === null) {
-        await catalog.news.end(row.id, news, 'given-up', says, clock.now());
-        return true;
+      const tries = Math.max(...tellings.map((one) => one.tries)) + 1;
+      const isLost = isFailure(error) && error.retry === 'never';
+      const nexts = tellings.map((one) => ({ ...one, nextMs: isLost ? null : nextTry(one.at_ms, tries, clock.now()) }));
+      const about = { notification: row.name, event: message.told.id, session: message.told.session?.id, tries, why: says };
+      // Of a digest each has its own 24 hours.
+      const over = nexts.flatMap((one) => (one.nextMs === null ? [one.news] : []));
+      if (over.length > 0) {
+        log.warn('a notification was given up', about);
+        await catalog.news.end(row.id, over, 'given-up', says, clock.now());
       }
-      for (const one of tellings) await catalog.news.change(one, { tries, next_ms: next });
+      if (over.length === tellings.length) return true;
+      log.warn('a notification was not told; it is tried again', about);
+      for (const one of nexts) if (one.nextMs !== null) await catalog.news.change(one, { tries, next_ms: one.nextMs });
       await catalog.notifications.say(row.id, says);
-      resting.set(row.id, next);
+      resting.set(row.id, Math.min(...nexts.flatMap(({ nextMs }) => nextMs ?? [])));
       return false;
     }
   }
@@ -110,31 +118,32 @@ export function openTeller({ catalog, notifications, reader, clock, log, server,
       if (isFull || isHeld !== undefined) {
         await catalog.news.hold(row.id);
         if (isFull) return;
-        const held = await catalog.news.tellings(row.id, 'held', 10_000);
-        const first = (await catalog.news.find(held[0]!.news))!;
-        if (!(await tellOne(row, held, async () => await digest(held), first.at_ms, signal))) return;
+        const held = await catalog.news.held(row.id, 10_000);
+        if (!(await tellOne(row, held, async () => await digest(held), signal))) return;
         continue;
       }
       const [next] = await catalog.news.tellings(row.id, 'waiting', 1);
       if (next === undefined) return;
       if (isLater(next.next_ms)) return void resting.set(row.id, next.next_ms);
       const news = (await catalog.news.find(next.news))!;
-      if (!(await tellOne(row, [next], async () => await reader.message(news), news.at_ms, signal))) return;
+      if (!(await tellOne(row, [{ ...next, at_ms: news.at_ms }], async () => await reader.message(news), signal))) return;
     }
   }
 
-  async function digest(held: readonly TellingRow[]): Promise<Message | undefined> {
+  /** The worst are shown, and of all of them it has the severity of the worst. */
+  async function digest(held: readonly HeldRow[]): Promise<Message | undefined> {
+    const ranked = held.map((row) => ({ row, rank: severities.indexOf(severityAtMost(row)) })).sort((a, b) => b.rank - a.rank);
     const shown: Told[] = [];
-    for (const { news } of held.slice(0, inDigest)) {
-      const row: NewsRow | undefined = await catalog.news.find(news);
-      const message = row === undefined ? undefined : await reader.message(row);
+    let looked = 0;
+    while (looked < ranked.length && shown.length < inDigest) {
+      const message = await reader.message(ranked[looked++]!.row);
       if (message !== undefined) shown.push(message.told);
     }
     if (shown.length === 0) return undefined;
-    const worst = severities.findLast((severity) => shown.some((one) => one.severity === severity))!;
+    const worst = Math.max(ranked[looked]?.rank ?? 0, ...shown.map(({ severity }) => severities.indexOf(severity)));
     const lines = shown.map(({ atMs, title }) => `${new Date(atMs).toISOString()} ${title}`);
     if (held.length > shown.length) lines.push(`and ${held.length - shown.length} more; "tidemark session list" has them`);
-    return { told: { id: `digest-${held[0]!.news}-${held.at(-1)!.news}`, kind: 'digest', atMs: clock.now(), severity: worst, title: `${held.length} more events in the last hour than are told one by one`, lines, server: server(), object: null, session: null, count: held.length }, html: null };
+    return { told: { id: `digest-${held[0]!.news}-${held.at(-1)!.news}`, kind: 'digest', atMs: clock.now(), severity: severities[worst]!, title: `${held.length} more events in the last hour than are told one by one`, lines, server: server(), object: null, session: null, count: held.length }, html: null };
   }
 
   async function startSenders(signal: AbortSignal): Promise<void> {
