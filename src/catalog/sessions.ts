@@ -62,6 +62,11 @@ function records(db: Kysely<Tables>, fence: Fence, append: Append) {
       return await db.selectFrom('sessions').selectAll().where('id', '=', id).executeTakeFirst();
     },
 
+    /** The one that was begun for a claim. */
+    async begunFor(claim: string): Promise<string | undefined> {
+      return (await db.selectFrom('sessions').select('id').where('claim', '=', claim).executeTakeFirst())?.id;
+    },
+
     async list(filter: { setId?: string; kind?: string; state?: string; before?: string; limit: number }): Promise<SessionRow[]> {
       let query = db.selectFrom('sessions').selectAll();
       if (filter.setId !== undefined) query = query.where('set_id', '=', filter.setId);

@@ -47,6 +47,7 @@ async function openScene(given: Partial<GivenPolicy> = {}) {
       if (!begun.has(claim)) begun.set(claim, `session ${begun.size}`);
       return await Promise.resolve({ kind: 'begun', session: begun.get(claim)! });
     },
+    begunFor: async (part) => await Promise.resolve(begun.get(`${part.run}/${part.set_id}/${part.attempt}`)),
     ended: async (session) => await Promise.resolve(ends.has(session) ? { state: ends.get(session)!, says: null } : undefined),
     stop: async (session) => await Promise.resolve(void stopped.push(session)),
   };
@@ -191,6 +192,39 @@ test('what is due while a run of the policy is open is skipped and counted there
   }
   const { state, skipped, missed } = await scene.run();
   assert.deepEqual([state, skipped, missed, scene.begun.size], ['open', 3, 0, 1]);
+});
+
+test('a run that would follow another one while one of its policy is open is skipped and counted there', async () => {
+  await using scene = await openScene({ sets: ['a'] });
+  const document = policyDocument.parse({ name: 'after', sets: ['b'], schedule: { kind: 'after', policy: 'p' } });
+  await scene.catalog.policies.add({ id: 'q', name: 'after', document: JSON.stringify(document), is_enabled: 1, counts_from_ms: startMs, next_ms: null, follows: 'p', added_ms: startMs });
+  const server = scene.server();
+  for (const [day, session] of ['session 0', 'session 2', 'session 3'].entries()) {
+    scene.clock.turn(day === 0 ? 12 * 60 * minuteMs : 1440 * minuteMs);
+    await server.round();
+    scene.ends.set(session, 'success');
+    await server.round();
+    await server.round();
+  }
+  assert.deepEqual((await scene.catalog.policies.runs('p', 9)).map(({ state }) => state), ['success', 'success', 'success']);
+  assert.deepEqual((await scene.catalog.policies.runs('q', 9)).map(({ state, skipped }) => [state, skipped]), [['open', 2]]);
+});
+
+test('a part whose server was killed when it had begun a session is stopped with it when the window has closed, and says what the session says', async () => {
+  for (const [end, state] of [['stopped', 'cut'], ['success', 'success']] as const) {
+    await using scene = await openScene({ window: { from: '21:00', to: '23:00' }, sets: ['a'] });
+    scene.clock.turn(12 * 60 * minuteMs);
+    // The first write opens the run, the second would say that its part runs.
+    await scene.server(killedAt(scene.catalog.policies, 1, 'before').book).round().catch(() => {});
+    assert.deepEqual([[...scene.begun.values()], (await scene.run()).parts], [['session 0'], ['a waiting 0']]);
+    scene.clock.turn(120 * minuteMs);
+    const server = scene.server();
+    await server.round();
+    assert.deepEqual([scene.stopped, (await scene.run()).parts], [['session 0'], ['a running 0']]);
+    scene.ends.set('session 0', end);
+    await server.round();
+    assert.deepEqual((await scene.run()).parts, [`a ${state} 0`]);
+  }
 });
 
 test('a run that was open when the server was lost is closed by the first round of the recovered one, and its policy runs again', async () => {

@@ -36,6 +36,8 @@ export type PolicyWork = {
   beginAsked(asked: AskedBackup): Promise<void>;
   /** Twice for the same try is once. */
   begin(part: PartRow, run: RunRow, policy: PolicyDocument): Promise<Begun>;
+  /** The session of the try that comes next, where a server began it and was killed before it wrote that down. */
+  begunFor(part: PartRow): Promise<string | undefined>;
   ended(session: string): Promise<{ readonly state: SessionEnded; readonly says: string | null } | undefined>;
   stop(session: string): Promise<void>;
 };
@@ -163,6 +165,8 @@ async function cutOrStop({ run, parts }: OpenedRun, nowMs: number, { book, work,
   const isCut = isClosed(run, nowMs);
   if (!isCut && run.stopping === 0) return;
   for (const part of parts) {
+    const begun = part.state === 'waiting' ? await work.begunFor(part) : undefined;
+    if (begun !== undefined) await move(part, { state: 'running', session: begun, says: null }, book);
     if (part.state === 'waiting') await move(part, { state: isCut ? 'cut' : 'stopped', says: isCut ? 'the backup window closed before it was its turn' : 'the run was stopped' }, book);
     if (part.state === 'running' && part.session !== null) await work.stop(part.session).catch((error: unknown) => log.info('a session could not be asked to stop', { session: part.session, why: describe(error) }));
   }
