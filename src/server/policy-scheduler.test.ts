@@ -254,6 +254,14 @@ test('a session that is not there any more has failed, and there is nothing to s
   await work.stop('gone');
 });
 
+test('the session of a try is found by its claim', async () => {
+  await using scene = await openScene();
+  const work = openPolicyWork({ catalog: scene.catalog } as Parameters<typeof openPolicyWork>[0]);
+  const part = { run: 'r', set_id: 'a', set_name: 'a', state: 'waiting', attempt: 1, not_before_ms: 0, session: null, says: null };
+  await scene.catalog.sessions.open({ id: 'x', kind: 'backup', object_kind: 'set', object_id: 'a', object_name: 'a', set_id: 'a', lane: null, sealed_wish: '', created_ms: startMs, reason: null, retry_of: null, claim: 'r/a/1' });
+  assert.deepEqual([await work.begunFor(part), await work.begunFor({ ...part, attempt: 2 })], ['x', undefined]);
+});
+
 test('three hundred alarms at once begin within the limits, the oldest first, and before what is only due', async () => {
   await using scene = await openScene();
   const server = scene.server();
