@@ -143,6 +143,15 @@ test('the points of a repository are mirrored: new ones come, missing ones are m
   assert.equal((await catalog.points.find('p1'))?.lost, 0);
 });
 
+test('backups that a clock which was ahead has put into the future keep none of those since out of sight', async () => {
+  await using own = await openCatalogOn(sqliteDialect(':memory:'));
+  const open = async (atMs: number): Promise<void> => await own.sessions.open({ ...session(String(atMs)), created_ms: atMs });
+  for (let n = 0; n < 30; n++) await open(9_000 + n);
+  for (const atMs of [1_000, 2_000, 3_000]) await open(atMs);
+  const seen = (await own.sessions.backupsSince('s1', 2_000, 5_000)).map(({ created_ms }) => created_ms);
+  assert.deepEqual([seen.slice(0, 3), seen.length], [[3_000, 2_000, 9_029], 20]);
+});
+
 test('an alarm that is told twice is raised once', async () => {
   await catalog.sets.add({ id: 's1', name: 'rs0', repository: 'r1', sealed_target: '', sign_in: 'none', hosts: '[]', discovered: '{}', added_ms: 1, refreshed_ms: 1, oplog_mode: '{}' });
   const alarm = { id: 'x', set_id: 's1', at_ms: 1, raised_ms: 2, what: 'broken', says: 'rolled over', backup_session: null, is_settled: 0 };

@@ -18,12 +18,23 @@ export async function renameInRules(tx: Transaction<Tables>, kind: 'group' | 'po
 
 export type NotificationRow = Selectable<Tables['notifications']>;
 export type TellingRow = Selectable<Tables['tellings']>;
+/** `ended`: how the session did that it is about. */
+export type HeldRow = NewsRow & Pick<TellingRow, 'news' | 'notification' | 'tries'> & { readonly ended: string | null };
 export type NewNews = Pick<NewsRow, 'kind' | 'ref' | 'at_ms'>;
 
 export async function addNews(tx: Transaction<Tables>, news: NewNews): Promise<string> {
   const id = sortableId({ ...systemClock, now: () => news.at_ms });
   await tx.insertInto('news').values({ id, ...news, is_shared: 0 }).execute();
   return id;
+}
+
+/** Settings, by set. The ids of news cannot say which was the last: they are in the order of a clock that may have been ahead. */
+const toldUnprotected = 'protection.told-unprotected:';
+
+async function keepTold(db: Kysely<Tables>, set: string, atMs: number | null): Promise<void> {
+  const name = `${toldUnprotected}${set}`;
+  if (atMs === null) await db.deleteFrom('settings').where('name', '=', name).execute();
+  else await db.insertInto('settings').values({ name, value: String(atMs) }).onConflict((on) => on.column('name').doUpdateSet({ value: String(atMs) })).execute();
 }
 
 /** One that is told is not told again: two servers, or a retry, cannot both end it. */
@@ -54,13 +65,27 @@ export function newsStore(db: Kysely<Tables>) {
     async find(id: string): Promise<NewsRow | undefined> {
       return await db.selectFrom('news').selectAll().where('id', '=', id).executeTakeFirst();
     },
-    /** The newest of these kinds, by what it is about. */
-    async newestOf(kinds: readonly string[]): Promise<ReadonlyMap<string, NewsRow>> {
-      const newest = db.selectFrom('news').select((row) => row.fn.max('id').as('id')).where('kind', 'in', kinds).groupBy('ref');
-      return new Map((await db.selectFrom('news').selectAll().where('id', 'in', newest).execute()).map((row) => [row.ref, row]));
+    /** The sets that were told as unprotected, and when. */
+    async toldUnprotected(): Promise<ReadonlyMap<string, number>> {
+      const rows = await db.selectFrom('settings').selectAll().where('name', 'like', `${toldUnprotected}%`).execute();
+      return new Map(rows.map(({ name, value }) => [name.slice(toldUnprotected.length), Number(value)]));
     },
+    /** News of a set's protection, and that it was told. */
+    async addProtection(kind: 'unprotected' | 'protected', set: string, atMs: number): Promise<void> {
+      await db.transaction().execute(async (tx) => {
+        await addNews(tx, { kind, ref: set, at_ms: atMs });
+        await keepTold(tx, set, kind === 'unprotected' ? atMs : null);
+      });
+    },
+    /** Null: it was not, or is not there any more. */
+    keepTold: async (set: string, atMs: number | null): Promise<void> => await keepTold(db, set, atMs),
     async tellings(notification: string, state: string, limit: number): Promise<TellingRow[]> {
       return await db.selectFrom('tellings').selectAll().where('notification', '=', notification).where('state', '=', state).orderBy('news').limit(limit).execute();
+    },
+    /** What the next digest tells of, in the order of the news. */
+    async held(notification: string, limit: number): Promise<HeldRow[]> {
+      const held = db.selectFrom('tellings').innerJoin('news', 'news.id', 'tellings.news').leftJoin('sessions', 'sessions.id', 'news.ref').where('tellings.notification', '=', notification).where('tellings.state', '=', 'held');
+      return await held.selectAll('news').select(['tellings.news', 'tellings.notification', 'tellings.tries', 'sessions.state as ended']).orderBy('tellings.news').limit(limit).execute();
     },
     async waiting(): Promise<{ notification: string; count: number }[]> {
       const rows = await db.selectFrom('tellings').select((row) => ['notification', row.fn.countAll<number>().as('count')] as const).where('state', 'in', open).groupBy('notification').execute();
@@ -85,6 +110,10 @@ export function newsStore(db: Kysely<Tables>) {
         await tx.updateTable('notifications').set((row) => ({ [column]: row(column, '+', news.length), says })).where('id', '=', notification).execute();
       });
     },
+    /** What happened while the clock was ahead happens now: else it would be tried, and kept, until that moment comes. */
+    async countFrom(nowMs: number): Promise<void> {
+      await db.updateTable('news').set({ at_ms: nowMs }).where('at_ms', '>', nowMs).execute();
+    },
     /** Deletes what is over. */
     async forgetBefore(ms: number): Promise<void> {
       await db.transaction().execute(async (tx) => {
@@ -107,6 +136,9 @@ export function notificationStore(db: Kysely<Tables>) {
     },
     async find(nameOrId: string): Promise<NotificationRow | undefined> {
       return await db.selectFrom('notifications').selectAll().where((or) => or.or([or('id', '=', nameOrId), or('name', '=', nameOrId)])).executeTakeFirst();
+    },
+    async countFrom(id: string, change: Pick<NotificationRow, 'added_ms' | 'summary_from_ms'>): Promise<void> {
+      await db.updateTable('notifications').set(change).where('id', '=', id).execute();
     },
     async say(id: string, says: string | null): Promise<void> {
       await db.updateTable('notifications').set({ says }).where('id', '=', id).execute();

@@ -69,13 +69,13 @@ export function policyBook(db: Kysely<Tables>) {
       const { numUpdatedRows } = await db.updateTable('policy_parts').set(change).where('run', '=', was.run).where('set_id', '=', was.set_id).where('state', '=', was.state).where('attempt', '=', was.attempt).executeTakeFirst();
       return numUpdatedRows > 0n;
     },
-    /** The end of a run, from when its policy counts then, and the runs that follow it. False where it had ended. */
+    /** The end of a run, from when its policy counts then, and the runs that follow it, or are skipped where one of their policy is open. False where it had ended. */
     async endRun(id: string, end: Pick<RunRow, 'state' | 'ended_ms' | 'says'>, counting: Counting | null, following: readonly OpenedRun[]): Promise<boolean> {
       return await db.transaction().execute(async (tx) => {
         const { numUpdatedRows } = await tx.updateTable('policy_runs').set(end).where('id', '=', id).where('state', '=', 'open').executeTakeFirst();
         if (numUpdatedRows === 0n) return false;
         if (counting !== null) await countIn(tx, counting);
-        for (const next of following) await insertRun(tx, next);
+        for (const next of following) if (!(await insertRun(tx, next))) await skipIn(tx, next.run.policy);
         return true;
       });
     },
@@ -98,6 +98,11 @@ async function insertRun(tx: Transaction<Tables>, { run, parts }: OpenedRun): Pr
   await tx.insertInto('policy_runs').values(run).execute();
   for (const part of parts) await tx.insertInto('policy_parts').values(part).execute();
   return true;
+}
+
+/** A moment that met an open run of its policy. */
+async function skipIn(tx: Transaction<Tables>, policy: string): Promise<void> {
+  await tx.updateTable('policy_runs').set((row) => ({ skipped: row('skipped', '+', 1) })).where('policy', '=', policy).where('state', '=', 'open').execute();
 }
 
 /** A set that leaves a policy twice under the same rule has that rule once. */

@@ -3,7 +3,7 @@
  * of state names the state it expects: of two that want the same move, one does it. Every write is that of a server that
  * is still one (servers.ts): from one that was replaced nothing more comes.
  */
-import type { Kysely, Selectable, Transaction } from 'kysely';
+import type { Kysely, Selectable, SelectQueryBuilder, Transaction } from 'kysely';
 import { hasEnded, moveSession, type SessionMove, type SessionStanding, type SessionState } from '../domain/session.ts';
 import { alreadyBegun, laneTaken } from './failures.ts';
 import { addNews } from './news.ts';
@@ -32,6 +32,14 @@ export function sessionStore(db: Kysely<Tables>, fence: Fence, keep = eventsKept
 
 type Append = ReturnType<typeof appender>;
 
+const tried = 20;
+
+async function newestSince(query: SelectQueryBuilder<Tables, 'sessions', SessionRow>, sinceMs: number, nowMs: number): Promise<SessionRow[]> {
+  const newest = query.where('created_ms', '>=', sinceMs).orderBy('id', 'desc');
+  const rows = await newest.where('created_ms', '<=', nowMs).limit(tried).execute();
+  return rows.length === tried ? rows : [...rows, ...(await newest.where('created_ms', '>', nowMs).limit(tried - rows.length).execute())];
+}
+
 function records(db: Kysely<Tables>, fence: Fence, append: Append) {
   return {
     /** Fails with catalog.lane-taken when another open session has the lane, and with catalog.already-begun when one was begun for the same claim. */
@@ -54,6 +62,11 @@ function records(db: Kysely<Tables>, fence: Fence, append: Append) {
       return await db.selectFrom('sessions').selectAll().where('id', '=', id).executeTakeFirst();
     },
 
+    /** The one that was begun for a claim. */
+    async begunFor(claim: string): Promise<string | undefined> {
+      return (await db.selectFrom('sessions').select('id').where('claim', '=', claim).executeTakeFirst())?.id;
+    },
+
     async list(filter: { setId?: string; kind?: string; state?: string; before?: string; limit: number }): Promise<SessionRow[]> {
       let query = db.selectFrom('sessions').selectAll();
       if (filter.setId !== undefined) query = query.where('set_id', '=', filter.setId);
@@ -68,14 +81,16 @@ function records(db: Kysely<Tables>, fence: Fence, append: Append) {
       return await db.selectFrom('sessions').selectAll().where('kind', '=', kind).where('object_id', '=', objectId).orderBy('id', 'desc').limit(1).executeTakeFirst();
     },
 
-    /** Backups of a set that were asked for at or after a moment, newest first. */
-    async backupsSince(setId: string, sinceMs: number): Promise<SessionRow[]> {
-      return await db.selectFrom('sessions').selectAll().where('set_id', '=', setId).where('kind', '=', 'backup').where('created_ms', '>=', sinceMs).orderBy('id', 'desc').limit(20).execute();
+    /** Backups of a set that were asked for at or after a moment, newest first; behind them those that a clock which was ahead has put after now. */
+    async backupsSince(setId: string, sinceMs: number, nowMs: number): Promise<SessionRow[]> {
+      const backups = db.selectFrom('sessions').selectAll().where('set_id', '=', setId).where('kind', '=', 'backup');
+      return await newestSince(backups, sinceMs, nowMs);
     },
 
-    /** Proofs of single points of a set that were asked for at or after a moment, newest first. */
-    async proofsSince(setId: string, sinceMs: number): Promise<SessionRow[]> {
-      return await db.selectFrom('sessions').selectAll().where('set_id', '=', setId).where('kind', '=', 'verify').where('object_kind', '=', 'point').where('created_ms', '>=', sinceMs).orderBy('id', 'desc').limit(20).execute();
+    /** Proofs of single points of a set, as `backupsSince` has backups. */
+    async proofsSince(setId: string, sinceMs: number, nowMs: number): Promise<SessionRow[]> {
+      const proofs = db.selectFrom('sessions').selectAll().where('set_id', '=', setId).where('kind', '=', 'verify').where('object_kind', '=', 'point');
+      return await newestSince(proofs, sinceMs, nowMs);
     },
 
     /** Open sessions of a kind. */

@@ -72,6 +72,9 @@ export function setStore(db: Kysely<Tables>) {
     async answerAlarm(id: string, change: Partial<Pick<AlarmRow, 'backup_session' | 'is_settled'>>): Promise<void> {
       await db.updateTable('alarms').set(change).where('id', '=', id).execute();
     },
+    async countAlarmFrom(id: string, atMs: number): Promise<void> {
+      await db.updateTable('alarms').set({ raised_ms: atMs }).where('id', '=', id).execute();
+    },
     async alarms(setId: string, limit = 20): Promise<AlarmRow[]> {
       return await db.selectFrom('alarms').selectAll().where('set_id', '=', setId).orderBy('at_ms', 'desc').limit(limit).execute();
     },

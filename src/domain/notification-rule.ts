@@ -18,7 +18,8 @@ export function judge(rule: Rule, { what, names, willTryAgain }: RuleNews): 'tol
 
 export const triedForMs = 24 * 3_600_000;
 const firstWaitMs = 10_000;
-const longestWaitMs = 15 * 60_000;
+/** Between two tries. */
+export const longestWaitMs = 15 * 60_000;
 
 /** The next try of news that happened at `atMs`, after so many that failed; null: there is none. */
 export function nextTry(atMs: number, tries: number, nowMs: number): number | null {

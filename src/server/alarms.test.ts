@@ -50,17 +50,18 @@ function openScene() {
   const base: { now: BaseStanding } = { now: { good: [], isNeeded: true, unproved: null } };
   const asked: AskedProof[] = [];
   const without: string[] = [];
-  const since = (rows: SessionRow[], atMs: number): SessionRow[] => rows.filter(({ created_ms }) => created_ms >= atMs).reverse();
+  const since = (rows: SessionRow[], atMs: number): SessionRow[] => rows.filter(({ created_ms }) => created_ms >= atMs).sort((a, b) => (a.id < b.id ? 1 : -1));
   const catalog = {
     sets: {
       find: async () => await Promise.resolve({ id: 's1' } as SetRow),
       unsettledAlarms: async () => await Promise.resolve(alarms.filter(({ is_settled }) => is_settled === 0)),
       answerAlarm: async (id: string, change: Partial<AlarmRow>) => void (await Promise.resolve(Object.assign(alarms.find((one) => one.id === id)!, change))),
+      countAlarmFrom: async (id: string, atMs: number) => void (await Promise.resolve(Object.assign(alarms.find((one) => one.id === id)!, { raised_ms: atMs }))),
       raiseAlarm: async (row: AlarmRow) => await Promise.resolve(alarms.push(row) > 0),
     },
     sessions: { backupsSince: async (_: string, atMs: number) => await Promise.resolve(since(backups, atMs)), proofsSince: async (_: string, atMs: number) => await Promise.resolve(since(proofs, atMs)) },
   } as unknown as Catalog;
-  const ended = (kind: string, object: string): SessionRow => ({ ...backup(`${kind}${backups.length + proofs.length}`, 'failed', clock.now() + minuteMs), id: String(backups.length + proofs.length).padStart(4, '0'), created_ms: clock.now(), kind, object_id: object }) as SessionRow;
+  const ended = (kind: string, object: string): SessionRow => ({ ...backup(`${kind}${backups.length + proofs.length}`, 'failed', clock.now() + minuteMs), id: `${clock.now()}.${String(backups.length + proofs.length).padStart(4, '0')}`, created_ms: clock.now(), kind, object_id: object }) as SessionRow;
   const opened = openAlarms({ catalog, clock, log: silentLog, retry, baseOf: async () => await Promise.resolve(base.now), withoutNewBase: async () => await Promise.resolve(without), prove: async (one) => void (await Promise.resolve(asked.push(one) && proofs.push(ended('verify', one.point)))) });
   return {
     clock, alarms, asked, base, backups, without,
@@ -89,6 +90,30 @@ test('barriers that come faster than they can be answered wait as one alarm does
   }
   // At 0, 11, 32 and 73 minutes, and next at 154.
   assert.equal(begun, 4);
+});
+
+test('a clock that was ahead when an alarm was raised and tried, and is set right, leaves it its pauses, and an answer', async () => {
+  for (const [triesAhead, begunIn2h] of [[0, 4], [1, 3], [3, 2]] as const) {
+    const scene = openScene();
+    scene.clock.turn(7 * 1440 * minuteMs);
+    await scene.raise('barrier');
+    for (let tries = 0; tries < triesAhead; tries++) {
+      assert.equal(await scene.round(), 'backup');
+      scene.clock.turn(60 * minuteMs);
+    }
+    scene.clock.turn(-7 * 1440 * minuteMs);
+    let begun = 0;
+    for (let minute = 0; minute < 120; minute++) {
+      if ((await scene.round()) === 'backup') begun++;
+      scene.clock.turn(minuteMs);
+    }
+    assert.equal(begun, begunIn2h, `${triesAhead} tries ahead`);
+    const last = scene.backups.at(-1)!;
+    Object.assign(last, { state: 'success', result: backup('', 'success', 0, 'p1').result });
+    scene.base.now = { good: [{ id: 'p1', createdAtMs: last.created_ms + 1 }], isNeeded: false, unproved: null };
+    assert.equal(await scene.round(), 'nothing');
+    assert.deepEqual(scene.alarms.map(({ is_settled }) => is_settled), [1]);
+  }
 });
 
 test('a point that only lacks its proof is asked for it three times before another base is made, and settles the alarm when it is proved', async () => {

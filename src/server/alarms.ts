@@ -25,6 +25,7 @@ import type { PointSummary } from '../contract/values.ts';
 import type { Clock } from '../base/clock.ts';
 import { describe, isFailure } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
+import { countsAs } from '../domain/kept-moment.ts';
 
 /** What becomes of an open alarm. `without`: the policies that keep the set from a new base. */
 export function whatFollows(set: string, without: readonly string[]): string {
@@ -57,10 +58,11 @@ const mostProofs = 3;
 
 /** Whether the alarms of a set want something done now, given what was tried since the oldest of them was raised. */
 export function isTryDue(tries: readonly Try[], nowMs: number, retry: Retry): boolean {
-  const [last] = [...tries].sort((a, b) => (a.id < b.id ? 1 : -1));
-  if (last === undefined) return true;
-  if (tries.some(({ ended_ms }) => ended_ms === null)) return false;
-  return nowMs - (last.ended_ms ?? nowMs) >= Math.min(retry.mostMs, retry.firstMs * 2 ** (tries.length - 1));
+  const ends = tries.flatMap(({ ended_ms }) => ended_ms ?? []);
+  if (ends.length < tries.length) return false;
+  // One that ended while the clock was ahead is a try, and nobody knows how long ago it was.
+  const lastMs = Math.max(-Infinity, ...ends.filter((ms) => countsAs(ms, nowMs) === ms));
+  return nowMs - lastMs >= Math.min(retry.mostMs, retry.firstMs * 2 ** (tries.length - 1));
 }
 
 /** Whether another try comes so soon that nobody needs to hear of a failure yet. */
@@ -127,10 +129,10 @@ export function openAlarms(options: AlarmsOptions): Alarms {
       return undefined;
     }
     const standing = await baseOf(set);
-    const [oldest] = await settle(alarms, await catalog.sessions.backupsSince(setId, alarms[0].raised_ms), standing);
+    const [oldest] = await settle(alarms, await catalog.sessions.backupsSince(setId, alarms[0].raised_ms, clock.now()), standing);
     if (oldest === undefined) return undefined;
     const { raised_ms: sinceMs, what, says } = oldest;
-    const [backups, proofs, reason] = [await catalog.sessions.backupsSince(setId, sinceMs), await catalog.sessions.proofsSince(setId, sinceMs), `${what}: ${says}`];
+    const [backups, proofs, reason] = [await catalog.sessions.backupsSince(setId, sinceMs, clock.now()), await catalog.sessions.proofsSince(setId, sinceMs, clock.now()), `${what}: ${says}`];
     // What a policy leaves unproved is no answer that failed: it waits for its proof here.
     if (!isTryDue([...backups.filter((backup) => !isLeftUnproved(backup)), ...proofs], clock.now(), retry)) return undefined;
     const { unproved } = standing;
@@ -139,9 +141,17 @@ export function openAlarms(options: AlarmsOptions): Alarms {
     return { kind: 'proof', asked: { set, point: unproved.id, reason, claim: `alarm/${oldest.id}/${unproved.id}/${tried}` } };
   }
 
+  /** One that was raised while the clock was ahead is raised now: until then no backup would count as its try or its answer. */
+  async function unsettled(): Promise<AlarmRow[]> {
+    const nowMs = clock.now();
+    const kept = await catalog.sets.unsettledAlarms();
+    for (const { id, raised_ms } of kept) if (countsAs(raised_ms, nowMs) !== raised_ms) await catalog.sets.countAlarmFrom(id, nowMs);
+    return kept.map((alarm) => ({ ...alarm, raised_ms: countsAs(alarm.raised_ms, nowMs) }));
+  }
+
   async function look(): Promise<Wanted[]> {
     const found: Wanted[] = [];
-    for (const [setId, [first, ...others]] of Map.groupBy(await catalog.sets.unsettledAlarms(), (alarm) => alarm.set_id)) {
+    for (const [setId, [first, ...others]] of Map.groupBy(await unsettled(), (alarm) => alarm.set_id)) {
       const wanted = first === undefined ? undefined : await wantedBy(setId, [first, ...others]);
       if (wanted !== undefined) found.push(wanted);
     }

@@ -29,6 +29,8 @@ async function openScene(given: Partial<GivenPolicy> = {}) {
   const begun = new Map<string, string>();
   const ends = new Map<string, SessionEnded>();
   const stopped: string[] = [];
+  /** Sets that somebody else copies. */
+  const busy = new Set<string>();
   const asked: AskedBackup[] = [];
   /** Copies that were begun for alarms and have not ended. */
   const begunFor: string[] = [];
@@ -40,10 +42,12 @@ async function openScene(given: Partial<GivenPolicy> = {}) {
     places: async (wanted) => await Promise.resolve(wanted.map(({ set }) => ({ host: set, repository: 'r' }))),
     running: async () => await Promise.resolve([...begunFor]),
     async begin(part, run) {
+      if (busy.has(part.set_id)) return await Promise.resolve({ kind: 'busy' });
       const claim = `${run.id}/${part.set_id}/${part.attempt}`;
       if (!begun.has(claim)) begun.set(claim, `session ${begun.size}`);
       return await Promise.resolve({ kind: 'begun', session: begun.get(claim)! });
     },
+    begunFor: async (part) => await Promise.resolve(begun.get(`${part.run}/${part.set_id}/${part.attempt}`)),
     ended: async (session) => await Promise.resolve(ends.has(session) ? { state: ends.get(session)!, says: null } : undefined),
     stop: async (session) => await Promise.resolve(void stopped.push(session)),
   };
@@ -52,7 +56,7 @@ async function openScene(given: Partial<GivenPolicy> = {}) {
     const row = (await catalog.policies.runs('p', 1))[0]!;
     return { ...row, parts: (await catalog.policies.parts(row.id)).map(({ set_id, state, attempt }) => `${set_id} ${state} ${attempt}`) };
   };
-  return { catalog, clock, copyLimits, begun, ends, stopped, asked, begunFor, server, run, [Symbol.asyncDispose]: catalog.close };
+  return { catalog, clock, copyLimits, begun, ends, stopped, busy, asked, begunFor, server, run, [Symbol.asyncDispose]: catalog.close };
 }
 
 /** A book whose server is killed before or after its n-th write. */
@@ -147,6 +151,38 @@ test('a run that is due outside its window begins when it opens, and a clock tha
   assert.equal(scene.begun.size, 2);
 });
 
+test('a part that was to be tried again by a clock which was ahead is tried when it is set right, by the same server and by the next', async () => {
+  for (const ahead of [420 * minuteMs, 365 * 1440 * minuteMs]) {
+    for (const isRestarted of [false, true]) {
+      await using scene = await openScene({ sets: ['a', 'b', 'c'] });
+      scene.busy.add('c');
+      scene.clock.turn(12 * 60 * minuteMs);
+      const server = scene.server();
+      await server.round();
+      assert.deepEqual([...scene.begun.keys()].length, 2);
+      scene.clock.turn(ahead);
+      scene.ends.set('session 0', 'failed');
+      for (let round = 0; round < 3; round++) await server.round();
+      scene.clock.turn(minuteMs - ahead);
+      scene.busy.clear();
+      const after = isRestarted ? scene.server() : server;
+      await after.round();
+      assert.deepEqual((await scene.run()).parts, ['a running 1', 'b running 0', 'c running 0']);
+      scene.ends.set('session 2', 'failed');
+      scene.ends.set('session 3', 'failed');
+      assert.equal(await after.round(), 10 * minuteMs, 'and waits as its policy says again');
+      for (let minute = 0; minute < 9; minute++) {
+        scene.clock.turn(minuteMs);
+        await after.round();
+      }
+      assert.equal(scene.begun.size, 4);
+      scene.clock.turn(minuteMs);
+      await after.round();
+      assert.equal(scene.begun.size, 6);
+    }
+  }
+});
+
 test('what is due while a run of the policy is open is skipped and counted there', async () => {
   await using scene = await openScene({ schedule: { kind: 'every', minutes: 60 }, sets: ['a'] });
   const server = scene.server();
@@ -156,6 +192,39 @@ test('what is due while a run of the policy is open is skipped and counted there
   }
   const { state, skipped, missed } = await scene.run();
   assert.deepEqual([state, skipped, missed, scene.begun.size], ['open', 3, 0, 1]);
+});
+
+test('a run that would follow another one while one of its policy is open is skipped and counted there', async () => {
+  await using scene = await openScene({ sets: ['a'] });
+  const document = policyDocument.parse({ name: 'after', sets: ['b'], schedule: { kind: 'after', policy: 'p' } });
+  await scene.catalog.policies.add({ id: 'q', name: 'after', document: JSON.stringify(document), is_enabled: 1, counts_from_ms: startMs, next_ms: null, follows: 'p', added_ms: startMs });
+  const server = scene.server();
+  for (const [day, session] of ['session 0', 'session 2', 'session 3'].entries()) {
+    scene.clock.turn(day === 0 ? 12 * 60 * minuteMs : 1440 * minuteMs);
+    await server.round();
+    scene.ends.set(session, 'success');
+    await server.round();
+    await server.round();
+  }
+  assert.deepEqual((await scene.catalog.policies.runs('p', 9)).map(({ state }) => state), ['success', 'success', 'success']);
+  assert.deepEqual((await scene.catalog.policies.runs('q', 9)).map(({ state, skipped }) => [state, skipped]), [['open', 2]]);
+});
+
+test('a part whose server was killed when it had begun a session is stopped with it when the window has closed, and says what the session says', async () => {
+  for (const [end, state] of [['stopped', 'cut'], ['success', 'success']] as const) {
+    await using scene = await openScene({ window: { from: '21:00', to: '23:00' }, sets: ['a'] });
+    scene.clock.turn(12 * 60 * minuteMs);
+    // The first write opens the run, the second would say that its part runs.
+    await scene.server(killedAt(scene.catalog.policies, 1, 'before').book).round().catch(() => {});
+    assert.deepEqual([[...scene.begun.values()], (await scene.run()).parts], [['session 0'], ['a waiting 0']]);
+    scene.clock.turn(120 * minuteMs);
+    const server = scene.server();
+    await server.round();
+    assert.deepEqual([scene.stopped, (await scene.run()).parts], [['session 0'], ['a running 0']]);
+    scene.ends.set('session 0', end);
+    await server.round();
+    assert.deepEqual((await scene.run()).parts, [`a ${state} 0`]);
+  }
 });
 
 test('a run that was open when the server was lost is closed by the first round of the recovered one, and its policy runs again', async () => {
@@ -183,6 +252,14 @@ test('a session that is not there any more has failed, and there is nothing to s
   const work = openPolicyWork({ catalog: scene.catalog } as Parameters<typeof openPolicyWork>[0]);
   assert.deepEqual(await work.ended('gone'), { state: 'failed', says: 'its session is not there any more' });
   await work.stop('gone');
+});
+
+test('the session of a try is found by its claim', async () => {
+  await using scene = await openScene();
+  const work = openPolicyWork({ catalog: scene.catalog } as Parameters<typeof openPolicyWork>[0]);
+  const part = { run: 'r', set_id: 'a', set_name: 'a', state: 'waiting', attempt: 1, not_before_ms: 0, session: null, says: null };
+  await scene.catalog.sessions.open({ id: 'x', kind: 'backup', object_kind: 'set', object_id: 'a', object_name: 'a', set_id: 'a', lane: null, sealed_wish: '', created_ms: startMs, reason: null, retry_of: null, claim: 'r/a/1' });
+  assert.deepEqual([await work.begunFor(part), await work.begunFor({ ...part, attempt: 2 })], ['x', undefined]);
 });
 
 test('three hundred alarms at once begin within the limits, the oldest first, and before what is only due', async () => {

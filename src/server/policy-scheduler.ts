@@ -11,6 +11,7 @@ import type { Clock } from '../base/clock.ts';
 import { describe } from '../base/failure.ts';
 import type { Log } from '../base/log.ts';
 import type { PolicyDocument } from '../contract/policies.ts';
+import { countsAs } from '../domain/kept-moment.ts';
 import { chooseParts, isOver, runStateOf, settlePart, type Candidate, type Limits, type PartState, type Place, type SessionEnded } from '../domain/policy-run.ts';
 import { elapsed, nextOpening, nextRun } from '../domain/schedule.ts';
 import type { CountingPolicy } from './policy-wish.ts';
@@ -35,6 +36,8 @@ export type PolicyWork = {
   beginAsked(asked: AskedBackup): Promise<void>;
   /** Twice for the same try is once. */
   begin(part: PartRow, run: RunRow, policy: PolicyDocument): Promise<Begun>;
+  /** The session of the try that comes next, where a server began it and was killed before it wrote that down. */
+  begunFor(part: PartRow): Promise<string | undefined>;
   ended(session: string): Promise<{ readonly state: SessionEnded; readonly says: string | null } | undefined>;
   stop(session: string): Promise<void>;
 };
@@ -46,16 +49,24 @@ const busyMs = 60_000;
 
 export function openPolicyScheduler(options: SchedulerOptions) {
   const { book, clock, log } = options;
+  /** Waits that no clock which was ahead has set, as was seen at that moment: later on they are none either. */
+  let fit = { nowMs: -Infinity, waits: new Set<string>() };
 
   async function round(): Promise<number> {
     const nowMs = clock.now();
     for (const row of await book.due(nowMs)) await alone(row.name, async () => await openDue(row, nowMs, options));
     let isFollowed = false;
     const open = await book.openRuns();
+    const known = nowMs < fit.nowMs ? new Set<string>() : fit.waits;
+    fit = { nowMs, waits: new Set() };
     for (const one of open) {
-      if (!needsLook(one, nowMs)) continue;
+      const waits = longWaits(one, nowMs).map(keyOf);
+      const areFit = waits.every((wait) => known.has(wait));
+      if (areFit) for (const wait of waits) fit.waits.add(wait);
+      if (areFit && !needsLook(one, nowMs)) continue;
       await alone(one.run.id, async () => {
         await rebase(one, nowMs, options);
+        for (const part of longWaits(one, nowMs)) fit.waits.add(keyOf(part));
         await settle(one, nowMs, options);
         await cutOrStop(one, nowMs, options);
       });
@@ -117,16 +128,24 @@ async function openDue(row: PolicyRow, nowMs: number, options: SchedulerOptions)
   await book.openRun(await makeRun(row, wish, options), schedule.kind === 'continuous' ? { ...counting, nextMs: null } : counting);
 }
 
-/** A clock that was set back behind a run's beginning: what it waits for is reckoned again. */
-async function rebase({ run, parts }: OpenedRun, nowMs: number, { book, work }: SchedulerOptions): Promise<void> {
-  if (run.added_ms <= nowMs) return;
+/** A clock that was set back: what a run waits for that began behind that, or a part for longer than any does, is reckoned again. */
+async function rebase(opened: OpenedRun, nowMs: number, { book, work }: SchedulerOptions): Promise<void> {
+  const { run, parts } = opened;
+  const isAhead = run.added_ms > nowMs;
+  if (!isAhead && longWaits(opened, nowMs).length === 0) return;
   const row = await book.policy(run.policy);
   const document = row === undefined ? undefined : work.documentOf(row);
-  const opening = run.closes_ms === null || document === undefined || document.window === null ? null : nextOpening(document.window, document.timeZone, nowMs);
-  const change = { added_ms: nowMs, opens_ms: opening?.opensMs ?? nowMs, closes_ms: opening?.closesMs ?? null };
-  await book.changeRun(run.id, change);
-  Object.assign(run, change);
-  for (const part of parts) if (part.not_before_ms > nowMs) await move(part, { not_before_ms: nowMs }, book);
+  if (isAhead) {
+    const opening = run.closes_ms === null || document === undefined || document.window === null ? null : nextOpening(document.window, document.timeZone, nowMs);
+    const change = { added_ms: nowMs, opens_ms: opening?.opensMs ?? nowMs, closes_ms: opening?.closesMs ?? null };
+    await book.changeRun(run.id, change);
+    Object.assign(run, change);
+  }
+  const longestMs = isAhead ? 0 : Math.max(busyMs, (document?.retry.minutes ?? 0) * 60_000);
+  for (const part of parts) {
+    const notBeforeMs = countsAs(part.not_before_ms, nowMs, longestMs);
+    if (part.state === 'waiting' && notBeforeMs !== part.not_before_ms) await move(part, { not_before_ms: notBeforeMs }, book);
+  }
 }
 
 async function settle({ run, parts }: OpenedRun, nowMs: number, { book, work }: SchedulerOptions): Promise<void> {
@@ -146,6 +165,8 @@ async function cutOrStop({ run, parts }: OpenedRun, nowMs: number, { book, work,
   const isCut = isClosed(run, nowMs);
   if (!isCut && run.stopping === 0) return;
   for (const part of parts) {
+    const begun = part.state === 'waiting' ? await work.begunFor(part) : undefined;
+    if (begun !== undefined) await move(part, { state: 'running', session: begun, says: null }, book);
     if (part.state === 'waiting') await move(part, { state: isCut ? 'cut' : 'stopped', says: isCut ? 'the backup window closed before it was its turn' : 'the run was stopped' }, book);
     if (part.state === 'running' && part.session !== null) await work.stop(part.session).catch((error: unknown) => log.info('a session could not be asked to stop', { session: part.session, why: describe(error) }));
   }
@@ -227,6 +248,10 @@ function saysOf(parts: readonly PartRow[]): string {
   const counts = Map.groupBy(parts, ({ state }) => state);
   return [...counts].map(([state, of]) => `${of.length} ${state}`).join(', ');
 }
+
+/** Parts that wait for longer than a set that is busy: as their policy says, or as a clock has said that was ahead. */
+const longWaits = ({ parts }: OpenedRun, nowMs: number): PartRow[] => parts.filter(({ state, not_before_ms: notBefore }) => state === 'waiting' && notBefore > nowMs + busyMs);
+const keyOf = (part: PartRow): string => `${part.run}/${part.set_id}/${part.not_before_ms}`;
 
 /** Most runs that are open wait for a window or a second try. */
 const needsLook = ({ run, parts }: OpenedRun, nowMs: number): boolean => run.added_ms > nowMs || run.stopping === 1 || isClosed(run, nowMs) || parts.some(({ state }) => state === 'running');

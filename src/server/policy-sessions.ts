@@ -27,6 +27,9 @@ import { laneOf, type SessionEngine } from './session-engine.ts';
 
 type WorkOptions = { catalog: Catalog; engine: Pick<SessionEngine, 'start' | 'stop' | 'ended'>; sets: Pick<ProtectedSets, 'find'>; points: Pick<Points, 'summary'>; placement: Pick<Placement, 'near' | 'ofMember' | 'leftOut'>; alarms: Pick<Alarms, 'asking' | 'look'>; wake: () => void };
 
+/** Of a try, so that it is begun once (docs/design/policies.md). */
+const claimOf = ({ run, set_id, attempt }: PartRow): string => `${run}/${set_id}/${attempt}`;
+
 type Reckoned = { readonly place: Place };
 
 export function openPolicyWork({ catalog, engine, sets, points, placement, alarms, wake }: WorkOptions): PolicyWork {
@@ -57,7 +60,7 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, alarm
     try {
       const session = await engine.start({
         kind: 'backup', object: { kind: 'set', id: set.id, name: set.name }, setId: set.id, lane: laneOf('backup', set.id), wish,
-        claim: `${run.id}/${set.id}/${part.attempt}`, reason: `policy ${policy.name}: ${run.why}`, ...(part.session !== null && { retryOf: part.session }),
+        claim: claimOf(part), reason: `policy ${policy.name}: ${run.why}`, ...(part.session !== null && { retryOf: part.session }),
       });
       watch(session.id);
       return { kind: 'begun', session: session.id };
@@ -105,6 +108,7 @@ export function openPolicyWork({ catalog, engine, sets, points, placement, alarm
       reckoned = now;
       return places;
     },
+    begunFor: async (part) => await catalog.sessions.begunFor(claimOf(part)),
     running: async () => (await catalog.sessions.unfinishedOf('backup')).flatMap(({ set_id }) => set_id ?? []),
     begin,
     async ended(session) {

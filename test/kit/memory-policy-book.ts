@@ -114,7 +114,7 @@ export function memoryPolicyBook(): MemoryPolicyBook {
         byPolicy.delete(found.run.policy);
         if (counting !== null && count(counting)) book.seen.counted(counting, 0);
         book.seen.ended({ ...found.run, ...end }, found.parts);
-        for (const next of following) insert(next);
+        for (const next of following) if (!insert(next)) changed(byPolicy.get(next.run.policy)!)!.run.skipped++;
         return true;
       }),
   };

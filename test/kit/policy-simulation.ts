@@ -80,6 +80,7 @@ export async function simulatePolicies({ policies: count, years, chance, say }: 
       book.strike('after');
       return await Promise.resolve(begun);
     },
+    begunFor: async (part) => await Promise.resolve(world.begunFor(part)),
     ended: async (session) => await Promise.resolve(world.ended(session)),
     stop: async (session) => await Promise.resolve(world.stop(session, trueMs)),
   };

@@ -75,6 +75,7 @@ export function simulatedWorld({ chance, sets, violation }: { chance: Chance; se
     awayUntil,
     figures,
     begin,
+    begunFor: ({ run, set_id, attempt }: PartRow): string | undefined => claims.get(`${run}/${set_id}/${attempt}`),
     setRules: (of: (set: string) => RetentionRule[]): void => void (rulesOf = of),
     running: (): string[] => [...working.values()].map(({ set }) => set),
     nextEndMs: (): number => Math.min(Infinity, ...[...working.values()].map(({ endsMs }) => endsMs)),
@@ -103,11 +104,12 @@ export function simulatedWorld({ chance, sets, violation }: { chance: Chance; se
       for (const part of parts) {
         const last = part.session === null ? undefined : sessions.get(part.session);
         const isGood = part.state === 'success' || part.state === 'warning';
-        if (last?.state === 'working') violation(`run ${run.id} ended while session ${last.id} works`);
         if (isGood && part.state !== last?.state) violation(`run ${run.id} says ${part.state} of ${part.set_id}, whose session says ${last?.state}`);
         for (let attempt = 0; attempt <= part.attempt; attempt++) {
           const claim = `${run.id}/${part.set_id}/${attempt}`;
-          sessions.delete(claims.get(claim) ?? '');
+          const session = claims.get(claim) ?? '';
+          if (sessions.get(session)?.state === 'working') violation(`run ${run.id} ended while session ${session} works`);
+          sessions.delete(session);
           claims.delete(claim);
         }
       }

@@ -19,6 +19,12 @@ export type Message = { readonly told: Told; readonly html: string | null };
 const dayMs = 86_400_000;
 const severityOf: Readonly<Record<string, Severity>> = { success: 'info', warning: 'warning', failed: 'error', stopped: 'notice' };
 
+/** As far as the news itself tells: of a report of the day, which has to be made for that, the worst it may be. `ended`: how its session did. */
+export function severityAtMost({ kind, ended }: { readonly kind: string; readonly ended: string | null }): Severity {
+  if (kind === 'session') return severityOf[ended ?? ''] ?? 'info';
+  return kind === 'protected' ? 'notice' : kind === 'summary' ? 'error' : 'critical';
+}
+
 export type NewsReader = ReturnType<typeof openNewsReader>;
 
 export function openNewsReader({ catalog, reports, policies, server }: { catalog: Catalog; reports: Reports; policies: PolicyPromises; server: () => string }) {
@@ -29,7 +35,7 @@ export function openNewsReader({ catalog, reports, policies, server }: { catalog
     if (open.length === 0 || (await withoutNewBase(session.set_id, catalog)).length > 0) return false;
     for (const alarm of open) {
       // What was begun since says nothing of this one.
-      const tries = (await catalog.sessions.backupsSince(alarm.set_id, alarm.raised_ms)).filter(({ id }) => id <= session.id);
+      const tries = (await catalog.sessions.backupsSince(alarm.set_id, alarm.raised_ms, session.created_ms)).filter(({ id }) => id <= session.id);
       if (isTriedAgainSoon(tries)) return true;
     }
     return false;

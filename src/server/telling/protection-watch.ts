@@ -3,6 +3,7 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import type { Clock } from '../../base/clock.ts';
 import { describe } from '../../base/failure.ts';
 import type { Log } from '../../base/log.ts';
+import { countsAs } from '../../domain/kept-moment.ts';
 import type { Reports } from './reports.ts';
 
 const patienceMs = 15 * 60_000;
@@ -15,21 +16,26 @@ export function openProtectionWatch({ catalog, reports, clock, log, everyMs = 60
   const since = new Map<string, number>();
 
   async function look(): Promise<void> {
-    const told = await catalog.news.newestOf(['unprotected', 'protected']);
+    const told = await catalog.news.toldUnprotected();
+    const gone = new Set(told.keys());
     for await (const { id, standing: { set, isProtected, reasons } } of reports.each(0)) {
-      const last = told.get(id);
+      gone.delete(id);
+      const keptMs = told.get(id);
+      const toldMs = keptMs === undefined ? undefined : countsAs(keptMs, clock.now());
       if (isProtected) {
         since.delete(id);
-        if (last?.kind === 'unprotected') await catalog.news.add({ kind: 'protected', ref: id, at_ms: clock.now() });
+        if (toldMs !== undefined) await catalog.news.addProtection('protected', id, clock.now());
         continue;
       }
+      if (toldMs !== undefined && toldMs !== keptMs) await catalog.news.keepTold(id, toldMs);
       const beganMs = since.get(id) ?? clock.monotonicMs();
       since.set(id, beganMs);
-      const isTold = last?.kind === 'unprotected' && clock.now() - last.at_ms < againMs;
+      const isTold = toldMs !== undefined && clock.now() - toldMs < againMs;
       if (isTold || clock.monotonicMs() - beganMs < patience) continue;
       log.error('a set is not protected as promised', { set, why: reasons.join('; ') });
-      await catalog.news.add({ kind: 'unprotected', ref: id, at_ms: clock.now() });
+      await catalog.news.addProtection('unprotected', id, clock.now());
     }
+    for (const id of gone) await catalog.news.keepTold(id, null);
   }
 
   return {

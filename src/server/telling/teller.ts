@@ -3,16 +3,17 @@
  * catalog, so a server that is killed at any step goes on here at its next start.
  */
 import type { Catalog } from '../../catalog/catalog.ts';
-import type { NewsRow, NotificationRow, TellingRow } from '../../catalog/news.ts';
+import type { HeldRow, NewsRow, NotificationRow, TellingRow } from '../../catalog/news.ts';
 import type { Clock } from '../../base/clock.ts';
 import { describe, isFailure } from '../../base/failure.ts';
 import { randomId } from '../../base/ids.ts';
 import type { Log } from '../../base/log.ts';
 import type { Told } from '../../contract/notifications.ts';
 import { severities } from '../../contract/notifications.ts';
-import { fillSubject, judge, nextTry, openHour } from '../../domain/notification-rule.ts';
+import { countsAs } from '../../domain/kept-moment.ts';
+import { fillSubject, judge, longestWaitMs, nextTry, openHour } from '../../domain/notification-rule.ts';
 import { sendOver } from '../../tell/send.ts';
-import type { Message, NewsReader } from './news.ts';
+import { severityAtMost, type Message, type NewsReader } from './news.ts';
 import type { Notifications } from './notifications.ts';
 
 export type Teller = {
@@ -26,8 +27,14 @@ export type Teller = {
 
 type Options = { catalog: Catalog; notifications: Notifications; reader: NewsReader; clock: Clock; log: Log; server: () => string; everyMs?: number; send?: typeof sendOver };
 
+/** One telling, and when its news happened. */
+type Telling = Pick<TellingRow, 'news' | 'notification' | 'tries'> & Pick<NewsRow, 'at_ms'>;
+
 const inDigest = 50;
 const keptMs = 8 * 86_400_000;
+
+/** News of before a notification was added is not for it. Where the clock was ahead then, nobody knows: it is. */
+const isFor = (news: NewsRow, addedMs: number, nowMs: number): boolean => countsAs(addedMs, nowMs) !== addedMs || addedMs <= news.at_ms;
 
 export function openTeller({ catalog, notifications, reader, clock, log, server, everyMs = 2_000, send = sendOver }: Options): Teller {
   const hours = new Map<string, ReturnType<typeof openHour>>();
@@ -35,7 +42,10 @@ export function openTeller({ catalog, notifications, reader, clock, log, server,
   /** When a notification's queue is looked at again. */
   const resting = new Map<string, number>();
   let woken = Promise.withResolvers<void>();
-  let forgotMs = 0;
+  /** By the clock that cannot be set. */
+  let forgotMs = -Infinity;
+
+  const isLater = (nextMs: number): boolean => countsAs(nextMs, clock.now(), longestWaitMs) > clock.now();
 
   const hourOf = (row: NotificationRow): ReturnType<typeof openHour> => {
     const known = hours.get(row.id) ?? openHour(notifications.perHourOf(row));
@@ -51,19 +61,22 @@ export function openTeller({ catalog, notifications, reader, clock, log, server,
 
   async function shareOut(): Promise<void> {
     const rows = await notifications.list();
+    const nowMs = clock.now();
     for (const news of await catalog.news.toShare()) {
       const asked = rows.length === 0 ? undefined : await reader.forRule(news);
-      const verdicts = asked === undefined ? [] : rows.filter(({ added_ms }) => added_ms <= news.at_ms).map((row) => ({ notification: row.id, verdict: judge(notifications.ruleOf(row), asked) }));
+      const verdicts = asked === undefined ? [] : rows.filter(({ added_ms }) => isFor(news, added_ms, nowMs)).map((row) => ({ notification: row.id, verdict: judge(notifications.ruleOf(row), asked) }));
       await catalog.news.share(news.id, verdicts.filter(({ verdict }) => verdict !== 'not-its').map(({ notification, verdict }) => ({ notification, state: verdict === 'muted' ? 'muted' : 'waiting', next_ms: news.at_ms })));
     }
     for (const row of rows) {
+      const kept = { added_ms: countsAs(row.added_ms, nowMs), summary_from_ms: countsAs(row.summary_from_ms, nowMs) };
+      if (kept.added_ms !== row.added_ms || kept.summary_from_ms !== row.summary_from_ms) await catalog.notifications.countFrom(row.id, kept);
       const dueMs = notifications.summaryAtMs(row);
       if (dueMs !== null && dueMs <= clock.now()) await catalog.news.addSummary(row.id, clock.now());
     }
   }
 
   /** One message to one notification; false: its queue rests. */
-  async function tellOne(row: NotificationRow, tellings: readonly TellingRow[], make: () => Promise<Message | undefined>, atMs: number, signal: AbortSignal): Promise<boolean> {
+  async function tellOne(row: NotificationRow, tellings: readonly Telling[], make: () => Promise<Message | undefined>, signal: AbortSignal): Promise<boolean> {
     const news = tellings.map((one) => one.news);
     const message = await make();
     if (message === undefined) {
@@ -79,16 +92,21 @@ export function openTeller({ catalog, notifications, reader, clock, log, server,
     } catch (error) {
       signal.throwIfAborted();
       const says = describe(error);
-      const tries = tellings[0]!.tries + 1;
-      const next = isFailure(error) && error.retry === 'never' ? null : nextTry(atMs, tries, clock.now());
-      log.warn(next === null ? 'a notification was given up' : 'a notification was not told; it is tried again', { notification: row.name, event: message.told.id, session: message.told.session?.id, tries, why: says });
-      if (next === null) {
-        await catalog.news.end(row.id, news, 'given-up', says, clock.now());
-        return true;
+      const tries = Math.max(...tellings.map((one) => one.tries)) + 1;
+      const isLost = isFailure(error) && error.retry === 'never';
+      const nexts = tellings.map((one) => ({ ...one, nextMs: isLost ? null : nextTry(one.at_ms, tries, clock.now()) }));
+      const about = { notification: row.name, event: message.told.id, session: message.told.session?.id, tries, why: says };
+      // Of a digest each has its own 24 hours.
+      const over = nexts.flatMap((one) => (one.nextMs === null ? [one.news] : []));
+      if (over.length > 0) {
+        log.warn('a notification was given up', about);
+        await catalog.news.end(row.id, over, 'given-up', says, clock.now());
       }
-      for (const one of tellings) await catalog.news.change(one, { tries, next_ms: next });
+      if (over.length === tellings.length) return true;
+      log.warn('a notification was not told; it is tried again', about);
+      for (const one of nexts) if (one.nextMs !== null) await catalog.news.change(one, { tries, next_ms: one.nextMs });
       await catalog.notifications.say(row.id, says);
-      resting.set(row.id, next);
+      resting.set(row.id, Math.min(...nexts.flatMap(({ nextMs }) => nextMs ?? [])));
       return false;
     }
   }
@@ -100,36 +118,37 @@ export function openTeller({ catalog, notifications, reader, clock, log, server,
       if (isFull || isHeld !== undefined) {
         await catalog.news.hold(row.id);
         if (isFull) return;
-        const held = await catalog.news.tellings(row.id, 'held', 10_000);
-        const first = (await catalog.news.find(held[0]!.news))!;
-        if (!(await tellOne(row, held, async () => await digest(held), first.at_ms, signal))) return;
+        const held = await catalog.news.held(row.id, 10_000);
+        if (!(await tellOne(row, held, async () => await digest(held), signal))) return;
         continue;
       }
       const [next] = await catalog.news.tellings(row.id, 'waiting', 1);
       if (next === undefined) return;
-      if (next.next_ms > clock.now()) return void resting.set(row.id, next.next_ms);
+      if (isLater(next.next_ms)) return void resting.set(row.id, next.next_ms);
       const news = (await catalog.news.find(next.news))!;
-      if (!(await tellOne(row, [next], async () => await reader.message(news), news.at_ms, signal))) return;
+      if (!(await tellOne(row, [{ ...next, at_ms: news.at_ms }], async () => await reader.message(news), signal))) return;
     }
   }
 
-  async function digest(held: readonly TellingRow[]): Promise<Message | undefined> {
+  /** The worst are shown, and of all of them it has the severity of the worst. */
+  async function digest(held: readonly HeldRow[]): Promise<Message | undefined> {
+    const ranked = held.map((row) => ({ row, rank: severities.indexOf(severityAtMost(row)) })).sort((a, b) => b.rank - a.rank);
     const shown: Told[] = [];
-    for (const { news } of held.slice(0, inDigest)) {
-      const row: NewsRow | undefined = await catalog.news.find(news);
-      const message = row === undefined ? undefined : await reader.message(row);
+    let looked = 0;
+    while (looked < ranked.length && shown.length < inDigest) {
+      const message = await reader.message(ranked[looked++]!.row);
       if (message !== undefined) shown.push(message.told);
     }
     if (shown.length === 0) return undefined;
-    const worst = severities.findLast((severity) => shown.some((one) => one.severity === severity))!;
+    const worst = Math.max(ranked[looked]?.rank ?? 0, ...shown.map(({ severity }) => severities.indexOf(severity)));
     const lines = shown.map(({ atMs, title }) => `${new Date(atMs).toISOString()} ${title}`);
     if (held.length > shown.length) lines.push(`and ${held.length - shown.length} more; "tidemark session list" has them`);
-    return { told: { id: `digest-${held[0]!.news}-${held.at(-1)!.news}`, kind: 'digest', atMs: clock.now(), severity: worst, title: `${held.length} more events in the last hour than are told one by one`, lines, server: server(), object: null, session: null, count: held.length }, html: null };
+    return { told: { id: `digest-${held[0]!.news}-${held.at(-1)!.news}`, kind: 'digest', atMs: clock.now(), severity: severities[worst]!, title: `${held.length} more events in the last hour than are told one by one`, lines, server: server(), object: null, session: null, count: held.length }, html: null };
   }
 
   async function startSenders(signal: AbortSignal): Promise<void> {
     for (const row of await notifications.list()) {
-      if (senders.has(row.id) || (resting.get(row.id) ?? 0) > clock.now()) continue;
+      if (senders.has(row.id) || isLater(resting.get(row.id) ?? 0)) continue;
       resting.delete(row.id);
       const sending = tellAll(row, signal)
         .catch((error: unknown) => {
@@ -143,8 +162,9 @@ export function openTeller({ catalog, notifications, reader, clock, log, server,
   async function round(signal: AbortSignal): Promise<void> {
     await shareOut();
     await startSenders(signal);
-    if (clock.now() - forgotMs <= 3_600_000) return;
-    forgotMs = clock.now();
+    if (clock.monotonicMs() - forgotMs <= 3_600_000) return;
+    forgotMs = clock.monotonicMs();
+    await catalog.news.countFrom(clock.now());
     await catalog.news.forgetBefore(clock.now() - keptMs);
   }
 
