@@ -29,7 +29,7 @@ export async function addNews(tx: Transaction<Tables>, news: NewNews): Promise<s
 }
 
 /** Settings, by set. The ids of news cannot say which was the last: they are in the order of a clock that may have been ahead. */
-const toldUnprotected = 'protection.told-unprotected:';
+export const toldUnprotected = 'protection.told-unprotected:';
 
 async function keepTold(db: Kysely<Tables>, set: string, atMs: number | null): Promise<void> {
   const name = `${toldUnprotected}${set}`;

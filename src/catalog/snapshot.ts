@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { Kysely } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { catalogNewer } from './failures.ts';
+import { toldUnprotected } from './news.ts';
 import { migrations } from './migrations/table.ts';
 import { sqliteDialect } from './sqlite.ts';
 import type { Tables } from './tables.ts';
@@ -62,7 +63,7 @@ export function snapshotStore(db: Kysely<Tables>, writes: CountWrites) {
 
 /** Who signs in and out with a password changes nothing that was set up. */
 function isWished(table: string, row: Record<string, unknown>): boolean {
-  if (table === 'settings') return !restlessSettings.has(row['name']);
+  if (table === 'settings') return !restlessSettings.has(row['name']) && !String(row['name']).startsWith(toldUnprotected);
   return table !== 'user_tokens' || row['kind'] === 'api';
 }
 

@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { isFailure } from '../../src/base/failure.ts';
 import { emptyHead } from '../../src/catalog/audit.ts';
 import { openCatalogAt, openCatalogOn, type Catalog } from '../../src/catalog/catalog.ts';
+import { toldUnprotected } from '../../src/catalog/news.ts';
 import { backupWanted, catalogNewer, catalogPlaceBad, catalogUnreachable, laneTaken, serverReplaced } from '../../src/catalog/failures.ts';
 import type { Lot, Reached } from '../../src/catalog/history.ts';
 import { openPostgres as openDatabase, postgresSettings } from '../../src/catalog/postgres.ts';
@@ -112,6 +113,7 @@ function keepsItsPromises(open: () => Promise<Catalog>): void {
     const run = { id: 'run1', policy: 'w1', state: 'open', why: '', due_ms: 1, missed: 0, skipped: 0, opens_ms: 1, closes_ms: null, full_read: 0, stopping: 0, added_ms: 1, ended_ms: null, says: null };
     await catalog.policies.openRun({ run, parts: [{ run: 'run1', set_id: 's1', set_name: 's', state: 'waiting', attempt: 0, not_before_ms: 1, session: null, says: null }] }, { policy: 'w1', wasMs: 1, fromMs: 2, nextMs: 9 });
     await catalog.settings.put('retention.day', '2026-05-01');
+    await catalog.settings.put(`${toldUnprotected}s1`, '1');
     await catalog.sessions.open(session('w1'));
     await catalog.sessions.move('w1', { kind: 'ask-to-stop' }, 1);
     await catalog.points.add({ id: 'w1', set_id: 's1', repository: 'r1', created_ms: 1, summary: '', lost: 0 });
