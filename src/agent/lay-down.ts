@@ -54,6 +54,12 @@ export async function layDown(moment: Moment, newSet: NewSet, targets: readonly 
 
 const filesAtOnce = 3;
 
+/** Of `a/b/c`: `a/b` and `a`. */
+function foldersOf(path: string): string[] {
+  const folder = dirname(path);
+  return folder === '.' ? [] : [folder, ...foldersOf(folder)];
+}
+
 async function layFiles(reader: ArchiveReader, moment: Moment, directory: string, bytes: number, context: TaskContext): Promise<void> {
   const counts = { processed: 0, read: 0, transferred: 0, stored: 0 };
   const onBytes = (more: number): void => {
@@ -63,7 +69,7 @@ async function layFiles(reader: ArchiveReader, moment: Moment, directory: string
     context.progress(counts, bytes, layingHeldUpBy(reader.slowest(), moment.access));
   };
   // Databases and indexes may have directories of their own, and a member keeps what it rolled back in one.
-  const folders = new Set(['journal', ...moment.point.files.map(({ path }) => dirname(path))]);
+  const folders = new Set(['.', 'journal', ...moment.point.files.flatMap(({ path }) => foldersOf(path))]);
   for (const folder of folders) await mkdir(join(directory, folder), { recursive: true });
   const files = [...moment.point.files].sort((a, b) => b.bytes - a.bytes);
   // None may write any more when the directory is removed.

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { afterCuts, afterHearing, restorableOf, type ArchivedStretch, type GoodPoint, type HeardStretch, type OplogCut } from './archived-stretches.ts';
+import { afterCuts, afterHearing, mostBarriersTold, restorableOf, type ArchivedStretch, type GoodPoint, type HeardStretch, type OplogCut } from './archived-stretches.ts';
 
 const at = (t: number, i = 1): { t: number; i: number } => ({ t, i });
 const stretch = (chain: string, from: number, through: number): ArchivedStretch => ({ chain, from: at(from), through: at(through) });
 const point = (checkpoint: number, isProved = true): GoodPoint => ({ checkpoint: at(checkpoint), top: at(checkpoint + 5), isProved });
-const heard = (...all: (ArchivedStretch & Partial<HeardStretch>)[]): ArchivedStretch[] => all.reduce<ArchivedStretch[]>((known, next) => afterHearing(known, { isBehindBarrier: false, cuts: [], ...next }), []);
+const heard = (...all: (ArchivedStretch & Partial<HeardStretch>)[]): ArchivedStretch[] => all.reduce<ArchivedStretch[]>((known, next) => afterHearing(known, { isBehindBarrier: false, barriers: [], cuts: [], ...next }), []);
 const cut = (chain: string, after: number, through: number): OplogCut => ({ chain, after: at(after), through: at(through) });
 
 test('a chain that grows is one stretch, and its end is what can be restored', () => {
@@ -25,6 +25,17 @@ test('a barrier ends what can be restored right before it', () => {
   const known = heard(stretch('c1', 10, 30), { ...stretch('c1', 35, 60), isBehindBarrier: true });
   assert.deepEqual(restorableOf(known, [point(12)]), { to: at(35, 0), needsBase: true });
   assert.deepEqual(restorableOf(known, [point(12), point(35)]), { to: at(60), needsBase: false });
+});
+
+test('of several barriers between two words of the follower the first one ends what leads up to them', () => {
+  const passed = (...barriers: number[]): ArchivedStretch[] => heard(stretch('c1', 10, 30), { ...stretch('c1', barriers.at(-1)!, 90), isBehindBarrier: true, barriers: barriers.map((t) => at(t)) });
+  const ends = (known: ArchivedStretch[]): number[][] => known.map(({ from, through }) => [from.t, through.t, through.i]);
+  assert.deepEqual(ends(passed(40)), [[10, 40, 0], [40, 90, 1]]);
+  assert.deepEqual(ends(passed(5, 40, 50, 60)), [[10, 40, 0], [40, 50, 0], [50, 60, 0], [60, 90, 1]], 'one that was known before is none of them');
+  assert.deepEqual(restorableOf(passed(40, 60), [point(12)]), { to: at(40, 0), needsBase: true });
+  assert.deepEqual(restorableOf(passed(40, 60), [point(12), point(45)]), { to: at(60, 0), needsBase: true });
+  const many = passed(...Array.from({ length: mostBarriersTold }, (_, n) => 40 + n));
+  assert.deepEqual(ends(many).filter(([from, through]) => from! < 40 && through! > 30), [], 'where the first one may not have been told, nothing is added');
 });
 
 test('a point whose checkpoint is not archived yet needs no other base, and what was proved can be restored whatever is known', () => {

@@ -16,24 +16,35 @@ export type ArchivedStretch = { readonly chain: string; readonly from: ClusterTi
 export type GoodPoint = OfChain & { readonly checkpoint: ClusterTime; readonly top: ClusterTime; readonly isProved: boolean };
 
 const mostStretches = 16;
+export const mostBarriersTold = 16;
 
 /** Archived oplog of (after, through] that retention removed. */
 export type OplogCut = Pick<ArchivedStretch, 'chain' | 'through'> & { readonly after: ClusterTime };
 
 /** The stretch that grows, as the follower tells of it. `isBehindBarrier`: up to right before it the chain is whole. */
-export type HeardStretch = ArchivedStretch & { readonly isBehindBarrier: boolean; /** Of this chain. */ readonly cuts: readonly OplogCut[] };
+export type HeardStretch = ArchivedStretch & { readonly isBehindBarrier: boolean; /** The newest of the chain, in order; services of before tell none. */ readonly barriers: readonly ClusterTime[]; /** Of this chain. */ readonly cuts: readonly OplogCut[] };
 
 /** What is known after the follower has told of the stretch that grows, oldest first. */
-export function afterHearing(before: readonly ArchivedStretch[], { isBehindBarrier, cuts, ...heard }: HeardStretch): ArchivedStretch[] {
+export function afterHearing(before: readonly ArchivedStretch[], { isBehindBarrier, barriers, cuts, ...heard }: HeardStretch): ArchivedStretch[] {
   const known = afterCuts(before, cuts);
   const last = known.at(-1);
   if (last === undefined || last.chain !== heard.chain) return [...known, heard].slice(-mostStretches);
   const order = compareTimes(heard.from, last.from);
   if (order <= 0) return [...known.slice(0, -1), { ...heard, from: last.from }];
   // What is not known to be a barrier may be a cut, and then nobody knows up to where the stretch in front of it is whole.
-  const through = isBehindBarrier ? latest(last.through, justBefore(heard.from)) : last.through;
+  const between = isBehindBarrier ? upToBarriers(last, heard.from, barriers) : [last];
   // Nobody may have been told of a cut between the two.
-  return afterCuts([...known.slice(0, -1), { ...last, through }, heard], cuts);
+  return afterCuts([...known.slice(0, -1), ...between, heard], cuts);
+}
+
+/** A stretch that led up to a barrier, and those between it and the newest one, of which nobody was told one by one. */
+function upToBarriers(last: ArchivedStretch, newest: ClusterTime, told: readonly ClusterTime[]): ArchivedStretch[] {
+  if (told.length === 0) return [{ ...last, through: latest(last.through, justBefore(newest)) }];
+  const passed = told.filter((at) => compareTimes(at, last.from) > 0 && compareTimes(at, newest) <= 0);
+  // Where the first of them may not have been told, it is whole only as far as it was heard of.
+  const isEachTold = passed.length < told.length || told.length < mostBarriersTold;
+  const upTo = (from: ClusterTime, barrier: ClusterTime): ArchivedStretch => ({ chain: last.chain, from, through: justBefore(barrier) });
+  return [isEachTold ? upTo(last.from, passed[0] ?? newest) : last, ...passed.slice(1).map((barrier, at) => upTo(passed[at]!, barrier))];
 }
 
 /** What leads into a cut ends where it starts, and what is behind it is another stretch. */

@@ -106,6 +106,10 @@ test('whoever names a program that its host would not run is told so at once, an
   const { notes } = await platform.ask('hook.add', { body: { set: 'rs0', moment: 'before', program: 'quiet' } });
   assert.match(notes.join(), /^on host local the hook quiet is not run: it does not exist; /);
   assert.deepEqual((await platform.ask('hook.add', { body: { set: 'rs0', moment: 'before', program: 'wake' } })).notes, []);
+  await platform.ask('host.add', { body: { name: 'to-come', address: '127.0.0.1' } });
+  const { id, notes: none } = await platform.ask('hook.add', { body: { set: 'rs0', moment: 'before', program: 'quiet', host: 'to-come' } });
+  assert.deepEqual(none, [], 'one that has not enrolled yet');
+  await platform.ask('hook.remove', { params: { hook: id } });
   const { says } = await platform.ask('policy.preview', { body: { document: { name: 'nightly', sets: ['rs0'], hooks: [{ when: 'before', program: 'quiet' }, { when: 'after', program: 'wake' }] } } });
   assert.deepEqual(says.filter((each) => each.includes('hook')), notes);
 });

@@ -62,12 +62,16 @@ export function openHooks({ catalog, hosts, links, clock }: { catalog: Catalog; 
     list: async (): Promise<HookRow[]> => await catalog.hooks.list(),
     /** Why programs would not run as things stand on their hosts. A host that is away, or older than the question, says nothing. */
     async notesOn(programs: readonly { readonly host: string; readonly program: string }[]): Promise<string[]> {
-      const said = programs.map(async ({ host, program }) => {
+      const judge = async ({ host, program }: { host: string; program: string }): Promise<string[]> => {
         const { id, name } = await hosts.find(host);
-        const why = await links.of(id).ask('hook.judge', { program }, { waitMs: judgedWithinMs }).then(() => null, (error: unknown) => (isFailure(error, hookNotTrusted) ? error : null));
-        return why === null ? [] : [`on host ${name} ${why.message}; ${why.hint}`];
-      });
-      return (await Promise.all(said)).flat();
+        try {
+          await links.of(id).ask('hook.judge', { program }, { waitMs: judgedWithinMs });
+          return [];
+        } catch (error) {
+          return isFailure(error, hookNotTrusted) ? [`on host ${name} ${error.message}; ${error.hint}`] : [];
+        }
+      };
+      return (await Promise.all(programs.map(judge))).flat();
     },
     async ofPolicies(): Promise<HookOfPolicy[]> {
       const found: HookOfPolicy[] = [];

@@ -2,7 +2,7 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { SetRow } from '../catalog/sets.ts';
 import { discovered, type Discovered, type MongoTarget } from '../contract/values.ts';
-import type { Clock } from '../base/clock.ts';
+import { systemClock, type Clock } from '../base/clock.ts';
 import { describe, isFailure } from '../base/failure.ts';
 import { hostLabel } from '../base/host-label.ts';
 import type { Log } from '../base/log.ts';
@@ -17,7 +17,7 @@ export type Placement = {
   discover(target: MongoTarget, patience?: Patience): Promise<Discovered>;
   /** Hosts that run a member, by what the last look told; the repository's own first, so that data need not travel. */
   near(set: SetRow, repository?: string): Promise<string>;
-  /** Another one of those, that is connected now; undefined: there is none. */
+  /** Another one of those, in the place of one that is not connected; undefined: there is none, or it is. */
   besides(set: SetRow, host: string): Promise<string | undefined>;
   /** Computers, as members name them, that were taken out of the scope of the set's group: what runs there is no source. */
   leftOut(setId: string): Promise<readonly string[]>;
@@ -50,12 +50,12 @@ function areAllPlaced(looks: readonly Look[]): boolean {
 }
 
 /** Hosts that the set's members do not let in take many seconds to say so: they are waited for only while a member is not placed. */
-async function lookFromEverywhere(links: Links, target: MongoTarget, log: Log): Promise<Look[]> {
+async function lookFromEverywhere(links: Links, target: MongoTarget, log: Log, stop: AbortSignal): Promise<Look[]> {
   const over = new AbortController();
   const enough = Promise.withResolvers<void>();
   const looks: Look[] = [];
   const all = links.all().map(async (link) => {
-    const look: Look = await link.ask('set.discover', { target }, { waitMs: lookMs, signal: over.signal }).then((found) => ({ id: link.id, found }), (why: unknown) => ({ id: link.id, why }));
+    const look: Look = await link.ask('set.discover', { target }, { waitMs: lookMs, signal: AbortSignal.any([over.signal, stop]) }).then((found) => ({ id: link.id, found }), (why: unknown) => ({ id: link.id, why }));
     if (over.signal.aborted) return;
     if ('why' in look) log.info('a host did not look at a set', { why: describe(look.why) });
     looks.push(look);
@@ -66,19 +66,24 @@ async function lookFromEverywhere(links: Links, target: MongoTarget, log: Log): 
   return looks;
 }
 
+const isCutOff = (why: unknown): boolean => isFailure(why, hostUnreachable) || isFailure(why, linkLost);
+
+const impatient: Patience = { clock: systemClock, signal: new AbortController().signal, waitMs: 0 };
+
 /** At least one look. A link that was lost a moment ago is no answer of its host. */
-async function lookPatiently({ links, log }: { links: Links; log: Log }, target: MongoTarget, patience: Patience | undefined): Promise<Extract<Look, { found: Discovered }>[]> {
-  const untilMs = patience === undefined ? 0 : patience.clock.monotonicMs() + patience.waitMs;
+async function lookPatiently({ links, log }: { links: Links; log: Log }, target: MongoTarget, { clock, signal, waitMs }: Patience): Promise<Extract<Look, { found: Discovered }>[]> {
+  const untilMs = clock.monotonicMs() + waitMs;
   for (;;) {
-    const looks = await lookFromEverywhere(links, target, log);
+    const looks = await lookFromEverywhere(links, target, log, signal);
+    signal.throwIfAborted();
     const told = looks.flatMap((one) => ('found' in one ? [one] : []));
     if (told.length > 0) return told;
-    const failed = looks.find((one) => 'why' in one);
-    const why = failed === undefined ? hostUnreachable({ host: 'local', seconds: 0, why: 'no host is known' }) : (failed.why as Error);
-    const leftMs = patience === undefined ? 0 : untilMs - patience.clock.monotonicMs();
-    if (leftMs <= 0 || !(isFailure(why, hostUnreachable) || isFailure(why, linkLost))) throw why;
-    await links.anyConnected(leftMs, patience!.signal);
-    await patience!.clock.wait(50, patience!.signal);
+    const whys = looks.flatMap((one) => ('why' in one ? [one.why] : []));
+    if (whys.length === 0) throw hostUnreachable({ host: 'local', seconds: 0, why: 'no host is known' });
+    const leftMs = untilMs - clock.monotonicMs();
+    if (leftMs <= 0 || !whys.every(isCutOff)) throw whys.find((why) => !isCutOff(why)) ?? whys[0];
+    await links.anyConnected(leftMs, signal);
+    await clock.wait(50, signal);
   }
 }
 
@@ -104,9 +109,9 @@ export function openPlacement({ catalog, links, archives, log }: { catalog: Cata
 
   return {
     near,
-    besides: async (set, host) => (await hostsOf(set)).find((id) => id !== host && isThere(id)),
+    besides: async (set, host) => (isThere(host) ? undefined : (await hostsOf(set)).find((id) => id !== host && isThere(id))),
     leftOut,
-    async discover(target, patience) {
+    async discover(target, patience = impatient) {
       const told = await lookPatiently({ links, log }, target, patience);
       const first = told[0]!;
       const same = told.filter(({ found }) => found.setId === first.found.setId);

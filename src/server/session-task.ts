@@ -117,7 +117,8 @@ async function waitForUpdate({ sessionLog, session, link, clock, stop }: Followe
 }
 
 /** A host that is there and does not answer is waited for as long as one that is gone. */
-async function noteUnanswered({ sessionLog, session, link, clock, hostLostMs }: Followed, unanswered: { sinceMs: number | undefined }, why: Error, signal: AbortSignal): Promise<void> {
+async function noteUnanswered({ sessionLog, session, link, clock, hostLostMs, stop }: Followed, unanswered: { sinceMs: number | undefined }, why: Error, signal: AbortSignal): Promise<void> {
+  stop.throwIfAborted();
   unanswered.sinceMs ??= clock.monotonicMs();
   if (clock.monotonicMs() - unanswered.sinceMs >= hostLostMs) throw why;
   await sessionLog.keep(session, { kind: 'line', level: 'info', text: `${why.message}; host ${link.host} is asked again` });
@@ -131,7 +132,7 @@ async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, follo
   const cursor = { after: followed.known?.after ?? 0, lastStep: 'start', heardMs: clock.monotonicMs() };
   let isAccepted = followed.known?.is_accepted === 1;
   const updating = { sinceMs: undefined as number | undefined };
-  const unanswered = { sinceMs: undefined as number | undefined };
+  const unanswered = { isGiven: false, sinceMs: undefined as number | undefined };
   const giveUp = new AbortController();
   const onClosing = (): void => giveUp.abort(closing.reason);
   if (closing.aborted) onClosing();
@@ -151,8 +152,10 @@ async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, follo
       }
       try {
         if (!isAccepted) {
+          unanswered.isGiven = false;
           const given = await makeInput();
           const sure = await untilSure(followed.sureness, clock, giveUp.signal);
+          unanswered.isGiven = true;
           await caller.call('task.start', { taskId, kind, input: given, session }, { signal: AbortSignal.any([giveUp.signal, sure]) });
           await catalog.sessions.updateTask(taskId, { is_accepted: 1 });
           isAccepted = true;
@@ -171,7 +174,7 @@ async function toTheEnd(kind: TaskKind, makeInput: () => Promise<unknown>, follo
         }
         // It may have been heard: the start is given again under the same id.
         if (isFailure(error, leaseUnsure)) continue;
-        if (isFailure(error, deadlinePassed) && !isAccepted && !giveUp.signal.aborted) {
+        if (isFailure(error, deadlinePassed) && unanswered.isGiven && !isAccepted && !giveUp.signal.aborted) {
           await noteUnanswered(followed, unanswered, error, giveUp.signal);
           continue;
         }

@@ -17,12 +17,12 @@ test('a follower tells of cuts that are made while it runs, and of a barrier as 
   const chain = await archive.oplog.startChain({ why: 'first', after: time(10, 3), previous: null });
   await writeSlices(archive, chain, [20, 30, 40, 50, 60]);
   using stretch = await followStretch(archive.oplog, chain, { through: at(1020) }, context);
-  assert.deepEqual(stretch.told(), { since: at(10), isBehindBarrier: false, cuts: [] });
+  assert.deepEqual(stretch.told(), { since: at(10), isBehindBarrier: false, barriers: [], cuts: [] });
   await cutOplog(archive.parts, async () => await Promise.resolve(({ t }: { t: number }) => t < 20 || t >= 40));
   await stretch.look();
-  assert.deepEqual(stretch.told(), { since: at(40), isBehindBarrier: false, cuts: [{ after: at(20), through: at(40) }] });
+  assert.deepEqual(stretch.told(), { since: at(40), isBehindBarrier: false, barriers: [], cuts: [{ after: at(20), through: at(40) }] });
   stretch.barrier(at(50, 1));
-  assert.deepEqual(stretch.told(), { since: at(50, 1), isBehindBarrier: true, cuts: [{ after: at(20), through: at(40) }] });
+  assert.deepEqual(stretch.told(), { since: at(50, 1), isBehindBarrier: true, barriers: [at(50, 1)], cuts: [{ after: at(20), through: at(40) }] });
   await archive.oplog.addBarrier(chain, time(50, 1), 'a barrier');
   using anew = await followStretch(archive.oplog, chain, { through: at(1020) }, context);
   assert.deepEqual(anew.told(), stretch.told());
@@ -40,7 +40,7 @@ test('a follower tells of entries that are missing when it begins and once, and 
   assert.deepEqual([before.told().cuts, told], [[], []]);
   await gone(20);
   using stretch = await followStretch(archive.oplog, chain, { through: at(1020) }, context);
-  assert.deepEqual(stretch.told(), { since: at(30), isBehindBarrier: false, cuts: [{ after: at(20), through: at(30) }] });
+  assert.deepEqual(stretch.told(), { since: at(30), isBehindBarrier: false, barriers: [], cuts: [{ after: at(20), through: at(30) }] });
   assert.deepEqual(told, [{ chain, after: at(20), through: at(30) }]);
   using again = await followStretch(archive.oplog, chain, { through: at(20) }, context);
   assert.deepEqual([again.told().cuts, told.length], [[], 1], 'one that the writer is about to fill');

@@ -6,11 +6,12 @@
 import { compareTimes, latest, sameTime, showTime, type ClusterTime } from '../../base/cluster-time.ts';
 import { describe } from '../../base/failure.ts';
 import { holesOf, type Hole, type OplogArchive } from '../../repository/archive.ts';
+import { mostBarriersTold } from '../../domain/archived-stretches.ts';
 import type { TaskContext } from '../task-context.ts';
 
 type Cut = { readonly after: ClusterTime; readonly through: ClusterTime };
-/** `cuts`: the newest ones, oldest first, with what is missing. */
-export type ToldStretch = { readonly since: ClusterTime; readonly isBehindBarrier: boolean; readonly cuts: readonly Cut[] };
+/** `cuts`: the newest ones, oldest first, with what is missing; `barriers`: the newest ones. */
+export type ToldStretch = { readonly since: ClusterTime; readonly isBehindBarrier: boolean; readonly cuts: readonly Cut[]; readonly barriers: readonly ClusterTime[] };
 export type FollowedStretch = Disposable & { told(): ToldStretch; barrier(at: ClusterTime): void; look(): Promise<void> };
 
 /** As many as the server keeps stretches. */
@@ -23,7 +24,7 @@ const listsLagSeconds = 300;
 export async function followStretch(oplog: Pick<OplogArchive, 'chains' | 'barriers' | 'cuts' | 'runs'>, chain: string, writer: { readonly through: ClusterTime }, context: Pick<TaskContext, 'log' | 'say' | 'status'>): Promise<FollowedStretch> {
   const [{ chains }, { barriers }] = [await oplog.chains(), await oplog.barriers(chain)];
   const start: ClusterTime = chains.find(({ id }) => id === chain)?.start.after ?? { t: 0, i: 0 };
-  let barrier = barriers.at(-1)?.at;
+  const passed = barriers.map(({ at: { t, i } }): ClusterTime => ({ t, i }));
   let cuts: Cut[] = [];
   let holes: Hole[] = [];
   let looks = 0;
@@ -50,11 +51,12 @@ export async function followStretch(oplog: Pick<OplogArchive, 'chains' | 'barrie
   }, lookEveryMs);
   return {
     told() {
+      const barrier = passed.at(-1);
       const { t, i } = [barrier, cuts.at(-1)?.through].reduce<ClusterTime>((far, next) => (next === undefined ? far : latest(far, next)), start);
-      return { since: { t, i }, isBehindBarrier: barrier !== undefined && sameTime(barrier, { t, i }), cuts };
+      return { since: { t, i }, isBehindBarrier: barrier !== undefined && sameTime(barrier, { t, i }), cuts, barriers: passed.slice(-mostBarriersTold) };
     },
-    barrier(at) {
-      barrier = at;
+    barrier({ t, i }) {
+      passed.push({ t, i });
     },
     look,
     [Symbol.dispose]: () => clearInterval(timer),

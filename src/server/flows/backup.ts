@@ -106,10 +106,10 @@ async function backUp(set: SetRow, asked: BackupWish, context: FlowContext, serv
 }
 
 /** A host whose link was lost is back within a minute, when it lives. */
-const lookMs = 120_000;
+const linksBackMs = 120_000;
 
 async function lookAndChoose(set: SetRow, asked: BackupWish, { sets, points, placement }: BackupServices, { clock, signal }: FlowContext): Promise<{ address: string; host: string; says: string }> {
-  const found = await placement.discover(sets.target(set), { clock, signal, waitMs: lookMs });
+  const found = await placement.discover(sets.target(set), { clock, signal, waitMs: linksBackMs });
   await sets.refresh(set, found);
   const last = (await points.list(set.id)).filter(({ lost, repository }) => lost === 0 && repository === set.repository).at(-1);
   const choice = chooseSource(membersOf(found, await placement.leftOut(set.id)), {

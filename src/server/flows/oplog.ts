@@ -36,7 +36,7 @@ const wish = z.object({ setId: z.string() });
 export type OplogWish = z.infer<typeof wish>;
 
 /** `since`: from which checkpoint on a point leads to `through`, `cuts`: what retention removed of the chain; services of before do not tell it. */
-const chainStatus = z.object({ chain: z.string(), since: clusterTime.default({ t: 0, i: 0 }), isBehindBarrier: z.boolean().default(false), cuts: z.array(z.object({ after: clusterTime, through: clusterTime })).default([]), through: optime.nullable(), committed: optime.nullable().optional(), entriesPerSecond: z.number().nullable().default(null) });
+const chainStatus = z.object({ chain: z.string(), since: clusterTime.default({ t: 0, i: 0 }), isBehindBarrier: z.boolean().default(false), cuts: z.array(z.object({ after: clusterTime, through: clusterTime })).default([]), barriers: z.array(clusterTime).default([]), through: optime.nullable(), committed: optime.nullable().optional(), entriesPerSecond: z.number().nullable().default(null) });
 const reachStatus = z.object({ members: z.array(z.object({ member: z.string(), heldSeconds: z.number().nullable(), reachSeconds: z.number().nullable() })) });
 /** `isUseless`: nothing of the chain before can be used, whatever was archived. `since`: it is told again, and a point made from there on makes up for it. */
 const brokenStatus = z.object({ atMs: z.number(), reason: z.string(), chain: z.string().nullable().default(null), next: z.string(), after: clusterTime, isUseless: z.boolean().default(false), since: clusterTime.nullable().default(null) });
@@ -76,8 +76,8 @@ export function oplogFlow({ catalog, sets, points, placement, standings, alarms 
       const isMadeUpFor = async (chain: string, since: ClusterTime): Promise<boolean> => points.good(await points.list(setId), set.repository).some((point) => isOfChain(point, chain) && compareTimes(since, point.checkpoint) <= 0);
       const onStatus = async (key: string, value: unknown): Promise<void> => {
         if (key === 'chain') {
-          const { chain, since, isBehindBarrier, cuts, through, committed, entriesPerSecond } = chainStatus.parse(value);
-          const after = ({ stretches }: KeptStanding): KeptStanding['stretches'] => (through === null ? stretches : afterHearing(stretches, { chain, from: since, through: { t: through.t, i: through.i }, isBehindBarrier, cuts: cuts.map((cut) => ({ chain, ...cut })) }));
+          const { chain, since, isBehindBarrier, cuts, barriers, through, committed, entriesPerSecond } = chainStatus.parse(value);
+          const after = ({ stretches }: KeptStanding): KeptStanding['stretches'] => (through === null ? stretches : afterHearing(stretches, { chain, from: since, through: { t: through.t, i: through.i }, isBehindBarrier, barriers, cuts: cuts.map((cut) => ({ chain, ...cut })) }));
           await standings.change(setId, (known) => ({ state: 'following', chain, through, committed: committed ?? null, stretches: after(known), says: null, session, entriesPerSecond }));
         } else if (key === 'reach') {
           const { members } = reachStatus.parse(value);
@@ -130,7 +130,8 @@ export function oplogFlow({ catalog, sets, points, placement, standings, alarms 
             await standings.change(setId, { state: 'waiting', says, session });
             const other = follows === undefined ? undefined : await placement.besides(await sets.find(setId), follows.host);
             if (other === undefined) continue;
-            await context.tell(`${says}; the oplog is followed from another host of the set`, 'warning');
+            if (says !== saidLast) await context.tell(`${says}; the oplog is followed from another host of the set`, 'warning');
+            saidLast = says;
             await context.dropTask(name);
             await context.setNote('round', ++round);
             await context.note(`follow ${round}: host`, () => other);
