@@ -170,9 +170,9 @@ async function replaying(
 ): Promise<Mongod> {
   const logStart = bytesOf(logPath);
   const isLong = options.onReplayed !== undefined && scanned.entries >= longEntries;
-  const args = [...parameters(isLong ? [...recover, tellBatches] : recover), ...(options.serve?.args ?? [])];
+  const args = [...parameters(recover), ...(options.serve?.args ?? [])];
   const told = isLong ? watchApplied(logPath, logStart, (applied) => options.onReplayed?.(Math.round((scanned.bytes * applied) / scanned.entries), scanned.bytes)) : undefined;
-  const mongod = await start(options, logPath, scanned.entries, args, options.serve).finally(() => told?.[Symbol.dispose]());
+  const mongod = await start(options, logPath, scanned.entries, args, options.serve, isLong ? [tellBatches] : []).finally(() => told?.[Symbol.dispose]());
   const wrong = await onMongod(mongod, options.signal, async (client) => {
     await verify(client, options, scanned, loaded, { logPath, logStart });
     return await findWrongIndexes(client, scanned.plainIndexes);
@@ -275,6 +275,8 @@ async function start(
   entries: number,
   more: readonly string[],
   serve: ReplayOptions['serve'] = {},
+  /** Parameters that may be left out, too. */
+  wishes: readonly string[] = [],
 ): Promise<Mongod> {
   const startWith = async (names: readonly string[]): Promise<Mongod> =>
     await startMongod({
@@ -296,14 +298,16 @@ async function start(
       signal: options.signal,
     });
   const size = bytesOf(logPath);
-  try {
-    return await startWith([...quiet, optional]);
-  } catch (error) {
-    // A parameter that mongod does not know ends it before its first line of log.
-    const silent = bytesOf(logPath) === size;
-    if (!silent || options.signal?.aborted === true) throw error;
-    return await startWith(quiet);
+  for (const asked of [[optional, ...wishes], ...(wishes.length > 0 ? [wishes] : [])]) {
+    try {
+      return await startWith([...quiet, ...asked]);
+    } catch (error) {
+      // A parameter that mongod does not know ends it before its first line of log.
+      const silent = bytesOf(logPath) === size;
+      if (!silent || options.signal?.aborted === true) throw error;
+    }
   }
+  return await startWith(quiet);
 }
 
 function bytesOf(path: string): number {
