@@ -64,3 +64,27 @@ for (const [key, value] of [
     assert.equal((await set(platform)).alarms.length, 1);
   });
 }
+
+test('a follower that no member answers is told as waiting after half a minute, with the reason, and as following when one does', async () => {
+  let aheadMs = 0;
+  const clock: Clock = { ...hasty, monotonicMs: () => systemClock.monotonicMs() + aheadMs };
+  await using platform = await openServerPlatform({}, { clock });
+  let tell = (_state: 'following' | 'waiting'): void => {};
+  const usual = platform.fake.scripts.oplog;
+  platform.fake.scripts.oplog = async (input, voice) => {
+    tell = (state) => voice.emit(status('chain', { chain: 'c1', through: platform.fake.through, state, why: state === 'waiting' ? 'cannot reach db1:27017' : null, entriesPerSecond: state === 'waiting' ? 0 : 7 }));
+    return await usual(input, voice);
+  };
+  await platform.addSet();
+  const heard = async (rate: number | null): Promise<string> => await until('the word', 10_000, async () => ((await set(platform)).oplog.entriesPerSecond === rate ? (await set(platform)).oplog.state : undefined), { everyMs: 10 });
+  tell('following');
+  assert.equal(await heard(7), 'following');
+  tell('waiting');
+  assert.equal(await heard(0), 'following', 'an election may be no more than that');
+  aheadMs += 31_000;
+  tell('waiting');
+  assert.equal(await heard(null), 'waiting');
+  assert.equal((await set(platform)).oplog.says, 'cannot reach db1:27017');
+  tell('following');
+  assert.equal(await heard(7), 'following');
+});

@@ -53,3 +53,11 @@ test('a path that cannot be a directory is named with the reason', async () => {
   await assert.rejects(take(join(place, 'file/data')), /the data directory .* cannot be used: it, or what it is to be in, is a file/);
   await assert.rejects(take(join(place, 'file')), /the data directory .*file cannot be used: it, or what it is to be in, is a file/);
 });
+
+test('a directory that a recovery has made a server in is taken as one that has been up before', async () => {
+  const path = join(place, 'recovered');
+  mkdirSync(join(path, 'server'), { recursive: true });
+  writeFileSync(join(path, 'master.key'), 'k');
+  const taken = await take(path);
+  await taken.close();
+});

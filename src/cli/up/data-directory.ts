@@ -61,7 +61,9 @@ async function sign(lock: FileHandle, processId: number): Promise<void> {
 async function prepare(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 });
   const names = (await readdir(path)).filter((name) => name !== 'lost+found');
-  if (names.length > 0 && !names.includes(lockName)) {
+  // A recovery makes a server where none was up before.
+  const hasServer = names.includes('server') && names.includes('master.key');
+  if (names.length > 0 && !names.includes(lockName) && !hasServer) {
     throw dataDirectoryUnusable({ directory: path, why: `it holds files that are not Tidemark's, such as ${names[0]}` });
   }
   if (((await stat(path)).mode & 0o777) !== 0o700) await chmod(path, 0o700);

@@ -36,12 +36,14 @@ const wish = z.object({ setId: z.string() });
 export type OplogWish = z.infer<typeof wish>;
 
 /** `since`: from which checkpoint on a point leads to `through`, `cuts`: what retention removed of the chain; services of before do not tell it. */
-const chainStatus = z.object({ chain: z.string(), since: clusterTime.default({ t: 0, i: 0 }), isBehindBarrier: z.boolean().default(false), cuts: z.array(z.object({ after: clusterTime, through: clusterTime })).default([]), barriers: z.array(clusterTime).default([]), through: optime.nullable(), committed: optime.nullable().optional(), entriesPerSecond: z.number().nullable().default(null) });
+const chainStatus = z.object({ state: z.enum(['following', 'waiting']).default('following'), why: z.string().nullable().default(null), chain: z.string(), since: clusterTime.default({ t: 0, i: 0 }), isBehindBarrier: z.boolean().default(false), cuts: z.array(z.object({ after: clusterTime, through: clusterTime })).default([]), barriers: z.array(clusterTime).default([]), through: optime.nullable(), committed: optime.nullable().optional(), entriesPerSecond: z.number().nullable().default(null) });
 const reachStatus = z.object({ members: z.array(z.object({ member: z.string(), heldSeconds: z.number().nullable(), reachSeconds: z.number().nullable() })) });
 /** `isUseless`: nothing of the chain before can be used, whatever was archived. `since`: it is told again, and a point made from there on makes up for it. */
 const brokenStatus = z.object({ atMs: z.number(), reason: z.string(), chain: z.string().nullable().default(null), next: z.string(), after: clusterTime, isUseless: z.boolean().default(false), since: clusterTime.nullable().default(null) });
 /** What an evening's work on a host may take, and an archive must stand. */
 const shortSeconds = 3_600;
+/** An election is over by then: no member that could be read answers. */
+const cutOffMs = 30_000;
 /** How often a keeper that has nothing to do looks whether it has. */
 const lookEveryMs = 2_000;
 /** Entries that were archived and are gone. */
@@ -62,6 +64,7 @@ export function oplogFlow({ catalog, sets, points, placement, standings, alarms 
       let round = await context.note('round', () => 1);
       let saidLast = '';
       let saidShort: string | undefined;
+      let waitsSinceMs: number | undefined;
       const rulesNow = async (): Promise<OplogRules> => await oplogRulesOf(setId, catalog, placement);
       /** What a task keeps as it began: when it has changed, another one is begun. */
       const standing = async (host: string) => ({ rules: await rulesNow(), traffic: await trafficOf(host, set.repository, catalog) });
@@ -76,9 +79,13 @@ export function oplogFlow({ catalog, sets, points, placement, standings, alarms 
       const isMadeUpFor = async (chain: string, since: ClusterTime): Promise<boolean> => points.good(await points.list(setId), set.repository).some((point) => isOfChain(point, chain) && compareTimes(since, point.checkpoint) <= 0);
       const onStatus = async (key: string, value: unknown): Promise<void> => {
         if (key === 'chain') {
-          const { chain, since, isBehindBarrier, cuts, barriers, through, committed, entriesPerSecond } = chainStatus.parse(value);
+          const { state, why, chain, since, isBehindBarrier, cuts, barriers, through, committed, entriesPerSecond } = chainStatus.parse(value);
           const after = ({ stretches }: KeptStanding): KeptStanding['stretches'] => (through === null ? stretches : afterHearing(stretches, { chain, from: since, through: { t: through.t, i: through.i }, isBehindBarrier, barriers, cuts: cuts.map((cut) => ({ chain, ...cut })) }));
-          await standings.change(setId, (known) => ({ state: 'following', chain, through, committed: committed ?? null, stretches: after(known), says: null, session, entriesPerSecond }));
+          waitsSinceMs = state === 'waiting' ? (waitsSinceMs ?? clock.monotonicMs()) : undefined;
+          const isCutOff = waitsSinceMs !== undefined && clock.monotonicMs() - waitsSinceMs >= cutOffMs;
+          if (isCutOff && why !== saidLast) await context.tell(`the oplog is not followed: ${why}; it is tried again all the time`, 'warning');
+          if (isCutOff) saidLast = why ?? '';
+          await standings.change(setId, (known) => ({ state: isCutOff ? 'waiting' : 'following', chain, through, committed: committed ?? null, stretches: after(known), says: isCutOff ? why : null, session, entriesPerSecond }));
         } else if (key === 'reach') {
           const { members } = reachStatus.parse(value);
           await standings.change(setId, { members });
