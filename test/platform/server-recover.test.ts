@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { takeDataDirectory } from '../../src/cli/up/data-directory.ts';
 import { openCatalog } from '../../src/catalog/catalog.ts';
 import { migrations } from '../../src/catalog/migrations/table.ts';
 import { keepConfiguration, listConfigurations } from '../../src/repository/configurations.ts';
@@ -48,6 +49,7 @@ test('the newest configuration of a repository makes a server, once, and only wi
   for (const secret of ['master.key', 'server/ca.json', 'server/catalog.sqlite']) assert.equal(statSync(join(data, secret)).mode & 0o777, 0o600, secret);
   await using catalog = await openCatalog(join(data, 'server/catalog.sqlite'));
   assert.equal(await catalog.settings.get('round'), '4');
+  await (await takeDataDirectory(data, process.pid, async () => await Promise.resolve(true))).close();
   const again = await tidemark(...words, file);
   assert.deepEqual([again.code, /has a server in it already/.test(again.stderr)], [1, true], again.stderr);
 });
