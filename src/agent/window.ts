@@ -9,8 +9,9 @@
  * guessed: a point without its manifest, a chain without its start, a chain that may have a barrier nobody can read.
  */
 import { atOnce } from '../base/at-once.ts';
-import { compareTimes, sayTime, type ClusterTime } from '../base/cluster-time.ts';
+import { compareTimes, sayTime, timeOf, type ClusterTime } from '../base/cluster-time.ts';
 import type { Archive, Barrier, PointManifest } from '../repository/archive.ts';
+import { readsAtOnce } from '../repository/points.ts';
 import type { PointSummary, Window } from '../contract/values.ts';
 import { justBefore } from '../domain/oplog-chain.ts';
 import { newestMoment, stretchOf, type WindowFacts } from '../domain/restore-choice.ts';
@@ -23,9 +24,6 @@ export function archivedBytes(slices: readonly { after: ClusterTime; through: Cl
   const inside = slices.filter((slice) => !slice.isCut && compareTimes(slice.through, after) > 0 && compareTimes(slice.after, through) < 0);
   return inside.reduce((sum, { bytes }) => sum + bytes, 0);
 }
-
-/** A bucket takes tens of milliseconds for each, and an archive of years has thousands of points. */
-const readsAtOnce = 16;
 
 export async function windowOf(archive: Archive, nowMs: number): Promise<Window> {
   const [{ spans, damaged, missing }, { points, hurt }] = await Promise.all([surveyChains(archive), archive.survey()]);
@@ -79,6 +77,3 @@ export async function summaryOf(archive: Archive, point: PointManifest, spans: r
   return summarise(archive.setId, point, (await archive.proofs(point.id)).proofs, await chainOfPoint(archive, point, spans));
 }
 
-function timeOf({ t, i }: ClusterTime): ClusterTime {
-  return { t, i };
-}

@@ -4,6 +4,11 @@ export type ClusterTime = { readonly t: number; readonly i: number };
 /** A cluster time with the election term of the primary that wrote it. */
 export type Optime = ClusterTime & { readonly term: number };
 
+/** Without the term of an optime. */
+export function timeOf({ t, i }: ClusterTime): ClusterTime {
+  return { t, i };
+}
+
 export function compareTimes(a: ClusterTime, b: ClusterTime): number {
   return a.t !== b.t ? a.t - b.t : a.i - b.i;
 }

@@ -40,7 +40,7 @@ function groupRecords(db: Kysely<Tables>) {
     },
     async update(id: string, change: Partial<Pick<GroupRow, 'name' | 'options' | 'is_enabled' | 'counts_from_ms'>>): Promise<void> {
       await db.transaction().execute(async (tx) => {
-        const was = await tx.selectFrom('protection_groups').select('name').where('id', '=', id).executeTakeFirst();
+        const was = change.name === undefined ? undefined : await tx.selectFrom('protection_groups').select('name').where('id', '=', id).executeTakeFirst();
         await tx.updateTable('protection_groups').set(change).where('id', '=', id).execute();
         if (was !== undefined && change.name !== undefined && change.name !== was.name) await renameInRules(tx, 'group', was.name, change.name);
       });

@@ -140,7 +140,7 @@ export function policyStore(db: Kysely<Tables>) {
     /** `orphans`: of the sets that it has no more. */
     async update(id: string, change: Partial<Omit<PolicyRow, 'id' | 'added_ms'>>, orphans: readonly OrphanRow[] = []): Promise<void> {
       await db.transaction().execute(async (tx) => {
-        const was = await tx.selectFrom('policies').select('name').where('id', '=', id).executeTakeFirst();
+        const was = change.name === undefined ? undefined : await tx.selectFrom('policies').select('name').where('id', '=', id).executeTakeFirst();
         await tx.updateTable('policies').set(change).where('id', '=', id).execute();
         if (was !== undefined && change.name !== undefined && change.name !== was.name) await renameInRules(tx, 'policy', was.name, change.name);
         if (change.document !== undefined) await putObjects(tx, id, change.document);

@@ -12,7 +12,7 @@ import { openObject, sealObject } from './sealed-object.ts';
 import type { Storage } from './storage/storage.ts';
 
 /** A bucket takes tens of milliseconds for each, and an archive of years has thousands of points. */
-const readsAtOnce = 16;
+export const readsAtOnce = 16;
 
 /** A file of a point: its chunks' ids stand in list chunks, so a file that did not change shares its list. */
 export type StoredFile = { readonly path: string; readonly bytes: number; readonly mode: number; readonly map: readonly ChunkId[] };

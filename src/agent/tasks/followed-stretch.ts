@@ -3,7 +3,7 @@
  * in it, or what is missing in it. The server reckons by it what would be lost (domain/archived-stretches.ts). Retention cuts while a follower runs, so cuts
  * are looked for again; so is what is missing, less often, because that takes a list of all slices.
  */
-import { compareTimes, latest, sameTime, showTime, type ClusterTime } from '../../base/cluster-time.ts';
+import { compareTimes, latest, sameTime, showTime, timeOf, type ClusterTime } from '../../base/cluster-time.ts';
 import { describe } from '../../base/failure.ts';
 import { holesOf, type Hole, type OplogArchive } from '../../repository/archive.ts';
 import { mostBarriersTold } from '../../domain/archived-stretches.ts';
@@ -19,12 +19,12 @@ const mostCuts = 16;
 const lookEveryMs = 60_000;
 const looksToHoles = 10;
 /** What was written so lately may be missing in a list only. */
-const listsLagSeconds = 300;
+export const listsLagSeconds = 300;
 
 export async function followStretch(oplog: Pick<OplogArchive, 'chains' | 'barriers' | 'cuts' | 'runs'>, chain: string, writer: { readonly through: ClusterTime }, context: Pick<TaskContext, 'log' | 'say' | 'status'>): Promise<FollowedStretch> {
   const [{ chains }, { barriers }] = [await oplog.chains(), await oplog.barriers(chain)];
   const start: ClusterTime = chains.find(({ id }) => id === chain)?.start.after ?? { t: 0, i: 0 };
-  const passed = barriers.map(({ at: { t, i } }): ClusterTime => ({ t, i }));
+  const passed = barriers.map(({ at }) => timeOf(at));
   let cuts: Cut[] = [];
   let holes: Hole[] = [];
   let looks = 0;
@@ -55,8 +55,8 @@ export async function followStretch(oplog: Pick<OplogArchive, 'chains' | 'barrie
       const { t, i } = [barrier, cuts.at(-1)?.through].reduce<ClusterTime>((far, next) => (next === undefined ? far : latest(far, next)), start);
       return { since: { t, i }, isBehindBarrier: barrier !== undefined && sameTime(barrier, { t, i }), cuts, barriers: passed.slice(-mostBarriersTold) };
     },
-    barrier({ t, i }) {
-      passed.push({ t, i });
+    barrier(at) {
+      passed.push(timeOf(at));
     },
     look,
     [Symbol.dispose]: () => clearInterval(timer),

@@ -9,7 +9,7 @@
  * A barrier (an entry that cannot be replayed over) does not break the chain: it is recorded in it, and a new base is
  * asked for, because no moment behind it can be reached from a point before it.
  */
-import { type ClusterTime, type Optime, sayTime, showTime } from '../../base/cluster-time.ts';
+import { timeOf, type ClusterTime, type Optime, sayTime, showTime } from '../../base/cluster-time.ts';
 import type { Clock } from '../../base/clock.ts';
 import { describe } from '../../base/failure.ts';
 import type { TaskInput, TaskOutput } from '../../contract/tasks.ts';
@@ -20,7 +20,7 @@ import type { Barrier, Chain, OplogArchive } from '../../repository/archive.ts';
 import { openArchiveAt } from '../archive-access.ts';
 import { lookAtSet } from '../set-look.ts';
 import type { TaskContext } from '../task-context.ts';
-import { followStretch } from './followed-stretch.ts';
+import { followStretch, listsLagSeconds } from './followed-stretch.ts';
 
 type Writer = Awaited<ReturnType<OplogArchive['openChainWriter']>>;
 type Input = TaskInput<'oplog'>;
@@ -28,7 +28,6 @@ type Input = TaskInput<'oplog'>;
 const sliceBytes = 8 << 20;
 const statusEveryMs = 1_000;
 const lookEveryMs = 60_000;
-const listsLagMs = 300_000;
 
 const reasons: Record<BreakReason, string> = {
   rollback: 'rollback: the set disowned operations that had been archived',
@@ -120,13 +119,11 @@ async function tellAgain(oplog: Pick<OplogArchive, 'barriers'>, { id, start, sta
 
 type ChainsBefore = Awaited<ReturnType<OplogArchive['chains']>> & { endOf(chain: Chain | undefined): Promise<ClusterTime> };
 
-const timeOf = ({ t, i }: ClusterTime): ClusterTime => ({ t, i });
-
 /** Where the chain ends though its first slice is gone. What was written lately may be missing in a list only. */
 async function endBehindLostStart(oplog: Pick<OplogArchive, 'runs'>, chain: string, clock: Clock): Promise<ClusterTime | undefined> {
   const runs = await oplog.runs(chain);
   const end = runs[0]?.length === 0 ? runs.at(-1)?.at(-1)?.through : undefined;
-  return end !== undefined && end.t * 1000 < clock.now() - listsLagMs ? end : undefined;
+  return end !== undefined && end.t < clock.now() / 1000 - listsLagSeconds ? end : undefined;
 }
 
 function closing(writer: Writer): Writer & AsyncDisposable {
