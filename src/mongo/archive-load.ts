@@ -57,7 +57,7 @@ export async function loadArchive(client: MongoClient, socket: string, load: Loa
   const compared = await compareOplogs(ownEntries(oplog, load.checkpoint, through), load, through);
   await using one = await openOpMsg(socket);
   await using two = await openOpMsg(socket);
-  const loader = openLoader([one, two], load);
+  const loader = openLoader([one, two]);
   for (const hole of compared.holes) await loader.add(hole);
   await loader.flush();
   const added = await addMissing(load, top, async (entry) => await loader.add(entry));
@@ -109,7 +109,7 @@ export async function* ownEntries(oplog: Collection, checkpoint: ClusterTime, th
 type Loader = { add(document: Uint8Array): Promise<void>; flush(): Promise<void> };
 
 /** Inserts are under way over all connections while the next is gathered; the oplog orders its entries by their time. */
-function openLoader(wires: readonly OpMsg[], load: Load): Loader {
+function openLoader(wires: readonly OpMsg[]): Loader {
   const under = wires.map(async () => {});
   let turn = 0;
   let pending: Uint8Array[] = [];

@@ -5,7 +5,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { until } from '../base/deadline.ts';
 import type { TaskInput } from '../contract/tasks.ts';
-import { failWith, makePoint, setId, type FakeTransport } from '../../test/kit/fake-transport.ts';
+import { setId } from '../../test/kit/fake-set.ts';
+import { failWith, makePoint, type FakeTransport } from '../../test/kit/fake-transport.ts';
 import { openServerPlatform, type ServerPlatform } from '../../test/kit/server-platform.ts';
 
 const passphrase = 'another secret';

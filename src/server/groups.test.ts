@@ -1,7 +1,8 @@
 /** Protection groups over REST, on a fake transport. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { failWith, setId, wireLookOf } from '../../test/kit/fake-transport.ts';
+import { setId, wireLookOf } from '../../test/kit/fake-set.ts';
+import { failWith } from '../../test/kit/fake-transport.ts';
 import type { Links } from './links.ts';
 import { openSetLooks } from './set-looks.ts';
 import { openServerPlatform, type ServerPlatform } from '../../test/kit/server-platform.ts';

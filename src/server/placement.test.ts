@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { until } from '../base/deadline.ts';
-import { wireLookOf } from '../../test/kit/fake-transport.ts';
+import { wireLookOf } from '../../test/kit/fake-set.ts';
 import { openServerPlatform } from '../../test/kit/server-platform.ts';
 import { systemClock } from '../base/clock.ts';
 

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '../base/clock.ts';
 import { until } from '../base/deadline.ts';
-import { failWith, makePoint, setId } from '../../test/kit/fake-transport.ts';
+import { setId } from '../../test/kit/fake-set.ts';
+import { failWith, makePoint } from '../../test/kit/fake-transport.ts';
 import { openServerPlatform, target, type ServerPlatform } from '../../test/kit/server-platform.ts';
 import type { TaskKind } from '../contract/tasks.ts';
 

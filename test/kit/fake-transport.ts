@@ -18,6 +18,7 @@ import { hostLabel } from '../../src/base/host-label.ts';
 import { stopped } from '../../src/base/failures.ts';
 import { randomId } from '../../src/base/ids.ts';
 import { silentLog } from '../../src/base/log.ts';
+import { machineLook, setId, usualSet, wireLookOf } from './fake-set.ts';
 
 export type TaskVoice = { readonly taskId: string; readonly signal: AbortSignal; emit(event: TaskEvent): void };
 export type Scripts = { [K in TaskKind]: (input: TaskInput<K>, voice: TaskVoice) => Promise<TaskOutput<K>> };
@@ -74,7 +75,6 @@ export type FakeTransport = {
   close(): Promise<void>;
 };
 
-export const setId = '65a1b2c3d4e5f60718293a4b';
 const keyHex = 'ab'.repeat(32);
 
 export const failWith = (code: string, message = code): Failure => new Failure({ code, message, hint: 'a hint', retry: 'later', details: {} });
@@ -377,26 +377,4 @@ function usualScripts(fakeOf: () => FakeTransport): Scripts {
       return { why: 'stopped' as const, relayedBytes: 0 };
     },
   };
-}
-
-function usualSet(): Discovered {
-  const member = (id: number, state: 'primary' | 'secondary') => ({ id, host: '127.0.0.1', port: 27017 + id, state, health: true, priority: 1, votes: 1, hidden: false, delaySeconds: 0, lagSeconds: state === 'primary' ? null : 0.5, isArbiter: false });
-  const local = (id: number) => ({ member: `127.0.0.1:${27017 + id}`, dbPath: `/data/${id}`, fileSystem: 'xfs', methods: [{ method: 'clone' as const, possible: true, why: 'reflink' }], binary: '/usr/bin/mongod' });
-  return {
-    setId,
-    name: 'rs0',
-    mongoVersion: '6.0.5',
-    featureCompatibilityVersion: '6.0',
-    members: [member(0, 'primary'), member(1, 'secondary'), member(2, 'secondary')],
-    local: [local(0), local(1), local(2)],
-  };
-}
-
-/** The same set as it is seen over the wire. */
-export function wireLookOf({ setId: id, name, featureCompatibilityVersion, mongoVersion, members }: Discovered): SetLook {
-  return { setId: id, name, featureCompatibilityVersion, members: members.map((member) => ({ ...member, isArbiter: member.state === 'arbiter', tags: {}, version: mongoVersion, oplogSeconds: 3_600, oplogReachSeconds: 7_200, says: null })) };
-}
-
-export function machineLook(hostname: string, mongods: HostLook['mongods'] = []): HostLook {
-  return { hostname, system: 'Linux', kernel: 'Linux 6', machine: 'x86_64', glibc: '2.36', systemd: 252, asRoot: true, space: [], mongods };
 }

@@ -11,7 +11,7 @@ import type { DeployerOrder } from '../../src/contract/orders.ts';
 import { hostKit, type HostKit } from '../../src/contract/routes/hosts.ts';
 import type { ContactPoint, HostContact } from '../../src/server/host-contact.ts';
 import { openFakeDeployer, type FakeDeployer } from './fake-deployer.ts';
-import { machineLook } from './fake-transport.ts';
+import { machineLook } from './fake-set.ts';
 
 export type SimulatedHost = {
   readonly address: string;
